@@ -1,0 +1,113 @@
+# make serve    run the service here (a first run installs it into .venv; no database needed)
+# make test     all checks and tests; PYTEST_ARGS="-k ask -x" passes arguments on to pytest
+# make accept   the long proofs: kills, chaos, optimisation quality
+# make torch    install PyTorch, for the `gp` sampler (serve and test do it too)
+# make lock     derive requirements/*.txt from pyproject.toml; LOCK_ARGS=--upgrade takes the newest
+# make format   let ruff fix and format the code
+# make clean    remove what the above made, except the data in .data
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test accept dev torch try-torch lock format clean
+
+VENV := .venv
+PY := $(VENV)/bin/python
+# The requirements are complete and hashed, and wheels exist for Python 3.11 to 3.14 on Linux and
+# macOS, so nothing is ever compiled, and no package's own code runs at installation.
+PIP := $(PY) -m pip --disable-pip-version-check --no-input install --quiet
+PIP_LOCKED := $(PIP) --require-hashes --only-binary :all:
+
+# The first of these that is new enough, and able to make a virtual environment. Deferred (?=), so
+# that it is looked for only when .venv is made.
+IS_SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3; do \
+	if $$p -c '$(IS_SUITABLE)' 2>/dev/null; then echo $$p; break; fi; done)
+
+# On Linux the registry's build of PyTorch needs gigabytes of CUDA: `+cpu` names the build from
+# PyTorch's own index, and no other can be installed by mistake. Elsewhere there is only one build.
+# Its dependencies are in the requirements.
+TORCH := 2.13.0
+TORCH_BUILD := $(TORCH)$(if $(filter Linux,$(shell uname -s)),+cpu)
+TORCH_INDEX := https://download.pytorch.org/whl/cpu
+HAS_TORCH := $(VENV)/.torch-$(TORCH)
+
+PYTEST_ARGS ?=
+# More than 0: that many processes of pytest-xdist.
+TEST_PROCESSES ?= 0
+LOCK_ARGS ?=
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+# `exec` makes the server the process that signals reach.
+serve: $(VENV)/.serve try-torch
+	@exec $(PY) manage.py serve
+
+test: dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PY) manage.py makemigrations --check --dry-run
+	$(PY) manage.py spectacular --validate --fail-on-warn --file /dev/null
+	$(PY) -m pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
+
+accept: dev
+	$(PY) -m pytest -m accept -n 0 -s $(PYTEST_ARGS)
+
+format: dev
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+# A stamp is touched last, so that an interrupted step is done again.
+$(VENV)/.made:
+	@'$(PYTHON)' -c '$(IS_SUITABLE)' 2>/dev/null || { echo "error: no Python from 3.11 to 3.14 \
+	with its venv module found (Debian and Ubuntu: apt install python3-venv); \
+	name one with: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
+	'$(PYTHON)' -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.serve: $(VENV)/.made requirements/serve.txt
+	@echo "Installing the service into $(VENV) (about a minute)"
+	$(PIP_LOCKED) -r requirements/serve.txt
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.serve requirements/dev.txt
+	@echo "Installing the tools for development into $(VENV)"
+	$(PIP_LOCKED) -r requirements/dev.txt
+	@touch $@
+
+$(HAS_TORCH): $(VENV)/.serve
+	@echo "Installing PyTorch $(TORCH_BUILD) into $(VENV) (about 200 MB)"
+	$(PIP) --no-deps --only-binary :all: --retries 1 --timeout 15 \
+		--extra-index-url $(TORCH_INDEX) torch==$(TORCH_BUILD)
+	@touch $@
+
+dev: $(VENV)/.dev $(HAS_TORCH)
+
+torch: $(HAS_TORCH)
+	@rm -f $(VENV)/.torch-failed
+
+# Only the `gp` sampler needs PyTorch: where its index cannot be reached, the service runs without.
+try-torch: $(VENV)/.serve
+	@[ -e $(HAS_TORCH) ] || [ -e $(VENV)/.torch-failed ] || $(MAKE) --no-print-directory torch \
+		|| touch $(VENV)/.torch-failed
+	@[ -e $(HAS_TORCH) ] || echo "warning: PyTorch is not installed: the sampler gp will not \
+	work; \`make torch\` tries again" >&2
+
+# uv comes into an environment of its own, which is gone afterwards.
+UV_VERSION := 0.13.9
+LOCK := pip compile pyproject.toml --extra gp --no-emit-package torch --universal \
+	--fork-strategy fewest --python-version 3.11 --generate-hashes --no-annotate \
+	--no-emit-index-url --custom-compile-command 'make lock' --quiet $(LOCK_ARGS)
+lock:
+	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT \
+	&& '$(PYTHON)' -m venv "$$tools" \
+	&& "$$tools/bin/python" -m pip install --quiet uv==$(UV_VERSION) \
+	&& uv="$$tools/bin/uv" && set -x \
+	&& "$$uv" $(LOCK) -o requirements/lock.txt \
+	&& "$$uv" $(LOCK) -c requirements/lock.txt --extra embedded -o requirements/serve.txt \
+	&& "$$uv" $(LOCK) -c requirements/serve.txt --extra embedded --extra dev \
+		-o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) staticfiles .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,31 @@
+#!/usr/bin/env python
+"""Django's command line, on the embedded database where no DATABASE_URL is set."""
+
+import os
+import sys
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import execute_from_command_line
+
+# Commands that need no database, and should not start one.
+WITHOUT_DATABASE = {"help", "version", "--help", "--version", "spectacular", "collectstatic"}
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tuner_project.settings")
+    from tuner_project.database import running_database
+    from tuner_project.embedded_postgres import EmbeddedPostgresError
+
+    command = sys.argv[1] if len(sys.argv) > 1 else "help"
+    try:
+        if command in WITHOUT_DATABASE:
+            execute_from_command_line(sys.argv)
+        else:
+            with running_database():
+                execute_from_command_line(sys.argv)
+    except (ImproperlyConfigured, EmbeddedPostgresError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""What can be done with a study."""
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from studies.errors import InvalidStudy, StudyConflict, StudyExists
+from studies.models import Direction, Study, StudyQuerySet
+from studies.options import Kind
+from studies.pruners import PRUNERS
+from studies.samplers import SAMPLERS
+from studies.search_space import Parameter, SearchSpace, same_space
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A study as somebody wants it; None is what they left out."""
+
+    name: str
+    search_space: Sequence[Parameter]
+    direction: str | Sequence[str] | None = None
+    sampler: str | None = None
+    sampler_options: Mapping[str, Any] | None = None
+    pruner: str | None = None
+    pruner_options: Mapping[str, Any] | None = None
+    user_attrs: Mapping[str, Any] | None = field(default=None)
+
+    @property
+    def directions(self) -> list[str]:
+        if self.direction is None:
+            return [Direction.MAXIMIZE.value]
+        return [self.direction] if isinstance(self.direction, str) else list(self.direction)
+
+
+def create_study(*, definition: Definition, load_if_exists: bool = True) -> tuple[Study, bool]:
+    """Create the study, or load the one of its name; answers it, and whether it is new.
+
+    Raises:
+        InvalidStudy: an option does not exist, or does not fit.
+        StudyConflict: the stored study is defined otherwise; only what is given is compared.
+        StudyExists: there is one, and `load_if_exists` is false.
+    """
+    stored = Study.objects.named(definition.name).first()
+    if stored is None:
+        study = _new_study(definition)
+        try:
+            with transaction.atomic():
+                study.save(force_insert=True)
+            return study, True
+        except IntegrityError:  # somebody was faster
+            stored = Study.objects.named(definition.name).one()
+    if not load_if_exists:
+        raise StudyExists(f'study "{stored.name}" exists; send load_if_exists: true to load it')
+    _check_options(definition, stored.sampler, definition.pruner or stored.pruner)
+    differing = list(_differences(stored, definition))
+    if differing:
+        raise StudyConflict(f'study "{stored.name}" exists and differs: {"; ".join(differing)}')
+    return stored, False
+
+
+@transaction.atomic
+def delete_studies(*, studies: StudyQuerySet) -> int:
+    """Delete the studies of a query from both schemas, with their trials; answers how many.
+
+    In the order of their ids, so that two of these cannot wait for each other.
+    """
+    return studies.order_by("id").delete()[1].get("studies.Study", 0)
+
+
+def delete_study(*, studies: StudyQuerySet) -> None:
+    """Delete the one study of a query; raises `StudyNotFound`."""
+    with transaction.atomic():
+        studies.one().delete()
+
+
+def _new_study(definition: Definition) -> Study:
+    sampler = definition.sampler or settings.DEFAULT_SAMPLER
+    pruner = definition.pruner or settings.DEFAULT_PRUNER
+    _check_options(definition, sampler, pruner)
+    if len(definition.directions) > 1:
+        pruner, pruner_options = "none", {}  # Optuna prunes single objectives only
+    else:
+        pruner_options = PRUNERS[pruner].complete(definition.pruner_options or {})
+    sampler_options = SAMPLERS[sampler].complete(definition.sampler_options or {})
+    if sampler_options.get("scramble") and sampler_options["seed"] is None:
+        # Every process must draw from the same scrambled sequence.
+        sampler_options["seed"] = secrets.randbits(32)
+    return Study(
+        name=definition.name,
+        directions=definition.directions,
+        direction_is_list=not isinstance(definition.direction, str | None),
+        search_space=list(definition.search_space),
+        distributions=SearchSpace(definition.search_space).distributions_json(),
+        sampler=sampler,
+        sampler_options=sampler_options,
+        pruner=pruner,
+        pruner_options=pruner_options,
+        user_attrs=dict(definition.user_attrs or {}),
+    )
+
+
+def _check_options(definition: Definition, sampler: str, pruner: str) -> None:
+    faults = [
+        *_faults("sampler", sampler, SAMPLERS, definition.sampler_options),
+        *_faults("pruner", pruner, PRUNERS, definition.pruner_options),
+    ]
+    if faults:
+        pointer, detail = faults[0]
+        raise InvalidStudy(f"{pointer}: {detail}", faults)
+
+
+def _faults(
+    what: str, name: str, registry: Mapping[str, Kind], options: Mapping[str, Any] | None
+) -> Iterator[tuple[str, str]]:
+    for option, fault in registry[name].faults(options or {}):
+        yield f"/{what}_options/{option}", f"{what} {name}: {fault}"
+
+
+def _differences(study: Study, definition: Definition) -> Iterator[str]:
+    """What the definition gives and the stored study has otherwise, in words."""
+    if not same_space(study.search_space, definition.search_space):
+        yield "search_space"
+    if definition.direction is not None and study.directions != definition.directions:
+        yield f"direction is {study.direction!r}, not {definition.direction!r}"
+    if definition.sampler not in (None, study.sampler):
+        yield f"sampler is {study.sampler!r}, not {definition.sampler!r}"
+    yield from _differing("sampler_options", study.sampler_options, definition.sampler_options)
+    if not study.is_multi_objective:
+        if definition.pruner not in (None, study.pruner):
+            yield f"pruner is {study.pruner!r}, not {definition.pruner!r}"
+        yield from _differing("pruner_options", study.pruner_options, definition.pruner_options)
+    yield from _differing("user_attrs", study.user_attrs, definition.user_attrs)
+
+
+def _differing(
+    what: str, stored: Mapping[str, Any], given: Mapping[str, Any] | None
+) -> Iterator[str]:
+    for key, value in (given or {}).items():
+        if value is not None and stored.get(key) != value:
+            yield f"{what}.{key} is {stored.get(key)!r}, not {value!r}"

@@ -1,0 +1,35 @@
+"""Model fields of the study and trial models."""
+
+import json
+from typing import Any
+
+from django.db import models
+from django.db.models.expressions import Expression, Func
+from psycopg.types.json import Json
+
+
+class PlainJSONField(models.JSONField):
+    """A column of type json, which keeps a document as it was written.
+
+    Django's own field is jsonb, which loses the order of keys, turns 1e16 into an int and
+    -0.0 into 0.
+    """
+
+    def db_type(self, connection: Any) -> str:
+        return "json"
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
+        if value is None or isinstance(value, Expression):
+            return value
+        return Json(value)
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        # psycopg has loaded a json column already, but hands text to key transforms.
+        return json.loads(value) if isinstance(value, str) and expression != self else value
+
+
+class NextValue(Func):
+    """The next value of a sequence: ids of rows that live in both schemas are Optuna's."""
+
+    function = "nextval"
+    template = "%(function)s(%(expressions)s::regclass)"

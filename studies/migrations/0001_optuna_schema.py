@@ -1,0 +1,12 @@
+from django.db import migrations
+
+from studies.optuna_storage.schema import create_optuna_schema
+
+
+class Migration(migrations.Migration):
+    """Optuna's tables, in their own schema of this database."""
+
+    initial = True
+
+    # Back again leaves them: they may hold studies that never were Django's.
+    operations = [migrations.RunPython(create_optuna_schema, migrations.RunPython.noop)]

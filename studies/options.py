@@ -1,0 +1,80 @@
+"""What the options of samplers and pruners may be: one description for checks and OpenAPI."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: its type, default and bounds (both inclusive). A default of None is null."""
+
+    type: Literal["int", "float", "bool", "choice"]
+    default: int | float | bool | str | None
+    help: str
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    choices: tuple[str, ...] = ()
+
+    def fault(self, value: Any) -> str | None:
+        """What is wrong with a value, if anything."""
+        accepts = {
+            "int": lambda: type(value) is int,
+            "float": lambda: type(value) in (int, float) and math.isfinite(value),
+            "bool": lambda: type(value) is bool,
+            "choice": lambda: value in self.choices,
+        }
+        fits = accepts[self.type]() and (
+            self.minimum is None or self.maximum is None or self.minimum <= value <= self.maximum
+        )
+        return None if fits else f"expected {self.expected}, not {value!r:.80}"
+
+    @property
+    def expected(self) -> str:
+        if self.type == "choice":
+            return f"one of {', '.join(self.choices)}"
+        name = {"int": "an integer", "float": "a number", "bool": "true or false"}[self.type]
+        return name if self.minimum is None else f"{name} from {self.minimum} to {self.maximum}"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of sampler or pruner: how Optuna's object is built, and its options by name.
+
+    `conflicts` takes all options and answers (name, what is wrong) for those that do not fit
+    each other.
+    """
+
+    build: Callable[..., Any]
+    options: Mapping[str, Option]
+    conflicts: Callable[[Mapping[str, Any]], list[tuple[str, str]]] = field(
+        default=lambda options: []
+    )
+
+    def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """All options, the given ones over the defaults; null is a default."""
+        return {
+            name: option.default if given.get(name) is None else given[name]
+            for name, option in self.options.items()
+        }
+
+    def faults(self, given: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """(option, what is wrong with it) for the given options."""
+        known = ", ".join(self.options) or "none"
+        found = [
+            (name, f"unknown option; the options are: {known}")
+            for name in given
+            if name not in self.options
+        ]
+        found += [
+            (name, fault)
+            for name, option in self.options.items()
+            if given.get(name) is not None and (fault := option.fault(given[name]))
+        ]
+        return found or self.conflicts(self.complete(given))
+
+
+SEED = Option(
+    "int", None, "Makes the suggestions of a sequential study repeatable.", 0, 2**32 - 1
+)

@@ -1,0 +1,139 @@
+"""The wire's shapes of a search space's parameters, and what is refused in them."""
+
+import math
+from typing import Any
+
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
+from rest_framework import serializers
+
+from studies.search_space import MAX_STEPS
+from tuner_project.rest.serializers import (
+    StrictBooleanField,
+    StrictCharField,
+    StrictFloatField,
+    StrictIntegerField,
+    StrictSerializer,
+)
+
+MAX_CHOICES = 1000
+MAX_NAME = 512  # characters of a parameter's name, as in Optuna's storage
+
+Choice = str | bool | int | float
+
+
+class _ParameterSerializer(StrictSerializer):
+    name = StrictCharField(max_length=MAX_NAME)
+
+    def refuse(self, attrs: dict[str, Any], key: str, text: str) -> None:
+        raise serializers.ValidationError({key: f'{attrs["type"]} parameter "{attrs["name"]}": {text}'})
+
+
+class _NumberSerializer(_ParameterSerializer):
+    """Shared by the two kinds of numbers."""
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        low, high = attrs["low"], attrs["high"]
+        if low > high:
+            self.refuse(attrs, "low", f"low ({low}) is above high ({high})")
+        if attrs.get("log") and low <= 0:
+            self.refuse(attrs, "low", f"log needs a low above 0, not {low}")
+        step = attrs.get("step")
+        if step is not None:
+            self._validate_step(attrs, low, high, step)
+        return attrs
+
+    def _validate_step(self, attrs: dict[str, Any], low: Any, high: Any, step: Any) -> None:
+        if step <= 0:
+            self.refuse(attrs, "step", f"step must be above 0, not {step}")
+        if attrs.get("log") and not (attrs["type"] == "int" and step == 1):
+            self.refuse(attrs, "step", "log cannot stand beside a step")
+        if low < high and step > high - low:
+            self.refuse(attrs, "step", f"step ({step}) is larger than the range {low} to {high}")
+        if (high - low) / step > MAX_STEPS:
+            self.refuse(attrs, "step", f"step ({step}) divides the range into too many values")
+
+
+class FloatParameterSerializer(_NumberSerializer):
+    """A real number from low to high, both included."""
+
+    type = serializers.ChoiceField(choices=["float"])
+    low = StrictFloatField()
+    high = StrictFloatField()
+    step = StrictFloatField(required=False, help_text="Distance of the values, from low on.")
+    log = StrictBooleanField(required=False, help_text="Search the logarithm.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not math.isfinite(attrs["high"] - attrs["low"]):
+            self.refuse(attrs, "high", "the range from low to high is too large for a float")
+        return super().validate(attrs)
+
+
+class IntParameterSerializer(_NumberSerializer):
+    """An integer from low to high, both included."""
+
+    type = serializers.ChoiceField(choices=["int"])
+    low = StrictIntegerField()
+    high = StrictIntegerField()
+    step = StrictIntegerField(required=False, help_text="Distance of the values, from low on.")
+    log = StrictBooleanField(required=False, help_text="Search the logarithm.")
+
+
+@extend_schema_field(
+    {"oneOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}
+)
+class ChoiceField(serializers.Field[Any, Any, Any, Any]):
+    """A text, a number or a bool."""
+
+    def to_internal_value(self, data: Any) -> Choice:
+        if not isinstance(data, Choice):
+            raise serializers.ValidationError(f"expected a text, number or bool, not {data!r:.80}")
+        return data
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+class CategoricalParameterSerializer(_ParameterSerializer):
+    """One of a few values, without an order."""
+
+    type = serializers.ChoiceField(choices=["categorical"])
+    choices = serializers.ListField(child=ChoiceField(), min_length=1, max_length=MAX_CHOICES)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        seen: set[Choice] = set()
+        for choice in attrs["choices"]:
+            if choice in seen:  # 1, 1.0 and true are one to Python, and so to Optuna
+                self.refuse(attrs, "choices", f"{choice!r} repeats a choice")
+            seen.add(choice)
+        return attrs
+
+
+_KINDS: dict[Any, type[_ParameterSerializer]] = {
+    "float": FloatParameterSerializer,
+    "int": IntParameterSerializer,
+    "categorical": CategoricalParameterSerializer,
+}
+
+
+@extend_schema_field(
+    PolymorphicProxySerializer(
+        component_name="Parameter", serializers=_KINDS, resource_type_field_name="type"
+    )
+)
+class ParameterField(serializers.Field[Any, Any, Any, Any]):
+    """A parameter of one of the three kinds, told by its `type`."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            raise serializers.ValidationError(f"expected an object, not {data!r:.80}")
+        kind = data.get("type")
+        serializer_class = _KINDS.get(kind) if isinstance(kind, str) else None
+        if serializer_class is None:
+            expected = "expected one of " + ", ".join(_KINDS)
+            raise serializers.ValidationError({"type": f"{expected}, not {kind!r:.80}"})
+        serializer = serializer_class(data=data)
+        serializer.is_valid(raise_exception=True)
+        return dict(serializer.validated_data)
+
+    def to_representation(self, value: Any) -> Any:
+        return value

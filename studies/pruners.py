@@ -1,0 +1,50 @@
+"""The pruners: a registry from name to Optuna's pruner and its options."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
+
+from studies.options import Kind, Option
+
+_STEPS = 2**31 - 1
+
+PRUNERS: dict[str, Kind] = {
+    "hyperband": Kind(
+        build=lambda options: HyperbandPruner(**options),
+        options={
+            "min_resource": Option("int", 10, "The first step to prune at.", 1, _STEPS),
+            "max_resource": Option("int", 1000, "The last step of a trial.", 1, _STEPS),
+            "reduction_factor": Option("int", 3, "One in so many is promoted.", 2, 10**6),
+            "bootstrap_count": Option(
+                "int", 0, "Trials that a rung needs before any is promoted.", 0, 10**6
+            ),
+        },
+        conflicts=lambda options: (
+            [
+                (
+                    "max_resource",
+                    f"max_resource ({options['max_resource']}) is below min_resource "
+                    f"({options['min_resource']}); their defaults are 1000 and 10",
+                )
+            ]
+            if options["max_resource"] < options["min_resource"]
+            else []
+        ),
+    ),
+    "median": Kind(
+        build=lambda options: MedianPruner(**options),
+        options={
+            "n_startup_trials": Option("int", 5, "Trials before any is pruned.", 0, 10**6),
+            "n_warmup_steps": Option("int", 10, "Steps of a trial before it is pruned.", 0, _STEPS),
+            "interval_steps": Option("int", 1, "Steps between two decisions.", 1, _STEPS),
+            "n_min_trials": Option("int", 1, "Trials with this step, at least.", 1, 10**6),
+        },
+    ),
+    "none": Kind(build=lambda options: NopPruner(), options={}),
+}
+
+
+def build_pruner(name: str, options: Mapping[str, Any]) -> BasePruner:
+    """A fresh pruner of this kind, with all its options given."""
+    return PRUNERS[name].build(options)

@@ -1,0 +1,97 @@
+"""The search space: from the wire's parameters to Optuna's distributions and back."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    distribution_to_json,
+)
+
+Parameter = Mapping[str, Any]
+MAX_STEPS = 2**53  # from low to high; more are not told apart by floats
+
+
+class SearchSpace:
+    """The parameters of a study, in their order.
+
+    A trial's parameters are kept in Optuna's internal representation, one float a parameter in
+    this order: the number itself, or the index of a choice; None where a trial lacks one. That
+    keeps their order and types exactly.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        self.parameters = list(parameters)
+
+    @cached_property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        return {parameter["name"]: _distribution(parameter) for parameter in self.parameters}
+
+    def to_internal(self, params: Mapping[str, Any]) -> list[float | None]:
+        return [
+            distribution.to_internal_repr(params[name]) if name in params else None
+            for name, distribution in self.distributions.items()
+        ]
+
+    def to_external(self, internal: Sequence[float | None]) -> dict[str, Any]:
+        pairs = zip(self.distributions.items(), internal, strict=True)
+        return {
+            name: distribution.to_external_repr(value)
+            for (name, distribution), value in pairs
+            if value is not None
+        }
+
+    def distributions_json(self) -> list[str]:
+        """The distributions as Optuna's storage writes them."""
+        return [distribution_to_json(each) for each in self.distributions.values()]
+
+
+def reachable_high(parameter: Parameter) -> Any:
+    """The last value that the steps from `low` reach, as Optuna adjusts `high` (which warns)."""
+    low, high, step = parameter["low"], parameter["high"], parameter.get("step")
+    if step is None or parameter["type"] == "int":
+        return high if step is None else low + (high - low) // step * step
+    exact_low, exact_high, exact_step = (Decimal(str(float(n))) for n in (low, high, step))
+    steps, rest = divmod(exact_high - exact_low, exact_step)
+    return high if rest == 0 else float(exact_low + steps * exact_step)
+
+
+def parameter_of(name: str, distribution: BaseDistribution) -> dict[str, Any]:
+    """The wire's parameter for one of Optuna's distributions."""
+    match distribution:
+        case CategoricalDistribution():
+            return {"type": "categorical", "name": name, "choices": list(distribution.choices)}
+        case FloatDistribution() | IntDistribution():
+            kind = "float" if isinstance(distribution, FloatDistribution) else "int"
+            parameter = {
+                "type": kind,
+                "name": name,
+                "low": distribution.low,
+                "high": distribution.high,
+                "log": distribution.log,
+            }
+            if distribution.step is not None:
+                parameter["step"] = distribution.step
+            return parameter
+    raise ValueError(f"parameter {name!r} has the unknown distribution {distribution!r}")
+
+
+def same_space(one: Sequence[Parameter], other: Sequence[Parameter]) -> bool:
+    """Whether two lists of parameters mean the same, whatever their order and spelling."""
+    return SearchSpace(one).distributions == SearchSpace(other).distributions
+
+
+def _distribution(parameter: Parameter) -> BaseDistribution:
+    kind = parameter["type"]
+    if kind == "categorical":
+        return CategoricalDistribution(parameter["choices"])
+    low, high = parameter["low"], reachable_high(parameter)
+    log, step = parameter.get("log", False), parameter.get("step")
+    if kind == "int":
+        return IntDistribution(low, high, log=log, step=step or 1)
+    return FloatDistribution(low, high, log=log, step=step)

@@ -1,0 +1,12 @@
+from django.urls import path
+
+from studies.views import StudyViewSet
+from tuner_project.rest import paths  # noqa: F401  (registers the converters)
+
+urlpatterns = [
+    path("studies", StudyViewSet.as_view({"get": "list", "post": "create"})),
+    path(
+        "studies/<study_name:study_name>",
+        StudyViewSet.as_view({"get": "retrieve", "delete": "destroy"}),
+    ),
+]

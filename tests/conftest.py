@@ -1,0 +1,47 @@
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+from rest_framework.test import APIClient
+
+from studies.optuna_storage import SCHEMA
+from trials.histories import histories
+
+SPACE = [
+    {"type": "float", "name": "learning_rate", "low": 0.0001, "high": 0.1, "log": True},
+    {"type": "float", "name": "min_score", "low": 0.6, "high": 0.9, "step": 0.05},
+    {"type": "int", "name": "batch_size", "low": 16, "high": 128, "step": 16},
+    {"type": "categorical", "name": "optimizer", "choices": ["adam", "sgd", "rmsprop"]},
+]
+
+
+@pytest.fixture(autouse=True)
+def _optuna_is_emptied(request: pytest.FixtureRequest, django_db_blocker: Any) -> Iterator[None]:
+    """A transactional test ends with a truncation of Django's tables, which sends no signals."""
+    yield
+    histories.clear()
+    if "transactional_db" in request.fixturenames or _is_transactional(request):
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(f"TRUNCATE {SCHEMA}.studies CASCADE")
+
+
+def _is_transactional(request: pytest.FixtureRequest) -> bool:
+    marker = request.node.get_closest_marker("django_db")
+    return marker is not None and bool(marker.kwargs.get("transaction"))
+
+
+@pytest.fixture
+def api(db: None) -> APIClient:
+    """A client of the REST API that sends JSON."""
+    client = APIClient()
+    client.default_format = "json"
+    return client
+
+
+@pytest.fixture
+def study(api: APIClient) -> dict[str, Any]:
+    """A study of four parameters, created over the API."""
+    response = api.post("/api/v1/studies", {"name": "search", "search_space": SPACE})
+    assert response.status_code == 201, response.content
+    return response.json()

@@ -1,0 +1,280 @@
+"""History: what a sampler sees of a study, kept in this process and brought up to date.
+
+An ask through Optuna's own storage costs dozens of statements, nearly all of them to read again
+what was known. A History reads what has changed since, in one.
+"""
+
+import threading
+from bisect import bisect_left
+from collections.abc import Container, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, NoReturn
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from studies.models import Study
+from studies.pruners import build_pruner
+from studies.samplers import TRANSIENT_ATTRIBUTES, build_sampler, draws_by_number, reseed
+from trials.models import Trial
+from tuner_project.database import release_connection
+
+_STATES = {state.name: state for state in TrialState}
+_DIRECTIONS = {
+    "minimize": StudyDirection.MINIMIZE,
+    "maximize": StudyDirection.MAXIMIZE,
+}
+_COLUMNS = (
+    "number id revision state values internal_params datetime_start datetime_complete "
+    "system_attrs study_attrs"
+).split()
+_STEP_COLUMNS = ("steps", "step_values")
+_NOTHING: dict[Any, Any] = {}  # shared by all trials that have none: it is never changed
+
+
+@dataclass
+class Draft:
+    """A trial that is sampled but not committed. Other asks of this process see it RUNNING."""
+
+    trial: FrozenTrial
+    study_attrs: dict[str, Any] = field(default_factory=dict)
+    number: int | None = None  # the one it got, once it is reserved
+
+    @property
+    def system_attrs(self) -> dict[str, Any]:
+        """What the sampler noted on the trial, to be stored with it."""
+        return {
+            key: value
+            for key, value in self.trial.system_attrs.items()
+            if not key.startswith(TRANSIENT_ATTRIBUTES)
+        }
+
+
+class History(BaseStorage):
+    """A study's trials as Optuna's FrozenTrials, for its sampler and pruner.
+
+    Optuna reads it as a storage; it can write to drafts only. Trials are replaced and never
+    changed in place: Optuna's pruners rely on that. One thread at a time may `sync` and `draw`
+    (`lock`), since samplers keep state; reading needs no lock.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self.lock = threading.Lock()
+        self._study_id = study.id
+        self._name = study.name
+        self._directions = [_DIRECTIONS[direction] for direction in study.directions]
+        self._space = study.space
+        self._seed: int | None = study.sampler_options.get("seed")
+        self._with_steps = study.sampler == "tpe" or study.pruner != "none"
+        self._revision = 0
+        self._trials: list[FrozenTrial] = []
+        self._study_attrs: dict[str, Any] = {}
+        self._drafts: dict[int, Draft] = {}
+        self._draft_ids = count(-1, -1)  # apart from those of committed trials
+        self._drawing: Draft | None = None
+        sampler = build_sampler(study.sampler, study.sampler_options, self._space.distributions)
+        pruner = build_pruner(study.pruner, study.pruner_options)
+        self.needs_number = draws_by_number(sampler)
+        self.optuna_study = optuna.Study(self._name, self, sampler=sampler, pruner=pruner)
+
+    def __len__(self) -> int:
+        return len(self._trials)
+
+    @property
+    def is_seeded(self) -> bool:
+        return self._seed is not None
+
+    def sample(self) -> Draft:
+        """Draw a new trial, knowing everything that is committed.
+
+        Holds no database lock, no transaction and no connection while the sampler thinks.
+        """
+        release_connection()  # a wait for the lock holds none either
+        with self.lock:
+            self.sync()
+            release_connection()
+            numbers = [draft.trial.number for draft in self._drafts.values()]
+            return self._draw(max([len(self._trials), *(number + 1 for number in numbers)]))
+
+    def sample_numbered(self, number: int) -> Draft:
+        """Draw the trial of this number, knowing what was known before."""
+        with self.lock:
+            return self._draw(number)
+
+    def forget(self, draft: Draft) -> None:
+        """Drop a draft that is committed, or never will be."""
+        with self.lock:
+            self._drafts.pop(draft.trial._trial_id, None)
+
+    def sync(self) -> None:
+        """Read the trials that were written since the last time, in one statement.
+
+        Every write raises the study's revision under the study's lock, so that revisions are
+        committed in their order and none is ever missed.
+        """
+        rows = Trial.objects.filter(study_id=self._study_id, revision__gt=self._revision)
+        columns = [*_COLUMNS]
+        if self._with_steps:
+            rows = rows.with_steps()
+            columns += _STEP_COLUMNS
+        for number, trial_id, revision, *row in rows.order_by("number").values_list(*columns):
+            self._put(self._frozen(number, trial_id, *row))
+            self._revision = max(self._revision, revision)
+        committed = len(self._trials)
+        self._drafts = {
+            key: draft
+            for key, draft in self._drafts.items()
+            if draft.number is None or draft.number >= committed
+        }
+
+    def _frozen(
+        self,
+        number: int,
+        trial_id: int,
+        state: str,
+        values: list[float] | None,
+        internal_params: list[float | None],
+        datetime_start: Any,
+        datetime_complete: Any,
+        system_attrs: dict[str, Any],
+        study_attrs: dict[str, Any] | None,
+        steps: Sequence[int] = (),
+        step_values: Sequence[float] = (),
+    ) -> FrozenTrial:
+        for key, value in (study_attrs or {}).items():
+            self._study_attrs.setdefault(key, value)
+        params = self._space.to_external(internal_params)
+        distributions = self._space.distributions
+        if len(params) < len(distributions):
+            distributions = {name: distributions[name] for name in params}
+        return FrozenTrial(
+            number=number,
+            state=_STATES[state],
+            value=None,
+            values=values,
+            datetime_start=datetime_start,
+            datetime_complete=datetime_complete,
+            params=params,
+            distributions=distributions,
+            user_attrs=_NOTHING,
+            system_attrs=system_attrs or _NOTHING,
+            intermediate_values=dict(zip(steps, step_values, strict=True)) or _NOTHING,
+            trial_id=trial_id,
+        )
+
+    def _put(self, trial: FrozenTrial) -> None:
+        if trial.number == len(self._trials):
+            self._trials.append(trial)
+        else:
+            self._trials[trial.number] = trial
+
+    def _draw(self, number: int) -> Draft:
+        if self._seed is not None:
+            reseed(self.optuna_study.sampler, self._seed, number)
+        self._drawing = draft = Draft(_running_trial(number, next(self._draft_ids)))
+        try:
+            self.optuna_study.ask(fixed_distributions=self._space.distributions)
+        except BaseException:
+            self._drafts.pop(draft.trial._trial_id, None)
+            raise
+        finally:
+            self._drawing = None
+        return draft
+
+    # What Optuna calls while it draws -----------------------------------------------------
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        assert self._drawing is not None
+        trial_id = self._drawing.trial._trial_id
+        self._drafts[trial_id] = self._drawing
+        return trial_id
+
+    def set_trial_param(
+        self,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
+    ) -> None:
+        value = distribution.to_external_repr(param_value_internal)
+        trial = self._copy(trial_id, "params", param_name, value)
+        trial.distributions = trial.distributions | {param_name: distribution}
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        self._copy(trial_id, "system_attrs", key, value)
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        assert self._drawing is not None
+        self._drawing.study_attrs[key] = value
+
+    def _copy(self, trial_id: int, mapping: str, key: str, value: Any) -> FrozenTrial:
+        """Replace a trial by a copy with one more entry in one of its mappings."""
+        trial = copy(self.get_trial(trial_id))
+        setattr(trial, mapping, getattr(trial, mapping) | {key: value})
+        if trial_id in self._drafts:
+            self._drafts[trial_id].trial = trial
+        else:
+            self._put(trial)
+        return trial
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        """The trials by number; as they are, whatever `deepcopy`: nobody changes them."""
+        if states == (TrialState.WAITING,):
+            return []  # Study.ask would take one; ours are taken from the database
+        trials = self._trials + [draft.trial for draft in list(self._drafts.values())]
+        return trials if states is None else [each for each in trials if each.state in states]
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        if trial_id in self._drafts:
+            return self._drafts[trial_id].trial
+        # Ids rise with numbers.
+        return self._trials[bisect_left(self._trials, trial_id, key=lambda t: t._trial_id)]
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        return self._study_id
+
+    def get_study_name_from_id(self, study_id: int) -> str:
+        return self._name
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        return self._directions
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        drafts = [draft.study_attrs for draft in self._drafts.values()]
+        return {key: value for attrs in drafts for key, value in attrs.items()} | self._study_attrs
+
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        return _NOTHING
+
+    def _refused(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError("a History is written by drawing from it; the rest goes through the domain")
+
+    create_new_study = delete_study = get_all_studies = _refused
+    set_study_user_attr = set_trial_user_attr = _refused
+    set_trial_state_values = set_trial_intermediate_value = _refused
+
+
+def _running_trial(number: int, trial_id: int) -> FrozenTrial:
+    return FrozenTrial(
+        number=number,
+        state=TrialState.RUNNING,
+        value=None,
+        datetime_start=None,
+        datetime_complete=None,
+        params={},
+        distributions={},
+        user_attrs=_NOTHING,
+        system_attrs={},
+        intermediate_values=_NOTHING,
+        trial_id=trial_id,
+    )

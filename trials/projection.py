@@ -1,0 +1,137 @@
+"""From trials to Optuna's rows of them."""
+
+from collections.abc import Sequence
+
+from django.db import connection
+
+from studies.optuna_storage import SCHEMA
+from studies.optuna_storage.projection import OF_STUDY, OF_TRIALS, ProjectedTable
+from trials.models import Trial
+
+
+def _stored(value: str) -> str:
+    """SQL of how Optuna stores a number: what is not finite is NULL, and named by a type."""
+    return f"CASE WHEN abs({value}) < 'Infinity' THEN {value} END"
+
+
+def _type_of(value: str, enum: str, with_nan: bool) -> str:
+    nan = f"WHEN {value} = 'NaN' THEN 'NAN' " if with_nan else ""
+    return (
+        f"(CASE {nan}WHEN {value} = 'Infinity' THEN 'INF_POS' "
+        f"WHEN {value} = '-Infinity' THEN 'INF_NEG' ELSE 'FINITE' END)::{SCHEMA}.{enum}"
+    )
+
+
+def _attributes(table: str, field: str) -> ProjectedTable:
+    return ProjectedTable(
+        table,
+        ("trial_id", "key", "value_json"),
+        ("trial_id", "key"),
+        "SELECT t.id, a.key, a.value::text "
+        f"FROM trials_trial AS t, json_each(t.{field}) AS a WHERE {{where}}",
+        OF_TRIALS,
+    )
+
+
+TRIALS = ProjectedTable(
+    "trials",
+    ("trial_id", "number", "study_id", "state", "datetime_start", "datetime_complete"),
+    ("trial_id",),
+    f"SELECT t.id, t.number, t.study_id, t.state::{SCHEMA}.trialstate, "
+    "t.datetime_start AT TIME ZONE 'UTC', t.datetime_complete AT TIME ZONE 'UTC' "
+    "FROM trials_trial AS t WHERE {where}",
+    OF_STUDY,
+)
+PARAMS = ProjectedTable(
+    "trial_params",
+    ("trial_id", "param_name", "param_value", "distribution_json"),
+    ("trial_id", "param_name"),
+    # Optuna orders a trial's parameters by their row ids, hence the order.
+    "SELECT t.id, p.parameter->>'name', t.internal_params[p.position], "
+    "s.distributions[p.position] "
+    "FROM trials_trial AS t JOIN studies_study AS s ON s.id = t.study_id, "
+    "json_array_elements(s.search_space) WITH ORDINALITY AS p(parameter, position) "
+    "WHERE t.internal_params[p.position] IS NOT NULL AND {where} ORDER BY t.id, p.position",
+    OF_TRIALS,
+)
+VALUES = ProjectedTable(
+    "trial_values",
+    ("trial_id", "objective", "value", "value_type"),
+    ("trial_id", "objective"),
+    f"SELECT t.id, v.position::int - 1, {_stored('v.value')}, "
+    f"{_type_of('v.value', 'trialvaluetype', with_nan=False)} "
+    "FROM trials_trial AS t, unnest(t.values) WITH ORDINALITY AS v(value, position) "
+    "WHERE {where}",
+    OF_TRIALS,
+)
+INTERMEDIATE_VALUES = ProjectedTable(
+    "trial_intermediate_values",
+    ("trial_id", "step", "intermediate_value", "intermediate_value_type"),
+    ("trial_id", "step"),
+    f"SELECT t.id, v.step, {_stored('v.value')}, "
+    f"{_type_of('v.value', 'trialintermediatevaluetype', with_nan=True)} "
+    "FROM trials_trial AS t JOIN trials_intermediatevalue AS v ON v.trial_id = t.id "
+    "WHERE {where}",
+    OF_TRIALS,
+)
+USER_ATTRIBUTES = _attributes("trial_user_attributes", "user_attrs")
+SYSTEM_ATTRIBUTES = _attributes("trial_system_attributes", "system_attrs")
+STUDY_ATTRIBUTES = ProjectedTable(
+    "study_system_attributes",
+    ("study_id", "key", "value_json"),
+    ("study_id", "key"),
+    # Of several trials that noted the same, the first one counts, as it does in a History.
+    "SELECT DISTINCT ON (t.study_id, a.key) t.study_id, a.key, a.value::text "
+    "FROM trials_trial AS t, json_each(t.study_attrs) AS a "
+    "WHERE t.study_attrs IS NOT NULL AND {where} ORDER BY t.study_id, a.key, t.number",
+    OF_STUDY,
+)
+
+TRIAL_TABLES = (
+    TRIALS,
+    PARAMS,
+    VALUES,
+    INTERMEDIATE_VALUES,
+    USER_ATTRIBUTES,
+    SYSTEM_ATTRIBUTES,
+    STUDY_ATTRIBUTES,
+)
+
+_THESE = "t.id = ANY(%(trials)s)"
+
+
+def _one_statement(statements: Sequence[str]) -> str:
+    """The statements as one; what they refer to in each other is checked at its end."""
+    *first, last = statements
+    named = [f"_{position} AS ({statement})" for position, statement in enumerate(first)]
+    return f"WITH {', '.join(named)} {last}"
+
+
+_ADD = _one_statement([table.insert(_THESE) for table in TRIAL_TABLES])
+_CHANGE = _one_statement(
+    [
+        TRIALS.upsert(_THESE),
+        VALUES.upsert(_THESE),
+        INTERMEDIATE_VALUES.insert(_THESE),
+        USER_ATTRIBUTES.upsert(_THESE),
+        SYSTEM_ATTRIBUTES.upsert(_THESE),
+    ]
+)
+
+
+def add_trial_rows(trials: Sequence[Trial]) -> None:
+    """Write Optuna's rows of new trials, in one statement."""
+    _execute(_ADD, trials)
+
+
+def change_trial_rows(trials: Sequence[Trial]) -> None:
+    """Bring Optuna's rows of changed trials up to date, in one statement.
+
+    What cannot change is not looked at: parameters, and intermediate values once stored.
+    """
+    _execute(_CHANGE, trials)
+
+
+def _execute(statement: str, trials: Sequence[Trial]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, {"trials": [trial.id for trial in trials]})

@@ -1,0 +1,28 @@
+"""Trials are carried into Optuna's schema, in the transaction that wrote them."""
+
+from typing import Any, NoReturn
+
+from django.db.models.signals import pre_save
+from django.dispatch import receiver
+
+from studies.models import DirectWriteRefused
+from trials.models import IntermediateValue, Trial
+from trials.projection import add_trial_rows, change_trial_rows
+from trials.signals import trials_added, trials_changed
+
+
+@receiver(trials_added, sender=Trial, dispatch_uid="trials.project_added")
+def project_added(trials: list[Trial], **kwargs: Any) -> None:
+    add_trial_rows(trials)
+
+
+@receiver(trials_changed, sender=Trial, dispatch_uid="trials.project_changed")
+def project_changed(trials: list[Trial], **kwargs: Any) -> None:
+    change_trial_rows(trials)
+
+
+# A fixture's loading calls neither save() nor the manager.
+@receiver(pre_save, sender=Trial, dispatch_uid="trials.refuse_trial")
+@receiver(pre_save, sender=IntermediateValue, dispatch_uid="trials.refuse_step")
+def refuse(**kwargs: Any) -> NoReturn:
+    raise DirectWriteRefused("a trial is written by Trial.objects.add() and change()")

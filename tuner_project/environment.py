@@ -1,0 +1,106 @@
+"""Typed reading of the environment, with one clear line for each kind of nonsense."""
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import psycopg
+from django.core.exceptions import ImproperlyConfigured
+from environ import Env
+from psycopg.conninfo import conninfo_to_dict
+
+T = TypeVar("T")
+
+
+class Environment:
+    """The process's environment (and `.env`), each variable read once and checked.
+
+    Every method raises `ImproperlyConfigured` with a line that names the variable, what it
+    holds and what was expected.
+    """
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+
+    def text(self, name: str, default: str) -> str:
+        return str(self._env.str(name, default=default))
+
+    def boolean(self, name: str, default: bool) -> bool:
+        words = {"true": True, "1": True, "yes": True, "on": True}
+        words |= {"false": False, "0": False, "no": False, "off": False}
+        return self._read(name, default, lambda raw: words[raw.lower()], "true or false")
+
+    def integer(self, name: str, default: int, minimum: int, maximum: int) -> int:
+        def parse(raw: str) -> int:
+            number = int(raw)
+            if not minimum <= number <= maximum:
+                raise ValueError
+            return number
+
+        return self._read(name, default, parse, f"an integer from {minimum} to {maximum}")
+
+    def choice(self, name: str, default: str, choices: list[str]) -> str:
+        def parse(raw: str) -> str:
+            return choices[choices.index(raw)]
+
+        return self._read(name, default, parse, f"one of {', '.join(choices)}")
+
+    def words(self, name: str, default: list[str]) -> list[str]:
+        """A comma-separated list, or a JSON array of strings."""
+
+        def parse(raw: str) -> list[str]:
+            if not raw.lstrip().startswith("["):
+                return [word.strip() for word in raw.split(",") if word.strip()]
+            words = json.loads(raw)
+            if not all(isinstance(word, str) and word.strip() for word in words):
+                raise ValueError
+            return [word.strip() for word in words]
+
+        expected = "a comma-separated list or a JSON array of strings"
+        return self._read(name, default, parse, expected)
+
+    def origins(self, name: str, default: list[str]) -> list[str]:
+        """Web origins: scheme and host, without a path."""
+        origins = self.words(name, default)
+        for origin in origins:
+            parts = urlsplit(origin)
+            if parts.scheme not in ("http", "https") or not parts.netloc or parts.path:
+                raise ImproperlyConfigured(
+                    f"{name}: {origin!r} is not an origin such as https://app.example.org"
+                )
+        return origins
+
+    def postgresql(self, name: str, default: str) -> dict[str, Any]:
+        """A libpq URL as Django's database settings."""
+        url = self._env.str(name, default="") or default
+        if not url.startswith(("postgresql://", "postgres://")):
+            raise ImproperlyConfigured(
+                f"{name} must be a URL such as postgresql://user:password@host:5432/name"
+            )
+        try:
+            parts = conninfo_to_dict(url)
+        except psycopg.ProgrammingError as error:
+            # The reason is libpq's; the URL stays out of the line for its password's sake.
+            reason = str(error).split(":")[0].strip()
+            raise ImproperlyConfigured(f"{name} is not a PostgreSQL URL: {reason}") from None
+        if not parts.get("dbname"):
+            raise ImproperlyConfigured(f"{name} names no database: expected …host:5432/NAME")
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": parts.pop("dbname"),
+            "USER": parts.pop("user", ""),
+            "PASSWORD": parts.pop("password", ""),
+            "HOST": parts.pop("host", ""),
+            "PORT": parts.pop("port", ""),
+            "OPTIONS": parts,
+        }
+
+    def _read(self, name: str, default: T, parse: Callable[[str], T], expected: str) -> T:
+        raw = self._env.str(name, default="").strip()
+        if not raw:
+            return default
+        try:
+            return parse(raw)
+        except (ValueError, KeyError, TypeError):
+            raise ImproperlyConfigured(f"{name} is {raw!r}: expected {expected}") from None

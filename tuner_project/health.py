@@ -1,0 +1,110 @@
+"""Liveness and readiness, asked of the database on a connection of their own.
+
+So a probe waits neither for the pool nor for longer than its second.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar
+
+import psycopg
+from django.conf import settings
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+from django.utils.module_loading import import_string
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from tuner_project.rest.serializers import EmptySerializer
+from tuner_project.rest.views import ApiViewSet
+
+TIMEOUT = 2  # seconds
+T = TypeVar("T")
+
+
+class HealthSerializer(serializers.Serializer[Any]):
+    """How the service is."""
+
+    status = serializers.ChoiceField(choices=["healthy", "degraded"])
+    version = serializers.CharField()
+    storage_connected = serializers.BooleanField()
+
+
+class ReadySerializer(serializers.Serializer[Any]):
+    """Whether the service can serve."""
+
+    status = serializers.ChoiceField(choices=["ready"])
+
+
+class NotReadySerializer(serializers.Serializer[Any]):
+    """Why the service cannot serve."""
+
+    status = serializers.ChoiceField(choices=["not_ready"])
+    reason = serializers.CharField()
+
+
+@extend_schema(tags=["health"])
+class HealthViewSet(ApiViewSet):
+    """For Kubernetes' probes and for people."""
+
+    serializer_class = EmptySerializer
+
+    @extend_schema(operation_id="getHealth", responses=HealthSerializer)
+    def health(self, request: Request) -> Response:
+        """Alive; also while the database is away, since a restart would not bring it back."""
+        connected = _ask_database(lambda cursor: True) or False
+        status = "healthy" if connected else "degraded"
+        document = {"status": status, "version": settings.VERSION, "storage_connected": connected}
+        return Response(HealthSerializer(document).data)
+
+    @extend_schema(
+        operation_id="getReadiness", responses={200: ReadySerializer, 503: NotReadySerializer}
+    )
+    def ready(self, request: Request) -> Response:
+        """Ready to serve: the database answers, and both schemas are as this version needs."""
+        reason = _reason_not_ready()
+        if reason is None:
+            return Response({"status": "ready"})
+        return Response({"status": "not_ready", "reason": reason}, status=503)
+
+
+def missing_migration(cursor: psycopg.Cursor[Any]) -> str | None:
+    """Why Django's schema is not as this version needs it, if it is not."""
+    cursor.execute("SELECT to_regclass('django_migrations')")
+    row = cursor.fetchone()
+    if row is None or row[0] is None:
+        return "the database has not been migrated: run manage.py migrate"
+    cursor.execute("SELECT app, name FROM django_migrations")
+    missing = sorted(_needed_migrations() - set(cursor.fetchall()))
+    if not missing:
+        return None
+    return f"migration {'.'.join(missing[0])} is missing: run manage.py migrate"
+
+
+@cache
+def _needed_migrations() -> set[tuple[str, str]]:
+    return set(MigrationLoader(None).disk_migrations or ())
+
+
+def _reason_not_ready() -> str | None:
+    checks = [import_string(path) for path in settings.READINESS_CHECKS]
+
+    def first_reason(cursor: psycopg.Cursor[Any]) -> str:
+        return next((reason for check in checks if (reason := check(cursor))), "")
+
+    reason = _ask_database(first_reason)
+    return "the database cannot be reached" if reason is None else reason or None
+
+
+def _ask_database(question: Callable[[psycopg.Cursor[Any]], T]) -> T | None:
+    """The answer, or None where the database cannot be reached."""
+    parameters = connection.get_connection_params()
+    parameters = {key: parameters[key] for key in ("dbname", "user", "password", "host", "port")
+                  if key in parameters}
+    try:
+        with psycopg.connect(**parameters, connect_timeout=TIMEOUT) as direct:
+            return question(direct.cursor())
+    except psycopg.OperationalError:
+        return None

@@ -1,0 +1,76 @@
+"""Run the whole service: database, migrations, web server."""
+
+import os
+import secrets
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import connection
+from gunicorn.app.base import BaseApplication
+
+ADMIN = "admin"
+
+
+class Command(BaseCommand):
+    help = (
+        "Runs the service: starts the embedded database where DATABASE_URL is unset, migrates, "
+        "creates the admin's account on the first run, and serves until Ctrl-C or SIGTERM."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--no-migrate", action="store_true", help="Migrate nothing.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not options["no_migrate"]:
+            call_command("migrate", verbosity=0, interactive=False)
+        self._keep_secret_key()
+        self._create_admin()
+        connection.close_pool()  # the workers, which are forked, have their own
+        Server(self._announce).run()
+
+    def _keep_secret_key(self) -> None:
+        path = settings.SECRET_KEY_FILE
+        if path is not None and not path.exists():
+            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(settings.SECRET_KEY)
+
+    def _create_admin(self) -> None:
+        users = get_user_model().objects
+        if users.exists():
+            return
+        password = secrets.token_urlsafe(12)
+        users.create_superuser(ADMIN, password=password)
+        self.stdout.write(f"Admin account: {ADMIN}, password: {password} (shown this once)")
+
+    def _announce(self, server: Any) -> None:
+        host = "localhost" if settings.HOST in ("0.0.0.0", "::") else settings.HOST  # noqa: S104
+        url = f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}"
+        self.stdout.write(f"Tuner {settings.VERSION} is at {url}/api/v1")
+        self.stdout.write(f"Documentation: {url}/api/v1/docs")
+        self.stdout.write(f"Admin: {url}/admin/")
+        self.stdout.flush()
+
+
+class Server(BaseApplication):
+    """gunicorn in this process, with the configuration of tuner_project.gunicorn."""
+
+    def __init__(self, when_ready: Any) -> None:
+        self._when_ready = when_ready
+        super().__init__()
+
+    def load_config(self) -> None:
+        from tuner_project import gunicorn
+
+        for name, value in vars(gunicorn).items():
+            if name in self.cfg.settings and value is not None:
+                self.cfg.set(name, value)
+        self.cfg.set("when_ready", self._when_ready)
+
+    def load(self) -> Any:
+        from tuner_project.wsgi import application
+
+        return application

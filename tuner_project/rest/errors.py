@@ -1,0 +1,147 @@
+"""From exceptions to RFC 9457 problem documents (https://www.rfc-editor.org/rfc/rfc9457)."""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.views import defaults
+from rest_framework import exceptions, views
+from rest_framework.response import Response
+
+PROBLEM_JSON = "application/problem+json"
+API_PREFIX = "/api/"
+
+
+class DomainError(Exception):
+    """The request cannot be served as things are.
+
+    A subclass names its `status` and a stable `code`. `errors` are (pointer, detail) pairs,
+    the pointers (RFC 6901) into the request's body.
+    """
+
+    status = 400
+    code = "invalid"
+
+    def __init__(self, detail: str, errors: list[tuple[str, str]] | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = errors or []
+
+
+class _DomainProblem(exceptions.APIException):
+    """A domain error on its way through DRF's own handler."""
+
+    def __init__(self, error: DomainError) -> None:
+        super().__init__(error.detail, error.code)
+        self.status_code = error.status
+        self.errors = error.errors
+
+
+class _StorageAway(exceptions.APIException):
+    status_code = 503
+    default_code = "storage_away"
+    default_detail = "the database cannot be reached; nothing was stored, so try again"
+    wait = 1  # seconds; DRF answers it as Retry-After
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's EXCEPTION_HANDLER: a problem document for every exception that is an answer.
+
+    DRF's own handler is called with the translated exception, so that it marks the transaction
+    for rollback as it does for its own exceptions. What it does not know goes on to Django,
+    which logs it and answers `server_error` below.
+    """
+    api_error = _api_exception(error)
+    response = views.exception_handler(api_error, context)
+    if response is None or not isinstance(api_error, exceptions.APIException):
+        return response
+    response.data = _document(api_error)
+    response.content_type = PROBLEM_JSON
+    return response
+
+
+def _api_exception(error: Exception) -> Exception:
+    match error:
+        case DomainError():
+            return _DomainProblem(error)
+        case OperationalError() | InterfaceError():
+            return _StorageAway()
+        case Http404():
+            return exceptions.NotFound("there is nothing here")
+        case PermissionDenied():
+            return exceptions.PermissionDenied()
+    return error
+
+
+def _document(error: exceptions.APIException) -> dict[str, Any]:
+    if isinstance(error, exceptions.ValidationError):
+        errors = list(_pointed(error.detail))
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        pointer, first = errors[0]
+        detail = f"{pointer}: {first}{more}" if pointer else f"{first}{more}"
+        return problem(error.status_code, "invalid", detail, errors)
+    code = str(error.get_codes())
+    return problem(error.status_code, code, str(error.detail), getattr(error, "errors", None))
+
+
+def _pointed(detail: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
+    """The leaves of a serializer's error tree, each with its JSON pointer."""
+    if isinstance(detail, dict):
+        for key, value in detail.items():
+            step = str(key).replace("~", "~0").replace("/", "~1")
+            yield from _pointed(value, pointer if key == "non_field_errors" else f"{pointer}/{step}")
+    elif isinstance(detail, list):
+        for index, value in enumerate(detail):
+            nested = isinstance(value, dict | list)
+            yield from _pointed(value, f"{pointer}/{index}" if nested else pointer)
+    else:
+        yield pointer, str(detail)
+
+
+def problem(
+    status: int, code: str, detail: str, errors: list[tuple[str, str]] | None = None
+) -> dict[str, Any]:
+    """A problem document: `code` is for programs, `detail` for people."""
+    document: dict[str, Any] = {
+        "type": f"urn:tuner:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    if errors:
+        document["errors"] = [{"pointer": at, "detail": text} for at, text in errors]
+    return document
+
+
+def problem_response(status: int, code: str, detail: str) -> HttpResponse:
+    """A problem from outside DRF's views."""
+    return JsonResponse(problem(status, code, detail), status=status, content_type=PROBLEM_JSON)
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    if not request.path.startswith(API_PREFIX):
+        return defaults.page_not_found(request, exception)
+    return problem_response(404, "not_found", f"there is nothing at {request.path}")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    if not request.path.startswith(API_PREFIX):
+        return defaults.bad_request(request, exception)
+    return problem_response(400, "invalid", str(exception) or "the request is malformed")
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    if not request.path.startswith(API_PREFIX):
+        return defaults.permission_denied(request, exception)
+    return problem_response(403, "permission_denied", "you are not allowed to do this")
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    if not request.path.startswith(API_PREFIX):
+        return defaults.server_error(request)
+    detail = "the service failed to handle this request; its log says why"
+    return problem_response(500, "server_error", detail)

@@ -1,0 +1,16 @@
+"""The API speaks JSON, whatever a client says it accepts."""
+
+from typing import Any
+
+from rest_framework.negotiation import BaseContentNegotiation
+
+
+class AlwaysJSON(BaseContentNegotiation):
+    """Choose the first parser of the body's media type, and the first renderer."""
+
+    def select_parser(self, request: Any, parsers: Any) -> Any:
+        kind = (request.content_type or "").split(";")[0].strip().lower()
+        return next((parser for parser in parsers if parser.media_type == kind), None)
+
+    def select_renderer(self, request: Any, renderers: Any, format_suffix: Any = None) -> Any:
+        return renderers[0], renderers[0].media_type

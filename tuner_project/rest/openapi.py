@@ -1,0 +1,37 @@
+"""What the OpenAPI document says of every operation alike."""
+
+from typing import Any
+
+from drf_spectacular.openapi import AutoSchema
+
+from tuner_project.rest.serializers import ProblemSerializer
+
+
+class TunerSchema(AutoSchema):
+    """Adds the query keys that a view declares, and the problem documents."""
+
+    def get_override_parameters(self) -> list[Any]:
+        declared = getattr(self.view, "query_serializers", {}).get(self.view.action)
+        return [*super().get_override_parameters(), *([declared] if declared else [])]
+
+    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
+        bodies = super()._get_response_bodies(direction)
+        for status, description in self._problems().items():
+            if status not in bodies:
+                body = self._get_response_for_code(
+                    ProblemSerializer, status, ["application/problem+json"], direction
+                )
+                bodies[status] = body | {"description": description}
+        return bodies
+
+    def _problems(self) -> dict[str, str]:
+        problems = {
+            "400": "The request is invalid; `errors` point at what is wrong.",
+            "503": "The database cannot be reached; nothing was stored.",
+        }
+        if "{" in self.path:
+            problems["404"] = "The study or the trial is not there."
+        if self.method == "POST":
+            problems["409"] = "Refused as things are."
+            problems["415"] = "The body is not JSON."
+        return problems

@@ -1,0 +1,94 @@
+"""JSON as the wire wants it: what is ambiguous or cannot be stored is refused."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import IO, Any
+
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import JSONParser
+
+MAX_DEPTH = 64
+
+
+class StrictJSONParser(JSONParser):
+    """A UTF-8 JSON object without repeated keys, overflowing numbers, NUL or lone surrogates."""
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        try:
+            body = json.loads(
+                stream.read().decode("utf-8"),
+                parse_constant=_refuse_constant,
+                parse_float=_finite_float,
+                parse_int=_bounded_int,
+                object_pairs_hook=_object_of_unique_keys,
+            )
+            _check(body, depth=0)
+        except RecursionError:
+            raise ParseError(_too_deep()) from None
+        except ValueError as error:
+            raise ParseError(f"the body is not valid JSON: {error}") from None
+        if not isinstance(body, dict):
+            raise ParseError(f"the body must be a JSON object, not {_kind(body)}")
+        return body
+
+
+def _refuse_constant(literal: str) -> None:
+    raise ParseError(f"{literal} is not a JSON number")
+
+
+def _finite_float(literal: str) -> float:
+    number = float(literal)
+    if math.isinf(number):
+        raise ParseError(f"the number {literal[:40]} is too large")
+    return number
+
+
+def _bounded_int(literal: str) -> int:
+    _finite_float(literal)
+    return int(literal)
+
+
+def _object_of_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
+        keys = [key for key, _ in pairs]
+        repeated = next(key for key in keys if keys.count(key) > 1)
+        raise ParseError(f"the key {repeated!r} is repeated in one object")
+    return unique
+
+
+def _check(value: Any, depth: int) -> None:
+    """Refuse what PostgreSQL could not store, wherever it stands in the body."""
+    if depth > MAX_DEPTH:
+        raise ParseError(_too_deep())
+    if isinstance(value, str):
+        _check_text(value)
+    elif isinstance(value, list):
+        for item in value:
+            _check(item, depth + 1)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_text(key)
+            _check(item, depth + 1)
+
+
+def _check_text(text: str) -> None:
+    if "\0" in text:
+        raise ParseError("text with a NUL character cannot be stored")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ParseError("text with a lone surrogate cannot be stored")
+
+
+def _too_deep() -> str:
+    return f"the body is nested too deeply: at most {MAX_DEPTH} levels are read"
+
+
+def _kind(value: Any) -> str:
+    names = {list: "an array", str: "a text", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")

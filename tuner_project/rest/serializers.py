@@ -1,0 +1,136 @@
+"""Serializers that coerce nothing and accept nothing they do not know."""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from rest_framework import serializers
+
+MAX_SAFE_INTEGER = 2**53  # beyond it a JSON number is no longer exact in most languages
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses unknown keys; takes null as "left out" for what is optional."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            raise serializers.ValidationError(f"expected an object, not {data!r:.80}")
+        fields = self.fields
+        unknown = [key for key in data if key not in fields or fields[key].read_only]
+        if unknown:
+            expected = ", ".join(name for name, field in fields.items() if not field.read_only)
+            text = f"unknown key; expected {expected or 'no keys at all'}"
+            raise serializers.ValidationError({key: [text] for key in unknown})
+        given = {
+            key: value for key, value in data.items() if value is not None or fields[key].required
+        }
+        return super().to_internal_value(given)
+
+
+class StrictCharField(serializers.CharField):
+    """A JSON text, kept as it is."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(trim_whitespace=False, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            raise serializers.ValidationError(f"expected a text, not {data!r:.80}")
+        return data
+
+
+class StrictFloatField(serializers.FloatField):
+    """A finite JSON number."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, bool) or not isinstance(data, int | float):
+            raise serializers.ValidationError(f"expected a number, not {data!r:.80}")
+        if not math.isfinite(data):
+            raise serializers.ValidationError("expected a finite number")
+        return float(data)
+
+
+class StrictIntegerField(serializers.IntegerField):
+    """A JSON number without a fraction, at most ±2^53 unless told otherwise."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("min_value", -MAX_SAFE_INTEGER)
+        kwargs.setdefault("max_value", MAX_SAFE_INTEGER)
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, bool) or not isinstance(data, int):
+            raise serializers.ValidationError(f"expected an integer, not {data!r:.80}")
+        return data
+
+
+class StrictBooleanField(serializers.BooleanField):
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            raise serializers.ValidationError(f"expected true or false, not {data!r:.80}")
+        return data
+
+
+class QueryIntegerField(serializers.IntegerField):
+    """A decimal integer in a query string."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if not re.fullmatch(r"-?[0-9]{1,15}", str(data)):
+            raise serializers.ValidationError(f"expected an integer, not {data!r:.80}")
+        return int(data)
+
+
+class UTCDateTimeField(serializers.DateTimeField):
+    """ISO 8601 in UTC, with offset."""
+
+    def to_representation(self, value: datetime) -> str:  # type: ignore[override]
+        return value.astimezone(UTC).isoformat()
+
+
+class AttributesField(serializers.DictField):
+    """Attributes by name, any JSON value each; names are at most 512 characters, as Optuna's."""
+
+    MAX_KEY = 512
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(child=serializers.JSONField(), **kwargs)
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            raise serializers.ValidationError(f"expected an object, not {data!r:.80}")
+        long = [key for key in data if len(key) > self.MAX_KEY]
+        if long:
+            text = f"an attribute's name has at most {self.MAX_KEY} characters"
+            raise serializers.ValidationError({key: [text] for key in long})
+        return data
+
+
+class EmptySerializer(StrictSerializer):
+    """A body without keys."""
+
+
+class PageQuerySerializer(StrictSerializer):
+    limit = QueryIntegerField(
+        default=100, min_value=1, max_value=1000, help_text="How many to answer at most."
+    )
+    offset = QueryIntegerField(
+        default=0, min_value=0, max_value=2**31 - 1, help_text="How many to pass over first."
+    )
+
+
+class ProblemDetailSerializer(serializers.Serializer[Any]):
+    pointer = serializers.CharField(help_text="JSON pointer into the request's body.")
+    detail = serializers.CharField()
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """An RFC 9457 problem document."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField(help_text="One sentence for people.")
+    code = serializers.CharField(help_text="Stable, for programs.")
+    errors = ProblemDetailSerializer(many=True, required=False)

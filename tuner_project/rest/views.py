@@ -1,0 +1,62 @@
+"""What all views of the API share: strict queries, strict bodies, pages."""
+
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+from django.utils.encoding import escape_uri_path
+from rest_framework import serializers, viewsets
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from tuner_project.rest.serializers import EmptySerializer
+
+
+class ApiViewSet(viewsets.GenericViewSet[Any]):
+    """Checks an action's query before it runs.
+
+    `query_serializers` names the query's serializer by action; an action without one takes no
+    query keys.
+    """
+
+    query_serializers: ClassVar[dict[str, type[serializers.Serializer[Any]]]] = {}
+    query: dict[str, Any]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        serializer_class = self.query_serializers.get(self.action or "", EmptySerializer)
+        repeated = [key for key, values in request.query_params.lists() if len(values) > 1]
+        if repeated:
+            raise serializers.ValidationError({key: ["given more than once"] for key in repeated})
+        serializer = serializer_class(data=request.query_params.dict())
+        serializer.is_valid(raise_exception=True)
+        self.query = serializer.validated_data
+
+    def body(self) -> dict[str, Any]:
+        """The validated body of this request."""
+        serializer = self.get_serializer(data=self.request.data)
+        serializer.is_valid(raise_exception=True)
+        return serializer.validated_data
+
+    def page(self, data: list[Any], total: int) -> Response:
+        """One page of a list, with the headers that tell of the others."""
+        response = Response(data)
+        response["X-Total-Count"] = str(total)
+        links = self._links(total)
+        if links:
+            response["Link"] = ", ".join(f'<{url}>; rel="{name}"' for name, url in links.items())
+        return response
+
+    def _links(self, total: int) -> dict[str, str]:
+        limit, offset = self.query["limit"], self.query["offset"]
+        last = max(total - 1, 0) // limit * limit
+        offsets = {"first": 0, "last": last}
+        if offset > 0:
+            offsets["prev"] = max(offset - limit, 0)
+        if offset + limit < total:
+            offsets["next"] = offset + limit
+        base = self.request.build_absolute_uri(escape_uri_path(self.request.path))
+        query = {key: value for key, value in self.query.items() if value is not None}
+        return {
+            name: f"{base}?{urlencode(query | {'offset': start})}"
+            for name, start in sorted(offsets.items())
+        }

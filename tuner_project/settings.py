@@ -1,0 +1,186 @@
+"""The settings, and the only reader of the environment.
+
+`.env.example` lists every variable. Nonsense in one of them stops the start with a line that
+names it.
+"""
+
+import os
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.utils import get_random_secret_key
+from environ import Env
+
+from tuner_project import __version__
+from tuner_project.embedded_postgres import EmbeddedPostgres
+from tuner_project.environment import Environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+Env.read_env(os.environ.get("TUNER_ENV_FILE", BASE_DIR / ".env"))
+env = Environment(Env())
+
+DEBUG = env.boolean("DEBUG", False)
+VERSION = __version__
+
+# Where the embedded database and the generated secret live.
+_data_dir = env.text("TUNER_DATA_DIR", "")
+DATA_DIR = Path(_data_dir).expanduser().resolve() if _data_dir else BASE_DIR / ".data"
+
+# Database --------------------------------------------------------------------------------
+_database_url = env.text("DATABASE_URL", "")
+EMBEDDED_POSTGRES = (
+    None if _database_url else EmbeddedPostgres(DATA_DIR, fallback=not _data_dir)
+)
+
+HOST = env.text("HOST", "127.0.0.1" if EMBEDDED_POSTGRES else "0.0.0.0")  # noqa: S104
+PORT = env.integer("PORT", 8000, 1, 65535)
+WEB_WORKERS = env.integer("WEB_WORKERS", 2, 1, 256)
+WEB_THREADS = env.integer("WEB_THREADS", 4, 1, 256)
+
+_pool_max_size = env.integer("DB_POOL_MAX_SIZE", WEB_THREADS + 1, 1, 1000)
+_pool = {
+    "min_size": env.integer("DB_POOL_MIN_SIZE", 1, 0, _pool_max_size),
+    "max_size": _pool_max_size,
+    "timeout": env.integer("DB_POOL_TIMEOUT", 10, 1, 600),
+    # What the pool may do in the background while the database is away, in seconds.
+    "reconnect_timeout": 5,
+}
+DATABASES = {
+    "default": env.postgresql(
+        "DATABASE_URL", default=EMBEDDED_POSTGRES.url() if EMBEDDED_POSTGRES else ""
+    )
+}
+DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 5)
+DATABASES["default"]["OPTIONS"]["pool"] = _pool
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+
+# Security --------------------------------------------------------------------------------
+SECRET_KEY = env.text("SECRET_KEY", "")
+# Here `serve` keeps the key that it generated, so that logins outlive a restart.
+SECRET_KEY_FILE = EMBEDDED_POSTGRES.home / "secret_key" if EMBEDDED_POSTGRES else None
+if not SECRET_KEY:
+    if SECRET_KEY_FILE is None:
+        raise ImproperlyConfigured("SECRET_KEY is not set: expected a long random text")
+    SECRET_KEY = (
+        SECRET_KEY_FILE.read_text() if SECRET_KEY_FILE.is_file() else get_random_secret_key()
+    )
+
+_loopback = ["localhost", "127.0.0.1", "[::1]"]
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", _loopback if HOST in (*_loopback, "::1") else ["*"])
+CORS_ALLOWED_ORIGINS = env.origins(
+    "CORS_ORIGINS", ["http://localhost:3000", "http://localhost:8080"]
+)
+CORS_EXPOSE_HEADERS = ["Link", "X-Total-Count"]
+CORS_URLS_REGEX = r"^/api/"
+CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", [])
+
+# What readiness asks of the database: functions from a cursor to what is wrong, or None.
+READINESS_CHECKS = [
+    "tuner_project.health.missing_migration",
+    "studies.optuna_storage.schema.wrong_revision",
+]
+
+# Optimisation ----------------------------------------------------------------------------
+DEFAULT_SAMPLER = env.choice("DEFAULT_SAMPLER", "tpe", ["tpe", "gp", "random", "nsgaii", "qmc"])
+DEFAULT_PRUNER = env.choice("DEFAULT_PRUNER", "hyperband", ["hyperband", "median", "none"])
+# How many trials one process keeps in memory for its samplers, over all studies.
+HISTORY_MAX_TRIALS = env.integer("HISTORY_MAX_TRIALS", 500_000, 1, 1_000_000_000)
+
+# Django ----------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "corsheaders",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "tuner_project",
+    "studies",
+    "trials",
+    "analysis",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "tuner_project.rest.middleware.ApiMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "tuner_project.urls"
+WSGI_APPLICATION = "tuner_project.wsgi.application"
+APPEND_SLASH = False  # the wire has no trailing slashes; the admin's own catch-all adds its
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+]
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+# Without a collectstatic (a checkout), the files are served from the packages themselves.
+WHITENOISE_USE_FINDERS = not any(STATIC_ROOT.glob("[!.]*"))
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+}
+
+# REST ------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["tuner_project.rest.parsers.StrictJSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
+    "DEFAULT_SCHEMA_CLASS": "tuner_project.rest.openapi.TunerSchema",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "tuner_project.rest.negotiation.AlwaysJSON",
+    "DEFAULT_METADATA_CLASS": None,
+    "EXCEPTION_HANDLER": "tuner_project.rest.errors.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,
+    "STRICT_JSON": True,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Tuner",
+    "DESCRIPTION": "Hyperparameter optimisation by ask and tell, over Optuna and PostgreSQL.",
+    "VERSION": VERSION,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums"],
+    "ENUM_NAME_OVERRIDES": {},
+}

@@ -1,0 +1,28 @@
+"""The URLs. What lies under /api/ answers errors with problem documents."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from tuner_project.health import HealthViewSet
+
+api = [
+    path("health", HealthViewSet.as_view({"get": "health"})),
+    path("ready", HealthViewSet.as_view({"get": "ready"})),
+    path("schema", SpectacularAPIView.as_view(), name="schema"),
+    path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("", include("studies.urls")),
+    path("", include("trials.urls")),
+    path("", include("analysis.urls")),
+]
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="docs")),
+    path("admin/", admin.site.urls),
+    path("api/v1/", include(api)),
+]
+
+handler400 = "tuner_project.rest.errors.bad_request"
+handler403 = "tuner_project.rest.errors.permission_denied"
+handler404 = "tuner_project.rest.errors.page_not_found"
+handler500 = "tuner_project.rest.errors.server_error"
