@@ -78,7 +78,7 @@ def _api_exception(error: Exception) -> Exception:
 
 def _document(error: exceptions.APIException) -> dict[str, Any]:
     if isinstance(error, exceptions.ValidationError):
-        errors = list(_pointed(error.detail))
+        errors = list(pointed(error.detail))
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         pointer, first = errors[0]
         detail = f"{pointer}: {first}{more}" if pointer else f"{first}{more}"
@@ -87,16 +87,16 @@ def _document(error: exceptions.APIException) -> dict[str, Any]:
     return problem(error.status_code, code, str(error.detail), getattr(error, "errors", None))
 
 
-def _pointed(detail: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
+def pointed(detail: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
     """The leaves of a serializer's error tree, each with its JSON pointer."""
     if isinstance(detail, dict):
         for key, value in detail.items():
             step = str(key).replace("~", "~0").replace("/", "~1")
-            yield from _pointed(value, pointer if key == "non_field_errors" else f"{pointer}/{step}")
+            yield from pointed(value, pointer if key == "non_field_errors" else f"{pointer}/{step}")
     elif isinstance(detail, list):
         for index, value in enumerate(detail):
             nested = isinstance(value, dict | list)
-            yield from _pointed(value, f"{pointer}/{index}" if nested else pointer)
+            yield from pointed(value, f"{pointer}/{index}" if nested else pointer)
     else:
         yield pointer, str(detail)
 

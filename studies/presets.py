@@ -1,0 +1,25 @@
+"""Ready-made search spaces, shipped with the code."""
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+
+@cache
+def preset_names() -> list[str]:
+    return list(_document()["presets"])
+
+
+def preset_search_space(name: str) -> list[dict[str, Any]]:
+    """The parameters of a preset, as in the body of `POST /studies`."""
+    document = _document()
+    return [
+        {"name": parameter, **document["parameters"][parameter]}
+        for parameter in document["presets"][name]
+    ]
+
+
+@cache
+def _document() -> dict[str, Any]:
+    return json.loads((files("studies") / "presets.json").read_text(encoding="utf-8"))

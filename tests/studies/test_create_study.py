@@ -1,0 +1,544 @@
+"""POST /studies: created, loaded, refused, and what may be said in it."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from pytest_django import Settings
+from rest_framework.test import APIClient
+
+from studies.models import Study
+
+SPACE = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
+
+TPE = {
+    "seed": None,
+    "n_startup_trials": 10,
+    "multivariate": True,
+    "constant_liar": True,
+    "group": False,
+    "n_ei_candidates": 24,
+}
+HYPERBAND = {"min_resource": 10, "max_resource": 1000, "reduction_factor": 3, "bootstrap_count": 0}
+
+
+def post(api: APIClient, **body: Any) -> Any:
+    return api.post("/api/v1/studies", {"name": "search", "search_space": SPACE} | body)
+
+
+def assert_invalid(response: Any, *pointers: str) -> None:
+    """A 400 with these pointers, after which nothing is stored."""
+    assert response.status_code == 400, response.content
+    document = response.json()
+    assert document["code"] == "invalid"
+    assert [error["pointer"] for error in document["errors"]] == list(pointers)
+    assert Study.objects.count() == 0
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM optuna.studies")
+        assert cursor.fetchone() == (0,)
+
+
+def test_study_is_created(api: APIClient) -> None:
+    body = {
+        "name": "search-opt",
+        "direction": "maximize",
+        "search_space": [
+            {"type": "float", "name": "learning_rate", "low": 0.0001, "high": 0.1, "log": True},
+            {"type": "float", "name": "min_score", "low": 0.6, "high": 0.9, "step": 0.05},
+            {"type": "int", "name": "batch_size", "low": 16, "high": 128, "step": 16},
+            {"type": "categorical", "name": "optimizer", "choices": ["adam", "sgd", "rmsprop"]},
+        ],
+        "sampler": "tpe",
+        "pruner": "hyperband",
+        "load_if_exists": True,
+    }
+    response = api.post("/api/v1/studies", body)
+    stored = Study.objects.get()
+    assert response.status_code == 201
+    assert response["Content-Type"] == "application/json"
+    assert response.json() == {
+        "study_id": stored.id,
+        "study_name": "search-opt",
+        "direction": "maximize",
+        "n_trials": 0,
+        "best_value": None,
+        "best_params": None,
+        "datetime_start": stored.created_at.isoformat(),
+        "user_attrs": {},
+        "search_space": body["search_space"],
+        "sampler": "tpe",
+        "sampler_options": TPE,
+        "pruner": "hyperband",
+        "pruner_options": HYPERBAND,
+        "trial_counts": {"WAITING": 0, "RUNNING": 0, "COMPLETE": 0, "PRUNED": 0, "FAIL": 0},
+    }
+    assert stored.created_at.isoformat().endswith("+00:00")
+
+
+def test_study_defaults_are_filled_in(api: APIClient) -> None:
+    study = post(api).json()
+    assert (study["direction"], study["sampler"], study["pruner"]) == (
+        "maximize",
+        "tpe",
+        "hyperband",
+    )
+
+
+def test_study_defaults_follow_the_settings(api: APIClient, settings: Settings) -> None:
+    settings.DEFAULT_SAMPLER, settings.DEFAULT_PRUNER = "random", "none"
+    study = post(api).json()
+    assert (study["sampler"], study["pruner"]) == ("random", "none")
+
+
+def test_study_is_loaded_where_the_definition_agrees(api: APIClient) -> None:
+    created = post(api, user_attrs={"team": "search", "tags": ["a"]})
+    loaded = post(api, user_attrs={"team": "search", "tags": ["a"]})
+    assert (created.status_code, loaded.status_code) == (201, 200)
+    assert loaded.json() == created.json()
+    assert Study.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"load_if_exists": True},
+        {"load_if_exists": None, "sampler": None, "pruner_options": None},
+        {"direction": "minimize"},
+        {"direction": ["minimize"]},
+        {"sampler": "nsgaii"},
+        {"sampler_options": {"seed": 3}},
+        {"sampler_options": {"seed": None}},
+        {"sampler_options": {"population_size": 50}},
+        {"pruner": "median"},
+        {"pruner_options": {"n_warmup_steps": 10}},
+        {"user_attrs": {"team": "search"}},
+    ],
+)
+def test_loading_compares_only_what_is_given(api: APIClient, given: dict[str, Any]) -> None:
+    stored = post(
+        api,
+        direction="minimize",
+        sampler="nsgaii",
+        sampler_options={"seed": 3},
+        pruner="median",
+        user_attrs={"team": "search"},
+    )
+    response = post(api, **given)
+    assert (response.status_code, response.json()) == (200, stored.json())
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"direction": "maximize"}, "direction"),
+        ({"direction": ["minimize", "minimize"]}, "direction"),
+        ({"sampler": "tpe"}, "sampler"),
+        ({"sampler": "tpe", "sampler_options": {"n_startup_trials": 20}}, "sampler"),
+        ({"sampler_options": {"seed": 4}}, "sampler_options.seed"),
+        ({"sampler_options": {"crossover_prob": 0.5}}, "sampler_options.crossover_prob"),
+        ({"pruner": "none"}, "pruner"),
+        ({"pruner": "hyperband", "pruner_options": {"min_resource": 1}}, "pruner"),
+        ({"pruner_options": {"interval_steps": 2}}, "pruner_options.interval_steps"),
+        ({"user_attrs": {"team": "other"}}, "user_attrs.team"),
+        ({"user_attrs": {"new": 1}}, "user_attrs.new"),
+        ({"search_space": [{"type": "float", "name": "x", "low": 0, "high": 2}]}, "search_space"),
+        ({"search_space": [{"type": "int", "name": "x", "low": 0, "high": 1}]}, "search_space"),
+        (
+            {"search_space": [*SPACE, {"type": "int", "name": "n", "low": 0, "high": 1}]},
+            "search_space",
+        ),
+    ],
+)
+def test_loading_refuses_another_definition_and_names_what_differs(
+    api: APIClient, given: dict[str, Any], named: str
+) -> None:
+    stored = post(
+        api,
+        direction="minimize",
+        sampler="nsgaii",
+        sampler_options={"seed": 3},
+        pruner="median",
+        user_attrs={"team": "search"},
+    ).json()
+    response = post(api, **given)
+    assert (response.status_code, response.json()["code"]) == (409, "study_conflict")
+    assert named in response.json()["detail"]
+    assert api.get("/api/v1/studies/search").json() == stored
+
+
+def test_loading_names_all_that_differs(api: APIClient) -> None:
+    post(api, direction="minimize", sampler="random")
+    detail = post(api, direction="maximize", sampler="tpe", pruner="none").json()["detail"]
+    assert detail == (
+        'study "search" exists and differs: direction is \'minimize\', not \'maximize\'; '
+        "sampler is 'random', not 'tpe'; pruner is 'hyperband', not 'none'"
+    )
+
+
+@pytest.mark.parametrize("key", ["sampler_options", "pruner_options"])
+def test_loading_refuses_an_unknown_option(api: APIClient, key: str) -> None:
+    post(api)
+    response = post(api, **{key: {"nonsense": 1}})
+    assert response.status_code == 400
+    assert [error["pointer"] for error in response.json()["errors"]] == [f"/{key}/nonsense"]
+
+
+@pytest.mark.parametrize("direction", ["maximize", ["minimize", "maximize"]])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"pruner_options": {"min_resource": 2}},
+        {"sampler_options": {"n_startup_trials": 3}},
+        {"pruner": "hyperband", "pruner_options": {"max_resource": 81}},
+    ],
+)
+def test_loading_does_not_mind_changed_defaults(
+    api: APIClient, settings: Settings, direction: Any, given: dict[str, Any]
+) -> None:
+    body = {"direction": direction} | given
+    created = post(api, **body)
+    assert created.status_code == 201, created.content
+    for settings.DEFAULT_SAMPLER, settings.DEFAULT_PRUNER in (
+        ("tpe", "hyperband"),
+        ("random", "none"),
+        ("nsgaii", "median"),
+    ):
+        loaded = post(api, **body)
+        assert (loaded.status_code, loaded.json()) == (200, created.json())
+
+
+def test_loading_takes_the_same_space_in_another_spelling(api: APIClient) -> None:
+    first = [
+        {"type": "int", "name": "n", "low": 1, "high": 8, "step": 1, "log": False},
+        {"type": "float", "name": "x", "low": 0.0, "high": 1.0, "log": False},
+    ]
+    second = [
+        {"type": "float", "name": "x", "low": 0, "high": 1},
+        {"type": "int", "name": "n", "low": 1, "high": 8},
+    ]
+    created = post(api, search_space=first)
+    loaded = post(api, search_space=second)
+    assert (loaded.status_code, loaded.json()) == (200, created.json())
+
+
+def test_loading_tells_true_from_1(api: APIClient) -> None:
+    post(api, search_space=[{"type": "categorical", "name": "c", "choices": [1, 0]}])
+    body = [{"type": "categorical", "name": "c", "choices": [True, False]}]
+    assert post(api, search_space=body).status_code == 409
+
+
+def test_existing_name_is_refused_without_load_if_exists(api: APIClient) -> None:
+    stored = post(api, load_if_exists=False).json()
+    response = post(api, load_if_exists=False)
+    assert (response.status_code, response.json()["code"]) == (409, "study_exists")
+    assert api.get("/api/v1/studies/search").json() == stored
+
+
+@pytest.mark.parametrize(
+    "direction",
+    ["minimize", "maximize", ["minimize"], ["maximize", "minimize"], ["minimize"] * 10],
+)
+def test_direction_is_answered_as_given(api: APIClient, direction: Any) -> None:
+    assert post(api, direction=direction).json()["direction"] == direction
+    assert api.get("/api/v1/studies/search").json()["direction"] == direction
+    assert api.get("/api/v1/studies").json()[0]["direction"] == direction
+
+
+def test_direction_list_of_one_is_a_single_objective(api: APIClient) -> None:
+    assert post(api, direction=["minimize"]).json()["pruner"] == "hyperband"
+    api.post("/api/v1/studies/search/trials/suggest")
+    told = api.post("/api/v1/studies/search/trials/0/complete", {"values": 0.5})
+    assert told.json()["values"] == [0.5]
+    assert api.get("/api/v1/studies/search").json()["best_value"] == 0.5
+    assert api.get("/api/v1/studies/search/best").json()["value"] == 0.5
+    assert api.get("/api/v1/studies/search/pareto").json()["code"] == "single_objective"
+
+
+@pytest.mark.parametrize(
+    "direction", [[], ["minimize"] * 11, "up", "MINIMIZE", 1, True, {}, [["minimize"]], [None]]
+)
+def test_direction_nonsense_is_refused(api: APIClient, direction: Any) -> None:
+    assert_invalid(post(api, direction=direction), "/direction")
+
+
+@pytest.mark.parametrize("pruner", ["hyperband", "median", "none", None])
+def test_several_objectives_take_any_pruner_and_answer_none(
+    api: APIClient, pruner: str | None
+) -> None:
+    study = post(api, direction=["minimize", "maximize"], pruner=pruner).json()
+    assert (study["pruner"], study["pruner_options"]) == ("none", {})
+    assert post(api, direction=["minimize", "maximize"], pruner="median").status_code == 200
+
+
+def test_several_objectives_take_a_pruners_options(api: APIClient) -> None:
+    body = {
+        "direction": ["minimize", "maximize"],
+        "pruner": "hyperband",
+        "pruner_options": {"max_resource": 81},
+    }
+    created, loaded = post(api, **body), post(api, **body)
+    assert (created.status_code, loaded.status_code) == (201, 200)
+    assert (created.json()["pruner"], created.json()["pruner_options"]) == ("none", {})
+
+
+# Every option that API.md lists, with a value that is not its default.
+SAMPLER_OPTIONS = {
+    "tpe": {
+        "seed": 42,
+        "n_startup_trials": 1,
+        "multivariate": True,
+        "constant_liar": False,
+        "group": True,
+        "n_ei_candidates": 5,
+    },
+    "gp": {"seed": 0, "n_startup_trials": 3, "deterministic_objective": True},
+    "random": {"seed": 2**32 - 1},
+    "nsgaii": {
+        "seed": 1,
+        "population_size": 2,
+        "mutation_prob": 0.25,
+        "crossover_prob": 1,
+        "swapping_prob": 0,
+    },
+    "qmc": {"seed": 7, "qmc_type": "halton", "scramble": True},
+}
+SAMPLER_DEFAULTS: dict[str, dict[str, Any]] = {
+    "tpe": TPE,
+    "gp": {"seed": None, "n_startup_trials": 10, "deterministic_objective": False},
+    "random": {"seed": None},
+    "nsgaii": {
+        "seed": None,
+        "population_size": 50,
+        "mutation_prob": None,
+        "crossover_prob": 0.9,
+        "swapping_prob": 0.5,
+    },
+    "qmc": {"seed": None, "qmc_type": "sobol", "scramble": False},
+}
+PRUNER_OPTIONS = {
+    "hyperband": {
+        "min_resource": 1,
+        "max_resource": 81,
+        "reduction_factor": 2,
+        "bootstrap_count": 4,
+    },
+    "median": {
+        "n_startup_trials": 0,
+        "n_warmup_steps": 0,
+        "interval_steps": 3,
+        "n_min_trials": 2,
+    },
+    "none": {},
+}
+PRUNER_DEFAULTS: dict[str, dict[str, Any]] = {
+    "hyperband": HYPERBAND,
+    "median": {"n_startup_trials": 5, "n_warmup_steps": 10, "interval_steps": 1, "n_min_trials": 1},
+    "none": {},
+}
+
+
+@pytest.mark.parametrize("sampler", SAMPLER_OPTIONS)
+def test_sampler_options_are_all_taken_and_used(api: APIClient, sampler: str) -> None:
+    options = SAMPLER_OPTIONS[sampler]
+    response = post(api, sampler=sampler, sampler_options=options)
+    assert response.status_code == 201, response.content
+    assert response.json()["sampler_options"] == options
+    for number in range(3):
+        assert api.post("/api/v1/studies/search/trials/suggest").status_code == 200
+        url = f"/api/v1/studies/search/trials/{number}/complete"
+        assert api.post(url, {"values": number}).status_code == 200
+
+
+@pytest.mark.parametrize("sampler", SAMPLER_DEFAULTS)
+def test_sampler_options_have_the_documented_defaults(api: APIClient, sampler: str) -> None:
+    assert post(api, sampler=sampler).json()["sampler_options"] == SAMPLER_DEFAULTS[sampler]
+    nothing = dict.fromkeys(SAMPLER_DEFAULTS[sampler])
+    assert post(api, sampler=sampler, sampler_options=nothing).status_code == 200
+
+
+@pytest.mark.parametrize("pruner", PRUNER_OPTIONS)
+def test_pruner_options_are_all_taken(api: APIClient, pruner: str) -> None:
+    options = PRUNER_OPTIONS[pruner]
+    response = post(api, pruner=pruner, pruner_options=options)
+    assert (response.status_code, response.json()["pruner_options"]) == (201, options)
+    assert api.post("/api/v1/studies/search/trials/suggest").status_code == 200
+
+
+@pytest.mark.parametrize("pruner", PRUNER_DEFAULTS)
+def test_pruner_options_have_the_documented_defaults(api: APIClient, pruner: str) -> None:
+    assert post(api, pruner=pruner).json()["pruner_options"] == PRUNER_DEFAULTS[pruner]
+
+
+def test_seeded_study_repeats_its_suggestions(api: APIClient) -> None:
+    for name in ("one", "two"):
+        post(api, name=name, sampler="random", sampler_options={"seed": 42})
+    one, two = (
+        [api.post(f"/api/v1/studies/{name}/trials/suggest").json()["params"] for _ in range(3)]
+        for name in ("one", "two")
+    )
+    assert one == two
+    assert len({each["x"] for each in one}) == 3
+
+
+def test_scrambled_sequence_gets_a_seed(api: APIClient) -> None:
+    body = {"sampler": "qmc", "sampler_options": {"scramble": True}}
+    created = post(api, **body)
+    assert isinstance(created.json()["sampler_options"]["seed"], int)
+    assert post(api, **body).json() == created.json()
+
+
+SAMPLER_FAULTS = [
+    (sampler, option, value)
+    for sampler, options in SAMPLER_DEFAULTS.items()
+    for option in options
+    for value in {
+        "seed": [-1, 2**32, 1.0, True, "1"],
+        "n_startup_trials": [-1, 1.5, False, "3", []],
+        "n_ei_candidates": [0, 24.0, True],
+        "population_size": [1, 50.0, "50"],
+        "mutation_prob": [-0.1, 1.1, True, "0.5"],
+        "crossover_prob": [-0.1, 1.1, True],
+        "swapping_prob": [-0.1, 1.1, {}],
+        "qmc_type": ["latin", 1, ["sobol"], {}],
+    }.get(option, [1, 0, "true", []])
+]
+PRUNER_FAULTS = [
+    (pruner, option, value)
+    for pruner, options in PRUNER_DEFAULTS.items()
+    for option in options
+    for value in {
+        "min_resource": [0, 1.0, True, "auto"],
+        "max_resource": ["auto", 0, 2**31, 81.0],
+        "reduction_factor": [1, 3.0, "3"],
+    }.get(option, [-1, 0.5, True, "1"])
+]
+
+
+@pytest.mark.parametrize(("sampler", "option", "value"), SAMPLER_FAULTS)
+def test_sampler_option_nonsense_is_refused(
+    api: APIClient, sampler: str, option: str, value: Any
+) -> None:
+    response = post(api, sampler=sampler, sampler_options={option: value})
+    assert_invalid(response, f"/sampler_options/{option}")
+
+
+@pytest.mark.parametrize(("pruner", "option", "value"), PRUNER_FAULTS)
+def test_pruner_option_nonsense_is_refused(
+    api: APIClient, pruner: str, option: str, value: Any
+) -> None:
+    response = post(api, pruner=pruner, pruner_options={option: value})
+    assert_invalid(response, f"/pruner_options/{option}")
+
+
+@pytest.mark.parametrize(
+    ("sampler", "option"),
+    [
+        ("tpe", "population_size"),
+        ("gp", "multivariate"),
+        ("random", "n_startup_trials"),
+        ("nsgaii", "scramble"),
+        ("qmc", "warn_independent_sampling"),
+        ("tpe", "a/b~c"),
+    ],
+)
+def test_sampler_option_of_another_sampler_is_refused(
+    api: APIClient, sampler: str, option: str
+) -> None:
+    response = post(api, sampler=sampler, sampler_options={option: 1})
+    step = option.replace("~", "~0").replace("/", "~1")
+    assert_invalid(response, f"/sampler_options/{step}")
+
+
+@pytest.mark.parametrize(
+    ("pruner", "option"),
+    [("hyperband", "n_warmup_steps"), ("median", "min_resource"), ("none", "n_startup_trials")],
+)
+def test_pruner_option_of_another_pruner_is_refused(
+    api: APIClient, pruner: str, option: str
+) -> None:
+    response = post(api, pruner=pruner, pruner_options={option: 1})
+    assert_invalid(response, f"/pruner_options/{option}")
+
+
+def test_options_that_contradict_each_other_are_refused(api: APIClient) -> None:
+    response = post(
+        api,
+        sampler_options={"multivariate": False, "group": True},
+        pruner_options={"min_resource": 10, "max_resource": 9},
+    )
+    assert_invalid(response, "/sampler_options/group", "/pruner_options/max_resource")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sampler", "cmaes"),
+        ("sampler", "TPE"),
+        ("sampler", 1),
+        ("sampler", ["tpe"]),
+        ("pruner", "asha"),
+        ("pruner", True),
+        ("sampler_options", []),
+        ("sampler_options", "seed"),
+        ("pruner_options", 3),
+        ("user_attrs", []),
+        ("user_attrs", "team"),
+        ("load_if_exists", "true"),
+        ("load_if_exists", 1),
+        ("load_if_exists", 0),
+        ("name", None),
+        ("name", 5),
+        ("name", True),
+        ("search_space", None),
+        ("search_space", {}),
+        ("search_space", "x"),
+        ("unknown", None),
+        ("study_name", "search"),
+    ],
+)
+def test_wrong_types_and_unknown_keys_are_refused(api: APIClient, key: str, value: Any) -> None:
+    assert_invalid(post(api, **{key: value}), f"/{key}")
+
+
+@pytest.mark.parametrize("key", ["name", "search_space"])
+def test_missing_keys_are_refused(api: APIClient, key: str) -> None:
+    body = {"name": "search", "search_space": SPACE}
+    del body[key]
+    assert_invalid(api.post("/api/v1/studies", body), f"/{key}")
+
+
+def test_null_is_left_out(api: APIClient) -> None:
+    optional = (
+        "direction sampler sampler_options pruner pruner_options user_attrs load_if_exists"
+    ).split()
+    response = post(api, **dict.fromkeys(optional))
+    assert response.status_code == 201
+    assert response.json()["direction"] == "maximize"
+
+
+def test_user_attrs_are_kept_exactly(api: APIClient) -> None:
+    attrs = {
+        "z": [1, 1.0, 1e16, -0.0, True, None, {"b": "ü", "a": ""}],
+        "a": "text",
+        "": 0,
+        "null": None,
+        "long " * 100: 2**70,
+    }
+    created = post(api, user_attrs=attrs)
+    assert created.status_code == 201, created.content
+    stored = api.get("/api/v1/studies/search").json()["user_attrs"]
+    assert repr(stored) == repr(attrs)
+
+
+def test_user_attr_name_that_optuna_cannot_store_is_refused(api: APIClient) -> None:
+    assert_invalid(post(api, user_attrs={"k" * 513: 1}), f"/user_attrs/{'k' * 513}")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "a/b", "/", ".", "..", "x" * 257, "a\nb", "a\tb", "\x7f", "\u2028", "\u0378"],
+)
+def test_name_that_cannot_stand_in_a_path_is_refused(api: APIClient, name: str) -> None:
+    assert_invalid(post(api, name=name), "/name")

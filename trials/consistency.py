@@ -1,0 +1,82 @@
+"""Are Django's rows and Optuna's the same? And how to make Optuna's so."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+
+from studies.models import Study, StudyQuerySet
+from studies.optuna_storage import SCHEMA
+from studies.optuna_storage.projection import STUDY_TABLES, delete_study_rows
+from trials.projection import TRIAL_TABLES
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A row that one side has and the other has not."""
+
+    study: str
+    table: str
+    side: str
+    row: str
+
+    def __str__(self) -> str:
+        return f'study "{self.study}": {self.table}: only in {self.side}: {self.row}'
+
+
+_TALLIES = """
+SELECT 'Django', format('tallies %%s, counted %%s', tallied, counted)
+  FROM (SELECT ARRAY[s.next_number, s.n_waiting, s.n_running, s.n_complete, s.n_pruned, s.n_fail]
+                   AS tallied,
+               (SELECT ARRAY[count(*),
+                             count(*) FILTER (WHERE state = 'WAITING'),
+                             count(*) FILTER (WHERE state = 'RUNNING'),
+                             count(*) FILTER (WHERE state = 'COMPLETE'),
+                             count(*) FILTER (WHERE state = 'PRUNED'),
+                             count(*) FILTER (WHERE state = 'FAIL')]::int[]
+                  FROM trials_trial WHERE study_id = s.id) AS counted
+          FROM studies_study AS s WHERE s.id = %(study)s) AS both_counts
+ WHERE tallied <> counted
+"""
+
+
+@contextmanager
+def snapshot() -> Iterator[None]:
+    """A transaction that sees one moment of both schemas."""
+    is_outermost = not connection.in_atomic_block
+    with transaction.atomic(), connection.cursor() as cursor:
+        if is_outermost:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
+def differences(study: Study) -> Iterator[Difference]:
+    """Row by row, what one side of a study has and the other has not."""
+    checks = {table.name: table.differences() for table in (*STUDY_TABLES, *TRIAL_TABLES)}
+    for table, statement in (checks | {"studies_study": _TALLIES}).items():
+        with connection.cursor() as cursor:
+            cursor.execute(statement, {"study": study.id})
+            for side, row in cursor.fetchall():
+                yield Difference(study.name, table, side, row)
+
+
+def studies_only_in_optuna() -> list[str]:
+    """The names of studies that Django does not have."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT study_name FROM {SCHEMA}.studies "  # noqa: S608
+            "WHERE study_id NOT IN (SELECT id FROM studies_study) ORDER BY study_id"
+        )
+        return [name for (name,) in cursor.fetchall()]
+
+
+@transaction.atomic
+def repair(*, studies: StudyQuerySet) -> None:
+    """Rebuild Optuna's rows of the one study of a query from Django's."""
+    study = studies.locked()
+    arguments = {"study": study.id}
+    delete_study_rows(study.id)
+    with connection.cursor() as cursor:
+        for table in (*STUDY_TABLES, *TRIAL_TABLES):
+            cursor.execute(table.insert(table.all_of_study), arguments)

@@ -1,0 +1,148 @@
+"""Demo studies: named test functions, in the states in which studies are found."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+
+from studies.domain import Definition, create_study
+from studies.models import Study
+from trials import domain
+from trials.domain import Outcome
+from trials.models import State
+
+Params = Mapping[str, Any]
+SEED = 7
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A study, its function, and how many trials it has; the last `running` ones still run."""
+
+    definition: Definition
+    function: Callable[[Params], Sequence[float]]
+    n_trials: int
+    running: int = 0
+    steps: int = 0  # of its learning curve; with one, the worse trials are pruned
+
+
+def branin(params: Params) -> Sequence[float]:
+    """https://www.sfu.ca/~ssurjano/branin.html, minimum 0.397887."""
+    x, y = params["x"], params["y"]
+    b, c, t = 5.1 / (4 * math.pi**2), 5 / math.pi, 1 / (8 * math.pi)
+    return [(y - b * x**2 + c * x - 6) ** 2 + 10 * (1 - t) * math.cos(x) + 10]
+
+
+def hartmann6(params: Params) -> Sequence[float]:
+    """https://www.sfu.ca/~ssurjano/hart6.html, minimum -3.32237."""
+    a = ((10, 3, 17, 3.5, 1.7, 8), (0.05, 10, 17, 0.1, 8, 14))
+    a += ((3, 3.5, 1.7, 10, 17, 8), (17, 8, 0.05, 10, 0.1, 14))
+    p = ((1312, 1696, 5569, 124, 8283, 5886), (2329, 4135, 8307, 3736, 1004, 9991))
+    p += ((2348, 1451, 3522, 2883, 3047, 6650), (4047, 8828, 8732, 5743, 1091, 381))
+    xs = [params[f"x{i}"] for i in range(6)]
+    exponents = (
+        sum(weight * (x - centre / 1e4) ** 2 for weight, x, centre in zip(row, xs, row_p, strict=True))
+        for row, row_p in zip(a, p, strict=True)
+    )
+    heights = (1.0, 1.2, 3.0, 3.2)
+    return [-sum(h * math.exp(-e) for h, e in zip(heights, exponents, strict=True))]
+
+
+def zdt1(params: Params) -> Sequence[float]:
+    """Zitzler, Deb, Thiele (2000); the front is 1 - sqrt(f1) with the others at 0."""
+    first, *others = params.values()
+    g = 1 + 9 * sum(others) / len(others)
+    return [first, g * (1 - math.sqrt(first / g))]
+
+
+def training(params: Params) -> Sequence[float]:
+    """A made-up accuracy after training: best near a learning rate of 0.01, with adam."""
+    distance = abs(math.log10(params["learning_rate"]) + 2)
+    bonus = {"adam": 0.05, "sgd": 0.0, "rmsprop": 0.02}[params["optimizer"]]
+    return [0.9 - 0.12 * distance + bonus - abs(params["batch_size"] - 64) / 1000]
+
+
+def _floats(names: Sequence[str], low: float, high: float) -> list[dict[str, Any]]:
+    return [{"type": "float", "name": name, "low": low, "high": high} for name in names]
+
+
+_BRANIN = [*_floats(["x"], -5.0, 10.0), *_floats(["y"], 0.0, 15.0)]
+_TRAINING = [
+    {"type": "float", "name": "learning_rate", "low": 1e-4, "high": 1e-1, "log": True},
+    {"type": "int", "name": "batch_size", "low": 16, "high": 128, "step": 16},
+    {"type": "categorical", "name": "optimizer", "choices": ["adam", "sgd", "rmsprop"]},
+]
+
+
+def _definition(name: str, space: list[dict[str, Any]], **more: Any) -> Definition:
+    options = {"sampler_options": {"seed": SEED}, "user_attrs": {"demo": True}}
+    return Definition(name=f"demo-{name}", search_space=space, **{**options, **more})
+
+
+DEMOS = (
+    Demo(_definition("branin-tpe", _BRANIN, direction="minimize", sampler="tpe"), branin, 60),
+    Demo(_definition("branin-qmc", _BRANIN, direction="minimize", sampler="qmc"), branin, 40),
+    Demo(
+        _definition(
+            "hartmann6",
+            _floats([f"x{i}" for i in range(6)], 0.0, 1.0),
+            direction="minimize",
+            sampler="tpe",
+        ),
+        hartmann6,
+        n_trials=50,
+        running=4,
+    ),
+    Demo(
+        _definition("training", _TRAINING, sampler="tpe", pruner="median"),
+        training,
+        n_trials=45,
+        running=2,
+        steps=20,
+    ),
+    Demo(
+        _definition(
+            "zdt1",
+            _floats(["x0", "x1", "x2"], 0.0, 1.0),
+            direction=["minimize", "minimize"],
+            sampler="nsgaii",
+            sampler_options={"seed": SEED, "population_size": 20},
+        ),
+        zdt1,
+        n_trials=80,
+    ),
+)
+
+
+def seed_demo(demo: Demo) -> tuple[Study, bool]:
+    """Create and play a demo study, whole or not at all; answers it, and whether it is new."""
+    with transaction.atomic():
+        study, is_new = create_study(definition=demo.definition)
+        if is_new:
+            for number in range(demo.n_trials):
+                _play(demo, study, number)
+            study.refresh_from_db()
+    return study, is_new
+
+
+def _play(demo: Demo, study: Study, number: int) -> None:
+    studies = Study.objects.filter(pk=study.pk)
+    trial = domain.ask(studies=studies)
+    if number >= demo.n_trials - demo.running:
+        return
+    outcome = _outcome(demo, number, demo.function(trial.params))
+    domain.tell(studies=studies, number=number, outcome=outcome)
+
+
+def _outcome(demo: Demo, number: int, values: Sequence[float]) -> Outcome:
+    if number % 17 == 11:
+        return Outcome(state=State.FAIL, user_attrs={"error": "out of memory"})
+    if not demo.steps:
+        return Outcome(state=State.COMPLETE, values=values)
+    curve = {step: values[0] * (1 - math.exp(-step / 6)) for step in range(1, demo.steps + 1)}
+    if values[0] < 0.75:
+        early = {step: value for step, value in curve.items() if step <= demo.steps // 3}
+        return Outcome(state=State.PRUNED, intermediate_values=early)
+    return Outcome(state=State.COMPLETE, values=values, intermediate_values=curve)

@@ -1,0 +1,61 @@
+"""Compare Django's rows with Optuna's, and mend what differs."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from studies.models import Study
+from trials.adoption import AdoptionRefused, adopt
+from trials.consistency import differences, repair, snapshot, studies_only_in_optuna
+
+SHOWN = 20  # differences of one study
+
+
+class Command(BaseCommand):
+    help = "Compares both schemas row by row; exits with 1 where they differ."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        group = parser.add_mutually_exclusive_group()
+        group.add_argument(
+            "--repair", action="store_true", help="Rebuild Optuna's side from Django's."
+        )
+        group.add_argument(
+            "--adopt", metavar="NAME", help="Bring a study that only Optuna has into Django."
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["adopt"]:
+            self._adopt(options["adopt"])
+            return
+        differing = self._check()
+        if options["repair"] and differing:
+            for study in differing:
+                repair(studies=Study.objects.filter(pk=study.pk))
+                self.stdout.write(f'study "{study.name}": rebuilt in Optuna\'s schema')
+            differing = self._check()
+        strangers = studies_only_in_optuna()
+        for name in strangers:
+            self.stdout.write(f'study "{name}": only in Optuna; bring it in with --adopt')
+        if differing or strangers:
+            raise CommandError("the schemas differ", returncode=1)
+        self.stdout.write(f"{Study.objects.count()} studies: no difference")
+
+    def _check(self) -> list[Study]:
+        differing = []
+        with snapshot():
+            for study in Study.objects.order_by("id"):
+                found = list(differences(study))
+                for difference in found[:SHOWN]:
+                    self.stdout.write(str(difference))
+                if found[SHOWN:]:
+                    self.stdout.write(f'study "{study.name}": and {len(found) - SHOWN} more')
+                if found:
+                    differing.append(study)
+        return differing
+
+    def _adopt(self, name: str) -> None:
+        try:
+            study = adopt(name=name)
+        except AdoptionRefused as error:
+            raise CommandError(str(error), returncode=1) from None
+        self.stdout.write(f'study "{study.name}": adopted with {study.n_trials} trials')
