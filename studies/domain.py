@@ -14,6 +14,7 @@ from studies.options import Kind
 from studies.pruners import PRUNERS
 from studies.samplers import SAMPLERS
 from studies.search_space import Parameter, SearchSpace, same_space
+from tuner_project.rest.errors import escaped
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ def create_study(*, definition: Definition, load_if_exists: bool = True) -> tupl
             stored = Study.objects.named(definition.name).one()
     if not load_if_exists:
         raise StudyExists(f'study "{stored.name}" exists; send load_if_exists: true to load it')
-    _check_options(definition, stored.sampler, definition.pruner or stored.pruner)
+    # Which pruner several objectives were created with is not known: it became "none".
+    pruner = definition.pruner or (None if stored.is_multi_objective else stored.pruner)
+    _check_options(definition, definition.sampler or stored.sampler, pruner)
     differing = list(_differences(stored, definition))
     if differing:
         raise StudyConflict(f'study "{stored.name}" exists and differs: {"; ".join(differing)}')
@@ -103,11 +106,10 @@ def _new_study(definition: Definition) -> Study:
     )
 
 
-def _check_options(definition: Definition, sampler: str, pruner: str) -> None:
-    faults = [
-        *_faults("sampler", sampler, SAMPLERS, definition.sampler_options),
-        *_faults("pruner", pruner, PRUNERS, definition.pruner_options),
-    ]
+def _check_options(definition: Definition, sampler: str, pruner: str | None) -> None:
+    faults = list(_faults("sampler", sampler, SAMPLERS, definition.sampler_options))
+    if pruner is not None:
+        faults += _faults("pruner", pruner, PRUNERS, definition.pruner_options)
     if faults:
         pointer, detail = faults[0]
         raise InvalidStudy(f"{pointer}: {detail}", faults)
@@ -117,7 +119,7 @@ def _faults(
     what: str, name: str, registry: Mapping[str, Kind], options: Mapping[str, Any] | None
 ) -> Iterator[tuple[str, str]]:
     for option, fault in registry[name].faults(options or {}):
-        yield f"/{what}_options/{option}", f"{what} {name}: {fault}"
+        yield f"/{what}_options/{escaped(option)}", f"{what} {name}: {fault}"
 
 
 def _differences(study: Study, definition: Definition) -> Iterator[str]:

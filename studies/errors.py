@@ -9,6 +9,10 @@ class StudyNotFound(DomainError):
     status = 404
     code = "study_not_found"
 
+    @classmethod
+    def named(cls, name: str) -> "StudyNotFound":
+        return cls(f'there is no study "{name}"')
+
 
 class StudyExists(DomainError):
     """A study of this name exists, and the caller wanted a new one."""

@@ -1,11 +1,12 @@
 """The study: what is to be optimised, how, and how far it has come."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from datetime import datetime
 from functools import cached_property
 from typing import Any, NoReturn, Self
 
 from django.contrib.postgres.fields import ArrayField
-from django.db import connection, models
+from django.db import models, transaction
 from django.db.models.functions import Now
 
 from studies.errors import StudyNotFound
@@ -18,6 +19,16 @@ class Direction(models.TextChoices):
     MAXIMIZE = "maximize"
 
 
+# The field that counts a study's trials in each state.
+TALLIES = {
+    "WAITING": "n_waiting",
+    "RUNNING": "n_running",
+    "COMPLETE": "n_complete",
+    "PRUNED": "n_pruned",
+    "FAIL": "n_fail",
+}
+
+
 class DirectWriteRefused(RuntimeError):
     """A write that would leave Optuna's schema behind; use the domain's functions."""
 
@@ -25,8 +36,17 @@ class DirectWriteRefused(RuntimeError):
 class StudyQuerySet(models.QuerySet["Study"]):
     """Studies. What sends no signals is refused, since Optuna's schema would not follow."""
 
+    wanted = ""  # the name that was asked for, to be told if there is none
+
     def named(self, name: str) -> Self:
-        return self.filter(name=name)
+        studies = self.filter(name=name)
+        studies.wanted = name
+        return studies
+
+    def _clone(self) -> Self:
+        clone = super()._clone()  # type: ignore[misc]
+        clone.wanted = self.wanted
+        return clone
 
     def newest_first(self) -> Self:
         return self.order_by("-id")
@@ -35,7 +55,7 @@ class StudyQuerySet(models.QuerySet["Study"]):
         """The study of a query for one; raises `StudyNotFound`."""
         study = self.first()
         if study is None:
-            raise StudyNotFound("there is no such study")
+            raise StudyNotFound.named(self.wanted)
         return study
 
     def locked(self) -> "Study":
@@ -97,12 +117,22 @@ class Study(models.Model):
     best_values = ArrayField(models.FloatField(), null=True)
     best_internal_params = ArrayField(models.FloatField(null=True), null=True)
 
+    now: datetime  # the database's clock; set by StudyQuerySet.locked()
+
     objects = StudyQuerySet.as_manager()
 
-    DEFINITION = (
-        "name directions direction_is_list search_space distributions sampler sampler_options "
-        "pruner pruner_options user_attrs"
-    ).split()
+    DEFINITION = [
+        "name",
+        "directions",
+        "direction_is_list",
+        "search_space",
+        "distributions",
+        "sampler",
+        "sampler_options",
+        "pruner",
+        "pruner_options",
+        "user_attrs",
+    ]
 
     class Meta:
         base_manager_name = "objects"
@@ -115,7 +145,9 @@ class Study(models.Model):
         if not self._state.adding and update_fields is None:
             # A study read a while ago must not take its tallies back to then.
             update_fields = self.DEFINITION
-        super().save(*args, update_fields=update_fields, **kwargs)
+        # Django sends post_save after a transaction of its own: keep the receivers within.
+        with transaction.atomic(savepoint=False):
+            super().save(*args, update_fields=update_fields, **kwargs)
 
     @property
     def is_multi_objective(self) -> bool:
@@ -131,13 +163,7 @@ class Study(models.Model):
 
     @property
     def trial_counts(self) -> dict[str, int]:
-        return {
-            "WAITING": self.n_waiting,
-            "RUNNING": self.n_running,
-            "COMPLETE": self.n_complete,
-            "PRUNED": self.n_pruned,
-            "FAIL": self.n_fail,
-        }
+        return {state: getattr(self, field) for state, field in TALLIES.items()}
 
     @property
     def direction(self) -> str | list[str]:

@@ -26,12 +26,12 @@ def _serializer(what: str, name: str, kind: Kind) -> type[serializers.Serializer
 
 
 def _field(option: Option) -> serializers.Field[Any, Any, Any, Any]:
-    common = {
+    common: dict[str, Any] = {
         "required": False,
         "allow_null": True,
         "help_text": f"{option.help} Default: {option.default}.",
     }
-    bounds = {"min_value": option.minimum, "max_value": option.maximum}
+    bounds: dict[str, Any] = {"min_value": option.minimum, "max_value": option.maximum}
     match option.type:
         case "int":
             return serializers.IntegerField(**common, **bounds)

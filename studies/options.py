@@ -75,6 +75,4 @@ class Kind:
         return found or self.conflicts(self.complete(given))
 
 
-SEED = Option(
-    "int", None, "Makes the suggestions of a sequential study repeatable.", 0, 2**32 - 1
-)
+SEED = Option("int", None, "Makes the suggestions of a sequential study repeatable.", 0, 2**32 - 1)

@@ -25,7 +25,9 @@ class _ParameterSerializer(StrictSerializer):
     name = StrictCharField(max_length=MAX_NAME)
 
     def refuse(self, attrs: dict[str, Any], key: str, text: str) -> None:
-        raise serializers.ValidationError({key: f'{attrs["type"]} parameter "{attrs["name"]}": {text}'})
+        raise serializers.ValidationError(
+            {key: f'{attrs["type"]} parameter "{attrs["name"]}": {text}'}
+        )
 
 
 class _NumberSerializer(_ParameterSerializer):
@@ -78,9 +80,7 @@ class IntParameterSerializer(_NumberSerializer):
     log = StrictBooleanField(required=False, help_text="Search the logarithm.")
 
 
-@extend_schema_field(
-    {"oneOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}
-)
+@extend_schema_field({"oneOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]})
 class ChoiceField(serializers.Field[Any, Any, Any, Any]):
     """A text, a number or a bool."""
 
@@ -108,7 +108,7 @@ class CategoricalParameterSerializer(_ParameterSerializer):
         return attrs
 
 
-_KINDS: dict[Any, type[_ParameterSerializer]] = {
+_KINDS: dict[str, type[_ParameterSerializer]] = {
     "float": FloatParameterSerializer,
     "int": IntParameterSerializer,
     "categorical": CategoricalParameterSerializer,
@@ -117,7 +117,7 @@ _KINDS: dict[Any, type[_ParameterSerializer]] = {
 
 @extend_schema_field(
     PolymorphicProxySerializer(
-        component_name="Parameter", serializers=_KINDS, resource_type_field_name="type"
+        component_name="Parameter", serializers={**_KINDS}, resource_type_field_name="type"
     )
 )
 class ParameterField(serializers.Field[Any, Any, Any, Any]):

@@ -72,9 +72,7 @@ SAMPLERS: dict[str, Kind] = {
         ),
     ),
     "gp": Kind(
-        build=lambda options, distributions: GPSampler(
-            **options, warn_independent_sampling=False
-        ),
+        build=lambda options, distributions: GPSampler(**options, warn_independent_sampling=False),
         options={
             "seed": SEED,
             "n_startup_trials": Option("int", 10, "Random trials before the model.", 0, 10**6),
@@ -131,11 +129,12 @@ def reseed(sampler: BaseSampler, seed: int, number: int) -> None:
     collided within 100,000 numbers.
     """
     state = np.random.SeedSequence((seed, number)).generate_state(4)
-    for owner in (
+    owners: list[Any] = [
         sampler,
         getattr(sampler, "_random_sampler", None),
         getattr(sampler, "_independent_sampler", None),
-    ):
+    ]
+    for owner in owners:
         if hasattr(owner, "_rng"):
             owner._rng.rng.seed(state)
     if isinstance(sampler, GPSampler):

@@ -83,7 +83,18 @@ def parameter_of(name: str, distribution: BaseDistribution) -> dict[str, Any]:
 
 def same_space(one: Sequence[Parameter], other: Sequence[Parameter]) -> bool:
     """Whether two lists of parameters mean the same, whatever their order and spelling."""
-    return SearchSpace(one).distributions == SearchSpace(other).distributions
+    same = SearchSpace(one).distributions == SearchSpace(other).distributions
+    return same and _bool_choices(one) == _bool_choices(other)
+
+
+def _bool_choices(parameters: Sequence[Parameter]) -> set[tuple[str, int]]:
+    """Where the choices are bools: Optuna's distributions take true for 1."""
+    return {
+        (parameter["name"], index)
+        for parameter in parameters
+        for index, choice in enumerate(parameter.get("choices", ()))
+        if isinstance(choice, bool)
+    }
 
 
 def _distribution(parameter: Parameter) -> BaseDistribution:

@@ -32,8 +32,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    from django.db import connections
+    from tuner_project.database import close_pool
 
-    for connection in connections.all():
-        connection.close_pool()
+    close_pool()
     _stack.close()

@@ -11,7 +11,7 @@ from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-from studies.models import Study
+from studies.models import TALLIES, Study
 from studies.optuna_storage.storage import DjangoStorage
 from studies.pruners import PRUNERS
 from studies.samplers import SAMPLERS
@@ -59,7 +59,10 @@ def _study(source: optuna.Study, trials: Sequence[FrozenTrial]) -> Study:
     if len(source.directions) > 1:
         pruner = "none"
     best = min(_front(source, trials), key=lambda trial: trial.number, default=None)
-    counts = [sum(trial.state.name == state for trial in trials) for state in State.values]
+    tallies = {
+        field: sum(trial.state.name == state for trial in trials)
+        for state, field in TALLIES.items()
+    }
     return Study(
         id=source._study_id,
         name=source.study_name,
@@ -74,7 +77,7 @@ def _study(source: optuna.Study, trials: Sequence[FrozenTrial]) -> Study:
         user_attrs=source.user_attrs,
         next_number=len(trials),
         revision=1,
-        **dict(zip([f"n_{state.lower()}" for state in State.values], counts, strict=True)),
+        **tallies,
         best_number=best.number if best else None,
         best_values=best.values if best else None,
         best_internal_params=space.to_internal(best.params) if best else None,

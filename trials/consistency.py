@@ -65,7 +65,7 @@ def studies_only_in_optuna() -> list[str]:
     """The names of studies that Django does not have."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT study_name FROM {SCHEMA}.studies "  # noqa: S608
+            f"SELECT study_name FROM {SCHEMA}.studies "
             "WHERE study_id NOT IN (SELECT id FROM studies_study) ORDER BY study_id"
         )
         return [name for (name,) in cursor.fetchall()]

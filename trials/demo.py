@@ -37,13 +37,24 @@ def branin(params: Params) -> Sequence[float]:
 
 def hartmann6(params: Params) -> Sequence[float]:
     """https://www.sfu.ca/~ssurjano/hart6.html, minimum -3.32237."""
-    a = ((10, 3, 17, 3.5, 1.7, 8), (0.05, 10, 17, 0.1, 8, 14))
-    a += ((3, 3.5, 1.7, 10, 17, 8), (17, 8, 0.05, 10, 0.1, 14))
-    p = ((1312, 1696, 5569, 124, 8283, 5886), (2329, 4135, 8307, 3736, 1004, 9991))
-    p += ((2348, 1451, 3522, 2883, 3047, 6650), (4047, 8828, 8732, 5743, 1091, 381))
+    a = (
+        (10, 3, 17, 3.5, 1.7, 8),
+        (0.05, 10, 17, 0.1, 8, 14),
+        (3, 3.5, 1.7, 10, 17, 8),
+        (17, 8, 0.05, 10, 0.1, 14),
+    )
+    p = (
+        (1312, 1696, 5569, 124, 8283, 5886),
+        (2329, 4135, 8307, 3736, 1004, 9991),
+        (2348, 1451, 3522, 2883, 3047, 6650),
+        (4047, 8828, 8732, 5743, 1091, 381),
+    )
     xs = [params[f"x{i}"] for i in range(6)]
     exponents = (
-        sum(weight * (x - centre / 1e4) ** 2 for weight, x, centre in zip(row, xs, row_p, strict=True))
+        sum(
+            weight * (x - centre / 1e4) ** 2
+            for weight, x, centre in zip(row, xs, row_p, strict=True)
+        )
         for row, row_p in zip(a, p, strict=True)
     )
     heights = (1.0, 1.2, 3.0, 3.2)
@@ -68,8 +79,8 @@ def _floats(names: Sequence[str], low: float, high: float) -> list[dict[str, Any
     return [{"type": "float", "name": name, "low": low, "high": high} for name in names]
 
 
-_BRANIN = [*_floats(["x"], -5.0, 10.0), *_floats(["y"], 0.0, 15.0)]
-_TRAINING = [
+_BRANIN: list[dict[str, Any]] = [*_floats(["x"], -5.0, 10.0), *_floats(["y"], 0.0, 15.0)]
+_TRAINING: list[dict[str, Any]] = [
     {"type": "float", "name": "learning_rate", "low": 1e-4, "high": 1e-1, "log": True},
     {"type": "int", "name": "batch_size", "low": 16, "high": 128, "step": 16},
     {"type": "categorical", "name": "optimizer", "choices": ["adam", "sgd", "rmsprop"]},

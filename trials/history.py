@@ -29,10 +29,18 @@ _DIRECTIONS = {
     "minimize": StudyDirection.MINIMIZE,
     "maximize": StudyDirection.MAXIMIZE,
 }
-_COLUMNS = (
-    "number id revision state values internal_params datetime_start datetime_complete "
-    "system_attrs study_attrs"
-).split()
+_COLUMNS = [
+    "number",
+    "id",
+    "revision",
+    "state",
+    "values",
+    "internal_params",
+    "datetime_start",
+    "datetime_complete",
+    "system_attrs",
+    "study_attrs",
+]
 _STEP_COLUMNS = ("steps", "step_values")
 _NOTHING: dict[Any, Any] = {}  # shared by all trials that have none: it is never changed
 
@@ -189,10 +197,9 @@ class History(BaseStorage):
     # What Optuna calls while it draws -----------------------------------------------------
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        assert self._drawing is not None
-        trial_id = self._drawing.trial._trial_id
-        self._drafts[trial_id] = self._drawing
-        return trial_id
+        draft = self._current_draft()
+        self._drafts[draft.trial._trial_id] = draft
+        return draft.trial._trial_id
 
     def set_trial_param(
         self,
@@ -209,8 +216,12 @@ class History(BaseStorage):
         self._copy(trial_id, "system_attrs", key, value)
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-        assert self._drawing is not None
-        self._drawing.study_attrs[key] = value
+        self._current_draft().study_attrs[key] = value
+
+    def _current_draft(self) -> Draft:
+        if self._drawing is None:
+            raise self._refused()
+        return self._drawing
 
     def _copy(self, trial_id: int, mapping: str, key: str, value: Any) -> FrozenTrial:
         """Replace a trial by a copy with one more entry in one of its mappings."""

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection, models
 
-from studies.models import DirectWriteRefused, Study
+from studies.errors import StudyNotFound
+from studies.models import TALLIES, DirectWriteRefused, Study
 from trials.errors import TrialNotFound
 from trials.signals import trials_added, trials_changed
 
@@ -45,7 +46,7 @@ class TrialQuerySet(GuardedQuerySet):
             raise TrialNotFound(f"the study has no trial {number}")
         return trial
 
-    def page(self, *, limit: int, offset: int, state: str | None = None) -> Sequence["Trial"]:
+    def page(self, *, limit: int, offset: int, state: str | None = None) -> Self:
         """A page by number, with steps; of all trials it costs the same at any offset."""
         trials = self.with_steps().order_by("number")
         if state is not None:
@@ -80,7 +81,8 @@ UPDATE studies_study
    SET next_number = next_number + %(n)s, revision = revision + 1, {tallies}
  WHERE id = %(study)s
 RETURNING next_number - %(n)s, revision,
-          (SELECT array_agg(nextval('optuna.trials_trial_id_seq')) FROM generate_series(1, %(n)s)),
+          (SELECT array_agg(nextval('optuna.trials_trial_id_seq'))
+             FROM generate_series(1, %(n)s)),
           statement_timestamp()
 """
 
@@ -106,8 +108,8 @@ WITH front AS MATERIALIZED (
     SELECT * FROM front WHERE id NOT IN (SELECT id FROM beaten) ORDER BY number LIMIT 1
 )
 UPDATE studies_study
-   SET best_number = best.number, best_values = best.values, best_internal_params = best.internal_params,
-       revision = %(revision)s, {tallies}
+   SET best_number = best.number, best_values = best.values,
+       best_internal_params = best.internal_params, revision = %(revision)s, {tallies}
   FROM best WHERE studies_study.id = %(study)s
 """
 _SETTLE = "UPDATE studies_study SET revision = %(revision)s, {tallies} WHERE id = %(study)s"
@@ -126,14 +128,14 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
             cursor.execute(_RESERVE.format(tallies=_tallies(states)), arguments)
             row = cursor.fetchone()
         if row is None:
-            Study.objects.none().one()  # deleted since it was read
+            raise StudyNotFound.named(study.name)  # deleted since it was read
         return Reservation(*row)
 
     def add(
         self, trials: Sequence["Trial"], steps: Sequence[tuple["Trial", int, float]] = ()
     ) -> None:
         """Insert trials of one study, numbered by `reserve`, with their (trial, step, value)."""
-        models.QuerySet(self.model).bulk_create(trials)
+        self._unguarded.bulk_create(trials)
         self._insert_steps(steps)
         trials_added.send(sender=self.model, trials=list(trials))
 
@@ -151,10 +153,14 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
         revision = study.revision + 1
         for trial in trials:
             trial.revision = revision
-        models.QuerySet(self.model).bulk_update(trials, _CHANGEABLE)
+        self._unguarded.bulk_update(trials, _CHANGEABLE)
         self._insert_steps(steps)
         self._settle(study, trials, was, revision)
         trials_changed.send(sender=self.model, trials=list(trials))
+
+    @property
+    def _unguarded(self) -> models.QuerySet[Any]:
+        return models.QuerySet(self.model)
 
     def _insert_steps(self, steps: Sequence[tuple["Trial", int, float]]) -> None:
         if steps:
@@ -172,7 +178,7 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
             moves[trial.state] = moves.get(trial.state, 0) + 1
         candidates = [trial.id for trial in trials if trial.on_front]
         statement = _SETTLE_FRONT if candidates else _SETTLE
-        arguments = {
+        arguments: dict[str, Any] = {
             "study": study.id,
             "revision": revision,
             "new": candidates,
@@ -182,15 +188,18 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
             cursor.execute(statement.format(tallies=_tallies(moves)), arguments)
 
 
-_CHANGEABLE = (
-    "state values datetime_start datetime_complete user_attrs system_attrs on_front revision"
-).split()
+_CHANGEABLE = [
+    "state",
+    "values",
+    "datetime_start",
+    "datetime_complete",
+    "user_attrs",
+    "system_attrs",
+    "on_front",
+    "revision",
+]
 
 
 def _tallies(moves: Mapping[str, int]) -> str:
     """SQL that adds to the study's count of each state."""
-    names = {"WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL"}
-    assert moves.keys() <= names
-    return ", ".join(
-        f"n_{state.lower()} = n_{state.lower()} + {int(count)}" for state, count in moves.items()
-    )
+    return ", ".join(f"{TALLIES[state]} = {TALLIES[state]} + {n:d}" for state, n in moves.items())

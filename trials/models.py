@@ -70,6 +70,10 @@ class Trial(GuardedModel):
     )
     revision = models.BigIntegerField(help_text="The study's revision of the last write.")
 
+    # Set by TrialQuerySet.with_steps().
+    steps: list[int]
+    step_values: list[float]
+
     objects = TrialManager()
 
     class Meta(GuardedModel.Meta):

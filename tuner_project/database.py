@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.conf import settings
-from django.db import connection
+from django.db import connections
+from django.db.backends.postgresql.base import DatabaseWrapper
 
 
 @contextmanager
@@ -19,5 +20,14 @@ def running_database() -> Iterator[None]:
 
 def release_connection() -> None:
     """Give this thread's connection back to the pool, unless a transaction is open on it."""
+    connection = connections["default"]
     if not connection.in_atomic_block:
         connection.close()
+
+
+def close_pool() -> None:
+    """Close this process's pool, so that a forked child or a stopping server is free of it."""
+    connection = connections["default"]
+    connection.close()
+    if isinstance(connection, DatabaseWrapper):
+        connection.close_pool()

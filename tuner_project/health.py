@@ -101,8 +101,11 @@ def _reason_not_ready() -> str | None:
 def _ask_database(question: Callable[[psycopg.Cursor[Any]], T]) -> T | None:
     """The answer, or None where the database cannot be reached."""
     parameters = connection.get_connection_params()
-    parameters = {key: parameters[key] for key in ("dbname", "user", "password", "host", "port")
-                  if key in parameters}
+    parameters = {
+        key: parameters[key]
+        for key in ("dbname", "user", "password", "host", "port")
+        if key in parameters
+    }
     try:
         with psycopg.connect(**parameters, connect_timeout=TIMEOUT) as direct:
             return question(direct.cursor())

@@ -28,9 +28,7 @@ DATA_DIR = Path(_data_dir).expanduser().resolve() if _data_dir else BASE_DIR / "
 
 # Database --------------------------------------------------------------------------------
 _database_url = env.text("DATABASE_URL", "")
-EMBEDDED_POSTGRES = (
-    None if _database_url else EmbeddedPostgres(DATA_DIR, fallback=not _data_dir)
-)
+EMBEDDED_POSTGRES = None if _database_url else EmbeddedPostgres(DATA_DIR, fallback=not _data_dir)
 
 HOST = env.text("HOST", "127.0.0.1" if EMBEDDED_POSTGRES else "0.0.0.0")  # noqa: S104
 PORT = env.integer("PORT", 8000, 1, 65535)
@@ -119,7 +117,7 @@ MIDDLEWARE = [
 ]
 ROOT_URLCONF = "tuner_project.urls"
 WSGI_APPLICATION = "tuner_project.wsgi.application"
-APPEND_SLASH = False  # the wire has no trailing slashes; the admin's own catch-all adds its
+APPEND_SLASH = False  # the wire has no trailing slashes; urls.py adds the admin's
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"

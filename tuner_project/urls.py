@@ -1,13 +1,15 @@
 """The URLs. What lies under /api/ answers errors with problem documents."""
 
+from typing import Any
+
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from tuner_project.health import HealthViewSet
 
-api = [
+api: list[Any] = [
     path("health", HealthViewSet.as_view({"get": "health"})),
     path("ready", HealthViewSet.as_view({"get": "ready"})),
     path("schema", SpectacularAPIView.as_view(), name="schema"),
@@ -18,6 +20,13 @@ api = [
 ]
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="docs")),
+    # Pages of the admin end in a slash, which Django adds only for all URLs or for none.
+    re_path(
+        r"^(?P<page>admin(?:/.*)?)(?<!/)$",
+        RedirectView.as_view(
+            url="/%(page)s/", query_string=True, http_method_names=["get", "head"]
+        ),
+    ),
     path("admin/", admin.site.urls),
     path("api/v1/", include(api)),
 ]

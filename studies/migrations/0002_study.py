@@ -7,43 +7,101 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('studies', '0001_optuna_schema'),
+        ("studies", "0001_optuna_schema"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Study',
+            name="Study",
             fields=[
-                ('id', models.IntegerField(db_default=studies.fields.NextValue(models.Value('optuna.studies_study_id_seq')), editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=256, unique=True)),
-                ('directions', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('minimize', 'Minimize'), ('maximize', 'Maximize')], max_length=8), size=None)),
-                ('direction_is_list', models.BooleanField(default=False, help_text='The direction was given as a list, and is answered as one.')),
-                ('search_space', studies.fields.PlainJSONField()),
-                ('distributions', django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), help_text="The search space as Optuna's storage writes it.", size=None)),
-                ('sampler', models.CharField(max_length=16)),
-                ('sampler_options', studies.fields.PlainJSONField(default=dict)),
-                ('pruner', models.CharField(max_length=16)),
-                ('pruner_options', studies.fields.PlainJSONField(default=dict)),
-                ('user_attrs', studies.fields.PlainJSONField(default=dict)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('next_number', models.IntegerField(default=0, help_text="The next trial's number.")),
-                ('revision', models.BigIntegerField(default=0, help_text='Counts the writes to its trials.')),
-                ('n_waiting', models.IntegerField(default=0)),
-                ('n_running', models.IntegerField(default=0)),
-                ('n_complete', models.IntegerField(default=0)),
-                ('n_pruned', models.IntegerField(default=0)),
-                ('n_fail', models.IntegerField(default=0)),
-                ('best_number', models.IntegerField(help_text='Of equally good trials the first; of a Pareto front, its first.', null=True)),
-                ('best_values', django.contrib.postgres.fields.ArrayField(base_field=models.FloatField(), null=True, size=None)),
-                ('best_internal_params', django.contrib.postgres.fields.ArrayField(base_field=models.FloatField(null=True), null=True, size=None)),
+                (
+                    "id",
+                    models.IntegerField(
+                        db_default=studies.fields.NextValue(
+                            models.Value("optuna.studies_study_id_seq")
+                        ),
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("name", models.CharField(max_length=256, unique=True)),
+                (
+                    "directions",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(
+                            choices=[("minimize", "Minimize"), ("maximize", "Maximize")],
+                            max_length=8,
+                        ),
+                        size=None,
+                    ),
+                ),
+                (
+                    "direction_is_list",
+                    models.BooleanField(
+                        default=False,
+                        help_text="The direction was given as a list, and is answered as one.",
+                    ),
+                ),
+                ("search_space", studies.fields.PlainJSONField()),
+                (
+                    "distributions",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.TextField(),
+                        help_text="The search space as Optuna's storage writes it.",
+                        size=None,
+                    ),
+                ),
+                ("sampler", models.CharField(max_length=16)),
+                ("sampler_options", studies.fields.PlainJSONField(default=dict)),
+                ("pruner", models.CharField(max_length=16)),
+                ("pruner_options", studies.fields.PlainJSONField(default=dict)),
+                ("user_attrs", studies.fields.PlainJSONField(default=dict)),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                (
+                    "next_number",
+                    models.IntegerField(default=0, help_text="The next trial's number."),
+                ),
+                (
+                    "revision",
+                    models.BigIntegerField(default=0, help_text="Counts the writes to its trials."),
+                ),
+                ("n_waiting", models.IntegerField(default=0)),
+                ("n_running", models.IntegerField(default=0)),
+                ("n_complete", models.IntegerField(default=0)),
+                ("n_pruned", models.IntegerField(default=0)),
+                ("n_fail", models.IntegerField(default=0)),
+                (
+                    "best_number",
+                    models.IntegerField(
+                        help_text="Of equally good trials the first; of a Pareto front, its first.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "best_values",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.FloatField(), null=True, size=None
+                    ),
+                ),
+                (
+                    "best_internal_params",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.FloatField(null=True), null=True, size=None
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'studies',
-                'base_manager_name': 'objects',
+                "verbose_name_plural": "studies",
+                "base_manager_name": "objects",
             },
         ),
     ]

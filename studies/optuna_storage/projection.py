@@ -128,11 +128,11 @@ def delete_study_rows(study_id: int) -> None:
     with connection.cursor() as cursor:
         for table in _TABLES_OF_TRIALS:
             cursor.execute(
-                f"DELETE FROM {SCHEMA}.{table} AS o WHERE {OF_TRIALS}",  # noqa: S608
+                f"DELETE FROM {SCHEMA}.{table} AS o WHERE {OF_TRIALS}",
                 {"study": study_id},
             )
         for table in _TABLES_OF_STUDIES:
             cursor.execute(
-                f"DELETE FROM {SCHEMA}.{table} AS o WHERE {OF_STUDY}",  # noqa: S608
+                f"DELETE FROM {SCHEMA}.{table} AS o WHERE {OF_STUDY}",
                 {"study": study_id},
             )

@@ -44,7 +44,7 @@ def current_revision(cursor: Any) -> str | None:
     cursor.execute("SELECT to_regclass(%s)", [f"{SCHEMA}.alembic_version"])
     if cursor.fetchone()[0] is None:
         return None
-    cursor.execute(f"SELECT version_num FROM {SCHEMA}.alembic_version")  # noqa: S608
+    cursor.execute(f"SELECT version_num FROM {SCHEMA}.alembic_version")
     row = cursor.fetchone()
     return row[0] if row else None
 

@@ -47,7 +47,7 @@ class Answer:
 
     def expect(self, status: int) -> Any:
         if self.status != status:
-            raise Unexpected(f"expected {status}, not {self.status}: {str(self.body):.500}")
+            raise Unexpected(f"expected {status}, not {self.status}: {self.body!s:.500}")
         return self.body
 
 
@@ -108,7 +108,7 @@ class Service:
     """`manage.py serve` on an embedded PostgreSQL, in a folder of its own."""
 
     def __init__(self) -> None:
-        self._folder = Path(mkdtemp(prefix="tuner-accept-", dir="/tmp"))  # noqa: S108
+        self._folder = Path(mkdtemp(prefix="tuner-accept-", dir="/tmp"))
         self._folder.chmod(0o755)  # PostgreSQL's account passes through it
         self.data_dir = self._folder / "data"
         self.log = self._folder / "serve.log"

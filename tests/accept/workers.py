@@ -175,7 +175,7 @@ def _attempt(client: Client, seen: Seen, path: str, body: Any = None) -> Any:
         answer = Answer(503, repr(error))
     if answer.status == 200:
         return answer.body
-    text = f"{path}: {answer.status} {str(answer.body):.300}"
+    text = f"{path}: {answer.status} {answer.body!s:.300}"
     if answer.status in (502, 503):
         seen.failures.append((since, text))
     else:

@@ -171,7 +171,7 @@ def test_loading_names_all_that_differs(api: APIClient) -> None:
     post(api, direction="minimize", sampler="random")
     detail = post(api, direction="maximize", sampler="tpe", pruner="none").json()["detail"]
     assert detail == (
-        'study "search" exists and differs: direction is \'minimize\', not \'maximize\'; '
+        "study \"search\" exists and differs: direction is 'minimize', not 'maximize'; "
         "sampler is 'random', not 'tpe'; pruner is 'hyperband', not 'none'"
     )
 
@@ -510,9 +510,15 @@ def test_missing_keys_are_refused(api: APIClient, key: str) -> None:
 
 
 def test_null_is_left_out(api: APIClient) -> None:
-    optional = (
-        "direction sampler sampler_options pruner pruner_options user_attrs load_if_exists"
-    ).split()
+    optional = [
+        "direction",
+        "sampler",
+        "sampler_options",
+        "pruner",
+        "pruner_options",
+        "user_attrs",
+        "load_if_exists",
+    ]
     response = post(api, **dict.fromkeys(optional))
     assert response.status_code == 201
     assert response.json()["direction"] == "maximize"

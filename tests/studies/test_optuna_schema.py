@@ -60,7 +60,9 @@ def described(schema: str) -> dict[str, list[tuple]]:
         "WHERE t.typnamespace = %s::regnamespace",
         "version": f"SELECT %s, %s, * FROM {schema}.version_info",
     }
-    found = {name: sorted(rows(each, schema, schema), key=repr) for name, each in statements.items()}
+    found = {
+        name: sorted(rows(each, schema, schema), key=repr) for name, each in statements.items()
+    }
     strip = f"{schema}."
     found["constraints"] = sorted(
         (table.removeprefix(strip), *rest) for table, *rest in found["constraints"]

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import optuna
 import pytest
 from django.core.management import CommandError, call_command
-from optuna.distributions import FloatDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 from rest_framework.test import APIClient
 
@@ -82,7 +82,7 @@ def test_adopted_front_is_optunas(api: APIClient) -> None:
     stock = optuna.create_study(
         study_name="two", storage=DjangoStorage(), directions=["minimize", "maximize"]
     )
-    space = {"x": FloatDistribution(0, 1)}
+    space: dict[str, BaseDistribution] = {"x": FloatDistribution(0, 1)}
     for x, y in [(0.2, 0.3), (0.5, 0.9), (0.1, 0.1), (0.6, 0.8), (0.2, 0.3)]:
         stock.add_trial(create_trial(params={"x": x}, distributions=space, values=[x, y]))
 

@@ -87,7 +87,9 @@ def test_file_with_one_bad_body_seeds_nothing(tmp_path: Path) -> None:
 """
     )
 
-    with pytest.raises(CommandError, match=r"study 1 of the file: /search_space/0/low: .* is above"):
+    with pytest.raises(
+        CommandError, match=r"study 1 of the file: /search_space/0/low: .* is above"
+    ):
         seed_studies(str(path))
 
     assert not Study.objects.exists()
@@ -98,7 +100,7 @@ def test_file_that_is_no_list_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "studies.yaml"
     path.write_text(text)
 
-    with pytest.raises(CommandError, match="cannot be read|must hold a list"):
+    with pytest.raises(CommandError, match=r"cannot be read|must hold a list"):
         seed_studies(str(path))
 
 

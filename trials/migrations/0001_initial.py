@@ -7,63 +7,141 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('studies', '0002_study'),
+        ("studies", "0002_study"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Trial',
+            name="Trial",
             fields=[
-                ('id', models.IntegerField(editable=False, primary_key=True, serialize=False)),
-                ('number', models.IntegerField(help_text='Within the study: 0, 1, 2, … without gaps.')),
-                ('state', models.CharField(choices=[('WAITING', 'Waiting'), ('RUNNING', 'Running'), ('COMPLETE', 'Complete'), ('PRUNED', 'Pruned'), ('FAIL', 'Fail')], max_length=8)),
-                ('values', django.contrib.postgres.fields.ArrayField(base_field=models.FloatField(), null=True, size=None)),
-                ('internal_params', django.contrib.postgres.fields.ArrayField(base_field=models.FloatField(null=True), size=None)),
-                ('datetime_start', models.DateTimeField(null=True)),
-                ('datetime_complete', models.DateTimeField(null=True)),
-                ('user_attrs', studies.fields.PlainJSONField(default=dict)),
-                ('system_attrs', studies.fields.PlainJSONField(default=dict, help_text='What samplers and pruners note on it.')),
-                ('study_attrs', studies.fields.PlainJSONField(help_text='What its sampler noted on the study; of one key the first counts.', null=True)),
-                ('on_front', models.BooleanField(default=False, help_text='On the Pareto front; of one objective, the best trial.')),
-                ('revision', models.BigIntegerField(help_text="The study's revision of the last write.")),
-                ('study', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='trials', to='studies.study')),
+                ("id", models.IntegerField(editable=False, primary_key=True, serialize=False)),
+                (
+                    "number",
+                    models.IntegerField(help_text="Within the study: 0, 1, 2, … without gaps."),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("WAITING", "Waiting"),
+                            ("RUNNING", "Running"),
+                            ("COMPLETE", "Complete"),
+                            ("PRUNED", "Pruned"),
+                            ("FAIL", "Fail"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "values",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.FloatField(), null=True, size=None
+                    ),
+                ),
+                (
+                    "internal_params",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.FloatField(null=True), size=None
+                    ),
+                ),
+                ("datetime_start", models.DateTimeField(null=True)),
+                ("datetime_complete", models.DateTimeField(null=True)),
+                ("user_attrs", studies.fields.PlainJSONField(default=dict)),
+                (
+                    "system_attrs",
+                    studies.fields.PlainJSONField(
+                        default=dict, help_text="What samplers and pruners note on it."
+                    ),
+                ),
+                (
+                    "study_attrs",
+                    studies.fields.PlainJSONField(
+                        help_text="What its sampler noted on the study; of one key the first counts.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "on_front",
+                    models.BooleanField(
+                        default=False,
+                        help_text="On the Pareto front; of one objective, the best trial.",
+                    ),
+                ),
+                (
+                    "revision",
+                    models.BigIntegerField(help_text="The study's revision of the last write."),
+                ),
+                (
+                    "study",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="trials",
+                        to="studies.study",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
-                'base_manager_name': 'objects',
+                "abstract": False,
+                "base_manager_name": "objects",
             },
         ),
         migrations.CreateModel(
-            name='IntermediateValue',
+            name="IntermediateValue",
             fields=[
-                ('pk', models.CompositePrimaryKey('trial_id', 'step', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('step', models.IntegerField()),
-                ('value', models.FloatField(help_text='NaN where the run diverged.')),
-                ('trial', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='intermediate_value_set', to='trials.trial')),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "trial_id",
+                        "step",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("step", models.IntegerField()),
+                ("value", models.FloatField(help_text="NaN where the run diverged.")),
+                (
+                    "trial",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="intermediate_value_set",
+                        to="trials.trial",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
-                'base_manager_name': 'objects',
+                "abstract": False,
+                "base_manager_name": "objects",
             },
         ),
         migrations.AddIndex(
-            model_name='trial',
-            index=models.Index(fields=['study', 'revision'], name='trial_revision'),
+            model_name="trial",
+            index=models.Index(fields=["study", "revision"], name="trial_revision"),
         ),
         migrations.AddIndex(
-            model_name='trial',
-            index=models.Index(fields=['study', 'state', 'number'], name='trial_state'),
+            model_name="trial",
+            index=models.Index(fields=["study", "state", "number"], name="trial_state"),
         ),
         migrations.AddIndex(
-            model_name='trial',
-            index=models.Index(condition=models.Q(('on_front', True)), fields=['study', 'number'], name='trial_front'),
+            model_name="trial",
+            index=models.Index(
+                condition=models.Q(("on_front", True)),
+                fields=["study", "number"],
+                name="trial_front",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='trial',
-            constraint=models.UniqueConstraint(fields=('study', 'number'), name='trial_number_unique'),
+            model_name="trial",
+            constraint=models.UniqueConstraint(
+                fields=("study", "number"), name="trial_number_unique"
+            ),
         ),
     ]

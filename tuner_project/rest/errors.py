@@ -91,14 +91,19 @@ def pointed(detail: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
     """The leaves of a serializer's error tree, each with its JSON pointer."""
     if isinstance(detail, dict):
         for key, value in detail.items():
-            step = str(key).replace("~", "~0").replace("/", "~1")
-            yield from pointed(value, pointer if key == "non_field_errors" else f"{pointer}/{step}")
+            is_general = key == "non_field_errors"
+            yield from pointed(value, pointer if is_general else f"{pointer}/{escaped(key)}")
     elif isinstance(detail, list):
         for index, value in enumerate(detail):
             nested = isinstance(value, dict | list)
             yield from pointed(value, f"{pointer}/{index}" if nested else pointer)
     else:
         yield pointer, str(detail)
+
+
+def escaped(key: object) -> str:
+    """One step of a JSON pointer (RFC 6901)."""
+    return str(key).replace("~", "~0").replace("/", "~1")
 
 
 def problem(

@@ -14,7 +14,9 @@ class ApiMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        chunked = "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH")
+        chunked = "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get(
+            "CONTENT_LENGTH"
+        )
         if chunked and request.path.startswith(API_PREFIX):
             detail = "send the body with a Content-Length, not with a Transfer-Encoding"
             return problem_response(411, "length_required", detail)

@@ -1,20 +1,24 @@
 """What the OpenAPI document says of every operation alike."""
 
-from typing import Any
+from typing import Any, Literal
 
 from drf_spectacular.openapi import AutoSchema
 
 from tuner_project.rest.serializers import ProblemSerializer
+
+Direction = Literal["request", "response"]
 
 
 class TunerSchema(AutoSchema):
     """Adds the query keys that a view declares, and the problem documents."""
 
     def get_override_parameters(self) -> list[Any]:
-        declared = getattr(self.view, "query_serializers", {}).get(self.view.action)
+        declared = getattr(self.view, "query_serializers", {}).get(
+            getattr(self.view, "action", None)
+        )
         return [*super().get_override_parameters(), *([declared] if declared else [])]
 
-    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
+    def _get_response_bodies(self, direction: Direction = "response") -> dict[str, Any]:
         bodies = super()._get_response_bodies(direction)
         for status, description in self._problems().items():
             if status not in bodies:

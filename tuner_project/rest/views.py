@@ -1,5 +1,6 @@
 """What all views of the API share: strict queries, strict bodies, pages."""
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -37,7 +38,7 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         serializer.is_valid(raise_exception=True)
         return serializer.validated_data
 
-    def page(self, data: list[Any], total: int) -> Response:
+    def page(self, data: Iterable[Any], total: int) -> Response:
         """One page of a list, with the headers that tell of the others."""
         response = Response(data)
         response["X-Total-Count"] = str(total)

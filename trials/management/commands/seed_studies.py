@@ -21,7 +21,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         group = parser.add_mutually_exclusive_group(required=True)
-        group.add_argument("file", nargs="?", help="YAML or JSON: a list of bodies of POST /studies.")
+        group.add_argument(
+            "file", nargs="?", help="YAML or JSON: a list of bodies of POST /studies."
+        )
         group.add_argument("--demo", action="store_true", help="A handful of played studies.")
         group.add_argument("--preset", choices=preset_names(), help="A ready-made search space.")
         parser.add_argument("--name", help="The name of the preset's study.")

@@ -8,8 +8,9 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
-from django.db import connection
 from gunicorn.app.base import BaseApplication
+
+from tuner_project.database import close_pool
 
 ADMIN = "admin"
 
@@ -28,7 +29,7 @@ class Command(BaseCommand):
             call_command("migrate", verbosity=0, interactive=False)
         self._keep_secret_key()
         self._create_admin()
-        connection.close_pool()  # the workers, which are forked, have their own
+        close_pool()  # the workers, which are forked, have their own
         Server(self._announce).run()
 
     def _keep_secret_key(self) -> None:

@@ -1,0 +1,218 @@
+"""Studies in the admin: to look at, and to delete."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
+from django.db import models, transaction
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from studies import admin_display as display
+from studies import domain
+from studies.models import Study
+from studies.pruners import PRUNERS
+from studies.samplers import SAMPLERS
+
+# The confirmation's form sends one field a study, and Django accepts 1,000 fields.
+MAX_DELETED_AT_ONCE = 500
+
+
+class SamplerFilter(admin.SimpleListFilter):
+    title = parameter_name = "sampler"
+    kinds: Mapping[str, Any] = SAMPLERS
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in self.kinds]
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> Any:
+        value = self.value()
+        return queryset if value is None else queryset.filter(**{self.parameter_name: value})
+
+
+class PrunerFilter(SamplerFilter):
+    title = parameter_name = "pruner"
+    kinds = PRUNERS
+
+
+class ObjectivesFilter(admin.SimpleListFilter):
+    title = "objectives"
+    parameter_name = "objectives"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("one", "One"), ("several", "Several")]
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> Any:
+        match self.value():
+            case "one":
+                return queryset.filter(directions__len=1)
+            case "several":
+                return queryset.filter(directions__len__gt=1)
+        return queryset
+
+
+class StudyChangeList(ChangeList):
+    """The list, without the columns that can be long and are not shown."""
+
+    def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        studies = super().get_queryset(request, *args, **kwargs)
+        return studies.defer("search_space", "distributions", "user_attrs", "best_internal_params")
+
+
+@admin.register(Study)
+class StudyAdmin(display.InspectionAdmin):
+    """All counts are the tallies on the study's row, so no page depends on its trials' number."""
+
+    list_display = [
+        "name",
+        "directions_read",
+        "sampler",
+        "pruner",
+        "number_of_trials",
+        "states",
+        "best_value",
+        "created_at",
+    ]
+    list_filter = [SamplerFilter, PrunerFilter, ObjectivesFilter, "created_at"]
+    lookups = ["sampler", "pruner", "objectives", "created_at"]
+    search_fields = ["name"]
+    ordering = ["-id"]
+    list_per_page = 100
+    list_max_show_all = 100
+    fieldsets = [
+        (None, {"fields": ["name", "id", "directions_read", "created_at"]}),
+        ("Progress", {"fields": ["number_of_trials", "states", "best_value", "best_parameters"]}),
+        ("Search space", {"fields": ["parameters"]}),
+        (
+            "Algorithms",
+            {"fields": ["sampler", "options_of_sampler", "pruner", "options_of_pruner"]},
+        ),
+        ("Attributes", {"fields": ["user_attributes"]}),
+    ]
+    readonly_fields = [
+        "name",
+        "id",
+        "directions_read",
+        "created_at",
+        "number_of_trials",
+        "states",
+        "best_value",
+        "best_parameters",
+        "parameters",
+        "sampler",
+        "options_of_sampler",
+        "pruner",
+        "options_of_pruner",
+        "user_attributes",
+    ]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return StudyChangeList
+
+    @admin.display(description="directions", ordering="directions")
+    def directions_read(self, study: Study) -> str:
+        return ", ".join(study.directions)
+
+    @admin.display(description="trials", ordering="next_number")
+    def number_of_trials(self, study: Study) -> SafeString:
+        return format_html('<a href="{}">{}</a>', _trials_url(study), f"{study.n_trials:,}")
+
+    @admin.display(description="by state")
+    def states(self, study: Study) -> SafeString | None:
+        counts = [(state, count) for state, count in study.trial_counts.items() if count]
+        return (
+            format_html_join(
+                " ",
+                "{}",
+                (
+                    (
+                        display.state_badge(
+                            state, f"{count:,} {state.lower()}", _trials_url(study, state)
+                        ),
+                    )
+                    for state, count in counts
+                ),
+            )
+            or None
+        )
+
+    @admin.display(description="best value", ordering="best_values")
+    def best_value(self, study: Study) -> SafeString | None:
+        if study.best_values is None:
+            return None
+        text = "{} (first of the front)" if study.is_multi_objective else "{}"
+        return format_html(
+            '<a href="{}" title="{}">{}</a>',
+            _trials_url(study, on_front="1"),
+            f"trial {study.best_number}",
+            text.format(display.numbers(study.best_values)),
+        )
+
+    @admin.display(description="best parameters")
+    def best_parameters(self, study: Study) -> SafeString | None:
+        return display.attributes(study.best_params, ["Parameter", "Value"])
+
+    @admin.display(description="parameters")
+    def parameters(self, study: Study) -> SafeString:
+        return display.parameters_table(study.search_space)
+
+    @admin.display(description="sampler options")
+    def options_of_sampler(self, study: Study) -> SafeString | None:
+        return display.attributes(study.sampler_options, ["Option", "Value"])
+
+    @admin.display(description="pruner options")
+    def options_of_pruner(self, study: Study) -> SafeString | None:
+        return display.attributes(study.pruner_options, ["Option", "Value"])
+
+    @admin.display(description="user attributes")
+    def user_attributes(self, study: Study) -> SafeString | None:
+        return display.attributes(study.user_attrs, ["Attribute", "Value"])
+
+    def get_deleted_objects(
+        self, objs: Iterable[Study], request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
+        """The studies and how many trials each has; Django's own would read and print them."""
+        studies = list(objs)
+        described = [
+            format_html('Study <a href="{}">{}</a> with {} trials', *_described(study))
+            for study in studies
+        ]
+        counts = {"studies": len(studies), "trials": sum(study.n_trials for study in studies)}
+        lacking = set() if self.has_delete_permission(request) else {"study"}
+        return described, counts, lacking, []
+
+    @transaction.atomic  # the log's entries and the deletion together
+    def response_action(
+        self, request: HttpRequest, queryset: models.QuerySet[Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse | None:
+        if request.POST.get("select_across") == "1" and queryset.count() > MAX_DELETED_AT_ONCE:
+            text = f"Choose at most {MAX_DELETED_AT_ONCE} studies at a time."
+            self.message_user(request, text, messages.WARNING)
+            return None
+        return super().response_action(request, queryset, *args, **kwargs)
+
+    def delete_model(self, request: HttpRequest, obj: Study) -> None:
+        self._delete([obj])
+
+    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
+        self._delete(queryset)
+
+    def _delete(self, studies: Iterable[Study]) -> None:
+        ids = [study.pk for study in studies]
+        domain.delete_studies(studies=Study.objects.filter(pk__in=ids))
+
+
+def _trials_url(study: Study, state: str | None = None, **filters: str) -> str:
+    query = {"study__id__exact": str(study.pk), **filters}
+    if state is not None:
+        query["state__exact"] = state
+    return f"{reverse('admin:trials_trial_changelist')}?{urlencode(query)}"
+
+
+def _described(study: Study) -> tuple[str, str, str]:
+    url = reverse("admin:studies_study_change", args=[study.pk])
+    return url, study.name, f"{study.n_trials:,}"

@@ -1,0 +1,181 @@
+"""Whatever is killed, what was acknowledged is there, on both sides, and nothing is there twice.
+
+Eight workers play several studies without a break while gunicorn's workers, its master and
+PostgreSQL's postmaster are killed in turn. After each kill all that they saw is compared with
+what the service and stock Optuna then say.
+"""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.accept.service import WEB_WORKERS, Client, Service, running_service, scaled
+from tests.accept.stock import load_study, stock_storage
+from tests.accept.workers import SPACE, Seen, Workers, play_until_stopped, running_workers
+
+pytestmark = pytest.mark.accept
+
+KILLS = scaled(20, 3)
+STUDIES = {"tpe 1": "tpe", "tpe 2": "tpe", "random 1": "random", "random 2": "random"}
+GRACE = 3  # seconds after the recovery in which a request may still fail
+SECONDS_TO_END = 30  # for gunicorn's workers, when their master is gone
+
+
+def kill_web_worker(service: Service) -> None:
+    """The master replaces it."""
+    victim = random.choice(service.web_workers())
+    victim.kill()
+    service.wait_until(
+        lambda: not _is_alive(victim) and len(service.web_workers()) == WEB_WORKERS, "complete"
+    )
+
+
+def kill_master(service: Service) -> None:
+    """Its workers end by themselves; a supervisor starts the service again."""
+    orphans = service.web_workers()
+    service.master.kill()
+    service.reap()
+    _, alive = psutil.wait_procs(orphans, SECONDS_TO_END)
+    assert not alive, f"workers outlived their master: {alive}"
+    service.start()
+
+
+def kill_postmaster(service: Service) -> None:
+    """The watch in gunicorn's master starts it again."""
+    victim = service.postmaster()
+    assert victim is not None
+    victim.kill()
+    service.wait_until(
+        lambda: service.postmaster() not in (None, victim) and service.is_ready(), "ready"
+    )
+
+
+KILLERS: list[Callable[[Service], None]] = [kill_web_worker, kill_master, kill_postmaster]
+
+
+class Ledger:
+    """All that the workers saw over all rounds, and what must be true of it."""
+
+    def __init__(self) -> None:
+        self.suggested: dict[tuple[str, int], str] = {}
+        self.completed: dict[tuple[str, int], float] = {}
+        self.excused = 0
+
+    def enter(self, seen: Seen, began: float, ended: float) -> None:
+        """Add a round of one worker, in which something was down from `began` to `ended`."""
+        assert seen.faults == []
+        late = [text for at, text in seen.failures if not began <= at <= ended + GRACE]
+        assert late == [], "failed while nothing was down"
+        self.excused += len(seen.failures)
+        for study, number, params in seen.suggested:
+            assert (study, number) not in self.suggested, f"trial {number} was handed out twice"
+            self.suggested[study, number] = repr(params)
+        for study, number, value in seen.completed:
+            self.completed[study, number] = value
+
+    def check(self, client: Client) -> int:
+        """Compare with what the service says now; gives the number of trials."""
+        stored = {
+            (study, trial["trial_id"]): trial
+            for study in STUDIES
+            for trial in _numbered(client, study)
+        }
+        for key, params in self.suggested.items():
+            assert repr(stored[key]["params"]) == params
+        for key, value in self.completed.items():
+            assert (stored[key]["state"], stored[key]["values"]) == ("COMPLETE", [value])
+        return len(stored)
+
+
+def _numbered(client: Client, study: str) -> list[Any]:
+    """A study's trials, whose numbers have no gap and whose counts are right."""
+    trials = client.all_trials(study)
+    assert [trial["trial_id"] for trial in trials] == list(range(len(trials)))
+    summary = client.get(f"/studies/{study}".replace(" ", "%20"))
+    assert summary["n_trials"] == len(trials)
+    counted = Counter(trial["state"] for trial in trials)
+    assert {state: n for state, n in summary["trial_counts"].items() if n} == dict(counted)
+    return trials
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with running_service() as service:
+        yield service
+
+
+@pytest.fixture
+def workers() -> Iterator[Workers]:
+    with running_workers() as workers:
+        yield workers
+
+
+def test_nothing_acknowledged_is_lost(
+    service: Service, workers: Workers, record_property: Callable[[str, Any], None]
+) -> None:
+    ledger = Ledger()
+    down: dict[str, list[float]] = {}
+    with Client(service.port) as client:
+        for name, sampler in STUDIES.items():
+            client.create_study(
+                name=name, direction="minimize", search_space=SPACE, sampler=sampler
+            )
+    for turn in range(KILLS):
+        killer = KILLERS[turn % len(KILLERS)]
+        seconds = _one_round(service, workers, killer, ledger)
+        down.setdefault(killer.__name__, []).append(seconds)
+        with Client(service.port) as client:
+            n_trials = ledger.check(client)
+        service.check_optuna()
+        print(
+            f"\n{turn + 1:3} {killer.__name__}: back in {seconds:.1f} s, {n_trials} trials", end=""
+        )
+    _assert_stock_optuna_agrees(service, ledger)
+    for name, times in down.items():
+        record_property("found", f"{name} {len(times)} times: back in {max(times):.1f} s at most")
+    record_property(
+        "found",
+        f"{n_trials} trials; acknowledged {len(ledger.suggested)} suggestions and "
+        f"{len(ledger.completed)} completions; {ledger.excused} requests failed while it was down",
+    )
+
+
+def _one_round(
+    service: Service, workers: Workers, killer: Callable[[Service], None], ledger: Ledger
+) -> float:
+    """Play, kill, recover, play on; gives the seconds until it was whole again."""
+    tasks: list[Future[Seen]] = workers.start(play_until_stopped, service.port, list(STUDIES))
+    try:
+        time.sleep(random.uniform(2, 4))
+        began = time.monotonic()
+        killer(service)
+        ended = time.monotonic()
+        time.sleep(GRACE + 2)
+    finally:
+        seen = workers.finish(tasks)
+    for each in seen:
+        ledger.enter(each, began, ended)
+    return ended - began
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def _assert_stock_optuna_agrees(service: Service, ledger: Ledger) -> None:
+    with stock_storage(service) as storage:
+        stock = {
+            (name, trial.number): trial
+            for name in STUDIES
+            for trial in load_study(storage, name).trials
+        }
+    for key, params in ledger.suggested.items():
+        assert repr(stock[key].params) == params
+    for key, value in ledger.completed.items():
+        assert (stock[key].state.name, stock[key].value) == ("COMPLETE", value)

@@ -1,0 +1,7 @@
+"""What the admin is called. The apps register their models themselves."""
+
+from django.contrib import admin
+
+admin.site.site_header = "Tuner"
+admin.site.site_title = "Tuner"
+admin.site.index_title = "Tuner"
