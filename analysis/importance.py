@@ -1,26 +1,25 @@
 """How much each parameter matters, by Optuna's evaluators."""
 
+import math
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from optuna.importance import (
-    BaseImportanceEvaluator,
-    FanovaImportanceEvaluator,
-    MeanDecreaseImpurityImportanceEvaluator,
-    PedAnovaImportanceEvaluator,
-    get_param_importances,
-)
+from optuna import importance  # a lazy module: scikit-learn is imported at its first use
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from analysis.errors import ImportanceUnavailable
 from trials.history import History
 
+if TYPE_CHECKING:
+    from optuna.importance import BaseImportanceEvaluator
+
 SEED = 0  # of the random forests, so that the same trials give the same answer
 
-EVALUATORS: Mapping[str, Callable[[], BaseImportanceEvaluator]] = {
-    "fanova": lambda: FanovaImportanceEvaluator(seed=SEED),
-    "mean_decrease_impurity": lambda: MeanDecreaseImpurityImportanceEvaluator(seed=SEED),
-    "ped_anova": PedAnovaImportanceEvaluator,
+EVALUATORS: Mapping[str, Callable[[], "BaseImportanceEvaluator"]] = {
+    "fanova": lambda: importance.FanovaImportanceEvaluator(seed=SEED),
+    "mean_decrease_impurity": lambda: importance.MeanDecreaseImpurityImportanceEvaluator(seed=SEED),
+    "ped_anova": lambda: importance.PedAnovaImportanceEvaluator(),
 }
 
 
@@ -36,15 +35,19 @@ def importances(
     reason: Exception | None = None
     for name in methods:
         try:
-            shares = get_param_importances(
+            shares = importance.get_param_importances(
                 history.optuna_study,
                 evaluator=EVALUATORS[name](),
                 target=_target(history, target_idx, name),
             )
-        except (RuntimeError, ValueError, ArithmeticError) as error:
+            found = {parameter: float(share) for parameter, share in shares.items()}
+            if not all(map(math.isfinite, found.values())):
+                raise OverflowError("the values are too large")
+        # fANOVA asserts that no variance is negative, which huge values break.
+        except (RuntimeError, ValueError, ArithmeticError, AssertionError) as error:
             reason = error
         else:
-            return {parameter: float(share) for parameter, share in shares.items()}, name
+            return found, name
     raise ImportanceUnavailable(f"{' and '.join(methods)} cannot be computed: {reason}")
 
 

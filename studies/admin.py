@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.db import models, transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -75,7 +75,7 @@ class StudyAdmin(display.InspectionAdmin):
         "number_of_trials",
         "states",
         "best_value",
-        "created_at",
+        "created",
     ]
     list_filter = [SamplerFilter, PrunerFilter, ObjectivesFilter, "created_at"]
     lookups = ["sampler", "pruner", "objectives", "created_at"]
@@ -84,7 +84,7 @@ class StudyAdmin(display.InspectionAdmin):
     list_per_page = 100
     list_max_show_all = 100
     fieldsets = [
-        (None, {"fields": ["name", "id", "directions_read", "created_at"]}),
+        (None, {"fields": ["name", "id", "directions_read", "created"]}),
         ("Progress", {"fields": ["number_of_trials", "states", "best_value", "best_parameters"]}),
         ("Search space", {"fields": ["parameters"]}),
         (
@@ -97,7 +97,7 @@ class StudyAdmin(display.InspectionAdmin):
         "name",
         "id",
         "directions_read",
-        "created_at",
+        "created",
         "number_of_trials",
         "states",
         "best_value",
@@ -117,33 +117,27 @@ class StudyAdmin(display.InspectionAdmin):
     def directions_read(self, study: Study) -> str:
         return ", ".join(study.directions)
 
+    @admin.display(description="created (UTC)", ordering="created_at")
+    def created(self, study: Study) -> SafeString | str:
+        return display.moment(study.created_at)
+
     @admin.display(description="trials", ordering="next_number")
     def number_of_trials(self, study: Study) -> SafeString:
         return format_html('<a href="{}">{}</a>', _trials_url(study), f"{study.n_trials:,}")
 
     @admin.display(description="by state")
-    def states(self, study: Study) -> SafeString | None:
-        counts = [(state, count) for state, count in study.trial_counts.items() if count]
-        return (
-            format_html_join(
-                " ",
-                "{}",
-                (
-                    (
-                        display.state_badge(
-                            state, f"{count:,} {state.lower()}", _trials_url(study, state)
-                        ),
-                    )
-                    for state, count in counts
-                ),
-            )
-            or None
+    def states(self, study: Study) -> SafeString | str:
+        badges = (
+            (display.state_badge(state, f"{count:,} {state.lower()}", _trials_url(study, state)),)
+            for state, count in study.trial_counts.items()
+            if count
         )
+        return format_html_join(" ", "{}", badges) or display.EMPTY
 
     @admin.display(description="best value", ordering="best_values")
-    def best_value(self, study: Study) -> SafeString | None:
+    def best_value(self, study: Study) -> SafeString | str:
         if study.best_values is None:
-            return None
+            return display.EMPTY
         text = "{} (first of the front)" if study.is_multi_objective else "{}"
         return format_html(
             '<a href="{}" title="{}">{}</a>',
@@ -153,7 +147,7 @@ class StudyAdmin(display.InspectionAdmin):
         )
 
     @admin.display(description="best parameters")
-    def best_parameters(self, study: Study) -> SafeString | None:
+    def best_parameters(self, study: Study) -> SafeString | str:
         return display.attributes(study.best_params, ["Parameter", "Value"])
 
     @admin.display(description="parameters")
@@ -161,15 +155,15 @@ class StudyAdmin(display.InspectionAdmin):
         return display.parameters_table(study.search_space)
 
     @admin.display(description="sampler options")
-    def options_of_sampler(self, study: Study) -> SafeString | None:
+    def options_of_sampler(self, study: Study) -> SafeString | str:
         return display.attributes(study.sampler_options, ["Option", "Value"])
 
     @admin.display(description="pruner options")
-    def options_of_pruner(self, study: Study) -> SafeString | None:
+    def options_of_pruner(self, study: Study) -> SafeString | str:
         return display.attributes(study.pruner_options, ["Option", "Value"])
 
     @admin.display(description="user attributes")
-    def user_attributes(self, study: Study) -> SafeString | None:
+    def user_attributes(self, study: Study) -> SafeString | str:
         return display.attributes(study.user_attrs, ["Attribute", "Value"])
 
     def get_deleted_objects(
@@ -194,6 +188,13 @@ class StudyAdmin(display.InspectionAdmin):
             self.message_user(request, text, messages.WARNING)
             return None
         return super().response_action(request, queryset, *args, **kwargs)
+
+    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: int) -> HttpResponse:
+        """Back to the list, where Django goes only for who may change studies."""
+        response = super().response_delete(request, obj_display, obj_id)
+        if isinstance(response, HttpResponseRedirect) and self.has_view_permission(request):
+            return HttpResponseRedirect(reverse("admin:studies_study_changelist"))
+        return response
 
     def delete_model(self, request: HttpRequest, obj: Study) -> None:
         self._delete([obj])

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -11,6 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 
+EMPTY = "-"
 MAX_ATTRIBUTES = 1000  # as many as a search space can have parameters
 MAX_CHOICES = 30
 MAX_TEXT = 1000  # characters of one value
@@ -44,8 +45,8 @@ def number(value: float) -> str:
     return f"{value:.6g}"
 
 
-def numbers(values: Iterable[float] | None) -> str | None:
-    return None if values is None else ", ".join(map(number, values))
+def numbers(values: Iterable[float] | None) -> str:
+    return EMPTY if values is None else ", ".join(map(number, values))
 
 
 def shortened(text: str, length: int = MAX_TEXT) -> str:
@@ -67,9 +68,17 @@ def compact(params: Mapping[str, Any]) -> SafeString:
     )
 
 
-def duration(seconds: float | None) -> str | None:
+def moment(value: datetime | None) -> SafeString | str:
+    """To the second, in UTC."""
+    if value is None:
+        return EMPTY
+    text = f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return format_html('<span class="tuner-moment">{}</span>', text)
+
+
+def duration(seconds: float | None) -> str:
     if seconds is None:
-        return None
+        return EMPTY
     return f"{seconds:.3g} s" if abs(seconds) < 60 else str(timedelta(seconds=round(seconds)))
 
 
@@ -99,10 +108,10 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Any]], note: str = "") -
     )
 
 
-def attributes(attrs: Mapping[str, Any] | None, heads: Sequence[str]) -> SafeString | None:
-    """A table of names and values; None if there are none."""
+def attributes(attrs: Mapping[str, Any] | None, heads: Sequence[str]) -> SafeString | str:
+    """A table of names and values."""
     if not attrs:
-        return None
+        return EMPTY
     shown = list(attrs.items())[:MAX_ATTRIBUTES]
     note = "" if len(shown) == len(attrs) else f"The first {len(shown):,} of {len(attrs):,}."
     rows = ((shortened(name), as_json(value)) for name, value in shown)

@@ -1,6 +1,7 @@
 """The wire's shapes of a search space's parameters, and what is refused in them."""
 
 import math
+import sys
 from typing import Any
 
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
@@ -39,10 +40,20 @@ class _NumberSerializer(_ParameterSerializer):
             self.refuse(attrs, "low", f"low ({low}) is above high ({high})")
         if attrs.get("log") and low <= 0:
             self.refuse(attrs, "low", f"log needs a low above 0, not {low}")
+        if low < high and self._is_too_narrow(attrs):
+            self.refuse(attrs, "high", "the range from low to high is too narrow for a float")
         step = attrs.get("step")
         if step is not None:
             self._validate_step(attrs, low, high, step)
         return attrs
+
+    def _is_too_narrow(self, attrs: dict[str, Any]) -> bool:
+        """Whether TPE's arithmetic would take the range for an empty one, and answer NaN."""
+        low, high = attrs["low"], attrs["high"]
+        if not attrs.get("log"):
+            return bool(high - low < sys.float_info.min)
+        half = 0.5 if attrs["type"] == "int" else 0.0  # as Optuna widens an int's range
+        return math.log(low - half) >= math.log(high + half)
 
     def _validate_step(self, attrs: dict[str, Any], low: Any, high: Any, step: Any) -> None:
         if step <= 0:
@@ -65,7 +76,8 @@ class FloatParameterSerializer(_NumberSerializer):
     log = StrictBooleanField(required=False, help_text="Search the logarithm.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if not math.isfinite(attrs["high"] - attrs["low"]):
+        step = attrs.get("step") or 0.0  # samplers widen the range by half a step at both ends
+        if not math.isfinite(attrs["high"] + step / 2 - (attrs["low"] - step / 2)):
             self.refuse(attrs, "high", "the range from low to high is too large for a float")
         return super().validate(attrs)
 
@@ -87,6 +99,8 @@ class ChoiceField(serializers.Field[Any, Any, Any, Any]):
     def to_internal_value(self, data: Any) -> Choice:
         if not isinstance(data, Choice):
             raise serializers.ValidationError(f"expected a text, number or bool, not {data!r:.80}")
+        if isinstance(data, int):
+            StrictIntegerField().run_validators(data)
         return data
 
     def to_representation(self, value: Any) -> Any:

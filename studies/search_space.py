@@ -105,4 +105,8 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
     log, step = parameter.get("log", False), parameter.get("step")
     if kind == "int":
         return IntDistribution(low, high, log=log, step=step or 1)
-    return FloatDistribution(low, high, log=log, step=step)
+    distribution = FloatDistribution(low, high, log=log)
+    # Set afterwards: where the float nearest to the last step is no multiple of the step in
+    # decimals, Optuna would adjust `high` once more, and warn.
+    distribution.step = step
+    return distribution

@@ -64,7 +64,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class FrontFilter(admin.SimpleListFilter):
-    title = "best"
+    title = "rank"
     parameter_name = FRONT
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -76,6 +76,14 @@ class FrontFilter(admin.SimpleListFilter):
 
 class TrialChangeList(ChangeList):
     """Trials of one study by number, or the newest of all, each with its study."""
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request, *args, **kwargs)
+        study = listed_study(request)
+        if study is not None:
+            self.title = f"Trials of {study}"
+        elif STUDY not in request.GET:
+            self.title = f"The newest {NEWEST:,} trials; a study's page links to all of its own"
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         trials = super().get_queryset(request, *args, **kwargs).select_related(None)
@@ -92,7 +100,6 @@ class TrialChangeList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         study = listed_study(request)
-        self.title = f"Trials of {study}" if study else f"The newest {NEWEST:,} trials"
         trials = list(self.result_list[: self.list_per_page])
         studies = (
             {study.pk: study}
@@ -214,7 +221,7 @@ class TrialAdmin(display.InspectionAdmin):
         return display.state_badge(trial.state)
 
     @admin.display(description="values")
-    def final_values(self, trial: Trial) -> str | None:
+    def final_values(self, trial: Trial) -> str:
         return display.numbers(trial.values)
 
     @admin.display(description="params")
@@ -222,34 +229,34 @@ class TrialAdmin(display.InspectionAdmin):
         return display.compact(trial.params)
 
     @admin.display(description="params")
-    def params_table(self, trial: Trial) -> SafeString | None:
+    def params_table(self, trial: Trial) -> SafeString | str:
         return display.attributes(trial.params, ["Parameter", "Value"])
 
     @admin.display
-    def duration(self, trial: Trial) -> str | None:
+    def duration(self, trial: Trial) -> str:
         return display.duration(trial.duration_seconds)
 
-    @admin.display
-    def started(self, trial: Trial) -> Any:
-        return trial.datetime_start
+    @admin.display(description="started (UTC)")
+    def started(self, trial: Trial) -> SafeString | str:
+        return display.moment(trial.datetime_start)
 
-    @admin.display
-    def completed(self, trial: Trial) -> Any:
-        return trial.datetime_complete
+    @admin.display(description="completed (UTC)")
+    def completed(self, trial: Trial) -> SafeString | str:
+        return display.moment(trial.datetime_complete)
 
     @admin.display(description="by step")
-    def steps(self, trial: Trial) -> SafeString | None:
+    def steps(self, trial: Trial) -> SafeString | str:
         values = trial.intermediate_value_set.order_by("step").values_list("step", "value")
         rows = [(str(step), display.number(value)) for step, value in values[: MAX_STEPS + 1]]
         if not rows:
-            return None
+            return display.EMPTY
         note = f"The first {MAX_STEPS:,}; there are more." if len(rows) > MAX_STEPS else ""
         return display.table(["Step", "Value"], rows[:MAX_STEPS], note)
 
     @admin.display(description="user attributes")
-    def user_attributes(self, trial: Trial) -> SafeString | None:
+    def user_attributes(self, trial: Trial) -> SafeString | str:
         return display.attributes(trial.user_attrs, ["Attribute", "Value"])
 
     @admin.display(description="system attributes")
-    def system_attributes(self, trial: Trial) -> SafeString | None:
+    def system_attributes(self, trial: Trial) -> SafeString | str:
         return display.attributes(trial.system_attrs, ["Attribute", "Value"])

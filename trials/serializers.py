@@ -42,8 +42,13 @@ class ToldStepsField(serializers.Field[Any, Any, Any, Any]):
     def to_internal_value(self, data: Any) -> dict[int, float]:
         if not isinstance(data, dict):
             raise serializers.ValidationError(f"expected an object, not {data!r:.80}")
-        number = StrictFloatField()
-        return {self._step(key): number.run_validation(value) for key, value in data.items()}
+        return {self._step(key): self._value(key, value) for key, value in data.items()}
+
+    def _value(self, key: str, value: Any) -> float:
+        try:
+            return StrictFloatField().run_validation(value)
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError({key: error.detail}) from None
 
     def _step(self, key: str) -> int:
         # Exactly as Python or JavaScript write it: "01" would be a second name of 1.

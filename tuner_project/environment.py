@@ -24,7 +24,8 @@ class Environment:
         self._env = env
 
     def text(self, name: str, default: str) -> str:
-        return str(self._env.str(name, default=default))
+        # Not by `Env.str`, which takes a value that begins with "$" for another variable's name.
+        return str(self._env.ENVIRON.get(name, default))
 
     def boolean(self, name: str, default: bool) -> bool:
         words = {"true": True, "1": True, "yes": True, "on": True}
@@ -73,7 +74,7 @@ class Environment:
 
     def postgresql(self, name: str, default: str) -> dict[str, Any]:
         """A libpq URL as Django's database settings."""
-        url = self._env.str(name, default="") or default
+        url = self.text(name, "") or default
         if not url.startswith(("postgresql://", "postgres://")):
             raise ImproperlyConfigured(
                 f"{name} must be a URL such as postgresql://user:password@host:5432/name"
@@ -97,7 +98,7 @@ class Environment:
         }
 
     def _read(self, name: str, default: T, parse: Callable[[str], T], expected: str) -> T:
-        raw = self._env.str(name, default="").strip()
+        raw = self.text(name, "").strip()
         if not raw:
             return default
         try:

@@ -8,6 +8,7 @@ import sys
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from gunicorn.workers.gthread import ThreadWorker
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tuner_project.settings")
 # PyTorch's threads and NumPy's would take each other's cores (Optuna's note on GPSampler).
@@ -18,7 +19,22 @@ try:
 except ImproperlyConfigured as error:
     sys.exit(f"error: {error}")
 
-worker_class = "gthread"
+
+class PromptWorker(ThreadWorker):
+    """Ends within seconds when its master was killed.
+
+    gunicorn's own goes on serving the connections that clients keep alive, for the whole
+    graceful_timeout, and holds the port against the next master.
+    """
+
+    def is_parent_alive(self) -> bool:
+        if super().is_parent_alive():
+            return True
+        self.alive = False  # the stop that SIGTERM would begin
+        return False
+
+
+worker_class = PromptWorker
 workers = settings.WEB_WORKERS
 threads = settings.WEB_THREADS
 graceful_timeout = 25  # seconds for what is in flight when it stops

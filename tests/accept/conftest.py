@@ -3,6 +3,7 @@
 A proof adds its lines by pytest's own `record_property("found", line)`.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,21 +15,28 @@ HERE = "tests/accept/"
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    reports = list(_reports(terminalreporter.stats))
+    reports = [
+        report
+        for found in terminalreporter.stats.values()
+        for report in found
+        if isinstance(report, pytest.TestReport) and report.nodeid.startswith(HERE)
+    ]
     if not reports:
         return
+    seconds: Counter[str] = Counter()  # of each test, with its fixtures
+    for report in reports:
+        seconds[report.nodeid] += report.duration
     terminalreporter.section(f"long proofs (scale {SCALE:g})")
     for report in reports:
-        proof, _, what = report.nodeid.removeprefix(HERE).partition("::")
-        seconds = f"{report.duration:7.1f} s"
-        terminalreporter.line(f"{report.outcome:7} {seconds}  {proof.removesuffix('.py')}: {what}")
-        for name, line in report.user_properties:
-            if name == "found":
-                terminalreporter.line(f"{'':19}{line}")
+        if report.when == "call" or report.failed:
+            for line in _lines(report, seconds[report.nodeid]):
+                terminalreporter.line(line)
+    terminalreporter.line(f"{sum(seconds.values()):15.1f} s  altogether")
 
 
-def _reports(stats: dict[str, list[Any]]) -> Iterator[pytest.TestReport]:
-    for outcome in ("passed", "failed", "error"):
-        for report in stats.get(outcome, []):
-            if report.nodeid.startswith(HERE):
-                yield report
+def _lines(report: pytest.TestReport, seconds: float) -> Iterator[str]:
+    file, _, test = report.nodeid.removeprefix(HERE).partition("::")
+    yield f"{report.outcome:7}{seconds:8.1f} s  {file.removesuffix('.py')}: {test}"
+    for name, line in report.user_properties:
+        if name == "found":
+            yield f"{'':19}{line}"

@@ -66,13 +66,20 @@ class Ledger:
         self.suggested: dict[tuple[str, int], str] = {}
         self.completed: dict[tuple[str, int], float] = {}
         self.excused = 0
+        self.longest_wait = 0.0  # seconds until such a failure was answered
 
     def enter(self, seen: Seen, began: float, ended: float) -> None:
         """Add a round of one worker, in which something was down from `began` to `ended`."""
         assert seen.faults == []
-        late = [text for at, text in seen.failures if not began <= at <= ended + GRACE]
+        late = [
+            f"{failure.began - ended:+.1f} s from the recovery: {failure.text}"
+            for failure in seen.failures
+            if failure.ended < began or failure.began > ended + GRACE
+        ]
         assert late == [], "failed while nothing was down"
         self.excused += len(seen.failures)
+        waits = [failure.ended - failure.began for failure in seen.failures]
+        self.longest_wait = max([self.longest_wait, *waits])
         for study, number, params in seen.suggested:
             assert (study, number) not in self.suggested, f"trial {number} was handed out twice"
             self.suggested[study, number] = repr(params)
@@ -142,7 +149,8 @@ def test_nothing_acknowledged_is_lost(
     record_property(
         "found",
         f"{n_trials} trials; acknowledged {len(ledger.suggested)} suggestions and "
-        f"{len(ledger.completed)} completions; {ledger.excused} requests failed while it was down",
+        f"{len(ledger.completed)} completions; {ledger.excused} requests failed while it was down, "
+        f"after {ledger.longest_wait:.1f} s at most",
     )
 
 

@@ -120,12 +120,21 @@ def _play_one(client: Client, study: str, n_objectives: int, rng: random.Random)
 
 
 @dataclass
+class Failure:
+    """A request that was not acknowledged: a broken connection, a 502 or a 503."""
+
+    began: float
+    ended: float
+    text: str
+
+
+@dataclass
 class Seen:
     """What a worker saw while things were killed: what was acknowledged, and what failed."""
 
     suggested: list[tuple[str, int, dict[str, Any]]] = field(default_factory=list)
     completed: list[tuple[str, int, float]] = field(default_factory=list)
-    failures: list[tuple[float, str]] = field(default_factory=list)  # excusable, and since when
+    failures: list[Failure] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)  # inexcusable
 
 
@@ -168,7 +177,7 @@ def _tell(client: Client, seen: Seen, path: str, value: float) -> bool:
 
 def _attempt(client: Client, seen: Seen, path: str, body: Any = None) -> Any:
     """The answer's body, or None where nothing was acknowledged."""
-    since = time.monotonic()
+    began = time.monotonic()
     try:
         answer = client.call("POST", path, body)
     except HTTPError as error:
@@ -177,7 +186,7 @@ def _attempt(client: Client, seen: Seen, path: str, body: Any = None) -> Any:
         return answer.body
     text = f"{path}: {answer.status} {answer.body!s:.300}"
     if answer.status in (502, 503):
-        seen.failures.append((since, text))
+        seen.failures.append(Failure(began, time.monotonic(), text))
     else:
         seen.faults.append(text)
     return None

@@ -284,7 +284,7 @@ def test_several_objectives_take_a_pruners_options(api: APIClient) -> None:
 
 
 # Every option that API.md lists, with a value that is not its default.
-SAMPLER_OPTIONS = {
+SAMPLER_OPTIONS: dict[str, dict[str, Any]] = {
     "tpe": {
         "seed": 42,
         "n_startup_trials": 1,
@@ -317,7 +317,7 @@ SAMPLER_DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "qmc": {"seed": None, "qmc_type": "sobol", "scramble": False},
 }
-PRUNER_OPTIONS = {
+PRUNER_OPTIONS: dict[str, dict[str, Any]] = {
     "hyperband": {
         "min_resource": 1,
         "max_resource": 81,

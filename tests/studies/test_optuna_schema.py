@@ -31,7 +31,7 @@ def scratch(django_db_setup: None) -> Iterator[RDBStorage]:
     engine.dispose()
 
 
-def rows(statement: str, *arguments: object) -> list[tuple]:
+def rows(statement: str, *arguments: str) -> list[tuple]:
     with connection.cursor() as cursor:
         cursor.execute(statement, arguments)
         return cursor.fetchall() if cursor.description else []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import HealthCheck, Phase, assume, example, given, settings
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from rest_framework.test import APIClient
@@ -24,6 +24,7 @@ def repeatable(max_examples: int) -> settings:
         derandomize=True,
         database=None,
         deadline=None,
+        phases=[Phase.explicit, Phase.generate],
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
 
@@ -161,6 +162,10 @@ def test_parameters_arrive_typed_and_in_their_order(api: APIClient) -> None:
         (number("int", 5, 5, step=-1), "step"),
         (number("float", 0, 1, step=5e-324), "step"),
         (number("float", -1.7e308, 1.7e308), "high"),
+        (number("float", -8e307, 8e307, step=1.6e308), "high"),
+        (number("float", 0, 5e-324), "high"),
+        (number("float", 1e300, 1.0000000000000002e300, log=True), "high"),
+        (number("int", 2**53 - 1, 2**53, log=True), "high"),
         (number("int", -(2**53) - 1, 0), "low"),
         (number("int", 0, 2**53 + 1), "high"),
         (number("int", 0, 10**300), "high"),
@@ -341,32 +346,37 @@ def test_choices_are_optunas() -> None:
     assert ours == CategoricalDistribution(["a", 1, 2.5, False])
 
 
+# It warns where a density underflows or a logarithm is infinite; TPE reckons with that.
+ignoring_numpy = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+
 NASTY = [
-    number("float", 0.0, 5e-324),
+    number("float", 0.0, 2.3e-308),
     number("float", 5e-324, 1.7e308, log=True),
     number("float", -8e307, 8e307),
     number("float", 1.0, 1.0000000000000002),
     number("float", 0.0, 1e300, step=1e299),
-    number("float", 0.0, 1e-320, step=5e-324),
-    number("float", 1e300, 1.0000000000000002e300, log=True),
+    number("float", 0.0, 1e-300, step=1e-301),
+    number("float", 1e300, 2e300, log=True),
     number("int", -(2**53), 2**53),
     number("int", 1, 2**53, log=True),
     number("int", 2**53 - 1, 2**53),
-    number("int", 2**53 - 1, 2**53, log=True),
+    number("int", 2**40, 2**40 + 1, log=True),
     number("int", -(2**53), 2**53, step=2**53),
     number("int", 0, 2**53, step=2**53 - 1),
     number("int", -(2**53), 2**53, step=3),
 ]
 
 
+@ignoring_numpy
 @pytest.mark.parametrize("sampler", ["tpe", "random", "nsgaii", "qmc"])
 def test_nasty_space_is_sampled(api: APIClient, sampler: str) -> None:
     space = [each | {"name": f"x{index}"} for index, each in enumerate(NASTY)]
     assert_is_sampled(api, space, sampler)
 
 
+@ignoring_numpy
 @pytest.mark.parametrize("sampler", ["tpe", "random", "nsgaii", "qmc"])
-@repeatable(25)
+@repeatable(8)
 @given(space=st.lists(parameters(), min_size=1, max_size=4))
 def test_any_accepted_space_is_sampled(api: APIClient, sampler: str, space: list[JSON]) -> None:
     named = [each | {"name": f"x{index}"} for index, each in enumerate(space)]
@@ -381,12 +391,13 @@ def assert_is_sampled(api: APIClient, space: list[JSON], sampler: str) -> None:
         "random": {"seed": 1},
         "qmc": {"seed": 1},
     }[sampler]
+    api.delete("/api/v1/studies/search")  # of an example that failed
     response = post(api, *space, sampler=sampler, sampler_options=options)
     assert response.status_code == 201, response.content
     for trial_id in range(5):
         params = suggest(api)
         for parameter in space:
-            value = params[parameter["name"]]
+            value: Any = params[parameter["name"]]
             assert type(value) is {"int": int, "float": float}[parameter["type"]]
             assert parameter["low"] <= value <= parameter["high"]
             assert math.isfinite(value)

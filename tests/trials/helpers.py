@@ -1,9 +1,11 @@
 """Studies of the tests, driven through the domain."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from studies.domain import Definition, create_study
 from studies.models import Study, StudyQuerySet
@@ -65,3 +67,54 @@ def change(
 
 def points(trials: Sequence[Trial]) -> list[list[float | None]]:
     return [trial.internal_params for trial in trials]
+
+
+def fill(study: Study, n: int, *, internal_params: Sequence[float] = (0.01, 0.75, 32, 1)) -> None:
+    """Add n finished trials, the last tenth of them failed; none becomes the best."""
+    states = [State.COMPLETE] * (n - n // 10) + [State.FAIL] * (n // 10)
+    with transaction.atomic():
+        reserved = Trial.objects.reserve(study, Counter(states))
+        trials = [
+            Trial(
+                id=reserved.ids[i],
+                study=study,
+                number=reserved.first_number + i,
+                state=state,
+                values=[i / 7] if state == State.COMPLETE else None,
+                internal_params=list(internal_params),
+                datetime_start=reserved.now,
+                datetime_complete=reserved.now,
+                revision=reserved.revision,
+            )
+            for i, state in enumerate(states)
+        ]
+        Trial.objects.add(trials[:100])
+        # As the autovacuum would: else the checks of foreign keys go on with the plans that the
+        # session made for empty tables, and take 20 s.
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE trials_trial, optuna.trials")
+        Trial.objects.add(trials[100:])
+
+
+def released(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call it in a thread of its own, which gives its connection back."""
+    try:
+        return function(*arguments)
+    finally:
+        connection.close()
+
+
+def wait_for_locks(n: int) -> None:
+    """Until n statements wait for a lock in this database."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_stat_clear_snapshot()")  # a transaction keeps it
+            cursor.execute(
+                "SELECT FROM pg_stat_activity "
+                "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            if cursor.rowcount >= n:
+                return
+        time.sleep(0.01)
+    raise AssertionError(f"fewer than {n} wait for a lock")

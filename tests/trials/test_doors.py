@@ -134,7 +134,7 @@ def _around_steps(manager):
         "bulk_create": lambda s: manager(s).bulk_create([a_step(s)]),
         "update": lambda s: manager(s).update(value=9.0),
         "bulk_update": lambda s: manager(s).bulk_update(
-            [changed(IntermediateValue.objects.first(), value=9.0)], ["value"]
+            [changed(IntermediateValue.objects.get(), value=9.0)], ["value"]
         ),
         "get_or_create": lambda s: manager(s).get_or_create(step=7, defaults={"value": 1.0}),
         "update_or_create": lambda s: manager(s).update_or_create(step=1, defaults={"value": 9.0}),
@@ -144,9 +144,9 @@ def _around_steps(manager):
 
 AROUND_STEPS = {
     "save a new one": lambda s: a_step(s).save(),
-    "save": lambda s: changed(IntermediateValue.objects.first(), value=9.0).save(),
+    "save": lambda s: changed(IntermediateValue.objects.get(), value=9.0).save(),
     "save_base": lambda s: a_step(s).save_base(),
-    "delete one": lambda s: IntermediateValue.objects.first().delete(),
+    "delete one": lambda s: IntermediateValue.objects.get().delete(),
 } | {
     f"{name}.{how}": write
     for name, manager in {

@@ -55,7 +55,7 @@ def spelled(value: Any) -> str:
 
 def assert_reads_the_same(study: Study, loaded: optuna.Study) -> None:
     assert [direction.name.lower() for direction in loaded.directions] == study.directions
-    assert spelled(loaded.user_attrs) == spelled(study.user_attrs)
+    assert spelled(sorted(loaded.user_attrs.items())) == spelled(sorted(study.user_attrs.items()))
     ours = list(study.trials.with_steps().order_by("number"))
     theirs = loaded.trials
     assert len(theirs) == len(ours) == study.n_trials

@@ -9,6 +9,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions, views
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 PROBLEM_JSON = "application/problem+json"
@@ -60,6 +61,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         return response
     response.data = _document(api_error)
     response.content_type = PROBLEM_JSON
+    context["request"].accepted_renderer = JSONRenderer()  # the schema and its pages have others
     return response
 
 

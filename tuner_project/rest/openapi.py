@@ -39,3 +39,12 @@ class TunerSchema(AutoSchema):
             problems["409"] = "Refused as things are."
             problems["415"] = "The body is not JSON."
         return problems
+
+
+def let_options_overlap(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """A postprocessing hook: options are of any kind, as most kinds take `{"seed": 1}` and `{}`."""
+    for name in ("SamplerOptions", "PrunerOptions"):
+        schema = result["components"]["schemas"].get(name, {})
+        if "oneOf" in schema:
+            schema["anyOf"] = schema.pop("oneOf")
+    return result

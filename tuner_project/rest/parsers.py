@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -57,9 +58,8 @@ def _bounded_int(literal: str) -> int:
 def _object_of_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     unique = dict(pairs)
     if len(unique) < len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated = next(key for key in keys if keys.count(key) > 1)
-        raise ParseError(f"the key {repeated!r} is repeated in one object")
+        repeated, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise ParseError(f"the key {repeated!r:.80} is repeated in one object")
     return unique
 
 

@@ -1,0 +1,161 @@
+"""How many statements an ask and a tell take, whatever the study holds."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+from rest_framework.test import APIClient
+
+from studies.models import Study
+from trials.models import State, Trial
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+URL = "/api/v1/studies/search/trials"
+SPACE = [
+    {"type": "float", "name": "x", "low": 0.001, "high": 1.0, "log": True},
+    {"type": "int", "name": "n", "low": 1, "high": 9},
+    {"type": "categorical", "name": "c", "choices": ["a", "b", "c"]},
+]
+MOST = 6
+
+
+@pytest.fixture
+def api(transactional_db: None) -> APIClient:
+    client = APIClient()
+    client.default_format = "json"
+    return client
+
+
+@contextmanager
+def at_most(statements: int, transactions: int = 1) -> Iterator[None]:
+    """Count statements as they are in production, where no test's transaction is around."""
+    with CaptureQueriesContext(connection) as captured:
+        yield
+    sql = [query["sql"] for query in captured.captured_queries]
+    bounds = [each for each in sql if each in ("BEGIN", "COMMIT")]
+    work = [each for each in sql if each not in bounds]
+    assert bounds == ["BEGIN", "COMMIT"] * transactions
+    assert len(work) <= statements, "\n".join(f"{each[:150]}" for each in work)
+
+
+def create(api: APIClient, **more: Any) -> Study:
+    response = api.post("/api/v1/studies", {"name": "search", "search_space": SPACE} | more)
+    assert response.status_code == 201, response.content
+    return Study.objects.get(name="search")
+
+
+def add_finished(study: Study, count: int) -> None:
+    """Trials that completed, without asks; then one that is better than all, told as ever."""
+    draw = random.Random(0)
+    with transaction.atomic():
+        reserved = Trial.objects.reserve(study, {State.COMPLETE: count - 1})
+        trials = [
+            Trial(
+                id=trial_id,
+                study=study,
+                number=reserved.first_number + index,
+                state=State.COMPLETE,
+                values=[draw.random() for _ in study.directions],
+                internal_params=[draw.uniform(0.001, 1), draw.randint(1, 9), draw.randrange(3)],
+                datetime_start=reserved.now,
+                datetime_complete=reserved.now,
+                system_attrs={"NSGAIISampler:generation": 0},
+                revision=reserved.revision,
+            )
+            for index, trial_id in enumerate(reserved.ids)
+        ]
+        steps = [(trial, 1, 0.5) for trial in trials]
+        Trial.objects.add(trials, steps)
+
+
+def ask(api: APIClient) -> int:
+    with at_most(MOST):
+        response = api.post(f"{URL}/suggest")
+    assert response.status_code == 200, response.content
+    return response.json()["trial_id"]
+
+
+def tell(api: APIClient, trial_id: int, **body: Any) -> None:
+    with at_most(MOST):
+        response = api.post(f"{URL}/{trial_id}/complete", body)
+    assert response.status_code == 200, response.content
+
+
+SAMPLERS: dict[str, dict[str, Any]] = {
+    "tpe": {"sampler": "tpe"},
+    "tpe seeded": {"sampler": "tpe", "sampler_options": {"seed": 1}},
+    "random": {"sampler": "random"},
+    "random seeded": {"sampler": "random", "sampler_options": {"seed": 1}},
+    "nsgaii": {"sampler": "nsgaii", "sampler_options": {"population_size": 1000}},
+    "nsgaii seeded": {"sampler": "nsgaii", "sampler_options": {"population_size": 9, "seed": 1}},
+    "qmc": {"sampler": "qmc"},
+    "qmc seeded": {"sampler": "qmc", "sampler_options": {"seed": 1, "scramble": True}},
+}
+
+
+@pytest.mark.parametrize("finished", [10, 1000])
+@pytest.mark.parametrize(
+    ("sampler", "direction"),
+    [
+        *((sampler, "minimize") for sampler in SAMPLERS),
+        ("tpe", ["minimize", "maximize"]),
+        ("nsgaii", ["minimize", "maximize"]),
+    ],
+    ids=str,
+)
+def test_ask_and_tell_take_six_statements_each(
+    api: APIClient, sampler: str, direction: Any, finished: int
+) -> None:
+    study = create(api, direction=direction, **SAMPLERS[sampler])
+    add_finished(study, finished)
+    best = -1 if direction == "minimize" else [-1, 2]
+    tell(api, ask(api), values=best)
+    assert api.get("/api/v1/studies/search").json()["trial_counts"]["COMPLETE"] == finished
+    # Here a generation of 1,000 is full, and here the history holds all but the newest.
+    tell(
+        api,
+        ask(api),
+        values=best,
+        intermediate_values={str(step): step for step in range(50)},
+        user_attrs={f"key {index}": index for index in range(20)},
+    )
+    trial_id = ask(api)
+    with at_most(MOST):
+        assert api.post(f"{URL}/{trial_id}/prune").status_code == 200
+    with at_most(MOST):  # again
+        assert api.post(f"{URL}/{trial_id}/prune").status_code == 200
+
+
+def test_generations_of_nsgaii_take_six_statements_an_ask(api: APIClient) -> None:
+    create(api, sampler="nsgaii", sampler_options={"population_size": 4})
+    for number in range(13):
+        trial_id = ask(api)
+        tell(api, trial_id, values=number % 5)
+    generations = Trial.objects.order_by("number").values_list("system_attrs", flat=True)
+    assert [each["NSGAIISampler:generation"] for each in generations] == [
+        *[0] * 4,
+        *[1] * 4,
+        *[2] * 4,
+        3,
+    ]
+
+
+def test_first_ask_of_a_study_takes_six_statements(api: APIClient) -> None:
+    create(api)
+    assert ask(api) == 0
+
+
+@pytest.mark.parametrize("finished", [10, 1000])
+def test_refused_tell_writes_nothing(api: APIClient, finished: int) -> None:
+    study = create(api)
+    add_finished(study, finished)
+    trial_id = ask(api)
+    with CaptureQueriesContext(connection) as captured:
+        assert api.post(f"{URL}/{trial_id}/complete", {"values": [1, 2]}).status_code == 400
+    sql = " ".join(query["sql"] for query in captured.captured_queries)
+    assert not {"INSERT", "UPDATE studies_study SET", "COMMIT"} & set(sql.split())

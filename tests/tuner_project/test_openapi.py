@@ -1,0 +1,180 @@
+"""The OpenAPI document: valid, readable, and true of every answer."""
+
+import re
+from collections import Counter
+from typing import Any
+
+import pytest
+import schemathesis
+from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.validation import validate_schema
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rest_framework.test import APIClient
+from schemathesis.checks import not_a_server_error
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from tuner_project.wsgi import application
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+OPERATIONS = {
+    "completeTrial",
+    "createStudy",
+    "deleteStudy",
+    "getBestTrial",
+    "getHealth",
+    "getImportance",
+    "getReadiness",
+    "getStudy",
+    "getTrial",
+    "listParetoFront",
+    "listStudies",
+    "listTrials",
+    "pruneTrial",
+    "suggestTrial",
+}
+
+
+def document() -> Any:
+    return SchemaGenerator().get_schema(request=None, public=True)
+
+
+def operations() -> list[dict[str, Any]]:
+    return [operation for path in document()["paths"].values() for operation in path.values()]
+
+
+def test_document_is_valid_openapi() -> None:
+    validate_schema(document())
+
+
+def test_operations_have_unique_readable_names() -> None:
+    names = Counter(operation["operationId"] for operation in operations())
+    assert names.keys() >= OPERATIONS
+    assert set(names.values()) == {1}
+    assert all(re.fullmatch(r"[a-z]+([A-Z][a-z]+)+", name) for name in names)
+
+
+def test_operations_are_described_and_tell_their_problems() -> None:
+    for operation in operations():
+        assert operation["description"]
+        assert operation["tags"]
+        for status, response in operation["responses"].items():
+            if status in ("400", "404", "409", "415"):
+                schema = response["content"]["application/problem+json"]["schema"]
+                assert schema == {"$ref": "#/components/schemas/Problem"}
+
+
+def test_document_tells_every_option_of_samplers_and_pruners() -> None:
+    schemas = document()["components"]["schemas"]
+    assert {
+        name: sorted(schema["properties"])
+        for name, schema in schemas.items()
+        if re.fullmatch(r"\w+(Sampler|Pruner)Options", name) and "properties" in schema
+    } == {
+        "TpeSamplerOptions": [
+            "constant_liar",
+            "group",
+            "multivariate",
+            "n_ei_candidates",
+            "n_startup_trials",
+            "seed",
+        ],
+        "GpSamplerOptions": ["deterministic_objective", "n_startup_trials", "seed"],
+        "RandomSamplerOptions": ["seed"],
+        "NsgaiiSamplerOptions": [
+            "crossover_prob",
+            "mutation_prob",
+            "population_size",
+            "seed",
+            "swapping_prob",
+        ],
+        "QmcSamplerOptions": ["qmc_type", "scramble", "seed"],
+        "HyperbandPrunerOptions": [
+            "bootstrap_count",
+            "max_resource",
+            "min_resource",
+            "reduction_factor",
+        ],
+        "MedianPrunerOptions": [
+            "interval_steps",
+            "n_min_trials",
+            "n_startup_trials",
+            "n_warmup_steps",
+        ],
+    }
+
+
+def test_schema_is_served(db: None) -> None:
+    response = Client().get("/api/v1/schema")
+    assert response.status_code == 200
+    assert b"operationId: createStudy" in response.content
+
+
+def test_docs_page_takes_nothing_from_other_hosts(db: None) -> None:
+    client = Client()
+    page = client.get("/api/v1/docs")
+    assert page.status_code == 200
+    text = page.content.decode()
+    addresses = re.findall(r"""(?:src|href)=["']([^"']+)["']""", text)
+    assert any("swagger-ui" in address for address in addresses)
+    assert [each for each in addresses if "//" in each] == []
+    assert re.findall(r"https?://(?!testserver)[^\s\"'<]+", text) == []
+    for address in addresses:
+        response = client.get(address)
+        assert response.status_code == 200
+        assert b"".join(response)
+        response.close()
+
+
+# Whatever a client may send by the document ----------------------------------------------
+
+
+@pytest.fixture
+def wire(api: APIClient) -> Any:
+    """The document as it is served, over studies that are at different points of their lives."""
+    space = [
+        {"type": "float", "name": "x", "low": 0.0, "high": 1.0},
+        {"type": "categorical", "name": "c", "choices": ["a", True, 1.5]},
+    ]
+    for name, direction in (("one", "minimize"), ("two", ["minimize", "maximize"])):
+        body = {"name": name, "direction": direction, "search_space": space, "sampler": "random"}
+        assert api.post("/api/v1/studies", body).status_code == 201
+        for number in range(4):
+            api.post(f"/api/v1/studies/{name}/trials/suggest")
+            values = number if name == "one" else [number, number]
+            if number < 3:
+                url = f"/api/v1/studies/{name}/trials/{number}/complete"
+                assert api.post(url, {"values": values}).status_code == 200
+    return schemathesis.openapi.from_wsgi("/api/v1/schema", application)
+
+
+@pytest.mark.django_db(transaction=True)  # as in production, a request's end closes the connection
+@pytest.mark.parametrize("operation_id", sorted(OPERATIONS))
+@settings(
+    max_examples=15,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(data=st.data())
+def test_answers_are_as_documented(wire: Any, operation_id: str, data: st.DataObject) -> None:
+    operation = wire.find_operation_by_id(operation_id)
+    mode = data.draw(st.sampled_from(GenerationMode))
+    case = data.draw(operation.as_strategy(generation_mode=mode))
+    if "study_name" in case.path_parameters and data.draw(st.integers(0, 3)):
+        case.path_parameters["study_name"] = data.draw(st.sampled_from(["one", "two"]))
+    if "trial_id" in case.path_parameters and data.draw(st.integers(0, 3)):
+        case.path_parameters["trial_id"] = data.draw(st.integers(0, 4))
+    case.call_and_validate(checks=CHECKS)
