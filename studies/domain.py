@@ -52,8 +52,13 @@ def create_study(*, definition: Definition, load_if_exists: bool = True) -> tupl
             with transaction.atomic():
                 study.save(force_insert=True)
             return study, True
-        except IntegrityError:  # somebody was faster
-            stored = Study.objects.named(definition.name).one()
+        except IntegrityError:  # somebody was faster, or made it with stock Optuna
+            stored = Study.objects.named(definition.name).first()
+            if stored is None:
+                raise StudyExists(
+                    f'study "{definition.name}" exists in Optuna\'s schema only; '
+                    "check_optuna --adopt brings it in"
+                ) from None
     if not load_if_exists:
         raise StudyExists(f'study "{stored.name}" exists; send load_if_exists: true to load it')
     # Which pruner several objectives were created with is not known: it became "none".

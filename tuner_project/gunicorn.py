@@ -11,8 +11,6 @@ from django.core.exceptions import ImproperlyConfigured
 from gunicorn.workers.gthread import ThreadWorker
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tuner_project.settings")
-# PyTorch's threads and NumPy's would take each other's cores (Optuna's note on GPSampler).
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 try:
     bind = f"{'[' + settings.HOST + ']' if ':' in settings.HOST else settings.HOST}:{settings.PORT}"

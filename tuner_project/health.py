@@ -100,14 +100,10 @@ def _reason_not_ready() -> str | None:
 
 def _ask_database(question: Callable[[psycopg.Cursor[Any]], T]) -> T | None:
     """The answer, or None where the database cannot be reached."""
-    parameters = connection.get_connection_params()
-    parameters = {
-        key: parameters[key]
-        for key in ("dbname", "user", "password", "host", "port")
-        if key in parameters
-    }
+    # All of them: sslrootcert and the like decide whether the database lets us in.
+    parameters = connection.get_connection_params() | {"connect_timeout": TIMEOUT}
     try:
-        with psycopg.connect(**parameters, connect_timeout=TIMEOUT) as direct:
+        with psycopg.connect(**parameters) as direct:
             return question(direct.cursor())
     except psycopg.OperationalError:
         return None

@@ -15,6 +15,10 @@ from tuner_project import __version__
 from tuner_project.embedded_postgres import EmbeddedPostgres
 from tuner_project.environment import Environment
 
+# Before anything imports NumPy: its threads and PyTorch's would take each other's cores (Optuna's
+# note on GPSampler).
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 Env.read_env(os.environ.get("TUNER_ENV_FILE", BASE_DIR / ".env"))
 env = Environment(Env())

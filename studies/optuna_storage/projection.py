@@ -126,11 +126,16 @@ def delete_study_rows(study_id: int) -> None:
     One statement a table: Optuna's own deletion takes milliseconds for each trial.
     """
     with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT coalesce(array_agg(o.trial_id), '{{}}') FROM {SCHEMA}.trials AS o "
+            f"WHERE {OF_STUDY}",
+            {"study": study_id},
+        )
+        trials = {"trials": cursor.fetchone()[0]}
         for table in _TABLES_OF_TRIALS:
-            cursor.execute(
-                f"DELETE FROM {SCHEMA}.{table} AS o WHERE {OF_TRIALS}",
-                {"study": study_id},
-            )
+            # By literal ids: a join with the trials becomes a nested loop, of a minute at 10,000
+            # trials, while the tables' statistics are still those of empty ones.
+            cursor.execute(f"DELETE FROM {SCHEMA}.{table} WHERE trial_id = ANY(%(trials)s)", trials)
         for table in _TABLES_OF_STUDIES:
             cursor.execute(
                 f"DELETE FROM {SCHEMA}.{table} AS o WHERE {OF_STUDY}",

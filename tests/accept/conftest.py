@@ -3,13 +3,13 @@
 A proof adds its lines by pytest's own `record_property("found", line)`.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.accept.service import SCALE
+from tests.service import SCALE
 
 HERE = "tests/accept/"
 
@@ -23,7 +23,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     ]
     if not reports:
         return
-    seconds: Counter[str] = Counter()  # of each test, with its fixtures
+    seconds: dict[str, float] = defaultdict(float)  # of each test, with its fixtures
     for report in reports:
         seconds[report.nodeid] += report.duration
     terminalreporter.section(f"long proofs (scale {SCALE:g})")

@@ -19,7 +19,7 @@ from optuna.distributions import FloatDistribution
 from optuna.samplers import BaseSampler
 
 from studies.samplers import SAMPLERS
-from tests.accept.service import Client
+from tests.service import Client
 
 N_WORKERS = 8
 STOCK_SAMPLERS: dict[str, Callable[..., BaseSampler]] = {

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import optuna
 from optuna.storages import RDBStorage
 
-from tests.accept.service import Service
+from tests.service import Service
 
 
 @contextmanager

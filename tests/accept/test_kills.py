@@ -15,9 +15,9 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.accept.service import WEB_WORKERS, Client, Service, running_service, scaled
 from tests.accept.stock import load_study, stock_storage
 from tests.accept.workers import SPACE, Seen, Workers, play_until_stopped, running_workers
+from tests.service import WEB_WORKERS, Client, Service, running_service, scaled
 
 pytestmark = pytest.mark.accept
 

@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import mannwhitneyu
 
 from tests.accept.optimisation import FUNCTIONS, Run, Setting, run_ours, run_raw
-from tests.accept.service import running_service, scaled
+from tests.service import running_service, scaled
 
 pytestmark = pytest.mark.accept
 

@@ -7,9 +7,9 @@ from typing import Any
 import optuna
 import pytest
 
-from tests.accept.service import Client, Service, running_service, scaled
 from tests.accept.stock import load_study, stock_storage
 from tests.accept.workers import N_WORKERS, SPACE, Played, Workers, play, running_workers
+from tests.service import Client, Service, running_service, scaled
 
 pytestmark = pytest.mark.accept
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from urllib3.exceptions import HTTPError
 
-from tests.accept.service import Answer, Client, trials_of
+from tests.service import Answer, Client, trials_of
 
 N_WORKERS = 8
 SPACE = [

@@ -1,6 +1,7 @@
 """The admin of studies: what it shows, and that a deletion takes both schemas along."""
 
 from collections.abc import Callable
+from functools import partial
 from threading import Event, Thread
 from typing import Any
 
@@ -419,9 +420,7 @@ def test_bulk_deletion_under_load_leaves_both_schemas_empty(
                 studies=Study.objects.named(name), number=trial.number, outcome=outcome
             )
 
-    workers = [
-        Worker(lambda name=study.name: ask_and_tell(name)) for study in studies for _ in "ab"
-    ]
+    workers = [Worker(partial(ask_and_tell, study.name)) for study in studies for _ in "ab"]
     until(lambda: all(study.trials.count() > 10 for study in studies))
     chosen = {"action": "delete_selected", "_selected_action": [study.pk for study in studies]}
     assert admin_client.post(LIST, {**chosen, "post": "yes"}).status_code == 302

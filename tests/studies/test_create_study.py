@@ -389,20 +389,21 @@ def test_scrambled_sequence_gets_a_seed(api: APIClient) -> None:
     assert post(api, **body).json() == created.json()
 
 
+NONSENSE: dict[str, list[Any]] = {
+    "seed": [-1, 2**32, 1.0, True, "1"],
+    "n_startup_trials": [-1, 1.5, False, "3", []],
+    "n_ei_candidates": [0, 24.0, True],
+    "population_size": [1, 50.0, "50"],
+    "mutation_prob": [-0.1, 1.1, True, "0.5"],
+    "crossover_prob": [-0.1, 1.1, True],
+    "swapping_prob": [-0.1, 1.1, {}],
+    "qmc_type": ["latin", 1, ["sobol"], {}],
+}
 SAMPLER_FAULTS = [
     (sampler, option, value)
     for sampler, options in SAMPLER_DEFAULTS.items()
     for option in options
-    for value in {
-        "seed": [-1, 2**32, 1.0, True, "1"],
-        "n_startup_trials": [-1, 1.5, False, "3", []],
-        "n_ei_candidates": [0, 24.0, True],
-        "population_size": [1, 50.0, "50"],
-        "mutation_prob": [-0.1, 1.1, True, "0.5"],
-        "crossover_prob": [-0.1, 1.1, True],
-        "swapping_prob": [-0.1, 1.1, {}],
-        "qmc_type": ["latin", 1, ["sobol"], {}],
-    }.get(option, [1, 0, "true", []])
+    for value in NONSENSE.get(option, [1, 0, "true", []])
 ]
 PRUNER_FAULTS = [
     (pruner, option, value)

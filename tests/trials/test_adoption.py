@@ -131,6 +131,18 @@ def test_adoption_of_nothing_is_refused() -> None:
         call_command("check_optuna", "--adopt", "ghost")
 
 
+def test_study_of_a_name_that_only_optuna_has_is_refused(
+    stock_study: optuna.Study, api: APIClient
+) -> None:
+    space = [{"type": "float", "name": "x", "low": 0, "high": 1}]
+
+    response = api.post("/api/v1/studies", {"name": "stock", "search_space": space})
+
+    assert response.status_code == 409
+    assert response.json()["code"] == "study_exists"
+    assert not Study.objects.exists()
+
+
 def test_check_names_what_only_optuna_has(
     stock_study: optuna.Study, capsys: pytest.CaptureFixture[str]
 ) -> None:

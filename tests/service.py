@@ -1,4 +1,4 @@
-"""A real service in processes of its own, and a client of it, for the long proofs."""
+"""A real service in processes of its own, and a client of it."""
 
 import json
 import os
@@ -21,11 +21,14 @@ import urllib3
 
 from tuner_project.embedded_postgres import EmbeddedPostgres
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 WEB_WORKERS = 2
 SECONDS_TO_START = 120
 SECONDS_TO_STOP = 60
 SECONDS_TO_ANSWER = 300  # a Gaussian process thinks, and eight workers queue for it
+
+# A newcomer has set none of these.
+_NOT_PASSED_ON = {"DATABASE_URL", "TEST_DATABASE_URL", "SECRET_KEY", "DJANGO_SETTINGS_MODULE"}
 
 # Smaller proofs for trying them out: 0.1 plays a tenth.
 SCALE = float(os.environ.get("ACCEPT_SCALE", "1"))
@@ -108,16 +111,15 @@ class Service:
     """`manage.py serve` on an embedded PostgreSQL, in a folder of its own."""
 
     def __init__(self) -> None:
-        self._folder = Path(mkdtemp(prefix="tuner-accept-", dir="/tmp"))
+        self._folder = Path(mkdtemp(prefix="tuner-test-", dir="/tmp"))
         self._folder.chmod(0o755)  # PostgreSQL's account passes through it
         self.data_dir = self._folder / "data"
         self.log = self._folder / "serve.log"
         self.port = _free_port()
         self._env = {
-            **{key: value for key, value in os.environ.items() if "DATABASE_URL" not in key},
+            **{key: value for key, value in os.environ.items() if key not in _NOT_PASSED_ON},
             "TUNER_ENV_FILE": os.devnull,
             "TUNER_DATA_DIR": str(self.data_dir),
-            "SECRET_KEY": "accept",
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
             "WEB_WORKERS": str(WEB_WORKERS),
@@ -188,6 +190,12 @@ class Service:
         """Both schemas agree."""
         done = self.manage("check_optuna")
         assert done.returncode == 0, f"check_optuna: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+
+    def end(self, number: signal.Signals) -> int:
+        """Ask the service to end, as a user or a supervisor does; gives its exit code."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        return self._process.wait(SECONDS_TO_STOP)
 
     def stop(self) -> None:
         """End everything that was started here, and remove the folder."""
