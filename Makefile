@@ -31,8 +31,8 @@ TORCH_INDEX := https://download.pytorch.org/whl/cpu
 HAS_TORCH := $(VENV)/.torch-$(TORCH)
 
 PYTEST_ARGS ?=
-# More than 0: that many processes of pytest-xdist.
-TEST_PROCESSES ?= 0
+# Processes of pytest-xdist; 0 runs the tests in one process, as a debugger wants it.
+TEST_PROCESSES ?= 2
 LOCK_ARGS ?=
 
 help:
