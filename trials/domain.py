@@ -10,7 +10,6 @@ from django.db import transaction
 from studies.models import Study, StudyQuerySet
 from trials.errors import InvalidOutcome, StepConflict, TrialFinished
 from trials.histories import histories
-from trials.history import Draft, History
 from trials.models import State, Trial
 
 
@@ -39,7 +38,7 @@ def ask(*, studies: StudyQuerySet) -> Trial:
             reserved = Trial.objects.reserve(study, {State.RUNNING: 1})
             number = reserved.first_number
             if draft is None or (history.is_seeded and draft.trial.number != number):
-                draft = _redrawn(history, draft, number)
+                draft = history.sample_numbered(number, instead_of=draft)
             draft.number = number
             trial = Trial(
                 id=reserved.ids[0],
@@ -56,13 +55,7 @@ def ask(*, studies: StudyQuerySet) -> Trial:
             return trial
     finally:
         if draft is not None:
-            history.forget(draft)
-
-
-def _redrawn(history: History, draft: Draft | None, number: int) -> Draft:
-    if draft is not None:
-        history.forget(draft)
-    return history.sample_numbered(number)
+            draft.is_over = True
 
 
 @transaction.atomic

@@ -45,13 +45,14 @@ _STEP_COLUMNS = ("steps", "step_values")
 _NOTHING: dict[Any, Any] = {}  # shared by all trials that have none: it is never changed
 
 
-@dataclass
+@dataclass(eq=False)
 class Draft:
     """A trial that is sampled but not committed. Other asks of this process see it RUNNING."""
 
     trial: FrozenTrial
     study_attrs: dict[str, Any] = field(default_factory=dict)
     number: int | None = None  # the one it got, once it is reserved
+    is_over: bool = False  # committed, or never will be
 
     @property
     def system_attrs(self) -> dict[str, Any]:
@@ -109,15 +110,15 @@ class History(BaseStorage):
             numbers = [draft.trial.number for draft in self._drafts.values()]
             return self._draw(max([len(self._trials), *(number + 1 for number in numbers)]))
 
-    def sample_numbered(self, number: int) -> Draft:
+    def sample_numbered(self, number: int, instead_of: Draft | None = None) -> Draft:
         """Draw the trial of this number, knowing what was known before."""
         with self.lock:
+            if instead_of is not None:
+                self._drop(instead_of)
             return self._draw(number)
 
-    def forget(self, draft: Draft) -> None:
-        """Drop a draft that is committed, or never will be."""
-        with self.lock:
-            self._drafts.pop(draft.trial._trial_id, None)
+    def _drop(self, draft: Draft) -> None:
+        self._drafts.pop(draft.trial._trial_id, None)
 
     def sync(self) -> None:
         """Read the trials that were written since the last time, in one statement.
@@ -125,6 +126,8 @@ class History(BaseStorage):
         Every write raises the study's revision under the study's lock, so that revisions are
         committed in their order and none is ever missed.
         """
+        # Those that are over by now were committed before what is read next, or never will be.
+        over = [draft for draft in self._drafts.values() if draft.is_over]
         rows = Trial.objects.filter(study_id=self._study_id, revision__gt=self._revision)
         columns = [*_COLUMNS]
         if self._with_steps:
@@ -134,11 +137,9 @@ class History(BaseStorage):
             self._put(self._frozen(number, trial_id, *row))
             self._revision = max(self._revision, revision)
         committed = len(self._trials)
-        self._drafts = {
-            key: draft
-            for key, draft in self._drafts.items()
-            if draft.number is None or draft.number >= committed
-        }
+        for draft in list(self._drafts.values()):
+            if draft in over or (draft.number is not None and draft.number < committed):
+                self._drop(draft)
 
     def _frozen(
         self,
@@ -188,7 +189,7 @@ class History(BaseStorage):
         try:
             self.optuna_study.ask(fixed_distributions=self._space.distributions)
         except BaseException:
-            self._drafts.pop(draft.trial._trial_id, None)
+            self._drop(draft)
             raise
         finally:
             self._drawing = None
