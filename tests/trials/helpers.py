@@ -12,6 +12,8 @@ from studies.models import Study, StudyQuerySet
 from tests.conftest import SPACE
 from trials import domain
 from trials.domain import Outcome
+from trials.histories import histories
+from trials.history import History
 from trials.models import State, Trial
 
 
@@ -118,3 +120,34 @@ def wait_for_locks(n: int) -> None:
                 return
         time.sleep(0.01)
     raise AssertionError(f"fewer than {n} wait for a lock")
+
+
+def synced(study: Study) -> History:
+    history = histories.of(study)
+    history.sync()
+    return history
+
+
+def seen(history: History) -> list[tuple[int, str, list[float] | None, dict[int, float]]]:
+    return [
+        (trial.number, trial.state.name, trial.values, trial.intermediate_values)
+        for trial in history.get_all_trials(0)
+    ]
+
+
+def add_running(study: Study, n: int) -> None:
+    with transaction.atomic():
+        reserved = Trial.objects.reserve(study, {State.RUNNING: n})
+        trials = [
+            Trial(
+                id=trial_id,
+                study=study,
+                number=number,
+                state=State.RUNNING,
+                internal_params=[0.01, 0.6, 16, 0],
+                datetime_start=reserved.now,
+                revision=reserved.revision,
+            )
+            for number, trial_id in enumerate(reserved.ids, reserved.first_number)
+        ]
+        Trial.objects.add(trials)
