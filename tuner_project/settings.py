@@ -68,7 +68,11 @@ if not SECRET_KEY:
     )
 
 _loopback = ["localhost", "127.0.0.1", "[::1]"]
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", _loopback if HOST in (*_loopback, "::1") else ["*"])
+# This machine's own probes always may.
+ALLOWED_HOSTS = [
+    *env.words("ALLOWED_HOSTS", [] if HOST in (*_loopback, "::1") else ["*"]),
+    *_loopback,
+]
 CORS_ALLOWED_ORIGINS = env.origins(
     "CORS_ORIGINS", ["http://localhost:3000", "http://localhost:8080"]
 )

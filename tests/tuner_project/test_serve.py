@@ -30,6 +30,7 @@ def test_serve_starts_from_nothing_and_keeps_what_it_was_told() -> None:
     url = f"http://127.0.0.1:{service.port}"
     assert re.search(r"Admin account: admin, password: \S{16} \(shown this once\)\n", first)
     assert f"Tuner 0.1.0 is at {url}/api/v1\nDocumentation: {url}/api/v1/docs\n" in first
+    assert f"Database: embedded, in {service.data_dir}\n" in first
     assert "Admin account" not in second
 
 

@@ -53,6 +53,8 @@ class Command(BaseCommand):
         self.stdout.write(f"Tuner {settings.VERSION} is at {url}/api/v1")
         self.stdout.write(f"Documentation: {url}/api/v1/docs")
         self.stdout.write(f"Admin: {url}/admin/")
+        if settings.EMBEDDED_POSTGRES:
+            self.stdout.write(f"Database: embedded, in {settings.EMBEDDED_POSTGRES.home}")
         self.stdout.flush()
 
 
