@@ -72,7 +72,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def comparison(function: str, sampler: str) -> Comparison:
     if sampler == "gp":
-        return Comparison(Setting(function, sampler, 32, GP_PAUSE), scaled(8, 3))
+        return Comparison(Setting(function, sampler, 60, GP_PAUSE), scaled(15, 3))
     return Comparison(Setting(function, sampler, 100, PAUSE), scaled(15, 3))
 
 
