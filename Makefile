@@ -109,5 +109,6 @@ lock:
 		-o requirements/dev.txt
 
 clean:
-	rm -rf $(VENV) staticfiles .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis
+	find staticfiles -mindepth 1 ! -name .gitkeep -delete
+	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -2,6 +2,7 @@
 """Django's command line, on the embedded database where no DATABASE_URL is set."""
 
 import os
+import signal
 import sys
 
 from django.core.exceptions import ImproperlyConfigured
@@ -16,6 +17,8 @@ def main() -> None:
     from tuner_project.database import running_database
     from tuner_project.embedded_postgres import EmbeddedPostgresError
 
+    # As Ctrl-C does, SIGTERM ends a command in order, so that it stops the database it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     command = sys.argv[1] if len(sys.argv) > 1 else "help"
     try:
         if command in WITHOUT_DATABASE:
@@ -25,6 +28,8 @@ def main() -> None:
                 execute_from_command_line(sys.argv)
     except (ImproperlyConfigured, EmbeddedPostgresError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from analysis.importance import importances
 from studies.models import Study
 from trials.histories import histories
 from trials.models import Trial
+from tuner_project.database import release_connection
 
 
 @dataclass(frozen=True)
@@ -58,5 +59,6 @@ def importance(*, study: Study, target_idx: int = 0, method: str | None = None) 
     history = histories.of(study)
     with history.lock:
         history.sync()
+    release_connection()  # the evaluators take seconds
     shares, used = importances(history, target_idx=target_idx, method=method)
     return Importance(importances=shares, method=used)

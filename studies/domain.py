@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from studies.errors import InvalidStudy, StudyConflict, StudyExists
+from studies.fields import same_json
 from studies.models import Direction, Study, StudyQuerySet
 from studies.options import Kind
 from studies.pruners import PRUNERS
@@ -135,17 +136,23 @@ def _differences(study: Study, definition: Definition) -> Iterator[str]:
         yield f"direction is {study.direction!r}, not {definition.direction!r}"
     if definition.sampler not in (None, study.sampler):
         yield f"sampler is {study.sampler!r}, not {definition.sampler!r}"
-    yield from _differing("sampler_options", study.sampler_options, definition.sampler_options)
+    options = _given(definition.sampler_options)
+    yield from _differing("sampler_options", study.sampler_options, options)
     if not study.is_multi_objective:
         if definition.pruner not in (None, study.pruner):
             yield f"pruner is {study.pruner!r}, not {definition.pruner!r}"
-        yield from _differing("pruner_options", study.pruner_options, definition.pruner_options)
-    yield from _differing("user_attrs", study.user_attrs, definition.user_attrs)
+        options = _given(definition.pruner_options)
+        yield from _differing("pruner_options", study.pruner_options, options)
+    yield from _differing("user_attrs", study.user_attrs, definition.user_attrs or {})
 
 
-def _differing(
-    what: str, stored: Mapping[str, Any], given: Mapping[str, Any] | None
-) -> Iterator[str]:
-    for key, value in (given or {}).items():
-        if value is not None and stored.get(key) != value:
-            yield f"{what}.{key} is {stored.get(key)!r}, not {value!r}"
+def _given(options: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    return {key: value for key, value in (options or {}).items() if value is not None}
+
+
+def _differing(what: str, stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in given.items():
+        if key not in stored:
+            yield f"{what}.{key} is not there, and not {value!r}"
+        elif not same_json(stored[key], value):
+            yield f"{what}.{key} is {stored[key]!r}, not {value!r}"

@@ -1,6 +1,5 @@
 """Model fields of the study and trial models."""
 
-import json
 from typing import Any
 
 from django.db import models
@@ -24,8 +23,18 @@ class PlainJSONField(models.JSONField):
         return Json(value)
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
-        # psycopg has loaded a json column already, but hands text to key transforms.
-        return json.loads(value) if isinstance(value, str) and expression != self else value
+        return value  # psycopg has loaded it; key transforms, which it has not, are not in use
+
+
+def same_json(one: Any, other: Any) -> bool:
+    """Whether two JSON documents say the same: 1 and 1.0 do, 1 and true do not."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same_json(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same_json, one, other))
+    return bool(one == other)
 
 
 class NextValue(Func):

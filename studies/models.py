@@ -121,18 +121,9 @@ class Study(models.Model):
 
     objects = StudyQuerySet.as_manager()
 
-    DEFINITION = [
-        "name",
-        "directions",
-        "direction_is_list",
-        "search_space",
-        "distributions",
-        "sampler",
-        "sampler_options",
-        "pruner",
-        "pruner_options",
-        "user_attrs",
-    ]
+    # All that may change once it is stored: trials, and the histories of other processes, rely on
+    # the rest.
+    CHANGEABLE = frozenset({"user_attrs"})
 
     class Meta:
         base_manager_name = "objects"
@@ -142,9 +133,11 @@ class Study(models.Model):
         return self.name
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
-        if not self._state.adding and update_fields is None:
-            # A study read a while ago must not take its tallies back to then.
-            update_fields = self.DEFINITION
+        if not self._state.adding:
+            # Without tallies, which a study read a while ago would take back to then.
+            update_fields = self.CHANGEABLE if update_fields is None else frozenset(update_fields)
+            if fixed := sorted(update_fields - self.CHANGEABLE):
+                raise DirectWriteRefused(f"a study's {', '.join(fixed)} cannot be changed")
         # Django sends post_save after a transaction of its own: keep the receivers within.
         with transaction.atomic(savepoint=False):
             super().save(*args, update_fields=update_fields, **kwargs)

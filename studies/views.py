@@ -14,6 +14,7 @@ from studies.serializers import (
     StudySerializer,
     StudySummarySerializer,
 )
+from tuner_project.rest.serializers import EmptySerializer
 from tuner_project.rest.views import ApiViewSet
 
 
@@ -32,8 +33,10 @@ class StudyScope:
 class StudyViewSet(StudyScope, ApiViewSet):
     """What is to be optimised."""
 
-    serializer_class = CreateStudySerializer
     query_serializers: ClassVar[dict[str, Any]] = {"list": StudyPageSerializer}
+
+    def get_serializer_class(self) -> Any:
+        return CreateStudySerializer if self.action == "create" else EmptySerializer
 
     @extend_schema(
         operation_id="createStudy",
@@ -69,5 +72,6 @@ class StudyViewSet(StudyScope, ApiViewSet):
     @extend_schema(operation_id="deleteStudy", responses={204: None})
     def destroy(self, request: Request, study_name: str) -> Response:
         """Delete a study and its trials."""
+        self.body()
         domain.delete_study(studies=self.named_study(study_name))
         return Response(status=204)

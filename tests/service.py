@@ -157,7 +157,11 @@ class Service:
                 [sys.executable, "manage.py", "serve"],
                 cwd=ROOT, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
-        self.wait_until(self.is_ready, "ready")
+        self.wait_until(self._is_ready_or_ended, "ready")
+        assert self._process.poll() is None, f"serve ended: {self.log_tail()}"
+
+    def _is_ready_or_ended(self) -> bool:
+        return self.is_ready() or (self._process is not None and self._process.poll() is not None)
 
     def is_ready(self) -> bool:
         try:
@@ -169,8 +173,6 @@ class Service:
     def wait_until(self, condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + SECONDS_TO_START
         while not condition():
-            assert self._process is not None
-            assert self._process.poll() is None, f"serve ended: {self.log_tail()}"
             assert time.monotonic() < deadline, f"not {what}: {self.log_tail()}"
             time.sleep(0.05)
 
@@ -184,6 +186,13 @@ class Service:
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT, env=self._env, capture_output=True, text=True, timeout=600, check=False,
+        )  # fmt: skip
+
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        """Begin a management command, and do not wait for it."""
+        return subprocess.Popen(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT, env=self._env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
     def check_optuna(self) -> None:

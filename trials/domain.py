@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
+from studies.fields import same_json
 from studies.models import Study, StudyQuerySet
 from trials.errors import InvalidOutcome, StepConflict, TrialFinished
 from trials.histories import histories
@@ -27,8 +28,8 @@ def ask(*, studies: StudyQuerySet) -> Trial:
     """A new RUNNING trial for the one study of a query; raises `StudyNotFound`.
 
     The sampler thinks before the transaction, holding nothing. Only one that must know the
-    trial's number draws inside: a quasi-random one in microseconds, a seeded one where another
-    ask took the number that was expected.
+    trial's number draws inside: a quasi-random one, in microseconds, and a seeded one in the rare
+    case that another ask took the number that was expected; then the study's writers wait.
     """
     study = studies.one()
     history = histories.of(study)
@@ -127,7 +128,7 @@ def _agrees(trial: Trial, outcome: Outcome) -> bool:
             for step, value in outcome.intermediate_values.items()
         )
         and all(
-            key in trial.user_attrs and trial.user_attrs[key] == value
+            key in trial.user_attrs and same_json(trial.user_attrs[key], value)
             for key, value in outcome.user_attrs.items()
         )
     )

@@ -115,6 +115,9 @@ class History(BaseStorage):
         with self.lock:
             if instead_of is not None:
                 self._drop(instead_of)
+            if self.needs_number:  # then nothing is read from the database, and no sync drops these
+                for draft in [each for each in self._drafts.values() if each.is_over]:
+                    self._drop(draft)
             return self._draw(number)
 
     def _drop(self, draft: Draft) -> None:

@@ -93,14 +93,20 @@ _SETTLE_FRONT = """
 WITH front AS MATERIALIZED (
     SELECT id, number, values, internal_params FROM trials_trial
      WHERE study_id = %(study)s AND on_front
+), new AS MATERIALIZED (
+    SELECT * FROM front WHERE id = ANY(%(new)s)
+), pairs AS (
+    SELECT a.values AS a_values, a.number AS a_number, b.id, b.values, b.number
+      FROM new AS a JOIN front AS b ON a.id <> b.id
+    UNION ALL
+    SELECT a.values, a.number, b.id, b.values, b.number
+      FROM front AS a JOIN new AS b ON a.id <> b.id
 ), beaten AS (
     UPDATE trials_trial SET on_front = false WHERE id IN (
-        SELECT b.id FROM front AS a JOIN front AS b
-            ON a.id <> b.id AND (a.id = ANY(%(new)s) OR b.id = ANY(%(new)s))
-         WHERE CASE WHEN a.values = b.values
-               THEN cardinality(a.values) = 1 AND a.number < b.number
+        SELECT id FROM pairs
+         WHERE CASE WHEN a_values = values THEN cardinality(values) = 1 AND a_number < number
                ELSE NOT EXISTS (
-                   SELECT FROM unnest(a.values, b.values, %(signs)s::float8[]) AS v(a, b, sign)
+                   SELECT FROM unnest(a_values, values, %(signs)s::float8[]) AS v(a, b, sign)
                     WHERE v.a * v.sign > v.b * v.sign)
                END)
     RETURNING id

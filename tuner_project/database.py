@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import psycopg
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 
@@ -16,6 +19,24 @@ def running_database() -> Iterator[None]:
         return
     with settings.EMBEDDED_POSTGRES.running():
         yield
+
+
+def direct_connection(timeout: int) -> psycopg.Connection[Any]:
+    """A connection beside the pool; it and each of its statements take `timeout` s at most."""
+    # All parameters: sslrootcert and the like decide whether the database lets us in.
+    parameters = connections["default"].get_connection_params() | {"connect_timeout": timeout}
+    direct: psycopg.Connection[Any] = psycopg.connect(**parameters, autocommit=True)
+    direct.execute(f"SET statement_timeout = {timeout * 1000:d}")
+    return direct
+
+
+def check_database() -> None:
+    """Raise `ImproperlyConfigured`, with the reason, where the database cannot be reached."""
+    try:
+        direct_connection(timeout=10).close()
+    except psycopg.OperationalError as error:
+        reason = " ".join(str(error).split())
+        raise ImproperlyConfigured(f"DATABASE_URL: {reason}") from None
 
 
 def release_connection() -> None:

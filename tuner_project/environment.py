@@ -1,6 +1,8 @@
 """Typed reading of the environment, with one clear line for each kind of nonsense."""
 
 import json
+import re
+import socket
 from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -24,8 +26,10 @@ class Environment:
         self._env = env
 
     def text(self, name: str, default: str) -> str:
+        """A blank one counts as unset."""
         # Not by `Env.str`, which takes a value that begins with "$" for another variable's name.
-        return str(self._env.ENVIRON.get(name, default))
+        value = str(self._env.ENVIRON.get(name, ""))
+        return value if value.strip() else default
 
     def boolean(self, name: str, default: bool) -> bool:
         words = {"true": True, "1": True, "yes": True, "on": True}
@@ -61,6 +65,25 @@ class Environment:
         expected = "a comma-separated list or a JSON array of strings"
         return self._read(name, default, parse, expected)
 
+    def address(self, name: str, default: str) -> str:
+        """An address to listen at, or a name of one."""
+
+        def parse(raw: str) -> str:
+            socket.getaddrinfo(raw, None)
+            return raw
+
+        return self._read(name, default, parse, "an address such as 0.0.0.0, or a host's name")
+
+    def hosts(self, name: str, default: list[str]) -> list[str]:
+        """Names of hosts, as Django's ALLOWED_HOSTS takes them: without scheme, port or path."""
+        hosts = self.words(name, default)
+        for host in hosts:
+            if not re.fullmatch(r"\*|\.?[\w-]+(\.[\w-]+)*|\[[0-9a-fA-F:.]+\]", host):
+                raise ImproperlyConfigured(
+                    f"{name}: {host!r} is not a host's name such as tuner.example.org"
+                )
+        return hosts
+
     def origins(self, name: str, default: list[str]) -> list[str]:
         """Web origins: scheme and host, without a path."""
         origins = self.words(name, default)
@@ -85,6 +108,9 @@ class Environment:
             # The reason is libpq's; the URL stays out of the line for its password's sake.
             reason = str(error).split(":")[0].strip()
             raise ImproperlyConfigured(f"{name} is not a PostgreSQL URL: {reason}") from None
+        port = str(parts.get("port") or "5432")
+        if not all(each.isdecimal() and 0 < int(each) < 2**16 for each in port.split(",")):
+            raise ImproperlyConfigured(f"{name} has the port {port!r}: expected 1 to 65535")
         if not parts.get("dbname"):
             raise ImproperlyConfigured(f"{name} names no database: expected …host:5432/NAME")
         return {
@@ -103,5 +129,5 @@ class Environment:
             return default
         try:
             return parse(raw)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OSError):
             raise ImproperlyConfigured(f"{name} is {raw!r}: expected {expected}") from None

@@ -1,6 +1,6 @@
 """Liveness and readiness, asked of the database on a connection of their own.
 
-So a probe waits neither for the pool nor for longer than its second.
+So a probe does not wait for the pool, and never long.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 import psycopg
 from django.conf import settings
-from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.utils.module_loading import import_string
 from drf_spectacular.utils import extend_schema
@@ -17,6 +16,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tuner_project.database import direct_connection
 from tuner_project.rest.serializers import EmptySerializer
 from tuner_project.rest.views import ApiViewSet
 
@@ -100,10 +100,8 @@ def _reason_not_ready() -> str | None:
 
 def _ask_database(question: Callable[[psycopg.Cursor[Any]], T]) -> T | None:
     """The answer, or None where the database cannot be reached."""
-    # All of them: sslrootcert and the like decide whether the database lets us in.
-    parameters = connection.get_connection_params() | {"connect_timeout": TIMEOUT}
     try:
-        with psycopg.connect(**parameters) as direct:
+        with direct_connection(TIMEOUT) as direct:
             return question(direct.cursor())
-    except psycopg.OperationalError:
+    except psycopg.Error:
         return None

@@ -34,12 +34,13 @@ DATA_DIR = Path(_data_dir).expanduser().resolve() if _data_dir else BASE_DIR / "
 _database_url = env.text("DATABASE_URL", "")
 EMBEDDED_POSTGRES = None if _database_url else EmbeddedPostgres(DATA_DIR, fallback=not _data_dir)
 
-HOST = env.text("HOST", "127.0.0.1" if EMBEDDED_POSTGRES else "0.0.0.0")  # noqa: S104
+HOST = env.address("HOST", "127.0.0.1" if EMBEDDED_POSTGRES else "0.0.0.0")  # noqa: S104
 PORT = env.integer("PORT", 8000, 1, 65535)
 WEB_WORKERS = env.integer("WEB_WORKERS", 2, 1, 256)
 WEB_THREADS = env.integer("WEB_THREADS", 4, 1, 256)
 
-_pool_max_size = env.integer("DB_POOL_MAX_SIZE", WEB_THREADS + 1, 1, 1000)
+# Never fewer than the threads: one that waits for a connection may hold what another waits for.
+_pool_max_size = env.integer("DB_POOL_MAX_SIZE", WEB_THREADS + 1, WEB_THREADS, 1000)
 _pool = {
     "min_size": env.integer("DB_POOL_MIN_SIZE", 1, 0, _pool_max_size),
     "max_size": _pool_max_size,
@@ -58,19 +59,19 @@ DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
 # Security --------------------------------------------------------------------------------
 SECRET_KEY = env.text("SECRET_KEY", "")
-# Here `serve` keeps the key that it generated, so that logins outlive a restart.
-SECRET_KEY_FILE = EMBEDDED_POSTGRES.home / "secret_key" if EMBEDDED_POSTGRES else None
+# Where `serve` keeps the key that was generated, so that logins outlive a restart.
+SECRET_KEY_FILE = None
 if not SECRET_KEY:
-    if SECRET_KEY_FILE is None:
+    if EMBEDDED_POSTGRES is None:
         raise ImproperlyConfigured("SECRET_KEY is not set: expected a long random text")
-    SECRET_KEY = (
-        SECRET_KEY_FILE.read_text() if SECRET_KEY_FILE.is_file() else get_random_secret_key()
-    )
+    SECRET_KEY_FILE = EMBEDDED_POSTGRES.home / "secret_key"
+    _kept = SECRET_KEY_FILE.read_text().strip() if SECRET_KEY_FILE.is_file() else ""
+    SECRET_KEY = _kept or get_random_secret_key()
 
 _loopback = ["localhost", "127.0.0.1", "[::1]"]
 # This machine's own probes always may.
 ALLOWED_HOSTS = [
-    *env.words("ALLOWED_HOSTS", [] if HOST in (*_loopback, "::1") else ["*"]),
+    *env.hosts("ALLOWED_HOSTS", [] if HOST in (*_loopback, "::1") else ["*"]),
     *_loopback,
 ]
 CORS_ALLOWED_ORIGINS = env.origins(
@@ -191,5 +192,4 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "tuner_project.rest.openapi.let_options_overlap",
     ],
-    "ENUM_NAME_OVERRIDES": {},
 }

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.accept
 ALPHA = 0.05
 PROCESSES = 4  # studies at a time, ours and raw ones mixed
 PAUSE = (0.4, 0.8)  # seconds of an evaluation, long against an ask over HTTP
-# A Gaussian process thinks for a second, and eight workers queue for it: fewer and longer trials.
+# A Gaussian process thinks for a second, and eight workers queue for it: longer trials.
 GP_PAUSE = (2.0, 4.0)
 SAMPLERS = ["random", "qmc", "nsgaii", "tpe", "gp"]
 
@@ -48,11 +48,10 @@ class Comparison:
     def line(self, p_corrected: float) -> str:
         ours, raw = self.medians
         opened = [fmean(run.mean_open for run in runs) for runs in (self.ours, self.raw)]
-        reduced = "  (reduced)" if self.setting.sampler == "gp" else ""
         return (
             f"{self.setting.function:<10}{self.setting.sampler:<8}{self.setting.n_trials:>6} x "
             f"{self.repeats:<4}{ours:>10.4f}{raw:>10.4f}{p_corrected:>8.3f}"
-            f"{opened[0]:>9.1f}{opened[1]:>6.1f}{reduced}"
+            f"{opened[0]:>9.1f}{opened[1]:>6.1f}"
         )
 
 
@@ -71,9 +70,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def comparison(function: str, sampler: str) -> Comparison:
-    if sampler == "gp":
-        return Comparison(Setting(function, sampler, 60, GP_PAUSE), scaled(15, 3))
-    return Comparison(Setting(function, sampler, 100, PAUSE), scaled(15, 3))
+    pause = GP_PAUSE if sampler == "gp" else PAUSE
+    return Comparison(Setting(function, sampler, 100, pause), scaled(15, 3))
 
 
 @pytest.fixture(scope="module")

@@ -255,3 +255,9 @@ def test_deleted_name_is_free_again(api: APIClient, study: dict[str, Any]) -> No
     again = create(api, "search")
     assert again["study_id"] > study["study_id"]
     assert api.post("/api/v1/studies/search/trials/suggest").json()["trial_id"] == 0
+
+
+def test_delete_with_a_body_of_unknown_keys_is_refused(api: APIClient, study: Any) -> None:
+    response = api.delete("/api/v1/studies/search", {"force": True})
+    assert response.status_code == 400
+    assert Study.objects.count() == 1

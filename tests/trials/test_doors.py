@@ -10,6 +10,7 @@ from django.db.models.signals import post_save
 
 from studies.models import DirectWriteRefused, Study
 from tests.trials.helpers import ask, new_study, tell
+from trials.consistency import differences
 from trials.models import IntermediateValue, State, Trial
 from trials.signals import trials_added, trials_changed
 
@@ -199,11 +200,9 @@ def test_loaddata_of_trials_is_refused(study, tmp_path, model):
 
 
 def test_save_of_a_study_is_carried_into_optunas_schema(study):
-    study.name = "renamed"
     study.user_attrs = {"other": [1.0, None]}
     study.save()
     rows = snapshot()
-    assert [("renamed" in row[0]) for row in rows["optuna.studies"]] == [True]
     assert len(rows["optuna.study_user_attributes"]) == 1
     assert "other" in rows["optuna.study_user_attributes"][0][0]
 
@@ -213,10 +212,10 @@ def test_save_of_a_stale_study_keeps_its_tallies(study):
     ask(study)
     tell(study, 1, 0.75)
     fresh = Study.objects.get()
-    stale.name = "renamed"
+    stale.user_attrs = {"team": "theirs"}
     stale.save()
     stored = Study.objects.get()
-    assert stored.name == "renamed"
+    assert stored.user_attrs == {"team": "theirs"}
     for field in ("next_number", "revision", "best_number", "best_values", "trial_counts"):
         assert getattr(stored, field) == getattr(fresh, field), field
     assert stored.trial_counts == {
@@ -299,3 +298,19 @@ def test_error_in_a_receiver_undoes_both_sides(signal, sender, act):
         assert signal.disconnect(sender=sender, dispatch_uid="tests.failing")
     assert snapshot() == before
     assert ask(Study.objects.get()).number == 2
+
+
+@pytest.mark.parametrize(
+    "field", sorted({field.attname for field in Study._meta.concrete_fields} - {"id", "user_attrs"})
+)
+def test_stored_definition_and_tallies_cannot_be_saved(study, field):
+    with pytest.raises(DirectWriteRefused, match=field):
+        study.save(update_fields=[field])
+
+
+def test_save_of_a_changed_study_stores_its_user_attributes_alone(study):
+    study.user_attrs, study.directions, study.next_number = {"a": 1}, ["minimize"], 7
+    study.save()
+    stored = Study.objects.get()
+    assert (stored.user_attrs, stored.directions, stored.next_number) == ({"a": 1}, ["maximize"], 2)
+    assert list(differences(stored)) == []

@@ -256,3 +256,10 @@ def test_forked_processes_are_no_twins(sampler):
     drawn = [json.loads(line) for line in output.stdout.splitlines()]
     assert len(drawn) == 3
     assert len({repr(each) for each in drawn}) == 3
+
+
+def test_quasi_random_asks_keep_no_drafts():
+    study = new_study(sampler="qmc")
+    for _ in range(10):
+        ask(study)
+    assert len(histories.of(study).get_all_trials(0)) <= 1

@@ -95,6 +95,29 @@ def test_file_with_one_bad_body_seeds_nothing(tmp_path: Path) -> None:
     assert not Study.objects.exists()
 
 
+@pytest.mark.parametrize("suffix", ["json", "yaml"])
+def test_file_with_small_numbers_is_read_as_json_is(tmp_path: Path, suffix: str) -> None:
+    space = [{"type": "float", "name": "x", "low": 1e-05, "high": 1e5, "log": True}]
+    path = tmp_path / f"studies.{suffix}"
+    path.write_text(json.dumps([{"name": "s", "search_space": space, "load_if_exists": False}]))
+
+    seed_studies(str(path))
+
+    assert seed_studies(str(path)) == 'study "s": exists, left as it is\n'
+    assert Study.objects.get().search_space[0]["low"] == 1e-05
+
+
+@pytest.mark.parametrize("value", ["2024-01-01", ".inf", r'"\0"'])
+def test_file_with_what_json_cannot_say_is_refused(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "studies.yaml"
+    space = "[{type: int, name: n, low: 1, high: 3}]"
+    path.write_text(f"- {{name: s, search_space: {space}, user_attrs: {{a: {value}}}}}\n")
+
+    with pytest.raises(CommandError, match="cannot be read"):
+        seed_studies(str(path))
+    assert not Study.objects.exists()
+
+
 @pytest.mark.parametrize("text", ["name: a\n", "{", "\x00"])
 def test_file_that_is_no_list_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "studies.yaml"

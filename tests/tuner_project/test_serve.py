@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from tests.service import ROOT, Client, running_service
 
 
@@ -47,3 +49,18 @@ def test_serve_with_nonsense_in_the_environment_says_one_line() -> None:
     assert finished.returncode == 1
     assert finished.stdout == ""
     assert finished.stderr == "error: PORT is 'http': expected an integer from 1 to 65535\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_command_that_is_ended_stops_the_database_it_started(number: signal.Signals) -> None:
+    with running_service() as service:
+        assert service.end(signal.SIGTERM) == 0
+        command = service.begin("shell", "-c", "import time; time.sleep(60)")
+        service.wait_until(lambda: service.postmaster() is not None, "started")
+        command.send_signal(number)
+
+        output, _ = command.communicate(timeout=60)
+
+        assert command.returncode == 128 + number
+        assert output == ""
+        assert service.postmaster() is None

@@ -44,7 +44,7 @@ class _DomainProblem(exceptions.APIException):
 class _StorageAway(exceptions.APIException):
     status_code = 503
     default_code = "storage_away"
-    default_detail = "the database cannot be reached; nothing was stored, so try again"
+    default_detail = "the database cannot be reached: try again; the same tell twice is harmless"
     wait = 1  # seconds; DRF answers it as Retry-After
 
 

@@ -31,7 +31,7 @@ class TunerSchema(AutoSchema):
     def _problems(self) -> dict[str, str]:
         problems = {
             "400": "The request is invalid; `errors` point at what is wrong.",
-            "503": "The database cannot be reached; nothing was stored.",
+            "503": "The database cannot be reached: try again.",
         }
         if "{" in self.path:
             problems["404"] = "The study or the trial is not there."

@@ -21,22 +21,28 @@ class StrictJSONParser(JSONParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        try:
-            body = json.loads(
-                stream.read().decode("utf-8"),
-                parse_constant=_refuse_constant,
-                parse_float=_finite_float,
-                parse_int=_bounded_int,
-                object_pairs_hook=_object_of_unique_keys,
-            )
-            _check(body, depth=0)
-        except RecursionError:
-            raise ParseError(_too_deep()) from None
-        except ValueError as error:
-            raise ParseError(f"the body is not valid JSON: {error}") from None
+        body = strict_json(stream.read())
         if not isinstance(body, dict):
             raise ParseError(f"the body must be a JSON object, not {_kind(body)}")
         return body
+
+
+def strict_json(text: bytes) -> Any:
+    """What a JSON document says; raises `ParseError` where it is ambiguous or cannot be stored."""
+    try:
+        document = json.loads(
+            text.decode("utf-8"),
+            parse_constant=_refuse_constant,
+            parse_float=_finite_float,
+            parse_int=_bounded_int,
+            object_pairs_hook=_object_of_unique_keys,
+        )
+        _check(document, depth=0)
+    except RecursionError:
+        raise ParseError(_too_deep()) from None
+    except ValueError as error:
+        raise ParseError(f"the body is not valid JSON: {error}") from None
+    return document
 
 
 def _refuse_constant(literal: str) -> None:

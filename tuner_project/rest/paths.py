@@ -11,9 +11,9 @@ class StudyNameConverter(StringConverter):
 
 
 class TrialNumberConverter:
-    """A trial's number: at most 2^31 - 1, as the database's column."""
+    """A trial's number, of at most nine digits."""
 
-    regex = r"[0-9]{1,9}"
+    regex = r"0|[1-9][0-9]{0,8}"
 
     def to_python(self, value: str) -> int:
         return int(value)

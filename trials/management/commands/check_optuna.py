@@ -3,7 +3,9 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import IntegrityError
 
+from studies.errors import StudyNotFound
 from studies.models import Study
 from trials.adoption import AdoptionRefused, adopt
 from trials.consistency import differences, repair, snapshot, studies_only_in_optuna
@@ -30,8 +32,7 @@ class Command(BaseCommand):
         differing = self._check()
         if options["repair"] and differing:
             for study in differing:
-                repair(studies=Study.objects.filter(pk=study.pk))
-                self.stdout.write(f'study "{study.name}": rebuilt in Optuna\'s schema')
+                self._repair(study)
             differing = self._check()
         strangers = studies_only_in_optuna()
         for name in strangers:
@@ -52,6 +53,16 @@ class Command(BaseCommand):
                 if found:
                     differing.append(study)
         return differing
+
+    def _repair(self, study: Study) -> None:
+        try:
+            repair(studies=Study.objects.filter(pk=study.pk))
+        except StudyNotFound:
+            return  # deleted meanwhile
+        except IntegrityError:
+            self.stdout.write(f'study "{study.name}": another one in Optuna\'s schema has its name')
+            return
+        self.stdout.write(f'study "{study.name}": rebuilt in Optuna\'s schema')
 
     def _adopt(self, name: str) -> None:
         try:

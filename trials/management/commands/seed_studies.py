@@ -1,12 +1,14 @@
 """Create studies from a file, from a preset, or for a demonstration."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import ParseError, ValidationError
 
 from studies.domain import create_study
 from studies.models import Study
@@ -14,6 +16,7 @@ from studies.presets import preset_names, preset_search_space
 from studies.serializers import CreateStudySerializer
 from trials.demo import DEMOS, seed_demo
 from tuner_project.rest.errors import DomainError, pointed
+from tuner_project.rest.parsers import strict_json
 
 
 class Command(BaseCommand):
@@ -32,47 +35,67 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["demo"]:
-            for demo in DEMOS:
-                self._report(*seed_demo(demo))
-            return
-        bodies = [self._preset_body(options)] if options["preset"] else _read(options["file"])
-        with transaction.atomic():  # all or nothing
-            studies = [_created(position, body) for position, body in enumerate(bodies)]
-        for study, is_new in studies:
-            self._report(study, is_new)
+        try:
+            if options["demo"]:
+                seeded = [seed_demo(demo) for demo in DEMOS]
+            elif options["preset"]:
+                seeded = [_created("the preset", _preset_body(options))]
+            else:
+                seeded = _created_from(options["file"])
+        except DomainError as error:
+            raise CommandError(error.detail) from None
+        for study, is_new in seeded:
+            what = f"created, {study.n_trials} trials" if is_new else "exists, left as it is"
+            self.stdout.write(f'study "{study.name}": {what}')
 
-    def _preset_body(self, options: dict[str, Any]) -> dict[str, Any]:
-        if not options["name"]:
-            raise CommandError("--preset needs --name, the name of the study")
-        directions = options["direction"]
-        body = {"name": options["name"], "search_space": preset_search_space(options["preset"])}
-        if directions:
-            body["direction"] = directions[0] if len(directions) == 1 else directions
-        return body
 
-    def _report(self, study: Study, is_new: bool) -> None:
-        what = f"created, {study.n_trials} trials" if is_new else "exists, left as it is"
-        self.stdout.write(f'study "{study.name}": {what}')
+class Loader(yaml.SafeLoader):
+    """YAML whose numbers are JSON's too: YAML 1.1 takes 1e-05 for a text."""
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def _preset_body(options: dict[str, Any]) -> dict[str, Any]:
+    if not options["name"]:
+        raise CommandError("--preset needs --name, the name of the study")
+    directions = options["direction"]
+    body = {"name": options["name"], "search_space": preset_search_space(options["preset"])}
+    if directions:
+        body["direction"] = directions[0] if len(directions) == 1 else directions
+    return body
+
+
+@transaction.atomic  # all or nothing
+def _created_from(path: str) -> list[tuple[Study, bool]]:
+    return [_created(f"study {n} of the file", body) for n, body in enumerate(_read(path))]
 
 
 def _read(path: str) -> list[Any]:
+    """The bodies in a file, held to what the API takes."""
     try:
-        bodies = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        text = Path(path).read_bytes()
+        if not path.endswith(".json"):
+            text = json.dumps(yaml.load(text, Loader)).encode()  # noqa: S506  (a SafeLoader)
+        bodies = strict_json(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, ParseError) as error:
         raise CommandError(f"{path} cannot be read: {error}") from None
     if not isinstance(bodies, list):
         raise CommandError(f"{path} must hold a list of studies, each a body of POST /studies")
     return bodies
 
 
-def _created(position: int, body: Any) -> tuple[Study, bool]:
+def _created(what: str, body: Any) -> tuple[Study, bool]:
     serializer = CreateStudySerializer(data=body)
     try:
         serializer.is_valid(raise_exception=True)
-        return create_study(**serializer.validated_data)
+        return create_study(definition=serializer.validated_data["definition"])
     except ValidationError as error:
         pointer, detail = next(pointed(error.detail))
-        raise CommandError(f"study {position} of the file: {pointer}: {detail}") from None
+        raise CommandError(f"{what}: {pointer}: {detail}") from None
     except DomainError as error:
-        raise CommandError(f"study {position} of the file: {error.detail}") from None
+        raise CommandError(f"{what}: {error.detail}") from None

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import tempfile
 from typing import Any
 
 from django.conf import settings
@@ -10,7 +11,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 from gunicorn.app.base import BaseApplication
 
-from tuner_project.database import close_pool
+from tuner_project.database import check_database, close_pool
 
 ADMIN = "admin"
 
@@ -25,6 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("--no-migrate", action="store_true", help="Migrate nothing.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        check_database()
         if not options["no_migrate"]:
             call_command("migrate", verbosity=0, interactive=False)
         self._keep_secret_key()
@@ -34,10 +36,12 @@ class Command(BaseCommand):
 
     def _keep_secret_key(self) -> None:
         path = settings.SECRET_KEY_FILE
-        if path is not None and not path.exists():
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(settings.SECRET_KEY)
+        if path is None or (path.is_file() and path.read_text().strip()):
+            return
+        descriptor, part = tempfile.mkstemp(prefix="secret_key.", dir=path.parent)  # of mode 0600
+        with os.fdopen(descriptor, "w") as file:
+            file.write(settings.SECRET_KEY)
+        os.replace(part, path)  # whole or not at all
 
     def _create_admin(self) -> None:
         users = get_user_model().objects
