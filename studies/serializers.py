@@ -15,11 +15,12 @@ from studies.samplers import SAMPLERS
 from tuner_project.rest.numbers import finite
 from tuner_project.rest.serializers import (
     AttributesField,
-    QueryIntegerField,
+    PageQuerySerializer,
     StrictBooleanField,
     StrictCharField,
     StrictSerializer,
     UTCDateTimeField,
+    page_limit,
 )
 
 MAX_NAME = 256
@@ -164,10 +165,5 @@ class StudySerializer(StudySummarySerializer):
     search_space = serializers.ListField(child=ParameterField())
 
 
-class StudyPageSerializer(StrictSerializer):
-    limit = QueryIntegerField(
-        default=1000, min_value=1, max_value=1000, help_text="How many to answer at most."
-    )
-    offset = QueryIntegerField(
-        default=0, min_value=0, max_value=2**31 - 1, help_text="How many to pass over first."
-    )
+class StudyPageSerializer(PageQuerySerializer):
+    limit = page_limit(default=1000)

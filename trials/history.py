@@ -224,7 +224,7 @@ class History(BaseStorage):
 
     def _current_draft(self) -> Draft:
         if self._drawing is None:
-            raise self._refused()
+            self._refused()
         return self._drawing
 
     def _copy(self, trial_id: int, mapping: str, key: str, value: Any) -> FrozenTrial:

@@ -201,8 +201,6 @@ def finish(mirror: Mirror, rng: random.Random, number: int) -> None:
 def test_suggestions_and_decisions_equal_those_of_stock_optuna(
     sampler, objectives, pruner, options
 ):
-    if sampler == "gp":
-        pytest.importorskip("torch")
     rng = random.Random(f"{sampler} {objectives} {pruner}")
     study = new_study(
         "oracle",

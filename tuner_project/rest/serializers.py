@@ -111,10 +111,14 @@ class EmptySerializer(StrictSerializer):
     """A body without keys."""
 
 
-class PageQuerySerializer(StrictSerializer):
-    limit = QueryIntegerField(
-        default=100, min_value=1, max_value=1000, help_text="How many to answer at most."
+def page_limit(default: int) -> QueryIntegerField:
+    return QueryIntegerField(
+        default=default, min_value=1, max_value=1000, help_text="How many to answer at most."
     )
+
+
+class PageQuerySerializer(StrictSerializer):
+    limit = page_limit(default=100)
     offset = QueryIntegerField(
         default=0, min_value=0, max_value=2**31 - 1, help_text="How many to pass over first."
     )
