@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from django.db import connection
-
 from studies.optuna_storage import SCHEMA
 from studies.optuna_storage.projection import OF_STUDY, OF_TRIALS, ProjectedTable
 from trials.models import Trial
+from tuner_project.database import prepared_cursor
 
 
 def _stored(value: str) -> str:
@@ -133,5 +132,5 @@ def change_trial_rows(trials: Sequence[Trial]) -> None:
 
 
 def _execute(statement: str, trials: Sequence[Trial]) -> None:
-    with connection.cursor() as cursor:
+    with prepared_cursor() as cursor:
         cursor.execute(statement, {"trials": [trial.id for trial in trials]})

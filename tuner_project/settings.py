@@ -55,6 +55,8 @@ DATABASES = {
 }
 DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 5)
 DATABASES["default"]["OPTIONS"]["pool"] = _pool
+# Of `prepared_cursor()`: after this many executions a connection keeps a statement's plan.
+DATABASES["default"]["OPTIONS"].setdefault("prepare_threshold", 2)
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
 # Security --------------------------------------------------------------------------------
