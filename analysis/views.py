@@ -29,18 +29,18 @@ class AnalysisViewSet(StudyScope, ApiViewSet):
     def best(self, request: Request, study_name: str) -> Response:
         """The best trial; for several objectives the first of the Pareto front by number."""
         study = self.named_study(study_name).one()
-        return Response(BestSerializer(domain.best(study=study)).data)
+        return self.answer(BestSerializer, domain.best(study=study))
 
     @extend_schema(operation_id="listParetoFront", responses=ParetoTrialSerializer(many=True))
     def pareto(self, request: Request, study_name: str) -> Response:
         """The Pareto front by number."""
         study = self.named_study(study_name).one()
         front = domain.pareto_front(study=study)
-        return Response(ParetoTrialSerializer(front, many=True).data)
+        return self.answer_list(ParetoTrialSerializer, front)
 
     @extend_schema(operation_id="getImportance", responses=ImportanceSerializer)
     def importance(self, request: Request, study_name: str) -> Response:
         """How much each parameter matters for one objective."""
         study = self.named_study(study_name).one()
         found = domain.importance(study=study, **self.query)
-        return Response(ImportanceSerializer(found).data)
+        return self.answer(ImportanceSerializer, found)

@@ -53,7 +53,7 @@ class StudyQuerySet(models.QuerySet["Study"]):
 
     def one(self) -> "Study":
         """The study of a query for one; raises `StudyNotFound`."""
-        study = self.first()
+        study = next(iter(self), None)
         if study is None:
             raise StudyNotFound.named(self.wanted)
         return study

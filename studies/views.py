@@ -54,7 +54,7 @@ class StudyViewSet(StudyScope, ApiViewSet):
         `load_if_exists: false` an existing name is a 409 `study_exists`.
         """
         study, is_new = domain.create_study(**self.body())
-        return Response(StudySerializer(study).data, status=201 if is_new else 200)
+        return self.answer(StudySerializer, study, status=201 if is_new else 200)
 
     @extend_schema(operation_id="listStudies", responses=StudySummarySerializer(many=True))
     def list(self, request: Request) -> Response:
@@ -62,12 +62,12 @@ class StudyViewSet(StudyScope, ApiViewSet):
         limit, offset = self.query["limit"], self.query["offset"]
         studies = self.studies().newest_first()
         page = studies[offset : offset + limit]
-        return self.page(StudySummarySerializer(page, many=True).data, studies.count())
+        return self.answer_page(StudySummarySerializer, page, studies.count())
 
     @extend_schema(operation_id="getStudy", responses=StudySerializer)
     def retrieve(self, request: Request, study_name: str) -> Response:
         """One study, with its best trial so far."""
-        return Response(StudySerializer(self.named_study(study_name).one()).data)
+        return self.answer(StudySerializer, self.named_study(study_name).one())
 
     @extend_schema(operation_id="deleteStudy", responses={204: None})
     def destroy(self, request: Request, study_name: str) -> Response:

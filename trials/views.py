@@ -35,7 +35,7 @@ class TrialViewSet(StudyScope, ApiViewSet):
         """Ask: start a trial with parameters that the study's sampler suggests."""
         self.body()
         trial = domain.ask(studies=self.named_study(study_name))
-        return Response(SuggestionSerializer(trial).data)
+        return self.answer(SuggestionSerializer, trial)
 
     @extend_schema(
         operation_id="completeTrial", request=CompleteSerializer, responses=TrialSerializer
@@ -47,7 +47,7 @@ class TrialViewSet(StudyScope, ApiViewSet):
         """
         studies = self.named_study(study_name)
         trial = domain.tell(studies=studies, number=trial_id, **self.body())
-        return Response(TrialSerializer(trial).data)
+        return self.answer(TrialSerializer, trial)
 
     @extend_schema(operation_id="pruneTrial", request=None, responses=TrialSerializer)
     def prune(self, request: Request, study_name: str, trial_id: int) -> Response:
@@ -56,7 +56,7 @@ class TrialViewSet(StudyScope, ApiViewSet):
         outcome = Outcome(state=State.PRUNED)
         studies = self.named_study(study_name)
         trial = domain.tell(studies=studies, number=trial_id, outcome=outcome)
-        return Response(TrialSerializer(trial).data)
+        return self.answer(TrialSerializer, trial)
 
     @extend_schema(operation_id="listTrials", responses=TrialSerializer(many=True))
     def list(self, request: Request, study_name: str) -> Response:
@@ -65,11 +65,11 @@ class TrialViewSet(StudyScope, ApiViewSet):
         limit, offset, state = (self.query.get(key) for key in ("limit", "offset", "state"))
         trials = study.trials.page(limit=limit, offset=offset, state=state)
         total = study.trial_counts[state] if state else study.n_trials
-        return self.page(TrialSerializer(trials, many=True).data, total)
+        return self.answer_page(TrialSerializer, trials, total)
 
     @extend_schema(operation_id="getTrial", responses=TrialSerializer)
     def retrieve(self, request: Request, study_name: str, trial_id: int) -> Response:
         """One trial."""
         study = self.named_study(study_name).one()
         trial = study.trials.with_steps().numbered(trial_id)
-        return Response(TrialSerializer(trial).data)
+        return self.answer(TrialSerializer, trial)

@@ -1,6 +1,7 @@
 """What all views of the API share: strict queries, strict bodies, pages."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -10,6 +11,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tuner_project.rest.serializers import EmptySerializer
+
+
+@cache
+def _instance(shape: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:
+    """One serializer for all answers of a shape: each new one copies its fields."""
+    return shape()
 
 
 class ApiViewSet(viewsets.GenericViewSet[Any]):
@@ -38,9 +45,24 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         serializer.is_valid(raise_exception=True)
         return serializer.validated_data
 
-    def page(self, data: Iterable[Any], total: int) -> Response:
+    def answer(
+        self, shape: type[serializers.Serializer[Any]], content: Any, status: int = 200
+    ) -> Response:
+        """An answer of this shape."""
+        return Response(_instance(shape).to_representation(content), status)
+
+    def answer_list(
+        self, shape: type[serializers.Serializer[Any]], contents: Iterable[Any]
+    ) -> Response:
+        """An answer that lists items of this shape."""
+        represent = _instance(shape).to_representation
+        return Response([represent(each) for each in contents])
+
+    def answer_page(
+        self, shape: type[serializers.Serializer[Any]], contents: Iterable[Any], total: int
+    ) -> Response:
         """One page of a list, with the headers that tell of the others."""
-        response = Response(data)
+        response = self.answer_list(shape, contents)
         response["X-Total-Count"] = str(total)
         links = self._links(total)
         if links:
