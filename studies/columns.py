@@ -1,0 +1,87 @@
+"""A study's trials as columns, for samplers that would spend their time looping over trials."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from optuna.samplers._tpe.sampler import _get_infeasible_trial_score
+from optuna.trial import FrozenTrial, TrialState
+
+_EMPTY_ROWS = 64
+
+
+class TrialColumns:
+    """One row a trial, which is its number; arrays grow by doubling, and are read through `[:n]`.
+
+    internal_params: (n, parameters), in the order of the space; NaN where a trial lacks one.
+    values: (n, objectives); NaN until it is complete. states: (n,) of Optuna's TrialState.
+    last_steps, last_step_values: (n,), of the highest step that was reported; step -1: none was.
+    violations: (n,), the sum of the positive constraint values; 0 is feasible.
+    """
+
+    def __init__(self, names: Sequence[str], n_objectives: int) -> None:
+        self.names = list(names)
+        self.n = 0
+        self.n_finished = 0  # that samplers learn from: COMPLETE or PRUNED
+        self.in_all_finished = np.ones(len(self.names), dtype=bool)
+        self.internal_params = np.full((_EMPTY_ROWS, len(self.names)), np.nan)
+        self.values = np.full((_EMPTY_ROWS, n_objectives), np.nan)
+        self.states = np.full(_EMPTY_ROWS, TrialState.WAITING.value, dtype=np.int8)
+        self.last_steps = np.full(_EMPTY_ROWS, -1, dtype=np.int64)
+        self.last_step_values = np.full(_EMPTY_ROWS, np.nan)
+        self.violations = np.zeros(_EMPTY_ROWS)
+
+    def put(
+        self, trials: Sequence[FrozenTrial], internal_params: Sequence[Sequence[float | None]]
+    ) -> None:
+        """Write the rows of new and changed trials. A finished trial never changes again."""
+        rows = np.array([trial.number for trial in trials], dtype=int)
+        self._grow(int(rows.max(initial=-1)) + 1)
+        params = np.array(internal_params, dtype=float).reshape(len(rows), len(self.names))
+        states = np.array([trial.state.value for trial in trials], dtype=np.int8)
+        was_finished = _is_learnt_from(self.states[rows])
+        is_finished = _is_learnt_from(states)
+        self.n_finished += int(np.count_nonzero(is_finished & ~was_finished))
+        self.in_all_finished &= ~np.isnan(params[is_finished]).any(axis=0)
+        self.internal_params[rows] = params
+        self.states[rows] = states
+        for trial in trials:
+            if trial.values is not None:
+                self.values[trial.number] = trial.values
+            if trial.intermediate_values:
+                last = max(trial.intermediate_values)
+                self.last_steps[trial.number] = last
+                self.last_step_values[trial.number] = trial.intermediate_values[last]
+            if trial.system_attrs:
+                self.violations[trial.number] = _get_infeasible_trial_score(trial)
+
+    def _grow(self, n: int) -> None:
+        self.n = max(self.n, n)
+        have = len(self.states)
+        if n <= have:
+            return
+        more = max(n, 2 * have) - have
+        for name, empty in (
+            ("internal_params", np.nan),
+            ("values", np.nan),
+            ("states", TrialState.WAITING.value),
+            ("last_steps", -1),
+            ("last_step_values", np.nan),
+            ("violations", 0),
+        ):
+            column = getattr(self, name)
+            added = np.full((more, *column.shape[1:]), empty, dtype=column.dtype)
+            setattr(self, name, np.concatenate([column, added]))
+
+
+class ColumnStorage(Protocol):
+    """A storage of one study that keeps its committed trials in columns."""
+
+    columns: TrialColumns
+
+    def drafts(self) -> list[FrozenTrial]:
+        """The trials that are not in the columns: RUNNING, and sampled by this process."""
+
+
+def _is_learnt_from(states: np.ndarray) -> np.ndarray:
+    return (states == TrialState.COMPLETE.value) | (states == TrialState.PRUNED.value)
