@@ -77,7 +77,7 @@ class TrialColumns:
 class ColumnStorage(Protocol):
     """A storage of one study that keeps its committed trials in columns."""
 
-    columns: TrialColumns
+    columns: TrialColumns | None
 
     def drafts(self) -> list[FrozenTrial]:
         """The trials that are not in the columns: RUNNING, and sampled by this process."""

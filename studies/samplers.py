@@ -1,6 +1,6 @@
 """The samplers: a registry from name to Optuna's sampler and its options.
 
-The private names of Optuna's samplers are touched here and nowhere else.
+The private names of Optuna's samplers are touched here, in `tpe` and in `columns` alone.
 """
 
 import warnings
@@ -17,11 +17,11 @@ from optuna.samplers import (
     NSGAIISampler,
     QMCSampler,
     RandomSampler,
-    TPESampler,
 )
 from optuna.trial import FrozenTrial
 
 from studies.options import SEED, Kind, Option
+from studies.tpe import ColumnTPESampler
 
 # What a sampler shares with other processes while it has stored but some of a trial's
 # parameters. Ours are stored all at once, so nobody ever needs it.
@@ -56,7 +56,7 @@ class NumberedQMCSampler(QMCSampler):
 
 SAMPLERS: dict[str, Kind] = {
     "tpe": Kind(
-        build=lambda options, distributions: TPESampler(**options),
+        build=lambda options, distributions: ColumnTPESampler(distributions, **options),
         options={
             "seed": SEED,
             "n_startup_trials": Option("int", 10, "Random trials before the model.", 0, 10**6),
@@ -115,6 +115,11 @@ def build_sampler(
         # The wire offers `group` and `deterministic_objective` knowing that they may change.
         warnings.simplefilter("ignore", ExperimentalWarning)
         return SAMPLERS[name].build(options, distributions)
+
+
+def reads_columns(sampler: BaseSampler) -> bool:
+    """Whether it asks its storage for the trials as columns (`ColumnStorage`)."""
+    return isinstance(sampler, ColumnTPESampler)
 
 
 def draws_by_number(sampler: BaseSampler) -> bool:

@@ -7,7 +7,7 @@ is left to Optuna's own functions. On any other storage it is stock TPE.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from optuna import Study
@@ -91,7 +91,9 @@ class ColumnTPESampler(TPESampler):
         observed = columns.internal_params[:, [columns.names.index(name) for name in search_space]]
         above_observed = observed[above]
         if self._constant_liar:
-            above_observed = self._with_running(study, trial, search_space, observed, above)
+            above_observed = self._with_running(
+                study, columns, trial, search_space, observed, above
+            )
         mpe_below = self._estimator(search_space, observed[below], study._is_multi_objective())
         mpe_above = self._estimator(search_space, above_observed, False)
         samples = mpe_below.sample(self._rng.rng, self._n_ei_candidates)
@@ -113,14 +115,14 @@ class ColumnTPESampler(TPESampler):
     def _with_running(
         self,
         study: Study,
+        columns: TrialColumns,
         trial: FrozenTrial,
         search_space: dict[str, BaseDistribution],
         observed: np.ndarray,
         above: np.ndarray,
     ) -> np.ndarray:
         """What was observed above, and the points of the running trials, by number."""
-        columns, storage = _columns(study), study._storage
-        assert columns is not None
+        storage = cast(ColumnStorage, study._storage)
         running = np.flatnonzero(columns.states[: columns.n] == TrialState.RUNNING.value)
         drafts = [each for each in storage.drafts() if each.number != trial.number]
         points = np.array([self._point(each, study, search_space) for each in drafts])
@@ -143,7 +145,7 @@ class ColumnTPESampler(TPESampler):
 
     def _split(self, study: Study, columns: TrialColumns) -> tuple[np.ndarray, np.ndarray]:
         """The numbers of the finished trials below and above, both rising."""
-        finished = (columns.n, columns.n_finished, study._is_multi_objective())
+        finished = columns.n, columns.n_finished
         if self._last_split is None or self._last_split[0] != finished:
             self._last_split = finished, self._best(study, columns)
         best = self._last_split[1]
@@ -160,10 +162,8 @@ class ColumnTPESampler(TPESampler):
             self._gamma = default_gamma_multiobjective if is_multi else default_gamma
         n_below = self._gamma(columns.n_finished)
         states, feasible = columns.states[: columns.n], columns.violations[: columns.n] <= 0
-        is_complete, is_pruned = (
-            states == TrialState.COMPLETE.value,
-            states == TrialState.PRUNED.value,
-        )
+        is_complete = states == TrialState.COMPLETE.value
+        is_pruned = states == TrialState.PRUNED.value
         best: list[np.ndarray] = []
         for numbers, ranked in (
             (np.flatnonzero(is_complete & feasible), _best_complete),
@@ -281,7 +281,9 @@ class _Kernels(NamedTuple):
             x[:, np.newaxis],
             kernels.mu,
             kernels.sigma,
-            _log_mass((low - kernels.mu) / kernels.sigma, (high - kernels.mu) / kernels.sigma),
+            _truncnorm._log_gauss_mass(
+                (low - kernels.mu) / kernels.sigma, (high - kernels.mu) / kernels.sigma
+            ),
             np.log(kernels.sigma),
             low,
             high,
@@ -293,7 +295,7 @@ class _Kernels(NamedTuple):
         mu, sigma = self.mu[block], self.sigma[block]
         x = self.samples - mu
         x /= sigma
-        out = x * x if self.all_inside else x**2
+        out = x**2
         np.negative(out, out=out)
         out /= 2.0
         out -= _truncnorm._norm_pdf_logC
@@ -301,17 +303,9 @@ class _Kernels(NamedTuple):
         out -= self.log_sigma[block]
         if not self.all_inside:  # rounding has moved one past a bound
             a, b = (self.low - mu) / sigma, (self.high - mu) / sigma
-            out = np.select(
-                [np.broadcast_to(a == b, x.shape), (x < a) | (x > b)],
-                [np.nan, -np.inf],
-                default=out,
-            )
+            cases = [np.broadcast_to(a == b, x.shape), (x < a) | (x > b)]
+            out = np.select(cases, [np.nan, -np.inf], default=out)
         return out
-
-
-def _log_mass(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The log of a normal's mass from a to b."""
-    return _truncnorm._log_gauss_mass(a, b)
 
 
 def _of_choices(weights: np.ndarray, samples: np.ndarray) -> np.ndarray:

@@ -6,7 +6,8 @@ what was known. A History reads what has changed since, in one.
 
 import threading
 from bisect import bisect_left
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from itertools import count
@@ -18,9 +19,16 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from studies.columns import TrialColumns
 from studies.models import Study
 from studies.pruners import build_pruner
-from studies.samplers import TRANSIENT_ATTRIBUTES, build_sampler, draws_by_number, reseed
+from studies.samplers import (
+    TRANSIENT_ATTRIBUTES,
+    build_sampler,
+    draws_by_number,
+    reads_columns,
+    reseed,
+)
 from trials.models import Trial
 from tuner_project.database import release_connection
 
@@ -88,6 +96,9 @@ class History(BaseStorage):
         self._drawing: Draft | None = None
         sampler = build_sampler(study.sampler, study.sampler_options, self._space.distributions)
         pruner = build_pruner(study.pruner, study.pruner_options)
+        self.columns: TrialColumns | None = None
+        if reads_columns(sampler):
+            self.columns = TrialColumns(list(self._space.distributions), len(self._directions))
         self.needs_number = draws_by_number(sampler)
         self.optuna_study = optuna.Study(self._name, self, sampler=sampler, pruner=pruner)
 
@@ -103,12 +114,22 @@ class History(BaseStorage):
 
         Holds no database lock, no transaction and no connection while the sampler thinks.
         """
-        release_connection()  # a wait for the lock holds none either
-        with self.lock:
+        with self._turn():
             self.sync()
             release_connection()
             numbers = [draft.trial.number for draft in self._drafts.values()]
             return self._draw(max([len(self._trials), *(number + 1 for number in numbers)]))
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait for the sampler, without a connection."""
+        if not self.lock.acquire(blocking=False):
+            release_connection()
+            self.lock.acquire()
+        try:
+            yield
+        finally:
+            self.lock.release()
 
     def sample_numbered(self, number: int, instead_of: Draft | None = None) -> Draft:
         """Draw the trial of this number, knowing what was known before."""
@@ -136,9 +157,17 @@ class History(BaseStorage):
         if self._with_steps:
             rows = rows.with_steps()
             columns += _STEP_COLUMNS
-        for number, trial_id, revision, *row in rows.order_by("number").values_list(*columns):
-            self._put(self._frozen(number, trial_id, *row))
+        changed: list[FrozenTrial] = []
+        points: list[list[float | None]] = []
+        for row in rows.order_by("number").values_list(*columns):
+            number, trial_id, revision, state, values, internal_params, *rest = row
+            trial = self._frozen(number, trial_id, state, values, internal_params, *rest)
+            self._put(trial)
             self._revision = max(self._revision, revision)
+            changed.append(trial)
+            points.append(internal_params)
+        if self.columns is not None:
+            self.columns.put(changed, points)
         committed = len(self._trials)
         for draft in list(self._drafts.values()):
             if draft in over or (draft.number is not None and draft.number < committed):
@@ -246,8 +275,12 @@ class History(BaseStorage):
         """The trials by number; as they are, whatever `deepcopy`: nobody changes them."""
         if states == (TrialState.WAITING,):
             return []  # Study.ask would take one; ours are taken from the database
-        trials = self._trials + [draft.trial for draft in list(self._drafts.values())]
+        trials = self._trials + self.drafts()
         return trials if states is None else [each for each in trials if each.state in states]
+
+    def drafts(self) -> list[FrozenTrial]:
+        """The trials that are being sampled, or not committed as far as is known."""
+        return [draft.trial for draft in list(self._drafts.values())]
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         if trial_id in self._drafts:

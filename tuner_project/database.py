@@ -45,7 +45,7 @@ def prepared_cursor() -> Any:
     Django's own puts the parameters into the statement, which is then planned at each execution:
     for a statement of many parts that takes longer than to run it.
     """
-    connection = connections["default"]
+    connection: Any = connections["default"]
     connection.ensure_connection()
     return connection._prepare_cursor(psycopg.Cursor(connection.connection))
 
