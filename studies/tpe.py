@@ -77,8 +77,12 @@ class ColumnTPESampler(TPESampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         columns = _columns(study)
-        if columns is None or columns.n_finished < self._n_startup_trials:
+        if columns is None:
             return super().sample_independent(study, trial, param_name, param_distribution)
+        if columns.n_finished < self._n_startup_trials:
+            return self._random_sampler.sample_independent(
+                study, trial, param_name, param_distribution
+            )
         return self._sample(study, trial, {param_name: param_distribution})[param_name]
 
     def _sample(
