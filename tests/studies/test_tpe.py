@@ -93,10 +93,16 @@ def drawn_value(rng: np.random.Generator, distribution: BaseDistribution) -> Any
 
 
 def drawn_trial(
-    rng: np.random.Generator, space: Space, n_objectives: int, *, constrained: bool, partial: bool
+    rng: np.random.Generator,
+    space: Space,
+    n_objectives: int,
+    *,
+    states: list[str],
+    constrained: bool,
+    partial: bool,
 ) -> FrozenTrial:
     names = [name for name in space if not (partial and rng.random() < 0.1)]
-    state = rng.choice(["COMPLETE", "COMPLETE", "COMPLETE", "PRUNED", "FAIL", "RUNNING"])
+    state = rng.choice(states)
     coarse = rng.random() < 0.5  # many of equal values
     values = [float(rng.integers(4)) if coarse else rng.normal() for _ in range(n_objectives)]
     if rng.random() < 0.02:
@@ -122,7 +128,9 @@ def drawn_trial(
 def drawn_trials(
     rng: np.random.Generator, n: int, space: Space, n_objectives: int, **kinds: bool
 ) -> list[FrozenTrial]:
-    trials = [drawn_trial(rng, space, n_objectives, **kinds) for _ in range(n)]
+    # With few that are complete, the best are among the pruned and the infeasible.
+    states = ["COMPLETE"] * rng.choice([0, 1, 5, 30]) + ["PRUNED"] * 10 + ["FAIL", "RUNNING"]
+    trials = [drawn_trial(rng, space, n_objectives, states=states, **kinds) for _ in range(n)]
     for i in np.flatnonzero(rng.random(n) < 0.1)[1:]:  # the same point again
         trials[i].params, trials[i].distributions = (
             trials[i - 1].params,
