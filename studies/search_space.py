@@ -1,6 +1,6 @@
 """The search space: from the wire's parameters to Optuna's distributions and back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -32,6 +32,10 @@ class SearchSpace:
     def distributions(self) -> dict[str, BaseDistribution]:
         return {parameter["name"]: _distribution(parameter) for parameter in self.parameters}
 
+    @cached_property
+    def _external(self) -> list[tuple[str, Callable[[float], Any]]]:
+        return [(name, each.to_external_repr) for name, each in self.distributions.items()]
+
     def to_internal(self, params: Mapping[str, Any]) -> list[float | None]:
         return [
             distribution.to_internal_repr(params[name]) if name in params else None
@@ -39,12 +43,8 @@ class SearchSpace:
         ]
 
     def to_external(self, internal: Sequence[float | None]) -> dict[str, Any]:
-        pairs = zip(self.distributions.items(), internal, strict=True)
-        return {
-            name: distribution.to_external_repr(value)
-            for (name, distribution), value in pairs
-            if value is not None
-        }
+        pairs = zip(self._external, internal, strict=True)
+        return {name: convert(value) for (name, convert), value in pairs if value is not None}
 
     def distributions_json(self) -> list[str]:
         """The distributions as Optuna's storage writes them."""

@@ -44,8 +44,6 @@ _COLUMNS = [
     "state",
     "values",
     "internal_params",
-    "datetime_start",
-    "datetime_complete",
     "system_attrs",
     "study_attrs",
 ]
@@ -180,8 +178,6 @@ class History(BaseStorage):
         state: str,
         values: list[float] | None,
         internal_params: list[float | None],
-        datetime_start: Any,
-        datetime_complete: Any,
         system_attrs: dict[str, Any],
         study_attrs: dict[str, Any] | None,
         steps: Sequence[int] = (),
@@ -198,8 +194,8 @@ class History(BaseStorage):
             state=_STATES[state],
             value=None,
             values=values,
-            datetime_start=datetime_start,
-            datetime_complete=datetime_complete,
+            datetime_start=None,  # no sampler and no pruner asks when
+            datetime_complete=None,
             params=params,
             distributions=distributions,
             user_attrs=_NOTHING,
