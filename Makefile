@@ -1,13 +1,14 @@
 # make serve    run the service here (a first run installs it into .venv; no database needed)
 # make test     all checks and tests; PYTEST_ARGS="-k ask -x" passes arguments on to pytest
 # make accept   the long proofs: kills, chaos, optimisation quality
+# make bench    measure ours against Optuna alone, a quarter of an hour; BENCH_ARGS=--quick
 # make torch    install PyTorch, for the `gp` sampler (serve and test do it too)
 # make lock     derive requirements/*.txt from pyproject.toml; LOCK_ARGS=--upgrade takes the newest
 # make format   let ruff fix and format the code
 # make clean    remove what the above made, except the data in .data
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test accept dev torch try-torch lock format clean
+.PHONY: help serve test accept bench dev torch try-torch lock format clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -31,6 +32,7 @@ TORCH_INDEX := https://download.pytorch.org/whl/cpu
 HAS_TORCH := $(VENV)/.torch-$(TORCH)
 
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 # Processes of pytest-xdist; 0 runs the tests in one process, as a debugger wants it.
 TEST_PROCESSES ?= 2
 LOCK_ARGS ?=
@@ -53,6 +55,9 @@ test: dev
 accept: dev
 	$(PY) -m pytest -m accept -n 0 -s $(PYTEST_ARGS)
 
+bench: $(VENV)/.bench
+	$(PY) -m bench $(BENCH_ARGS)
+
 format: dev
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
@@ -73,6 +78,11 @@ $(VENV)/.serve: $(VENV)/.made requirements/serve.txt
 $(VENV)/.dev: $(VENV)/.serve requirements/dev.txt
 	@echo "Installing the tools for development into $(VENV)"
 	$(PIP_LOCKED) -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.bench: dev requirements/bench.txt
+	@echo "Installing the peers and the plots of the measurements into $(VENV)"
+	$(PIP_LOCKED) -r requirements/bench.txt
 	@touch $@
 
 $(HAS_TORCH): $(VENV)/.serve
@@ -106,7 +116,9 @@ lock:
 	&& "$$uv" $(LOCK) -o requirements/lock.txt \
 	&& "$$uv" $(LOCK) -c requirements/lock.txt --extra embedded -o requirements/serve.txt \
 	&& "$$uv" $(LOCK) -c requirements/serve.txt --extra embedded --extra dev \
-		-o requirements/dev.txt
+		-o requirements/dev.txt \
+	&& "$$uv" $(LOCK) -c requirements/dev.txt --extra embedded --extra dev --extra bench \
+		-o requirements/bench.txt
 
 clean:
 	find staticfiles -mindepth 1 ! -name .gitkeep -delete

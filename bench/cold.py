@@ -1,0 +1,21 @@
+"""python -m bench.cold URL STUDY: print the seconds of raw Optuna's first ask in this process."""
+
+import sys
+import time
+
+import optuna
+
+from bench.peers import stock_sampler
+from bench.space import DISTRIBUTIONS
+
+
+def main(url: str, name: str) -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    begun = time.perf_counter()
+    study = optuna.load_study(study_name=name, storage=url, sampler=stock_sampler("tpe"))
+    study.ask(DISTRIBUTIONS)
+    print(time.perf_counter() - begun)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

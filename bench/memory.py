@@ -1,0 +1,26 @@
+"""python -m bench.memory STUDY_ID: print the bytes by which this process grows as it reads it."""
+
+import gc
+import sys
+
+import django
+import psutil
+
+
+def main(study_id: str) -> None:
+    django.setup()
+    from studies.models import Study
+    from trials.histories import histories
+
+    study = Study.objects.get(pk=study_id)
+    histories.of(study)  # the sampler is imported
+    gc.collect()
+    before = psutil.Process().memory_full_info().uss
+    history = histories.of(study)
+    history.sync()
+    gc.collect()
+    print(psutil.Process().memory_full_info().uss - before)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

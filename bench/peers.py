@@ -1,0 +1,83 @@
+"""Ask and tell by each way there is: through the service, and through Optuna's storages."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import optuna
+from optuna.exceptions import ExperimentalWarning
+
+from bench.space import DISTRIBUTIONS, TPE_OPTIONS, objectives
+from tests.service import Client
+
+Tell = Callable[[], object]
+Ask = Callable[[], Tell]  # an ask gives the tell of its trial
+
+
+class Peer(NamedTuple):
+    """Where a worker works, in terms that another process can be given."""
+
+    way: str  # ours, raw or proxy
+    address: str  # a port or a storage URL
+    study: str
+    sampler: str
+    n_objectives: int = 1
+
+    def connect(self) -> Ask:
+        return _WAYS[self.way](self)
+
+
+def stock_sampler(name: str, **options: Any) -> optuna.samplers.BaseSampler:
+    if name == "random":
+        return optuna.samplers.RandomSampler()
+    return optuna.samplers.TPESampler(**TPE_OPTIONS | options)
+
+
+def _through_the_service(peer: Peer) -> Ask:
+    client = Client(int(peer.address))
+    client.get("/health")
+
+    def ask() -> Tell:
+        trial = client.suggest(peer.study)
+        values = objectives(trial["params"], peer.n_objectives)
+        return lambda: client.complete(peer.study, trial["trial_id"], values=values)
+
+    return ask
+
+
+def _through(storage: optuna.storages.BaseStorage, peer: Peer) -> Ask:
+    study = optuna.load_study(
+        study_name=peer.study,
+        storage=storage,
+        sampler=stock_sampler(peer.sampler),
+        pruner=optuna.pruners.NopPruner(),
+    )
+
+    def ask() -> Tell:
+        trial = study.ask(DISTRIBUTIONS)
+        values = objectives(trial.params, peer.n_objectives)
+        return lambda: study.tell(trial, values)
+
+    return ask
+
+
+def _through_the_database(peer: Peer) -> Ask:
+    return _through(optuna.storages.RDBStorage(peer.address), peer)
+
+
+def _through_the_proxy(peer: Peer) -> Ask:
+    warnings.simplefilter("ignore", ExperimentalWarning)  # that the proxy may change
+    storage = optuna.storages.GrpcStorageProxy(host="127.0.0.1", port=int(peer.address))
+    return _through(storage, peer)
+
+
+_WAYS = {
+    "ours": _through_the_service,
+    "raw": _through_the_database,
+    "proxy": _through_the_proxy,
+}
+
+
+def path_of(study: str) -> str:
+    return f"/studies/{quote(study, safe='')}"
