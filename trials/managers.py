@@ -99,7 +99,7 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
         """Insert trials of one study, numbered by `reserve`, with their (trial, step, value)."""
         statements.insert(trials)
         statements.insert_steps(steps)
-        trials_added.send(sender=self.model, trials=list(trials))
+        trials_added.send(sender=self.model, trials=list(trials), with_steps=bool(steps))
 
     def change(
         self,
@@ -120,4 +120,4 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
         statements.update(trials)
         statements.insert_steps(steps)
         statements.settle(study, revision, moves, [trial.id for trial in trials if trial.on_front])
-        trials_changed.send(sender=self.model, trials=list(trials))
+        trials_changed.send(sender=self.model, trials=list(trials), with_steps=bool(steps))

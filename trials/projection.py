@@ -1,6 +1,7 @@
 """From trials to Optuna's rows of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cache
 
 from studies.optuna_storage import SCHEMA
 from studies.optuna_storage.projection import OF_STUDY, OF_TRIALS, ProjectedTable
@@ -103,32 +104,45 @@ def _one_statement(statements: Sequence[str]) -> str:
     """The statements as one; what they refer to in each other is checked at its end."""
     *first, last = statements
     named = [f"_{position} AS ({statement})" for position, statement in enumerate(first)]
-    return f"WITH {', '.join(named)} {last}"
+    return f"WITH {', '.join(named)} {last}" if named else last
 
 
-_ADD = _one_statement([table.insert(_THESE) for table in TRIAL_TABLES])
-_CHANGE = _one_statement(
-    [
-        TRIALS.upsert(_THESE),
-        VALUES.upsert(_THESE),
-        INTERMEDIATE_VALUES.insert(_THESE),
-        USER_ATTRIBUTES.upsert(_THESE),
-        SYSTEM_ATTRIBUTES.upsert(_THESE),
-    ]
-)
-
-
-def add_trial_rows(trials: Sequence[Trial]) -> None:
+def add_trial_rows(trials: Sequence[Trial], with_steps: bool) -> None:
     """Write Optuna's rows of new trials, in one statement."""
-    _execute(_ADD, trials)
+    tables = [TRIALS, PARAMS, *_tables_of_contents(trials, with_steps)]
+    if any(trial.study_attrs for trial in trials):
+        tables.append(STUDY_ATTRIBUTES)
+    _execute(_insert(tuple(tables)), trials)
 
 
-def change_trial_rows(trials: Sequence[Trial]) -> None:
+def change_trial_rows(trials: Sequence[Trial], with_steps: bool) -> None:
     """Bring Optuna's rows of changed trials up to date, in one statement.
 
-    What cannot change is not looked at: parameters, and intermediate values once stored.
+    What cannot change is not looked at: parameters, and what the sampler noted on the study.
     """
-    _execute(_CHANGE, trials)
+    _execute(_upsert((TRIALS, *_tables_of_contents(trials, with_steps))), trials)
+
+
+def _tables_of_contents(trials: Sequence[Trial], with_steps: bool) -> Iterator[ProjectedTable]:
+    """The tables that get rows; the server would begin and end an insert into each of the rest."""
+    if any(trial.values for trial in trials):
+        yield VALUES
+    if with_steps:
+        yield INTERMEDIATE_VALUES
+    if any(trial.user_attrs for trial in trials):
+        yield USER_ATTRIBUTES
+    if any(trial.system_attrs for trial in trials):
+        yield SYSTEM_ATTRIBUTES
+
+
+@cache
+def _insert(tables: tuple[ProjectedTable, ...]) -> str:
+    return _one_statement([table.insert(_THESE) for table in tables])
+
+
+@cache
+def _upsert(tables: tuple[ProjectedTable, ...]) -> str:
+    return _one_statement([table.upsert(_THESE) for table in tables])
 
 
 def _execute(statement: str, trials: Sequence[Trial]) -> None:

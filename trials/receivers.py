@@ -12,13 +12,13 @@ from trials.signals import trials_added, trials_changed
 
 
 @receiver(trials_added, sender=Trial, dispatch_uid="trials.project_added")
-def project_added(trials: list[Trial], **kwargs: Any) -> None:
-    add_trial_rows(trials)
+def project_added(trials: list[Trial], with_steps: bool, **kwargs: Any) -> None:
+    add_trial_rows(trials, with_steps)
 
 
 @receiver(trials_changed, sender=Trial, dispatch_uid="trials.project_changed")
-def project_changed(trials: list[Trial], **kwargs: Any) -> None:
-    change_trial_rows(trials)
+def project_changed(trials: list[Trial], with_steps: bool, **kwargs: Any) -> None:
+    change_trial_rows(trials, with_steps)
 
 
 # A fixture's loading calls neither save() nor the manager.

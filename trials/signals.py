@@ -3,9 +3,10 @@ error undoes the write."""
 
 from django.dispatch import Signal
 
-# Provides: trials (list[Trial]): just inserted, all of one study.
+# Provides: trials (list[Trial]): just inserted, all of one study; with_steps (bool): whether they
+# have intermediate values.
 trials_added = Signal()
 
-# Provides: trials (list[Trial]): changed in place, all of one study. Intermediate values may
-# have been added to them.
+# Provides: trials (list[Trial]): changed in place, all of one study; with_steps (bool): whether
+# intermediate values were added to them.
 trials_changed = Signal()
