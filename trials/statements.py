@@ -70,13 +70,13 @@ WITH front AS MATERIALIZED (
       FROM front AS a JOIN new AS b ON a.id <> b.id
 ), beaten AS (
     UPDATE trials_trial SET on_front = false
-     WHERE study_id = %(study)s AND on_front AND id IN (
+     WHERE study_id = %(study)s AND on_front AND id = ANY(ARRAY(
         SELECT id FROM pairs
          WHERE CASE WHEN a_values = values THEN cardinality(values) = 1 AND a_number < number
                ELSE NOT EXISTS (
                    SELECT FROM unnest(a_values, values, %(signs)s::float8[]) AS v(a, b, sign)
                     WHERE v.a * v.sign > v.b * v.sign)
-               END)
+               END))
     RETURNING id
 ), best AS (
     SELECT * FROM front WHERE id NOT IN (SELECT id FROM beaten) ORDER BY number LIMIT 1
