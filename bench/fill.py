@@ -60,7 +60,7 @@ def filled_study(
     for start in range(0, n, _BATCH):
         batch = told[start : start + _BATCH]
         _add_complete(study, points(rng, len(batch)), batch, on_front)
-        if start == 0 or start + _BATCH >= n:
+        if n > _BATCH and (start == 0 or start + _BATCH >= n):
             analyze()
     return Study.objects.get(pk=study.pk)
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from bench import load
 from bench.asking import timed
-from bench.fill import around_one_front, filled_study
+from bench.fill import analyze, around_one_front, filled_study
 from bench.peers import Peer, path_of
 from bench.report import Row, Section, milliseconds, spread
 from studies.models import Study
@@ -95,6 +95,8 @@ def lists_of_studies(port: int, few: int, many: int, n_trials: int, bar: tqdm) -
         for i in count:
             bar.set_description(f"study {i} of {many}")
             filled_study(f"listed-{i}", n_trials, sampler="random")
+            if i in (0, few - 1, many - 1):
+                analyze()
         connection.close()
         with Client(port) as client:
             for query, found in seconds.items():
