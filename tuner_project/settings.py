@@ -56,7 +56,9 @@ DATABASES = {
 DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 5)
 DATABASES["default"]["OPTIONS"]["pool"] = _pool
 # Of `prepared_cursor()`: after this many executions a connection keeps a statement's plan.
-DATABASES["default"]["OPTIONS"].setdefault("prepare_threshold", 2)
+DATABASES["default"]["OPTIONS"]["prepare_threshold"] = (
+    2 if env.boolean("DB_PREPARED_STATEMENTS", True) else None
+)
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
 # Security --------------------------------------------------------------------------------
