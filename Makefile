@@ -55,7 +55,7 @@ test: dev
 accept: dev
 	$(PY) -m pytest -m accept -n 0 -s $(PYTEST_ARGS)
 
-bench: $(VENV)/.bench
+bench: dev $(VENV)/.bench
 	$(PY) -m bench $(BENCH_ARGS)
 
 format: dev
@@ -80,7 +80,7 @@ $(VENV)/.dev: $(VENV)/.serve requirements/dev.txt
 	$(PIP_LOCKED) -r requirements/dev.txt
 	@touch $@
 
-$(VENV)/.bench: dev requirements/bench.txt
+$(VENV)/.bench: $(VENV)/.dev requirements/bench.txt
 	@echo "Installing the peers and the plots of the measurements into $(VENV)"
 	$(PIP_LOCKED) -r requirements/bench.txt
 	@touch $@

@@ -2,98 +2,124 @@
 
 import argparse
 import os
-from contextlib import ExitStack
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # as the service has it, for the peers too
 
-import psycopg
-from tqdm import tqdm
-
-from bench import report, throughput
-from bench.report import Section
-from bench.servers import grpc_proxy, peers_url, service_url, set_up_django
-from bench.throughput import Places
-from tests.service import Service, running_service
-
-_FULL: dict[str, Any] = {
-    "trials": 400, "rounds": 3, "sizes": [100, 1000, 10_000], "alone": [1000, 5000, 10_000],
-    "asks": 30, "small": 1000, "large": 100_000, "few": 100, "many": 1000, "each": 200,
-    "spread": 1000, "cold": 20_000, "memory": 50_000,
-}  # fmt: skip
-_QUICK: dict[str, Any] = {
-    "trials": 40, "rounds": 1, "sizes": [100, 300], "alone": [300],
-    "asks": 5, "small": 300, "large": 2000, "few": 5, "many": 20, "each": 20,
-    "spread": 100, "cold": 1000, "memory": 3000,
-}  # fmt: skip
+NEEDED = ("grpc", "google.protobuf", "matplotlib", "psutil", "urllib3", "tqdm")
+POSTGRESQL = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers")
+FAMILIES = ("lists", "throughput", "latency", "sampler", "requests", "studies", "memory", "cold")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    arguments = _arguments()
+    if missing := [name for name in NEEDED if not _is_there(name)]:
+        sys.exit(f"error: {', '.join(missing)} not installed: `make bench` installs what is needed")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended, too
+    try:
+        _run(arguments)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
-    parser.add_argument("--rounds", type=int, help="of the throughput; 3")
+    parser.add_argument("--only", help=f"comma-separated, of {', '.join(FAMILIES)}")
+    parser.add_argument("--rounds", type=int, help="of what is measured in rounds; 3")
     parser.add_argument(
-        "--output", type=Path, help="folder of RESULTS.md and the plot; --quick writes none"
+        "--database-url",
+        help="a PostgreSQL server to make databases on, for the time; else an embedded one",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="folder of RESULTS.md and the plot; with --quick or --only, none if not given",
     )
     arguments = parser.parse_args()
-    sizes = _QUICK if arguments.quick else _FULL
+    only = arguments.only.split(",") if arguments.only else list(FAMILIES)
+    if unknown := set(only) - set(FAMILIES):
+        parser.error(f"--only: no {', '.join(sorted(unknown))}; there are {', '.join(FAMILIES)}")
+    if arguments.rounds is not None and arguments.rounds < 1:
+        parser.error("--rounds: at least 1")
+    if arguments.output is None and not arguments.quick and not arguments.only:
+        arguments.output = Path(__file__).parent
+    arguments.families = [family for family in FAMILIES if family in only]
+    return arguments
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    import optuna
+    import psycopg
+
+    from bench import report
+    from bench.servers import ground, set_up_django
+    from bench.sizes import FULL, QUICK
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sizes = QUICK if arguments.quick else FULL
     if arguments.rounds:
-        sizes = sizes | {"rounds": arguments.rounds}
-    output = arguments.output or (None if arguments.quick else Path(__file__).parent)
-    with running_service() as service:
-        sections, latencies = _measure(service, sizes)
-        postgresql = _settings(service)
+        sizes = replace(sizes, rounds=arguments.rounds)
+    if arguments.database_url:
+        try:
+            psycopg.connect(arguments.database_url).close()
+        except psycopg.Error as error:
+            sys.exit(f"error: --database-url: {' '.join(str(error).split())}")
+    with ground(arguments.database_url) as place:
+        set_up_django(place.url)
+        sections = _measure(arguments.families, place, sizes)
+        settings = place.settings(*POSTGRESQL)
+        _close()
     print(report.text(sections))
-    if output is not None:
-        (output / "RESULTS.md").write_text(report.markdown(sections, postgresql))
-        report.plot(latencies.by_name, output / "ask_latency.svg")
+    if arguments.output is not None:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        (arguments.output / "RESULTS.md").write_text(report.markdown(sections, settings))
+        if curves := {name: each for section in sections for name, each in section.curves.items()}:
+            report.plot(curves, arguments.output / "ask_latency.svg")
 
 
-def _measure(service: Service, sizes: dict[str, Any]) -> Any:
-    set_up_django(service)
-    from bench import asking, growth  # they need Django
+def _measure(families: list[str], place: Any, sizes: Any) -> list[Any]:
+    from tqdm import tqdm
 
-    steps = sizes["rounds"] * 20 + len(sizes["sizes"]) + 4 * len(sizes["alone"]) + 9
-    sections: list[Section] = []
-    with ExitStack() as stack:
-        bar = stack.enter_context(tqdm(total=steps, smoothing=0))
-        # First, while there are no other studies.
-        listed = growth.lists_of_studies(
-            service.port, sizes["few"], sizes["many"], sizes["each"], bar
-        )
-        proxy_url = peers_url(service, "proxied")
-        raw_url = peers_url(service, "raw")
-        port = stack.enter_context(grpc_proxy(proxy_url))
-        places = Places(service.port, raw_url, proxy_url, port)
-        sections += throughput.measure(places, sizes["trials"], sizes["rounds"], bar)
-        asked, latencies = asking.ask_latency(
-            service.port, service.optuna_url, sizes["sizes"], sizes["asks"], bar
-        )
-        sections += [
-            asked,
-            asking.sampler_alone(sizes["alone"], max(sizes["asks"] // 2, 3), bar),
-            growth.requests(service.port, sizes["small"], sizes["large"], sizes["asks"], bar),
-            listed,
-            growth.many_studies(
-                service.port, sizes["spread"], sizes["trials"] // 2, sizes["rounds"], bar
-            ),
-            growth.memory(sizes["memory"], bar),
-        ]
-    with tqdm(total=3) as bar:  # the proxy is gone: the service's server restarts
-        sections.append(growth.cold_ask(service, sizes["cold"], 3, bar))
-    return sections, latencies
+    # These need Django set up.
+    from bench import asking, beginnings, growth, throughput
+
+    # Each with the number of its steps. The lists come first, while there are no other studies.
+    measurements: dict[str, tuple[Callable[..., list[Any]], int]] = {
+        "lists": (growth.lists_of_studies, 2),
+        "throughput": (throughput.measure, sizes.rounds * throughput.N_RUNS),
+        "latency": (asking.asks_over_http, len(sizes.asked_at)),
+        "sampler": (asking.sampler_alone, 4 * len(sizes.alone_at)),
+        "requests": (growth.requests, 3),
+        "studies": (growth.many_studies, 2 * sizes.rounds),
+        "memory": (beginnings.memory, 1),
+        "cold": (beginnings.cold_asks, sizes.cold_starts),
+    }
+    sections: list[Any] = []
+    with tqdm(total=sum(measurements[family][1] for family in families), smoothing=0) as bar:
+        for family in families:
+            measure, _ = measurements[family]
+            sections += measure(place, sizes, bar)
+    return sections
 
 
-def _settings(service: Service) -> dict[str, str]:
-    names = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers")
-    with psycopg.connect(service_url(service)) as connection:
-        return {name: _one(connection, name) for name in names}
+def _close() -> None:
+    from tuner_project.database import close_pool
 
-
-def _one(connection: psycopg.Connection[Any], name: str) -> str:
-    row = connection.execute("SELECT current_setting(%s)", [name]).fetchone()
-    return str(row[0]) if row else ""
+    close_pool()
 
 
 if __name__ == "__main__":

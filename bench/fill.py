@@ -79,6 +79,9 @@ def points(rng: np.random.Generator, n: int) -> list[list[float]]:
             columns.append(rng.integers(len(parameter["choices"]), size=n).astype(float))
         elif parameter["type"] == "int":
             columns.append(rng.integers(parameter["low"], parameter["high"] + 1, n).astype(float))
+        elif parameter.get("log"):
+            low, high = np.log([parameter["low"], parameter["high"]])
+            columns.append(np.exp(rng.uniform(low, high, n)))
         else:
             columns.append(rng.uniform(parameter["low"], parameter["high"], n))
     return np.stack(columns, axis=1).tolist()

@@ -1,44 +1,46 @@
-"""What must not grow: requests at 100,000 trials, lists of studies, cold starts, memory."""
+"""What must not grow: requests at 100,000 trials, lists of studies, many studies asked at once."""
 
-import signal
 import statistics
-import subprocess
-import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from django.db import connection
 from tqdm import tqdm
 
 from bench import load
-from bench.asking import timed
 from bench.fill import analyze, around_one_front, filled_study
 from bench.peers import Peer, path_of
 from bench.report import Row, Section, milliseconds, spread
-from studies.models import Study
-from tests.service import Client, Service
+from bench.servers import Ground
+from bench.sizes import Sizes
+from tests.service import Client
 
 _FRONT = 30
+_WARM_UP = 8
+_N_LISTS = 20
+_N_WORKERS = 16
 
 
-def requests(port: int, small: int, large: int, n: int, bar: tqdm) -> Section:
+def requests(ground: Ground, sizes: Sizes, bar: tqdm) -> list[Section]:
     section = Section(
         "Requests as a study grows",
-        f"p50 of {n} requests over HTTP, of a study with {large:,} finished trials against one "
-        f"with {small:,}, in turn. Tells are of trials that were asked off the clock. The two "
-        f"studies of `pareto` have the same front of {_FRONT} trials.",
+        f"p50 of {sizes.asks} requests over HTTP, of a study with {sizes.large:,} finished trials "
+        f"against one with {sizes.small:,}, in turn; {_WARM_UP} of each before are not counted. "
+        "Tells are of trials that were asked off the clock. The two studies of `pareto` have the "
+        f"same front of {_FRONT} trials, and nothing is told between two requests.",
     )
-    bar.set_description(f"requests at {large} trials")
-    sizes = [filled_study(f"grown-{size}", size, sampler="random") for size in (small, large)]
+    both = (sizes.small, sizes.large)
+    bar.set_description(f"requests at {sizes.large} trials")
+    names = [filled_study(f"grown-{size}", size, sampler="random").name for size in both]
     bar.update()
-    fronts = [
-        filled_study(f"front-{size}", size, sampler="random", values=around_one_front(_FRONT))
-        for size in (small, large)
-    ]
+    values = around_one_front(_FRONT)
+    fronts = [filled_study(f"front-{n}", n, sampler="random", values=values).name for n in both]
     bar.update()
     connection.close()
-    with Client(port) as client:
-        section.rows.append(_compared("tell", [_tells(client, study, n) for study in sizes]))
+    ground.warm_up(*names)
+    with Client(ground.port) as client:
         for work, path in {
             "list of trials, first page": "/trials?limit=100",
             "list of trials, last page": "/trials?limit=100&offset={last}",
@@ -46,13 +48,16 @@ def requests(port: int, small: int, large: int, n: int, bar: tqdm) -> Section:
             "study": "",
         }.items():
             paths = [
-                path_of(study.name) + path.format(last=study.n_trials - 100) for study in sizes
+                path_of(name) + path.format(last=size - 100)
+                for name, size in zip(names, both, strict=True)
             ]
-            section.rows.append(_compared(work, _gets(client, paths, n)))
-        paths = [f"{path_of(study.name)}/pareto" for study in fronts]
-        section.rows.append(_compared("pareto, again", _gets(client, paths, n)))
+            section.rows.append(_compared(work, _gets(client, paths, sizes.asks)))
+        paths = [f"{path_of(name)}/pareto" for name in fronts]
+        section.rows.append(_compared("pareto, again", _gets(client, paths, sizes.asks)))
+        # Last, since they change the studies.
+        section.rows.insert(0, _compared("tell", _tells(client, names, sizes.asks)))
     bar.update()
-    return section
+    return [section]
 
 
 def _compared(work: str, seconds: Sequence[Sequence[float]]) -> Row:
@@ -64,124 +69,88 @@ def _compared(work: str, seconds: Sequence[Sequence[float]]) -> Row:
 
 def _gets(client: Client, paths: Sequence[str], n: int) -> list[list[float]]:
     """Seconds of n requests of each path, in turn."""
-    seconds: list[list[float]] = [[] for _ in paths]
-    for turn in range(n + 8):
-        for path, of_path in zip(paths, seconds, strict=True):
-            of_path += timed(partial(client.get, path), 1)
-        if turn == 7:  # both of the service's processes have answered it
-            seconds = [[] for _ in paths]
-    return seconds
+    return _in_turn([partial(client.get, path) for path in paths], n)
 
 
-def _tells(client: Client, study: Study, n: int) -> list[float]:
-    numbers = iter([client.suggest(study.name)["trial_id"] for _ in range(n + 8)])
+def _tells(client: Client, names: Sequence[str], n: int) -> list[list[float]]:
+    asked = [
+        iter([client.suggest(name)["trial_id"] for _ in range(_WARM_UP + n)]) for name in names
+    ]
 
-    def tell() -> None:
-        client.complete(study.name, next(numbers), values=2.0)
+    def tell(name: str, numbers: Any) -> None:
+        client.complete(name, next(numbers), values=2.0)
 
-    timed(tell, 8)
-    return timed(tell, n)
+    calls = [partial(tell, name, numbers) for name, numbers in zip(names, asked, strict=True)]
+    return _in_turn(calls, n)
 
 
-def lists_of_studies(port: int, few: int, many: int, n_trials: int, bar: tqdm) -> Section:
+def _in_turn(calls: Sequence[Callable[[], object]], n: int) -> list[list[float]]:
+    """Seconds of n of each of the calls."""
+    seconds: list[list[float]] = [[] for _ in calls]
+    for _ in range(_WARM_UP + n):
+        for call, of_call in zip(calls, seconds, strict=True):
+            begun = time.perf_counter()
+            call()
+            of_call.append(time.perf_counter() - begun)
+    return [of_call[_WARM_UP:] for of_call in seconds]
+
+
+def lists_of_studies(ground: Ground, sizes: Sizes, bar: tqdm) -> list[Section]:
     """To be measured first, while there are no other studies."""
     section = Section(
         "The list of studies",
-        f"p50 of 20 requests, with {many:,} studies of {n_trials} trials each against {few}. "
-        "The statements are two for any page (tests/studies/test_statement_counts.py).",
+        f"p50 of {_N_LISTS} requests, with {sizes.many:,} studies of {sizes.each} trials each "
+        f"against {sizes.few}. The page that holds all of them has {sizes.many // sizes.few} "
+        "times the rows. The statements are two for any page "
+        "(tests/trials/test_statement_counts.py).",
     )
     seconds: dict[str, list[list[float]]] = {"?limit=100": [], "": []}
-    for count in (range(few), range(few, many)):
+    for count in (range(sizes.few), range(sizes.few, sizes.many)):
         for i in count:
-            bar.set_description(f"study {i} of {many}")
-            filled_study(f"listed-{i}", n_trials, sampler="random")
-            if i in (0, few - 1, many - 1):
+            bar.set_description(f"study {i} of {sizes.many}")
+            filled_study(f"listed-{i}", sizes.each, sampler="random")
+            if i in (0, sizes.few - 1, sizes.many - 1):
                 analyze()
         connection.close()
-        with Client(port) as client:
+        with Client(ground.port) as client:
             for query, found in seconds.items():
-                found += _gets(client, [f"/studies{query}"], 20)
+                found += _gets(client, [f"/studies{query}"], _N_LISTS)
         bar.update()
     for query, work in {"?limit=100": "a page of 100", "": "all on one page"}.items():
         small, large = seconds[query]
         ratio = statistics.median(large) / statistics.median(small)
-        figures = f"{few} studies {milliseconds(small)}; {many:,} {milliseconds(large)}"
+        figures = f"{sizes.few} studies {milliseconds(small)}; {sizes.many:,} {milliseconds(large)}"
         section.rows.append(Row(f"GET /studies, {work}", ratio, 3, at_most=True, figures=figures))
-    return section
+    return [section]
 
 
-def many_studies(port: int, size: int, n_trials: int, rounds: int, bar: tqdm) -> Section:
+def many_studies(ground: Ground, sizes: Sizes, bar: tqdm) -> list[Section]:
+    told, size = sizes.spread_told, sizes.spread
     section = Section(
         "Many studies against one",
-        f"Trials a second of 16 workers, `tpe`, on 8 studies and on one, {n_trials} trials a "
-        f"round. All studies have {size} finished trials at the beginning of each round.",
+        f"Trials a second of {_N_WORKERS} workers, `tpe`, on 8 studies and on one, {told} trials "
+        f"a round, {sizes.rounds} rounds in turn; median (least to most). All studies have {size} "
+        "finished trials at the beginning of a round, and each of the service's processes has "
+        f"answered asks of them; a study then grows by {told / 8 / size:.1%} or "
+        f"{told / size:.1%}.",
     )
     rates: dict[int, list[float]] = {8: [], 1: []}
-    for turn in range(rounds):
+    for turn in range(sizes.rounds):
         for n_studies, found in rates.items():
-            bar.set_description(f"16 workers on {n_studies} studies")
+            bar.set_description(f"{_N_WORKERS} workers, number of studies: {n_studies}")
             names = [f"spread-{turn}-{n_studies}-{i}" for i in range(n_studies)]
             for name in names:
                 filled_study(name, size)
             connection.close()
-            peers = [Peer("ours", str(port), names[i % n_studies], "tpe") for i in range(16)]
-            found.append(load.run(peers, n_trials).trials_per_second)
+            ground.warm_up(*names)
+            peers = [
+                Peer("ours", str(ground.port), names[i % n_studies], "tpe")
+                for i in range(_N_WORKERS)
+            ]
+            found.append(load.run(peers, told).trials_per_second)
             bar.update()
-    ratio = statistics.median(rates[8]) / statistics.median(rates[1])
+    apart = abs(1 - statistics.median(rates[8]) / statistics.median(rates[1]))
     figures = f"8 studies {spread(rates[8], '/s')}; one {spread(rates[1], '/s')}"
-    apart = abs(1 - ratio)
-    section.rows.append(
-        Row("8 studies of one, apart by", apart, 0.2, at_most=True, figures=figures)
-    )
-    return section
-
-
-def cold_ask(service: Service, size: int, repeats: int, bar: tqdm) -> Section:
-    section = Section(
-        "The first ask of a cold process",
-        f"p50 of {repeats} first asks, `tpe`, at {size:,} finished trials. Ours: over HTTP, of a "
-        "service that has just become ready. Raw Optuna: connecting, `load_study` and the first "
-        "ask, of a new process; its imports are excluded.",
-    )
-    study = filled_study("cold", size)
-    connection.close()
-    ours, raw = [], []
-    for _ in range(repeats):
-        bar.set_description("cold asks")
-        service.end(signal.SIGTERM)
-        service.start()
-        with Client(service.port) as client:
-            ours += timed(lambda: client.suggest(study.name), 1)
-        raw.append(_printed_by("bench.cold", service.optuna_url, study.name))
-        bar.update()
-    ratio = statistics.median(ours) / statistics.median(raw)
-    figures = f"ours {milliseconds(ours)}; raw {milliseconds(raw)}"
-    section.rows.append(Row("first ask, of raw Optuna", ratio, 0.08, at_most=True, figures=figures))
-    return section
-
-
-def memory(size: int, bar: tqdm) -> Section:
-    section = Section(
-        "Memory",
-        f"What a new process grows by (unique set size, after a collection) when it reads a study "
-        f"of {size:,} trials, without intermediate values. HISTORY_MAX_TRIALS bounds how many are "
-        "held.",
-    )
-    bar.set_description("memory")
-    study = filled_study("memory", size)
-    connection.close()
-    grown = _printed_by("bench.memory", str(study.pk))
-    megabytes = grown / 1e6 / size * 10_000
-    work = "MB per 10,000 trials"
-    section.rows.append(Row(work, megabytes, 20, at_most=True, figures=f"{megabytes:.1f} MB"))
-    bar.update()
-    return section
-
-
-def _printed_by(*module: str) -> float:
-    """The number that a program of the measurements prints, run in a new process."""
-    done = subprocess.run(
-        [sys.executable, "-m", *module],
-        stdout=subprocess.PIPE, text=True, check=True, timeout=600,
-    )  # fmt: skip
-    return float(done.stdout)
+    row = Row("8 studies of one, apart by", apart, 0.2, at_most=True, figures=figures)
+    section.rows.append(row)
+    return [section]

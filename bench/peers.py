@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
+from optuna.trial import TrialState
 
 from bench.space import DISTRIBUTIONS, TPE_OPTIONS, objectives
 from tests.service import Client
@@ -18,7 +19,7 @@ Ask = Callable[[], Tell]  # an ask gives the tell of its trial
 class Peer(NamedTuple):
     """Where a worker works, in terms that another process can be given."""
 
-    way: str  # ours, raw or proxy
+    way: str  # ours, raw, proxy or memory
     address: str  # a port or a storage URL
     study: str
     sampler: str
@@ -72,10 +73,20 @@ def _through_the_proxy(peer: Peer) -> Ask:
     return _through(storage, peer)
 
 
+def _through_memory(peer: Peer) -> Ask:
+    """The stored study's finished trials, copied into this process's memory."""
+    stored = optuna.load_study(study_name=peer.study, storage=peer.address)
+    storage = optuna.storages.InMemoryStorage()
+    copy = optuna.create_study(study_name=peer.study, storage=storage, directions=stored.directions)
+    copy.add_trials(stored.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+    return _through(storage, peer)
+
+
 _WAYS = {
     "ours": _through_the_service,
     "raw": _through_the_database,
     "proxy": _through_the_proxy,
+    "memory": _through_memory,
 }
 
 

@@ -3,7 +3,7 @@
 import os
 import platform
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -11,7 +11,12 @@ from pathlib import Path
 
 import psutil
 
+import tuner_project
+
 PACKAGES = ("django", "djangorestframework", "optuna", "psycopg", "numpy", "gunicorn", "grpcio")
+
+
+_APART = 1.18  # times higher stands the next label of the plot, at least
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,9 @@ class Row:
     def cells(self) -> list[str]:
         sign = "≤" if self.at_most else "≥"
         met = "yes" if self.is_met else "**no**"
-        return [self.work, f"{self.ratio:.2f}", f"{sign} {self.target:g}", met, self.figures]
+        # Three digits, so that a target that is just missed does not look met.
+        ratio = f"{self.ratio:.3f}" if self.ratio < 1 else f"{self.ratio:.2f}"
+        return [self.work, ratio, f"{sign} {self.target:g}", met, self.figures]
 
 
 @dataclass
@@ -41,19 +48,25 @@ class Section:
     title: str
     note: str
     rows: list[Row] = field(default_factory=list)
+    # Of the plot: p50 of an ask in seconds, by who was asked and how many trials were finished.
+    curves: dict[str, dict[int, float]] = field(default_factory=dict)
 
 
 def spread(values: Sequence[float], unit: str, factor: float = 1.0) -> str:
     """The median, with the least and the most."""
     low, middle, high = (f(values) * factor for f in (min, statistics.median, max))
-    return f"{middle:.3g} ({low:.3g} to {high:.3g}) {unit}"
+    return f"{_short(middle)} ({_short(low)} to {_short(high)}) {unit}"
 
 
 def milliseconds(values: Sequence[float]) -> str:
-    return f"{statistics.median(values) * 1e3:.3g} ms"
+    return f"{_short(statistics.median(values) * 1e3)} ms"
 
 
-def markdown(sections: Iterable[Section], postgresql: Mapping[str, str]) -> str:
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def markdown(sections: Sequence[Section], postgresql: Mapping[str, str]) -> str:
     lines = [
         "# What the service costs",
         "",
@@ -61,9 +74,9 @@ def markdown(sections: Iterable[Section], postgresql: Mapping[str, str]) -> str:
         "server: database, service and clients together. p50 is the median.",
         "",
         *_machine(postgresql),
-        "",
-        "![p50 of an ask against finished trials](ask_latency.svg)",
     ]
+    if any(section.curves for section in sections):
+        lines += ["", "![p50 of an ask against finished trials](ask_latency.svg)"]
     for section in sections:
         lines += ["", f"## {section.title}", "", section.note, ""]
         lines += ["| work | ratio | target | met | measured |", "|---|---|---|---|---|"]
@@ -71,13 +84,17 @@ def markdown(sections: Iterable[Section], postgresql: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def text(sections: Iterable[Section]) -> str:
+def text(sections: Sequence[Section]) -> str:
     rows = [row.cells() for section in sections for row in section.rows]
     widths = [max(len(row[i]) for row in rows) for i in range(4)] if rows else []
-    return "\n".join(
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]])
-        for row in rows
-    )
+    lines: list[str] = []
+    for section in sections:
+        lines += ["", section.title]
+        for row in section.rows:
+            *cells, figures = row.cells()
+            columns = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
+            lines.append("  ".join(["", *columns, figures]).rstrip())
+    return "\n".join(lines)
 
 
 def _machine(postgresql: Mapping[str, str]) -> list[str]:
@@ -87,7 +104,7 @@ def _machine(postgresql: Mapping[str, str]) -> list[str]:
     return [
         f"- {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({_processor()}), "
         f"{memory:.0f} GiB, {platform.system()}",
-        f"- Python {platform.python_version()}, {packages}",
+        f"- service {tuner_project.__version__}, Python {platform.python_version()}, {packages}",
         f"- PostgreSQL: {settings}",
     ]
 
@@ -99,27 +116,33 @@ def _processor() -> str:
     return platform.processor()
 
 
-def plot(latencies: Mapping[str, Mapping[int, float]], file: Path) -> None:
-    """p50 of an ask in seconds, by who was asked and how many trials were finished, as SVG."""
+def plot(curves: Mapping[str, Mapping[int, float]], file: Path) -> None:
+    """Draw p50 of an ask in seconds, by who was asked and how many trials were finished."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     mpl.rcParams["svg.hashsalt"] = "the same file for the same figures"
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(8, 4.5))
-    for name, by_size in latencies.items():
+    figure, axes = pyplot.subplots(figsize=(9, 5))
+    label_at = 0.0
+    for name, by_size in sorted(curves.items(), key=lambda curve: curve[1][max(curve[1])]):
         sizes, seconds = zip(*sorted(by_size.items()), strict=True)
         (line,) = axes.plot(sizes, [each * 1e3 for each in seconds], marker="o")
+        label_at = max(seconds[-1] * 1e3, label_at * _APART)
         axes.annotate(
-            f" {name}",
-            (sizes[-1], seconds[-1] * 1e3),
+            name,
+            (sizes[-1], label_at),
+            xytext=(8, 0),
+            textcoords="offset points",
             color=line.get_color(),
             va="center",
         )
     axes.set(xscale="log", yscale="log", xlabel="finished trials", ylabel="ask, p50 in ms")
-    axes.margins(x=0.25)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
+    figure.subplots_adjust(left=0.08, right=0.74, top=0.97, bottom=0.11)
     figure.savefig(file, metadata={"Date": None})
+    pyplot.close(figure)

@@ -1,16 +1,19 @@
 """Trials a second, and what one worker waits: ours, raw Optuna and the gRPC proxy in turn."""
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import optuna
+import psutil
 from tqdm import tqdm
 
 from bench import load
 from bench.load import Load
 from bench.peers import Peer
 from bench.report import Row, Section, milliseconds, spread
+from bench.servers import Ground, grpc_proxy
+from bench.sizes import Sizes
 from bench.space import SPACE
 from tests.service import Client
 
@@ -20,10 +23,11 @@ _TARGETS = {
     "tpe": {1: 3.5, 4: 3.0, 16: 4.0},
 }
 _OF_THE_PROXY = 6.0
+N_RUNS = 3 * sum(len(targets) for targets in _TARGETS.values())  # in a round
 
 
 @dataclass(frozen=True)
-class Places:
+class _Places:
     """Where the three ways lead."""
 
     port: int
@@ -32,77 +36,109 @@ class Places:
     proxy_port: int
 
 
-def measure(places: Places, n_trials: int, rounds: int, bar: tqdm) -> list[Section]:
+def measure(ground: Ground, sizes: Sizes, bar: tqdm) -> list[Section]:
+    raw_url, proxy_url = (ground.database_of_peers(name) for name in ("raw", "proxied"))
+    ground.warm_up()
+    with grpc_proxy(proxy_url) as (proxy_port, proxy):
+        places = _Places(ground.port, raw_url, proxy_url, proxy_port)
+        servers = [*ground.processes(), proxy]
+        done = _runs(places, servers, sizes, bar)
+    section = Section(
+        "Throughput",
+        f"Trials a second, ask and tell, of {sizes.trials} trials of a fresh study; median (least "
+        f"to most) of {sizes.rounds} rounds, the three ways in turn. The ratio is of the medians. "
+        "One process a worker; keep-alive connections. The clients' share is of the CPU time of "
+        "clients, service and PostgreSQL. The proxy has the cache that Optuna's documentation "
+        "advises. Excluded: the start of processes and their connections, and the objective "
+        "(microseconds).",
+    )
+    for sampler, targets in _TARGETS.items():
+        for n_workers, target in targets.items():
+            runs = {way: done[sampler, way, n_workers] for way in _WAYS}
+            plural = "worker" if n_workers == 1 else "workers"
+            section.rows += _rows(f"{sampler}, {n_workers} {plural}", runs, target)
+    return [section, _one_worker(done["random", "ours", 1], done["random", "raw", 1])]
+
+
+def _runs(
+    places: _Places, servers: Sequence[psutil.Process], sizes: Sizes, bar: tqdm
+) -> dict[tuple[str, str, int], list[Load]]:
     done: dict[tuple[str, str, int], list[Load]] = {}
-    for turn in range(rounds):
+    for turn in range(sizes.rounds):
         for sampler, targets in _TARGETS.items():
             for n_workers in targets:
                 for way, new_study in _WAYS.items():
                     bar.set_description(f"{sampler}, {n_workers} workers, {way}")
                     peer = new_study(places, f"{sampler}-{n_workers}-{turn}", sampler)
-                    result = load.run([peer] * n_workers, n_trials)
+                    result = load.run([peer] * n_workers, sizes.trials, servers)
                     done.setdefault((sampler, way, n_workers), []).append(result)
                     bar.update()
-    section = Section(
-        "Throughput",
-        f"Trials a second, ask and tell, {n_trials} trials of a fresh study in each of {rounds} "
-        "rounds, the three ways in turn. One process a worker; keep-alive connections. Excluded: "
-        "the start of processes and their connections, and the objective (microseconds).",
-    )
-    for sampler, targets in _TARGETS.items():
-        for n_workers, target in targets.items():
-            runs = {way: done[sampler, way, n_workers] for way in _WAYS}
-            section.rows += _rows(f"{sampler}, {n_workers} workers", runs, target)
-    return [section, _one_worker(done["random", "ours", 1], done["random", "raw", 1])]
+    return done
 
 
 def _rows(work: str, runs: dict[str, list[Load]], target: float) -> list[Row]:
     rates = {way: [each.trials_per_second for each in loads] for way, loads in runs.items()}
     ours, raw, proxy = (statistics.median(rates[way]) for way in _WAYS)
     own = statistics.median(each.own_cpu for each in runs["ours"])
-    figures = "; ".join(f"{way} {spread(rates[way], '/s')}" for way in _WAYS)
-    figures += f"; our clients took {own:.0%} of the cores"
+    figures = {way: f"{way} {spread(rates[way], '/s')}" for way in _WAYS}
+    figures["ours"] += f", {own:.0%} of the CPU time the clients'"
     return [
-        Row(f"{work}, of raw Optuna", ours / raw, target, at_most=False, figures=figures),
-        Row(f"{work}, of the gRPC proxy", ours / proxy, _OF_THE_PROXY, at_most=False, figures=""),
+        Row(
+            f"{work}, of {peer}",
+            ours / theirs,
+            at_least,
+            at_most=False,
+            figures=f"{figures['ours']}; {figures[way]}",
+        )
+        for way, peer, theirs, at_least in (
+            ("raw", "raw Optuna", raw, target),
+            ("proxy", "the gRPC proxy", proxy, _OF_THE_PROXY),
+        )
     ]
 
 
 def _one_worker(ours: list[Load], raw: list[Load]) -> Section:
     section = Section(
         "What one worker waits",
-        "p50 of ask + p50 of tell, `random`, of the runs above with one worker.",
+        "p50 of ask + p50 of tell, `random`, of the runs above with one worker; median (least to "
+        "most) of the rounds.",
     )
-    waits = [statistics.median(each.ask_and_tell for each in loads) for loads in (ours, raw)]
+    waits = [[each.ask_and_tell for each in loads] for loads in (ours, raw)]
     figures = "; ".join(
-        f"{name}: ask {milliseconds(loads[0].asks)}, tell {milliseconds(loads[0].tells)}"
-        for name, loads in (("ours", ours), ("raw", raw))
+        f"{name} {spread(of_rounds, 'ms', 1e3)}: "
+        f"ask {milliseconds(_all(loads, 'asks'))}, tell {milliseconds(_all(loads, 'tells'))}"
+        for name, loads, of_rounds in zip(("ours", "raw"), (ours, raw), waits, strict=True)
     )
-    row = Row("ask + tell, of raw Optuna", waits[0] / waits[1], 0.25, at_most=True, figures=figures)
+    ratio = statistics.median(waits[0]) / statistics.median(waits[1])
+    row = Row("ask + tell, of raw Optuna", ratio, 0.25, at_most=True, figures=figures)
     section.rows.append(row)
     return section
 
 
-def _ours(places: Places, name: str, sampler: str) -> Peer:
-    create(places.port, name, sampler)
+def _all(loads: Sequence[Load], what: str) -> list[float]:
+    return [seconds for each in loads for seconds in getattr(each, what)]
+
+
+def _ours(places: _Places, name: str, sampler: str) -> Peer:
+    with Client(places.port) as client:
+        client.create_study(
+            name=name, direction="minimize", search_space=SPACE, sampler=sampler, pruner="none"
+        )
     return Peer("ours", str(places.port), name, sampler)
 
 
-def _raw(places: Places, name: str, sampler: str) -> Peer:
+def _raw(places: _Places, name: str, sampler: str) -> Peer:
     optuna.create_study(study_name=name, storage=places.raw_url)
     return Peer("raw", places.raw_url, name, sampler)
 
 
-def _proxy(places: Places, name: str, sampler: str) -> Peer:
+def _proxy(places: _Places, name: str, sampler: str) -> Peer:
     optuna.create_study(study_name=name, storage=places.proxy_url)
     return Peer("proxy", str(places.proxy_port), name, sampler)
 
 
-def create(port: int, name: str, sampler: str) -> None:
-    with Client(port) as client:
-        client.create_study(
-            name=name, direction="minimize", search_space=SPACE, sampler=sampler, pruner="none"
-        )
-
-
-_WAYS: dict[str, Callable[[Places, str, str], Peer]] = {"ours": _ours, "raw": _raw, "proxy": _proxy}
+_WAYS: dict[str, Callable[[_Places, str, str], Peer]] = {
+    "ours": _ours,
+    "raw": _raw,
+    "proxy": _proxy,
+}

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,9 +108,12 @@ def trials_of(study: str) -> str:
 
 
 class Service:
-    """`manage.py serve` on an embedded PostgreSQL, in a folder of its own."""
+    """`manage.py serve` on an embedded PostgreSQL, in a folder of its own.
 
-    def __init__(self) -> None:
+    `environment` overrides, so that it may work on another database, or with other settings.
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self._folder = Path(mkdtemp(prefix="tuner-test-", dir="/tmp"))
         self._folder.chmod(0o755)  # PostgreSQL's account passes through it
         self.data_dir = self._folder / "data"
@@ -124,6 +127,7 @@ class Service:
             "PORT": str(self.port),
             "WEB_WORKERS": str(WEB_WORKERS),
             "WEB_THREADS": "4",
+            **(environment or {}),
         }
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -226,8 +230,8 @@ class Service:
 
 
 @contextmanager
-def running_service() -> Iterator[Service]:
-    service = Service()
+def running_service(environment: Mapping[str, str] | None = None) -> Iterator[Service]:
+    service = Service(environment)
     try:
         service.start()
         yield service

@@ -23,7 +23,7 @@ def test_row_is_met_at_its_target(ratio: float, at_most: bool, is_met: bool) -> 
 
 def test_tables_tell_what_is_met_and_what_is_not() -> None:
     rows = [
-        Row("ask", 0.25, 0.5, at_most=True, figures="1 ms"),
+        Row("ask", 0.251, 0.5, at_most=True, figures="1 ms"),
         Row("tell", 2.0, 3, at_most=False, figures="2 ms"),
     ]
     sections = [Section("Latency", "p50 of 3.", rows)]
@@ -32,14 +32,16 @@ def test_tables_tell_what_is_met_and_what_is_not() -> None:
     assert (
         "## Latency\n\np50 of 3.\n\n"
         "| work | ratio | target | met | measured |\n|---|---|---|---|---|\n"
-        "| ask | 0.25 | ≤ 0.5 | yes | 1 ms |\n"
+        "| ask | 0.251 | ≤ 0.5 | yes | 1 ms |\n"
         "| tell | 2.00 | ≥ 3 | **no** | 2 ms |\n"
     ) in document
-    assert text(sections) == "ask   0.25  ≤ 0.5  yes     1 ms\ntell  2.00  ≥ 3    **no**  2 ms"
+    assert text(sections) == (
+        "\nLatency\n  ask   0.251  ≤ 0.5  yes     1 ms\n  tell  2.00   ≥ 3    **no**  2 ms"
+    )
 
 
 def test_spread_is_the_median_with_the_extremes() -> None:
-    assert spread([3.0, 1.0, 200.0], "/s") == "3 (1 to 200) /s"
+    assert spread([3.0, 1.0, 2000.0], "/s") == "3 (1 to 2,000) /s"
 
 
 def test_space_is_the_ten_parameters_that_the_table_names() -> None:
