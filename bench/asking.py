@@ -126,15 +126,15 @@ def _alone(n_objectives: int, is_joint: bool, size: int, n: int) -> Row:
 
 def _our_draw(study: Study) -> float:
     """Seconds of a draw; afterwards one more trial is told."""
-    this = Study.objects.filter(pk=study.pk)
+    named = Study.objects.named(study.name)
     begun = time.perf_counter()
     draft = histories.of(study).sample()
     seconds = time.perf_counter() - begun
     draft.is_over = True
-    trial = domain.ask(studies=this)
+    trial = domain.ask(named=named)
     values = objectives(trial.params, len(study.directions))
     outcome = Outcome(state=State.COMPLETE, values=values)
-    domain.tell(studies=this, number=trial.number, outcome=outcome)
+    domain.tell(named=named, number=trial.number, outcome=outcome)
     return seconds
 
 

@@ -118,5 +118,5 @@ def _add_complete(
     for trial, values in zip(trials, told, strict=True):
         trial.state, trial.values, trial.datetime_complete = State.COMPLETE, values, reserved.now
         trial.on_front = trial.number in on_front
-    locked = Study.objects.filter(pk=study.pk).locked()
+    locked = Study.objects.named(study.name).locked()
     Trial.objects.change(locked, trials, was=[State.RUNNING] * len(trials))

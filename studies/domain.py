@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 
 from studies.errors import InvalidStudy, StudyConflict, StudyExists
 from studies.fields import same_json
-from studies.models import Direction, Study, StudyQuerySet
+from studies.models import Direction, NamedStudy, Study, StudyQuerySet
 from studies.options import Kind
 from studies.pruners import PRUNERS
 from studies.samplers import SAMPLERS
@@ -46,7 +46,7 @@ def create_study(*, definition: Definition, load_if_exists: bool = True) -> tupl
         StudyConflict: the stored study is defined otherwise; only what is given is compared.
         StudyExists: there is one, and `load_if_exists` is false.
     """
-    stored = Study.objects.named(definition.name).first()
+    stored = Study.objects.filter(name=definition.name).first()
     if stored is None:
         study = _new_study(definition)
         try:
@@ -54,7 +54,7 @@ def create_study(*, definition: Definition, load_if_exists: bool = True) -> tupl
                 study.save(force_insert=True)
             return study, True
         except IntegrityError:  # somebody was faster, or made it with stock Optuna
-            stored = Study.objects.named(definition.name).first()
+            stored = Study.objects.filter(name=definition.name).first()
             if stored is None:
                 raise StudyExists(
                     f'study "{definition.name}" exists in Optuna\'s schema only; '
@@ -80,10 +80,10 @@ def delete_studies(*, studies: StudyQuerySet) -> int:
     return studies.order_by("id").delete()[1].get("studies.Study", 0)
 
 
-def delete_study(*, studies: StudyQuerySet) -> None:
-    """Delete the one study of a query; raises `StudyNotFound`."""
-    with transaction.atomic():
-        studies.one().delete()
+@transaction.atomic
+def delete_study(*, named: NamedStudy) -> None:
+    """Delete the study of a name; raises `StudyNotFound`."""
+    named.one().delete()
 
 
 def _new_study(definition: Definition) -> Study:

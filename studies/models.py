@@ -1,6 +1,7 @@
 """The study: what is to be optimised, how, and how far it has come."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, NoReturn, Self
@@ -12,6 +13,7 @@ from django.db.models.functions import Now
 from studies.errors import StudyNotFound
 from studies.fields import NextValue, PlainJSONField
 from studies.search_space import SearchSpace
+from tuner_project.prepared import Parameter, PreparedQuery
 
 
 class Direction(models.TextChoices):
@@ -33,30 +35,15 @@ class DirectWriteRefused(RuntimeError):
     """A write that would leave Optuna's schema behind; use the domain's functions."""
 
 
-class StudyQuerySet(models.QuerySet["Study"]):
-    """Studies. What sends no signals is refused, since Optuna's schema would not follow."""
+@dataclass(frozen=True)
+class NamedStudy:
+    """The study of this name, which is read by whom it is given to."""
 
-    wanted = ""  # the name that was asked for, to be told if there is none
-
-    def named(self, name: str) -> Self:
-        studies = self.filter(name=name)
-        studies.wanted = name
-        return studies
-
-    def _clone(self) -> Self:
-        clone = super()._clone()  # type: ignore[misc]
-        clone.wanted = self.wanted
-        return clone
-
-    def newest_first(self) -> Self:
-        return self.order_by("-id")
+    name: str
 
     def one(self) -> "Study":
-        """The study of a query for one; raises `StudyNotFound`."""
-        study = next(iter(self), None)
-        if study is None:
-            raise StudyNotFound.named(self.wanted)
-        return study
+        """The study; raises `StudyNotFound`."""
+        return self._read(_ONE)
 
     def locked(self) -> "Study":
         """The same, locked against other writers until the transaction ends.
@@ -64,7 +51,23 @@ class StudyQuerySet(models.QuerySet["Study"]):
         The row is the study's write lock: it is taken before any row of a trial, and children
         can still be inserted. `now` on the result is the database's clock.
         """
-        return self.select_for_update(no_key=True, of=("self",)).annotate(now=Now()).one()
+        return self._read(_LOCKED)
+
+    def _read(self, query: "PreparedQuery[Study]") -> "Study":
+        studies = query.objects(name=self.name)
+        if not studies:
+            raise StudyNotFound.named(self.name)
+        return studies[0]
+
+
+class StudyQuerySet(models.QuerySet["Study"]):
+    """Studies. What sends no signals is refused, since Optuna's schema would not follow."""
+
+    def named(self, name: str) -> "NamedStudy":
+        return NamedStudy(name)
+
+    def newest_first(self) -> Self:
+        return self.order_by("-id")
 
     def update(self, **kwargs: Any) -> NoReturn:
         raise DirectWriteRefused("Study.objects.update() sends no signals: use study.save()")
@@ -117,7 +120,7 @@ class Study(models.Model):
     best_values = ArrayField(models.FloatField(), null=True)
     best_internal_params = ArrayField(models.FloatField(null=True), null=True)
 
-    now: datetime  # the database's clock; set by StudyQuerySet.locked()
+    now: datetime  # the database's clock; set by NamedStudy.locked()
 
     objects = StudyQuerySet.as_manager()
 
@@ -176,3 +179,13 @@ class Study(models.Model):
         if self.best_internal_params is None:
             return None
         return self.space.to_external(self.best_internal_params)
+
+
+_ONE = PreparedQuery(lambda: Study.objects.filter(name=Parameter("name")))
+_LOCKED = PreparedQuery(
+    lambda: (
+        Study.objects.filter(name=Parameter("name"))  # type: ignore[no-redef]
+        .select_for_update(no_key=True, of=("self",))
+        .annotate(now=Now())
+    )
+)

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from studies import domain
-from studies.models import Study, StudyQuerySet
+from studies.models import NamedStudy, Study, StudyQuerySet
 from studies.serializers import (
     CreateStudySerializer,
     StudyPageSerializer,
@@ -24,8 +24,8 @@ class StudyScope:
     def studies(self) -> StudyQuerySet:
         return Study.objects.all()
 
-    def named_study(self, name: str) -> StudyQuerySet:
-        """The query for the study in the path; it is run by whom it is given to."""
+    def named_study(self, name: str) -> NamedStudy:
+        """The study in the path; it is read by whom it is given to."""
         return self.studies().named(name)
 
 
@@ -73,5 +73,5 @@ class StudyViewSet(StudyScope, ApiViewSet):
     def destroy(self, request: Request, study_name: str) -> Response:
         """Delete a study and its trials."""
         self.body()
-        domain.delete_study(studies=self.named_study(study_name))
+        domain.delete_study(named=self.named_study(study_name))
         return Response(status=204)

@@ -35,7 +35,7 @@ def adopt(*, name: str) -> Study:
         AdoptionRefused: with the reason in one line; nothing is changed.
     """
     storage = DjangoStorage()
-    if Study.objects.named(name).exists():
+    if Study.objects.filter(name=name).exists():
         raise AdoptionRefused(f'study "{name}" is in Django already')
     try:
         source = optuna.load_study(study_name=_checked_name(name), storage=storage)

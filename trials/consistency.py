@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.db import connection, transaction
 
-from studies.models import Study, StudyQuerySet
+from studies.models import NamedStudy, Study
 from studies.optuna_storage import SCHEMA
 from studies.optuna_storage.projection import STUDY_TABLES, delete_study_rows
 from trials.projection import TRIAL_TABLES
@@ -72,9 +72,9 @@ def studies_only_in_optuna() -> list[str]:
 
 
 @transaction.atomic
-def repair(*, studies: StudyQuerySet) -> None:
-    """Rebuild Optuna's rows of the one study of a query from Django's."""
-    study = studies.locked()
+def repair(*, named: NamedStudy) -> None:
+    """Rebuild Optuna's rows of the study of a name from Django's."""
+    study = named.locked()
     arguments = {"study": study.id}
     delete_study_rows(study.id)
     with connection.cursor() as cursor:

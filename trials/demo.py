@@ -139,12 +139,12 @@ def seed_demo(demo: Demo) -> tuple[Study, bool]:
 
 
 def _play(demo: Demo, study: Study, number: int) -> None:
-    studies = Study.objects.filter(pk=study.pk)
-    trial = domain.ask(studies=studies)
+    named = Study.objects.named(study.name)
+    trial = domain.ask(named=named)
     if number >= demo.n_trials - demo.running:
         return
     outcome = _outcome(demo, number, demo.function(trial.params))
-    domain.tell(studies=studies, number=number, outcome=outcome)
+    domain.tell(named=named, number=number, outcome=outcome)
 
 
 def _outcome(demo: Demo, number: int, values: Sequence[float]) -> Outcome:

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from studies.fields import same_json
-from studies.models import Study, StudyQuerySet
+from studies.models import NamedStudy, Study
 from trials.errors import InvalidOutcome, StepConflict, TrialFinished
 from trials.histories import histories
 from trials.models import State, Trial
@@ -24,14 +24,14 @@ class Outcome:
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
 
 
-def ask(*, studies: StudyQuerySet) -> Trial:
-    """A new RUNNING trial for the one study of a query; raises `StudyNotFound`.
+def ask(*, named: NamedStudy) -> Trial:
+    """A new RUNNING trial for the study of a name; raises `StudyNotFound`.
 
     The sampler thinks before the transaction, holding nothing. Only one that must know the
     trial's number draws inside: a quasi-random one, in microseconds, and a seeded one in the rare
     case that another ask took the number that was expected; then the study's writers wait.
     """
-    study = studies.one()
+    study = named.one()
     history = histories.of(study)
     draft = None if history.needs_number else history.sample()
     try:
@@ -60,8 +60,8 @@ def ask(*, studies: StudyQuerySet) -> Trial:
 
 
 @transaction.atomic
-def tell(*, studies: StudyQuerySet, number: int, outcome: Outcome) -> Trial:
-    """End a RUNNING trial of the one study of a query; the same outcome again is harmless.
+def tell(*, named: NamedStudy, number: int, outcome: Outcome) -> Trial:
+    """End a RUNNING trial of the study of a name; the same outcome again is harmless.
 
     Raises:
         StudyNotFound, TrialNotFound
@@ -69,9 +69,8 @@ def tell(*, studies: StudyQuerySet, number: int, outcome: Outcome) -> Trial:
         TrialFinished: it was told otherwise.
         StepConflict: another intermediate value of a step is stored.
     """
-    study = studies.locked()
-    trial = study.trials.with_steps().numbered(number)
-    trial.study = study
+    study = named.locked()
+    trial = Trial.objects.numbered(study, number)
     _check_number_of_values(study, outcome)
     was = State(trial.state)
     if was.is_finished:

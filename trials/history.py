@@ -29,15 +29,17 @@ from studies.samplers import (
     reads_columns,
     reseed,
 )
+from trials.managers import TrialQuerySet
 from trials.models import Trial
 from tuner_project.database import release_connection
+from tuner_project.prepared import Parameter, PreparedQuery
 
 _STATES = {state.name: state for state in TrialState}
 _DIRECTIONS = {
     "minimize": StudyDirection.MINIMIZE,
     "maximize": StudyDirection.MAXIMIZE,
 }
-_COLUMNS = [
+_COLUMNS = (
     "number",
     "id",
     "revision",
@@ -46,8 +48,7 @@ _COLUMNS = [
     "internal_params",
     "system_attrs",
     "study_attrs",
-]
-_STEP_COLUMNS = ("steps", "step_values")
+)
 _NOTHING: dict[Any, Any] = {}  # shared by all trials that have none: it is never changed
 
 
@@ -150,14 +151,10 @@ class History(BaseStorage):
         """
         # Those that are over by now were committed before what is read next, or never will be.
         over = [draft for draft in self._drafts.values() if draft.is_over]
-        rows = Trial.objects.filter(study_id=self._study_id, revision__gt=self._revision)
-        columns = [*_COLUMNS]
-        if self._with_steps:
-            rows = rows.with_steps()
-            columns += _STEP_COLUMNS
         changed: list[FrozenTrial] = []
         points: list[list[float | None]] = []
-        for row in rows.order_by("number").values_list(*columns):
+        query = _WRITTEN_WITH_STEPS if self._with_steps else _WRITTEN
+        for row in query.rows(study=self._study_id, revision=self._revision):
             number, trial_id, revision, state, values, internal_params, *rest = row
             trial = self._frozen(number, trial_id, state, values, internal_params, *rest)
             self._put(trial)
@@ -306,6 +303,18 @@ class History(BaseStorage):
     create_new_study = delete_study = get_all_studies = _refused
     set_study_user_attr = set_trial_user_attr = _refused
     set_trial_state_values = set_trial_intermediate_value = _refused
+
+
+def _written() -> TrialQuerySet:
+    """The study's trials that were written after a revision."""
+    trials = Trial.objects.filter(study_id=Parameter("study"), revision__gt=Parameter("revision"))
+    return trials.order_by("number")
+
+
+_WRITTEN = PreparedQuery(lambda: _written().values_list(*_COLUMNS))
+_WRITTEN_WITH_STEPS = PreparedQuery(
+    lambda: _written().with_steps().values_list(*_COLUMNS, "steps", "step_values")
+)
 
 
 def _running_trial(number: int, trial_id: int) -> FrozenTrial:

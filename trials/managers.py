@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from django.db import models
@@ -17,6 +18,7 @@ from studies.models import DirectWriteRefused, Study
 from trials import statements
 from trials.errors import TrialNotFound
 from trials.signals import trials_added, trials_changed
+from tuner_project.prepared import Parameter, PreparedQuery
 
 if TYPE_CHECKING:
     from trials.models import Trial
@@ -48,13 +50,6 @@ class StepQuerySet(GuardedQuerySet):
 class TrialQuerySet(GuardedQuerySet):
     """Trials."""
 
-    def numbered(self, number: int) -> "Trial":
-        """The trial of this number; raises `TrialNotFound`."""
-        trial = next(iter(self.filter(number=number)), None)
-        if trial is None:
-            raise TrialNotFound(f"the study has no trial {number}")
-        return trial
-
     def page(self, *, limit: int, offset: int, state: str | None = None) -> Self:
         """A page by number, with steps; of all trials it costs the same at any offset."""
         trials = self.with_steps().order_by("number")
@@ -82,6 +77,19 @@ class Reservation:
 
 class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore[misc]
     """Trial's manager, whose `add` and `change` are the only writers of trials."""
+
+    def numbered(self, study: Study, number: int) -> "Trial":
+        """The study's trial of this number, with its steps; raises `TrialNotFound`."""
+        trials = self._numbered.objects(study=study.id, number=number)
+        if not trials:
+            raise TrialNotFound(f"the study has no trial {number}")
+        trials[0].study = study
+        return trials[0]
+
+    @cached_property
+    def _numbered(self) -> PreparedQuery["Trial"]:
+        these = {"study_id": Parameter("study"), "number": Parameter("number")}
+        return PreparedQuery(lambda: self.filter(**these).with_steps())
 
     def reserve(self, study: Study, states: Mapping[str, int]) -> Reservation:
         """Take numbers and ids for new trials, `states` counting them by state.

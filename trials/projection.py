@@ -6,7 +6,7 @@ from functools import cache
 from studies.optuna_storage import SCHEMA
 from studies.optuna_storage.projection import OF_STUDY, OF_TRIALS, ProjectedTable
 from trials.models import Trial
-from tuner_project.database import prepared_cursor
+from tuner_project.prepared import prepared_cursor
 
 
 def _stored(value: str) -> str:

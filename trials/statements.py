@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from studies.models import TALLIES, Study
-from tuner_project.database import prepared_cursor
+from tuner_project.prepared import prepared_cursor
 
 if TYPE_CHECKING:
     from trials.models import Trial

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from studies.views import StudyScope
 from trials import domain
 from trials.domain import Outcome
-from trials.models import State
+from trials.models import State, Trial
 from trials.serializers import (
     CompleteSerializer,
     SuggestionSerializer,
@@ -34,7 +34,7 @@ class TrialViewSet(StudyScope, ApiViewSet):
     def suggest(self, request: Request, study_name: str) -> Response:
         """Ask: start a trial with parameters that the study's sampler suggests."""
         self.body()
-        trial = domain.ask(studies=self.named_study(study_name))
+        trial = domain.ask(named=self.named_study(study_name))
         return self.answer(SuggestionSerializer, trial)
 
     @extend_schema(
@@ -45,8 +45,8 @@ class TrialViewSet(StudyScope, ApiViewSet):
 
         The same outcome again is harmless; another one is a 409 `trial_finished`.
         """
-        studies = self.named_study(study_name)
-        trial = domain.tell(studies=studies, number=trial_id, **self.body())
+        named = self.named_study(study_name)
+        trial = domain.tell(named=named, number=trial_id, **self.body())
         return self.answer(TrialSerializer, trial)
 
     @extend_schema(operation_id="pruneTrial", request=None, responses=TrialSerializer)
@@ -54,8 +54,8 @@ class TrialViewSet(StudyScope, ApiViewSet):
         """Tell: the trial was stopped early. Its value is its last intermediate value."""
         self.body()
         outcome = Outcome(state=State.PRUNED)
-        studies = self.named_study(study_name)
-        trial = domain.tell(studies=studies, number=trial_id, outcome=outcome)
+        named = self.named_study(study_name)
+        trial = domain.tell(named=named, number=trial_id, outcome=outcome)
         return self.answer(TrialSerializer, trial)
 
     @extend_schema(operation_id="listTrials", responses=TrialSerializer(many=True))
@@ -71,5 +71,5 @@ class TrialViewSet(StudyScope, ApiViewSet):
     def retrieve(self, request: Request, study_name: str, trial_id: int) -> Response:
         """One trial."""
         study = self.named_study(study_name).one()
-        trial = study.trials.with_steps().numbered(trial_id)
+        trial = Trial.objects.numbered(study, trial_id)
         return self.answer(TrialSerializer, trial)

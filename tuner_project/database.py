@@ -39,17 +39,6 @@ def check_database() -> None:
         raise ImproperlyConfigured(f"DATABASE_URL: {reason}") from None
 
 
-def prepared_cursor() -> Any:
-    """A cursor of Django's whose statements the server plans once a connection.
-
-    Django's own puts the parameters into the statement, which is then planned at each execution:
-    for a statement of many parts that takes longer than to run it.
-    """
-    connection: Any = connections["default"]
-    connection.ensure_connection()
-    return connection._prepare_cursor(psycopg.Cursor(connection.connection))
-
-
 def release_connection() -> None:
     """Give this thread's connection back to the pool, unless a transaction is open on it."""
     connection = connections["default"]

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from studies.domain import Definition, create_study
-from studies.models import Study, StudyQuerySet
+from studies.models import NamedStudy, Study
 from tests.conftest import SPACE
 from trials import domain
 from trials.domain import Outcome
@@ -25,12 +25,12 @@ def new_study(name: str = "search", *, space: Any = SPACE, **definition: Any) ->
     return study
 
 
-def only(study: Study) -> StudyQuerySet:
-    return Study.objects.filter(pk=study.pk)
+def only(study: Study) -> NamedStudy:
+    return Study.objects.named(study.name)
 
 
 def ask(study: Study) -> Trial:
-    return domain.ask(studies=only(study))
+    return domain.ask(named=only(study))
 
 
 def tell(
@@ -47,7 +47,7 @@ def tell(
         intermediate_values=steps or {},
         user_attrs=attrs or {},
     )
-    return domain.tell(studies=only(study), number=number, outcome=outcome)
+    return domain.tell(named=only(study), number=number, outcome=outcome)
 
 
 def change(
@@ -60,7 +60,7 @@ def change(
     """Store intermediate values and system attributes of a RUNNING trial."""
     with transaction.atomic():
         locked = only(study).locked()
-        trial = locked.trials.numbered(number)
+        trial = Trial.objects.numbered(locked, number)
         trial.system_attrs = trial.system_attrs | dict(system_attrs or {})
         new = [(trial, step, value) for step, value in (steps or {}).items()]
         Trial.objects.change(locked, [trial], was=[State(trial.state)], steps=new)

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 from django.db import connection, transaction
-from django.test.utils import CaptureQueriesContext
 from optuna.trial import TrialState
 
 from studies.models import Study
+from tests.statements import recorded
 from tests.stock import stock_storage
 from tests.trials.helpers import (
     add_running,
@@ -146,13 +146,13 @@ def test_history_is_not_written_around_the_domain(study):
 
 def rows_read(history: History) -> int:
     """How many rows a sync reads, which must be one statement by an index."""
-    with CaptureQueriesContext(connection) as queries:
+    with recorded() as statements:
         history.sync()
-    (query,) = (each["sql"] for each in queries if "trials_trial" in each["sql"])
+    ((query, parameters),) = statements
     with connection.cursor() as cursor:
-        cursor.execute(query)
+        cursor.execute(query, parameters)
         count = cursor.rowcount
-        cursor.execute(f"EXPLAIN {query}")
+        cursor.execute(f"EXPLAIN {query}", parameters)
         assert "trial_revision" in str(cursor.fetchall())
     return count
 

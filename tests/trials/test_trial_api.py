@@ -38,7 +38,7 @@ def report(number: int, steps: Mapping[int, float]) -> None:
     """Report intermediate values of a running trial, as Optuna's clients can."""
     with transaction.atomic():
         study = Study.objects.named("search").locked()
-        trial = study.trials.with_steps().numbered(number)
+        trial = Trial.objects.numbered(study, number)
         trial.steps, trial.step_values = list(steps), list(steps.values())
         rows = [(trial, step, value) for step, value in steps.items()]
         Trial.objects.change(study, [trial], was=[State.RUNNING], steps=rows)

@@ -56,7 +56,7 @@ class Command(BaseCommand):
 
     def _repair(self, study: Study) -> None:
         try:
-            repair(studies=Study.objects.filter(pk=study.pk))
+            repair(named=Study.objects.named(study.name))
         except StudyNotFound:
             return  # deleted meanwhile
         except IntegrityError:

@@ -1,0 +1,73 @@
+"""Statements that the server plans once a connection, and queries that Django compiles once.
+
+For what every ask and tell runs: to put a query together, compile it and plan it takes longer
+than to run it.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+import psycopg
+from django.db import connections
+from django.db.models import Expression, Model, QuerySet
+
+Row = TypeVar("Row", bound=Model)
+
+
+def prepared_cursor() -> Any:
+    """A cursor of Django's whose statements the server plans once a connection.
+
+    Django's own puts the parameters into the statement, which is then planned at each execution.
+    """
+    connection: Any = connections["default"]
+    connection.ensure_connection()
+    return connection._prepare_cursor(psycopg.Cursor(connection.connection))
+
+
+class Parameter(Expression):
+    """Stands in a `PreparedQuery` for a value that is given when it runs."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[()]]:
+        return f"%({self.name})s", ()
+
+
+class PreparedQuery(Generic[Row]):
+    """A query that is compiled when it first runs. All its values are `Parameter`s."""
+
+    def __init__(self, build: Callable[[], "QuerySet[Row, Any]"]) -> None:
+        self._build = build
+
+    def rows(self, **parameters: Any) -> Iterator[tuple[Any, ...]]:
+        """The rows as PostgreSQL's adapter reads them; no field converts its values."""
+        with prepared_cursor() as cursor:
+            cursor.execute(self._statement, parameters)
+            yield from cursor
+
+    def objects(self, **parameters: Any) -> list[Row]:
+        """The model's objects, with all its fields and with the query's annotations."""
+        model, fields, annotations = self._columns
+        found = []
+        for row in self.rows(**parameters):
+            item = model.from_db("default", fields, row[: len(fields)])
+            for name, value in zip(annotations, row[len(fields) :], strict=True):
+                setattr(item, name, value)
+            found.append(item)
+        return found
+
+    @cached_property
+    def _statement(self) -> str:
+        statement, values = self._build().query.sql_with_params()
+        if values:
+            raise TypeError(f"a prepared query has no values of its own, but this one has {values}")
+        return str(statement)
+
+    @cached_property
+    def _columns(self) -> tuple[type[Row], list[str], list[str]]:
+        queryset = self._build()
+        fields = [field.attname for field in queryset.model._meta.concrete_fields]
+        return queryset.model, fields, list(queryset.query.annotation_select)
