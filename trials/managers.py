@@ -18,7 +18,7 @@ from studies.models import DirectWriteRefused, Study
 from trials import statements
 from trials.errors import TrialNotFound
 from trials.signals import trials_added, trials_changed
-from tuner_project.prepared import Parameter, PreparedQuery
+from tuner_project.prepared import Parameter, PreparedQuery, pipelined
 
 if TYPE_CHECKING:
     from trials.models import Trial
@@ -105,9 +105,10 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
         self, trials: Sequence["Trial"], steps: Sequence[tuple["Trial", int, float]] = ()
     ) -> None:
         """Insert trials of one study, numbered by `reserve`, with their (trial, step, value)."""
-        statements.insert(trials)
-        statements.insert_steps(steps)
-        trials_added.send(sender=self.model, trials=list(trials), with_steps=bool(steps))
+        with pipelined():
+            statements.insert(trials)
+            statements.insert_steps(steps)
+            trials_added.send(sender=self.model, trials=list(trials), with_steps=bool(steps))
 
     def change(
         self,
@@ -125,7 +126,9 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
             trial.revision = revision
         moves = Counter(trial.state for trial in trials)
         moves.subtract(was)
-        statements.update(trials)
-        statements.insert_steps(steps)
-        statements.settle(study, revision, moves, [trial.id for trial in trials if trial.on_front])
-        trials_changed.send(sender=self.model, trials=list(trials), with_steps=bool(steps))
+        on_front = [trial.id for trial in trials if trial.on_front]
+        with pipelined():
+            statements.update(trials)
+            statements.insert_steps(steps)
+            statements.settle(study, revision, moves, on_front)
+            trials_changed.send(sender=self.model, trials=list(trials), with_steps=bool(steps))

@@ -5,6 +5,7 @@ than to run it.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -23,6 +24,18 @@ def prepared_cursor() -> Any:
     connection: Any = connections["default"]
     connection.ensure_connection()
     return connection._prepare_cursor(psycopg.Cursor(connection.connection))
+
+
+@contextmanager
+def pipelined() -> Iterator[None]:
+    """Send the block's statements without waiting for one's result before the next.
+
+    What goes wrong with one is raised at the end of the block at the latest.
+    """
+    connection: Any = connections["default"]
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
 
 
 class Parameter(Expression):
