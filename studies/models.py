@@ -1,6 +1,6 @@
 """The study: what is to be optimised, how, and how far it has come."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -172,6 +172,14 @@ class Study(models.Model):
         if self.best_values is None:
             return None
         return self.best_values if self.is_multi_objective else self.best_values[0]
+
+    def may_be_best(self, values: Sequence[float], number: int) -> bool:
+        """Whether a trial of these values is the best now, or may be on the Pareto front."""
+        if self.best_values is None or self.best_number is None or self.is_multi_objective:
+            return True
+        sign = 1 if self.directions == [Direction.MINIMIZE] else -1
+        best = sign * self.best_values[0], self.best_number
+        return (sign * values[0], number) < best
 
     @property
     def best_params(self) -> dict[str, Any] | None:

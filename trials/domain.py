@@ -82,7 +82,8 @@ def tell(*, named: NamedStudy, number: int, outcome: Outcome) -> Trial:
     trial.values = _final_values(study, trial, outcome)
     trial.user_attrs = trial.user_attrs | dict(outcome.user_attrs)
     trial.datetime_complete = study.now
-    trial.on_front = outcome.state == State.COMPLETE
+    if outcome.state == State.COMPLETE and trial.values is not None:
+        trial.on_front = study.may_be_best(trial.values, number)
     Trial.objects.change(study, [trial], was=[was], steps=steps)
     return trial
 
