@@ -1,20 +1,20 @@
 """A study's trials as columns, for samplers that would spend their time looping over trials."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
 from optuna.samplers._tpe.sampler import _get_infeasible_trial_score
 from optuna.trial import FrozenTrial, TrialState
 
-_EMPTY_ROWS = 64
+_EMPTY = 64
 
 
 class TrialColumns:
-    """One row a trial, which is its number; arrays grow by doubling, and are read through `[:n]`.
+    """The last index is the trial's number; arrays grow by doubling, and are read up to `n`.
 
-    internal_params: (n, parameters), in the order of the space; NaN where a trial lacks one.
-    values: (n, objectives); NaN until it is complete. states: (n,) of Optuna's TrialState.
+    internal_params: (parameters, n), in the order of the space; NaN where a trial lacks one.
+    values: (objectives, n); NaN until it is complete. states: (n,) of Optuna's TrialState.
     last_steps, last_step_values: (n,), of the highest step that was reported; step -1: none was.
     violations: (n,), the sum of the positive constraint values; 0 is feasible.
     """
@@ -24,36 +24,40 @@ class TrialColumns:
         self.n = 0
         self.n_finished = 0  # that samplers learn from: COMPLETE or PRUNED
         self.in_all_finished = np.ones(len(self.names), dtype=bool)
-        self.internal_params = np.full((_EMPTY_ROWS, len(self.names)), np.nan)
-        self.values = np.full((_EMPTY_ROWS, n_objectives), np.nan)
-        self.states = np.full(_EMPTY_ROWS, TrialState.WAITING.value, dtype=np.int8)
-        self.last_steps = np.full(_EMPTY_ROWS, -1, dtype=np.int64)
-        self.last_step_values = np.full(_EMPTY_ROWS, np.nan)
-        self.violations = np.zeros(_EMPTY_ROWS)
+        self.internal_params = np.full((len(self.names), _EMPTY), np.nan)
+        self.values = np.full((n_objectives, _EMPTY), np.nan)
+        self.states = np.full(_EMPTY, TrialState.WAITING.value, dtype=np.int8)
+        self.last_steps = np.full(_EMPTY, -1, dtype=np.int64)
+        self.last_step_values = np.full(_EMPTY, np.nan)
+        self.violations = np.zeros(_EMPTY)
 
     def put(
         self, trials: Sequence[FrozenTrial], internal_params: Sequence[Sequence[float | None]]
     ) -> None:
-        """Write the rows of new and changed trials. A finished trial never changes again."""
-        rows = np.array([trial.number for trial in trials], dtype=int)
-        self._grow(int(rows.max(initial=-1)) + 1)
-        params = np.array(internal_params, dtype=float).reshape(len(rows), len(self.names))
+        """Write new and changed trials. A finished trial never changes again."""
+        numbers = np.array([trial.number for trial in trials], dtype=int)
+        self._grow(int(numbers.max(initial=-1)) + 1)
+        params = np.array(internal_params, dtype=float).reshape(len(numbers), len(self.names))
         states = np.array([trial.state.value for trial in trials], dtype=np.int8)
-        was_finished = _is_learnt_from(self.states[rows])
+        was_finished = _is_learnt_from(self.states[numbers])
         is_finished = _is_learnt_from(states)
         self.n_finished += int(np.count_nonzero(is_finished & ~was_finished))
         self.in_all_finished &= ~np.isnan(params[is_finished]).any(axis=0)
-        self.internal_params[rows] = params
-        self.states[rows] = states
+        self.internal_params[:, numbers] = params.T
+        self.states[numbers] = states
         for trial in trials:
             if trial.values is not None:
-                self.values[trial.number] = trial.values
+                self.values[:, trial.number] = trial.values
             if trial.intermediate_values:
                 last = max(trial.intermediate_values)
                 self.last_steps[trial.number] = last
                 self.last_step_values[trial.number] = trial.intermediate_values[last]
             if trial.system_attrs:
                 self.violations[trial.number] = _get_infeasible_trial_score(trial)
+
+    def points(self, numbers: np.ndarray, names: Iterable[str]) -> np.ndarray:
+        """These parameters of these trials, (parameters, trials)."""
+        return np.array([self.internal_params[self.names.index(name)][numbers] for name in names])
 
     def _grow(self, n: int) -> None:
         self.n = max(self.n, n)
@@ -70,8 +74,8 @@ class TrialColumns:
             ("violations", 0),
         ):
             column = getattr(self, name)
-            added = np.full((more, *column.shape[1:]), empty, dtype=column.dtype)
-            setattr(self, name, np.concatenate([column, added]))
+            added = np.full((*column.shape[:-1], more), empty, dtype=column.dtype)
+            setattr(self, name, np.concatenate([column, added], axis=-1))
 
 
 class ColumnStorage(Protocol):

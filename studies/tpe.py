@@ -6,20 +6,14 @@ computes is the same to the bit, which the tests prove against stock Optuna; so 
 is left to Optuna's own functions. On any other storage it is stock TPE.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from bisect import bisect_right
+from typing import Any, cast
 
 import numpy as np
 from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.samplers import TPESampler
-from optuna.samplers._tpe import _truncnorm
 from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
-from optuna.samplers._tpe.probability_distributions import (
-    _BatchedCategoricalDistributions,
-    _log_gauss_mass_unique,
-    _unique_inverse_2d,
-)
 from optuna.samplers._tpe.sampler import (
     _get_reference_point,
     _solve_hssp_with_cache,
@@ -31,10 +25,7 @@ from optuna.study._multi_objective import _fast_non_domination_rank
 from optuna.trial import FrozenTrial, TrialState
 
 from studies.columns import ColumnStorage, TrialColumns
-
-_BLOCK = 1024  # kernels at a time: what is computed of them stays in the processor's cache
-# numpy sums up to so many numbers in the order of `_sum`, and more by halves.
-_MAX_SUMMANDS = 128
+from studies.parzen import BlockwiseParzenEstimator
 
 
 class ColumnTPESampler(TPESampler):
@@ -92,26 +83,27 @@ class ColumnTPESampler(TPESampler):
         if columns is None:
             return super()._sample(study, trial, search_space)
         below, above = self._split(study, columns)
-        observed = columns.internal_params[:, [columns.names.index(name) for name in search_space]]
-        above_observed = observed[above]
+        below_points = columns.points(below, search_space)
         if self._constant_liar:
-            above_observed = self._with_running(
-                study, columns, trial, search_space, observed, above
-            )
-        mpe_below = self._estimator(search_space, observed[below], study._is_multi_objective())
-        mpe_above = self._estimator(search_space, above_observed, False)
+            above_points = self._with_running(study, columns, trial, search_space, above)
+        else:
+            above_points = columns.points(above, search_space)
+        mpe_below = self._estimator(search_space, below_points, study._is_multi_objective())
+        mpe_above = self._estimator(search_space, above_points, False)
         samples = mpe_below.sample(self._rng.rng, self._n_ei_candidates)
         acquisition = self._compute_acquisition_func(samples, mpe_below, mpe_above)
         best = TPESampler._compare(samples, acquisition)
         return {name: each.to_external_repr(best[name]) for name, each in search_space.items()}
 
     def _estimator(
-        self, search_space: dict[str, BaseDistribution], observed: np.ndarray, is_weighted: bool
+        self, search_space: dict[str, BaseDistribution], points: np.ndarray, is_weighted: bool
     ) -> _ParzenEstimator:
-        """The density of what was observed: (trials, parameters); a trial that lacks one is out."""
-        full = observed[~np.isnan(observed).any(axis=1)]
-        weights = np.ones(len(full)) if is_weighted else None
-        observations = dict(zip(search_space, full.T, strict=True))
+        """The density of points, (parameters, trials); a trial that lacks a parameter is out."""
+        lacks_one = np.isnan(points).any(axis=0)
+        if lacks_one.any():
+            points = points[:, ~lacks_one]
+        weights = np.ones(points.shape[1]) if is_weighted else None
+        observations = dict(zip(search_space, points, strict=True))
         return self._parzen_estimator_cls(
             observations, search_space, self._parzen_estimator_parameters, weights
         )
@@ -122,18 +114,19 @@ class ColumnTPESampler(TPESampler):
         columns: TrialColumns,
         trial: FrozenTrial,
         search_space: dict[str, BaseDistribution],
-        observed: np.ndarray,
         above: np.ndarray,
     ) -> np.ndarray:
-        """What was observed above, and the points of the running trials, by number."""
+        """The points of the trials above, and of the running ones, by number."""
         storage = cast(ColumnStorage, study._storage)
         running = np.flatnonzero(columns.states[: columns.n] == TrialState.RUNNING.value)
+        numbers = np.sort(np.concatenate([above, running[running != trial.number]]))
+        points = columns.points(numbers, search_space)
         drafts = [each for each in storage.drafts() if each.number != trial.number]
-        points = np.array([self._point(each, study, search_space) for each in drafts])
-        numbers = np.concatenate([above, running[running != trial.number]])
-        rows = np.concatenate([observed[numbers], points.reshape(-1, len(search_space))])
-        order = np.concatenate([numbers, [each.number for each in drafts]])
-        return rows[np.argsort(order, kind="stable")]
+        if not drafts:
+            return points
+        drafted = np.array([self._point(each, study, search_space) for each in drafts]).T
+        numbers = np.concatenate([numbers, [each.number for each in drafts]])
+        return np.hstack([points, drafted])[:, np.argsort(numbers, kind="stable")]
 
     def _point(
         self, draft: FrozenTrial, study: Study, search_space: dict[str, BaseDistribution]
@@ -187,7 +180,7 @@ def _columns(study: Study) -> TrialColumns | None:
 def _best_complete(study: Study, columns: TrialColumns, numbers: np.ndarray, n: int) -> np.ndarray:
     """The positions of the n best; of one objective's equal ones the first."""
     signs = [-1.0 if each == StudyDirection.MAXIMIZE else 1.0 for each in study.directions]
-    losses = columns.values[numbers] * signs
+    losses = columns.values[:, numbers].T * signs
     if len(signs) == 1:
         return np.argsort(losses[:, 0], kind="stable")[:n]
     if n == 0 or n == len(numbers):
@@ -201,7 +194,8 @@ def _best_of_several_objectives(losses: np.ndarray, n: int) -> np.ndarray:
     Fronts are taken whole while they fit; of the next one, those that make up the largest
     hypervolume.
     """
-    ranks = _fast_non_domination_rank(losses, n_below=n)
+    is_pair = losses.shape[1] == 2
+    ranks = _ranks_of_pairs(losses) if is_pair else _fast_non_domination_rank(losses, n_below=n)
     _, sizes = np.unique(ranks, return_counts=True)
     n_whole = int(np.count_nonzero(np.cumsum(sizes) <= n))
     best = np.flatnonzero(ranks < n_whole)
@@ -213,6 +207,24 @@ def _best_of_several_objectives(losses: np.ndarray, n: int) -> np.ndarray:
         tuple(losses[tied].ravel()), tuple(tied), n - len(best), tuple(reference)
     )
     return np.append(best, chosen)
+
+
+def _ranks_of_pairs(losses: np.ndarray) -> np.ndarray:
+    """The non-domination rank of each of `losses` (trials, 2), without peeling front by front.
+
+    From left to right, a point is on the first front of which no point so far is as low. Equal
+    points have one rank.
+    """
+    ranks = np.empty(len(losses), dtype=int)
+    order = np.lexsort((losses[:, 1], losses[:, 0]))
+    lowest: list[float] = []  # of each front; ascending
+    last, rank = None, 0
+    for position, point in zip(order.tolist(), losses[order].tolist(), strict=True):
+        if point != last:
+            last, rank = point, bisect_right(lowest, point[1])
+            lowest[rank : rank + 1] = [point[1]]
+        ranks[position] = rank
+    return ranks
 
 
 def _best_pruned(study: Study, columns: TrialColumns, numbers: np.ndarray, n: int) -> np.ndarray:
@@ -229,124 +241,3 @@ def _least_infeasible(
     study: Study, columns: TrialColumns, numbers: np.ndarray, n: int
 ) -> np.ndarray:
     return np.argsort(columns.violations[numbers], kind="stable")[:n]
-
-
-# The density ------------------------------------------------------------------------------
-
-
-class BlockwiseParzenEstimator(_ParzenEstimator):
-    """Optuna's mixture of products of kernels, one for each trial, computed in blocks of them."""
-
-    def log_pdf(self, samples_dict: dict[str, np.ndarray]) -> np.ndarray:
-        """The log density at each sample, (samples,)."""
-        samples = self._transform(samples_dict)
-        weights, distributions = self._mixture_distribution
-        continuous = [
-            _Kernels.of(kernels, samples[:, i])
-            for i, kernels in enumerate(distributions)
-            if not isinstance(kernels, _BatchedCategoricalDistributions) and kernels.step == 0.0
-        ]
-        if len(continuous) > _MAX_SUMMANDS:
-            return super().log_pdf(samples_dict)
-        log_pdf = np.zeros((len(samples), len(weights)))  # of each sample under each kernel
-        for i, kernels in enumerate(distributions):
-            if isinstance(kernels, _BatchedCategoricalDistributions):
-                log_pdf += _of_choices(kernels.weights, samples[:, i])
-            elif kernels.step != 0.0:
-                _add_discrete(log_pdf, kernels, samples[:, i])
-        for start in range(0, len(weights), _BLOCK) if continuous else ():
-            block = slice(start, start + _BLOCK)
-            log_pdf[:, block] += _sum([kernels.log_pdf(block) for kernels in continuous])
-        log_pdf += np.log(weights)
-        highest = log_pdf.max(axis=1)
-        highest[np.isneginf(highest)] = 0  # -inf less -inf were NaN
-        log_pdf -= highest[:, np.newaxis]
-        with np.errstate(divide="ignore"):  # the log of 0
-            return np.log(np.exp(log_pdf, out=log_pdf).sum(axis=1)) + highest
-
-
-class _Kernels(NamedTuple):
-    """Truncated normal kernels of one parameter, and the samples."""
-
-    samples: np.ndarray  # (samples, 1)
-    mu: np.ndarray  # (kernels,), like the rest
-    sigma: np.ndarray
-    log_mass: np.ndarray
-    log_sigma: np.ndarray
-    low: float
-    high: float
-    all_inside: bool
-
-    @classmethod
-    def of(cls, kernels: Any, samples: np.ndarray) -> "_Kernels":
-        x = np.log(samples) if kernels.is_log else samples
-        low, high = kernels.adapted_low, kernels.adapted_high
-        return cls(
-            x[:, np.newaxis],
-            kernels.mu,
-            kernels.sigma,
-            _truncnorm._log_gauss_mass(
-                (low - kernels.mu) / kernels.sigma, (high - kernels.mu) / kernels.sigma
-            ),
-            np.log(kernels.sigma),
-            low,
-            high,
-            all_inside=bool(low < high and low <= x.min() and x.max() <= high),
-        )
-
-    def log_pdf(self, block: slice) -> np.ndarray:
-        """(samples, kernels of the block); the operations of `_truncnorm.logpdf` in its order."""
-        mu, sigma = self.mu[block], self.sigma[block]
-        x = self.samples - mu
-        x /= sigma
-        out = x**2
-        np.negative(out, out=out)
-        out /= 2.0
-        out -= _truncnorm._norm_pdf_logC
-        out -= self.log_mass[block]
-        out -= self.log_sigma[block]
-        if not self.all_inside:  # rounding has moved one past a bound
-            a, b = (self.low - mu) / sigma, (self.high - mu) / sigma
-            cases = [np.broadcast_to(a == b, x.shape), (x < a) | (x > b)]
-            out = np.select(cases, [np.nan, -np.inf], default=out)
-        return out
-
-
-def _of_choices(weights: np.ndarray, samples: np.ndarray) -> np.ndarray:
-    """Categorical kernels: weights (kernels, choices) and samples as indices of choices."""
-    drawn, positions = np.unique(samples.astype(np.int64), return_inverse=True)
-    return np.log(weights[:, drawn].T)[positions]
-
-
-def _add_discrete(log_pdf: np.ndarray, kernels: Any, samples: np.ndarray) -> None:
-    """Add stepped kernels: the mass within half a step of each sample, over that of the range."""
-    drawn, positions = np.unique(samples, return_inverse=True)
-    mu, sigma, of_kernel = _unique_inverse_2d(kernels.mu, kernels.sigma)
-    ends = drawn - kernels.step / 2, drawn + kernels.step / 2
-    left, right = (np.log(each) if kernels.is_log else each for each in ends)
-    low, high = kernels.adapted_low, kernels.adapted_high
-    mass = _log_gauss_mass_unique(
-        (left[:, np.newaxis] - mu) / sigma, (right[:, np.newaxis] - mu) / sigma
-    )
-    log_pdf += mass[:, of_kernel][positions]
-    log_pdf -= _truncnorm._log_gauss_mass((low - mu) / sigma, (high - mu) / sigma)[of_kernel]
-
-
-def _sum(terms: Sequence[np.ndarray]) -> np.ndarray:
-    """The sum in the order in which numpy adds up the last axis of an array.
-
-    https://github.com/numpy/numpy/blob/main/numpy/_core/src/umath/loops_utils.h.src
-    """
-    if len(terms) < 8:
-        return _one_by_one(terms)
-    whole = len(terms) // 8 * 8
-    r = [_one_by_one(terms[i:whole:8]) for i in range(8)]
-    pairs = ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]))
-    return _one_by_one([pairs, *terms[whole:]])
-
-
-def _one_by_one(terms: Sequence[np.ndarray]) -> np.ndarray:
-    total = terms[0]
-    for term in terms[1:]:
-        total = total + term
-    return total

@@ -20,10 +20,12 @@ from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import TPESampler
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
+from optuna.study._multi_objective import _fast_non_domination_rank
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from studies.columns import TrialColumns
-from studies.tpe import BlockwiseParzenEstimator, ColumnTPESampler
+from studies.parzen import BlockwiseParzenEstimator
+from studies.tpe import ColumnTPESampler, _ranks_of_pairs
 
 Space = dict[str, BaseDistribution]
 KINDS: list[BaseDistribution] = [
@@ -256,3 +258,11 @@ def test_tpe_is_stock_on_a_storage_without_columns() -> None:
             study.tell(trial, trial.params["p0"])
         params.append([trial.params for trial in study.trials])
     assert params[1] == params[0]
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 300), n_values=st.integers(1, 40))
+def test_ranks_of_pairs_are_optunas(seed: int, n: int, n_values: int) -> None:
+    losses = np.random.default_rng(seed).integers(n_values, size=(n, 2)).astype(float)
+    losses[losses == 0] = -math.inf
+    assert np.array_equal(_ranks_of_pairs(losses), _fast_non_domination_rank(losses))
