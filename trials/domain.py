@@ -7,10 +7,12 @@ from typing import Any
 
 from django.db import transaction
 
+from studies.errors import StudyNotFound
 from studies.fields import same_json
 from studies.models import NamedStudy, Study
 from trials.errors import InvalidOutcome, StepConflict, TrialFinished
 from trials.histories import histories
+from trials.history import History
 from trials.models import State, Trial
 
 
@@ -31,8 +33,17 @@ def ask(*, named: NamedStudy) -> Trial:
     trial's number draws inside: a quasi-random one, in microseconds, and a seeded one in the rare
     case that another ask took the number that was expected; then the study's writers wait.
     """
-    study = named.one()
-    history = histories.of(study)
+    history = histories.known(named.name)
+    if history is not None:
+        try:
+            return _ask(history)
+        except StudyNotFound:
+            histories.forget(history)  # there may be another one of the name by now
+    return _ask(histories.of(named.one()))
+
+
+def _ask(history: History) -> Trial:
+    study = history.study
     draft = None if history.needs_number else history.sample()
     try:
         with transaction.atomic():

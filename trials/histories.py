@@ -16,7 +16,20 @@ class Histories:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._by_study: OrderedDict[int, History] = OrderedDict()
+        self._by_name: OrderedDict[str, History] = OrderedDict()
+
+    def known(self, name: str) -> History | None:
+        """The history of the study that had this name when it was last read; None: it was not.
+
+        It spares an ask the reading of the study, whose definition never changes.
+        """
+        if connection.in_atomic_block:
+            return None
+        with self._lock:
+            history = self._by_name.get(name)
+            if history is not None:
+                self._use(history)
+            return history
 
     def of(self, study: Study) -> History:
         """The study's history, which the caller brings up to date."""
@@ -24,21 +37,27 @@ class Histories:
             # It will see rows that may be rolled back, and must not outlive them.
             return History(study)
         with self._lock:
-            history = self._by_study.get(study.id)
-            if history is None:
-                history = self._by_study[study.id] = History(study)
-            self._by_study.move_to_end(study.id)
-            self._drop_oldest()
+            history = self._by_name.get(study.name)
+            if history is None or history.study.id != study.id:
+                history = self._by_name[study.name] = History(study)
+            self._use(history)
             return history
+
+    def forget(self, history: History) -> None:
+        """The study was deleted."""
+        with self._lock:
+            if self._by_name.get(history.study.name) is history:
+                del self._by_name[history.study.name]
 
     def clear(self) -> None:
         with self._lock:
-            self._by_study.clear()
+            self._by_name.clear()
 
-    def _drop_oldest(self) -> None:
-        held = sum(len(history) for history in self._by_study.values())
-        while held > settings.HISTORY_MAX_TRIALS and len(self._by_study) > 1:
-            _, oldest = self._by_study.popitem(last=False)
+    def _use(self, history: History) -> None:
+        self._by_name.move_to_end(history.study.name)
+        held = sum(len(history) for history in self._by_name.values())
+        while held > settings.HISTORY_MAX_TRIALS and len(self._by_name) > 1:
+            _, oldest = self._by_name.popitem(last=False)
             held -= len(oldest)
 
 

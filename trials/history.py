@@ -81,8 +81,7 @@ class History(BaseStorage):
 
     def __init__(self, study: Study) -> None:
         self.lock = threading.Lock()
-        self._study_id = study.id
-        self._name = study.name
+        self.study = study  # its definition; the rest is of when it was read
         self._directions = [_DIRECTIONS[direction] for direction in study.directions]
         self._space = study.space
         self._seed: int | None = study.sampler_options.get("seed")
@@ -99,7 +98,7 @@ class History(BaseStorage):
         if reads_columns(sampler):
             self.columns = TrialColumns(list(self._space.distributions), len(self._directions))
         self.needs_number = draws_by_number(sampler)
-        self.optuna_study = optuna.Study(self._name, self, sampler=sampler, pruner=pruner)
+        self.optuna_study = optuna.Study(self.study.name, self, sampler=sampler, pruner=pruner)
 
     def __len__(self) -> int:
         return len(self._trials)
@@ -154,7 +153,7 @@ class History(BaseStorage):
         changed: list[FrozenTrial] = []
         points: list[list[float | None]] = []
         query = _WRITTEN_WITH_STEPS if self._with_steps else _WRITTEN
-        for row in query.rows(study=self._study_id, revision=self._revision):
+        for row in query.rows(study=self.study.id, revision=self._revision):
             number, trial_id, revision, state, values, internal_params, *rest = row
             trial = self._frozen(number, trial_id, state, values, internal_params, *rest)
             self._put(trial)
@@ -282,10 +281,10 @@ class History(BaseStorage):
         return self._trials[bisect_left(self._trials, trial_id, key=lambda t: t._trial_id)]
 
     def get_study_id_from_name(self, study_name: str) -> int:
-        return self._study_id
+        return self.study.id
 
     def get_study_name_from_id(self, study_id: int) -> str:
-        return self._name
+        return self.study.name
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
         return self._directions
