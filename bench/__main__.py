@@ -81,12 +81,12 @@ def _run(arguments: argparse.Namespace) -> None:
     with ground(arguments.database_url) as place:
         set_up_django(place.url)
         sections = _measure(arguments.families, place, sizes)
-        settings = place.settings(*POSTGRESQL)
+        machine = report.machine(place.settings(*POSTGRESQL))
         _close()
     print(report.text(sections))
     if arguments.output is not None:
         arguments.output.mkdir(parents=True, exist_ok=True)
-        (arguments.output / "RESULTS.md").write_text(report.markdown(sections, settings))
+        (arguments.output / "RESULTS.md").write_text(report.markdown(sections, machine))
         if curves := {name: each for section in sections for name, each in section.curves.items()}:
             report.plot(curves, arguments.output / "ask_latency.svg")
 

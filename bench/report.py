@@ -66,14 +66,15 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
-def markdown(sections: Sequence[Section], postgresql: Mapping[str, str]) -> str:
+def markdown(sections: Sequence[Section], machine: Sequence[str]) -> str:
+    """The document; `machine` says in lines where and with what it was measured."""
     lines = [
         "# What the service costs",
         "",
         "Written by `make bench`. Every ratio is of one run, on one machine with one PostgreSQL "
         "server: database, service and clients together. p50 is the median.",
         "",
-        *_machine(postgresql),
+        *(f"- {line}" for line in machine),
     ]
     if any(section.curves for section in sections):
         lines += ["", "![p50 of an ask against finished trials](ask_latency.svg)"]
@@ -97,15 +98,16 @@ def text(sections: Sequence[Section]) -> str:
     return "\n".join(lines)
 
 
-def _machine(postgresql: Mapping[str, str]) -> list[str]:
+def machine(postgresql: Mapping[str, str]) -> list[str]:
+    """This machine, what the measurements run on, and these settings of PostgreSQL's."""
     memory = psutil.virtual_memory().total / 2**30
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     settings = ", ".join(f"{name} {value}" for name, value in postgresql.items())
     return [
-        f"- {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({_processor()}), "
+        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({_processor()}), "
         f"{memory:.0f} GiB, {platform.system()}",
-        f"- service {tuner_project.__version__}, Python {platform.python_version()}, {packages}",
-        f"- PostgreSQL: {settings}",
+        f"service {tuner_project.__version__}, Python {platform.python_version()}, {packages}",
+        f"PostgreSQL: {settings}",
     ]
 
 

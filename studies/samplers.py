@@ -1,6 +1,7 @@
 """The samplers: a registry from name to Optuna's sampler and its options.
 
-The private names of Optuna's samplers are touched here, in `tpe` and in `columns` alone.
+The private names of Optuna's samplers are touched here, in `tpe`, `parzen`, `truncated_normal`
+and `columns` alone.
 """
 
 import warnings

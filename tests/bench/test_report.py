@@ -27,8 +27,8 @@ def test_tables_tell_what_is_met_and_what_is_not() -> None:
         Row("tell", 2.0, 3, at_most=False, figures="2 ms"),
     ]
     sections = [Section("Latency", "p50 of 3.", rows)]
-    document = markdown(sections, {"fsync": "on"})
-    assert "- PostgreSQL: fsync on\n" in document
+    document = markdown(sections, ["2 cores", "PostgreSQL: fsync on"])
+    assert "- 2 cores\n- PostgreSQL: fsync on\n" in document
     assert (
         "## Latency\n\np50 of 3.\n\n"
         "| work | ratio | target | met | measured |\n|---|---|---|---|---|\n"

@@ -5,6 +5,8 @@ import pytest
 from django.db import connection, transaction
 from optuna.trial import TrialState
 
+from studies.domain import delete_study
+from studies.errors import StudyNotFound
 from studies.models import Study
 from tests.statements import recorded
 from tests.stock import stock_storage
@@ -13,6 +15,7 @@ from tests.trials.helpers import (
     ask,
     change,
     new_study,
+    only,
     released,
     seen,
     synced,
@@ -190,6 +193,23 @@ def test_histories_are_bounded_and_the_least_recently_used_goes_first(settings):
     assert histories.of(c) is third  # 6 do not, and b was used least recently
     assert histories.of(a) is first
     assert histories.of(b) is not second
+
+
+def test_ask_finds_the_new_study_of_a_name_that_was_deleted():
+    old = new_study(sampler="random")
+    ask(old)
+    assert histories.known(old.name) is not None
+    delete_study(named=only(old))
+    new = new_study(sampler="qmc", direction=["minimize", "maximize"])
+    trial = ask(new)
+    assert (trial.number, trial.study.id) == (0, new.id)
+    known = histories.known(new.name)
+    assert known is not None
+    assert known.study == new
+    delete_study(named=only(new))
+    with pytest.raises(StudyNotFound, match='no study "search"'):
+        ask(new)
+    assert histories.known(new.name) is None
 
 
 def test_history_in_use_stays_however_large_it_is(settings):
