@@ -14,7 +14,7 @@ class TrialColumns:
     """The last index is the trial's number; arrays grow by doubling, and are read up to `n`.
 
     internal_params: (parameters, n), in the order of the space; NaN where a trial lacks one.
-    values: (objectives, n); NaN until it is complete. states: (n,) of Optuna's TrialState.
+    values: (objectives, n); NaN until there is one. states: (n,) of Optuna's TrialState.
     last_steps, last_step_values: (n,), of the highest step that was reported; step -1: none was.
     violations: (n,), the sum of the positive constraint values; 0 is feasible.
     """
@@ -39,8 +39,8 @@ class TrialColumns:
         self._grow(int(numbers.max(initial=-1)) + 1)
         params = np.array(internal_params, dtype=float).reshape(len(numbers), len(self.names))
         states = np.array([trial.state.value for trial in trials], dtype=np.int8)
-        was_finished = _is_learnt_from(self.states[numbers])
-        is_finished = _is_learnt_from(states)
+        was_finished = is_learnt_from(self.states[numbers])
+        is_finished = is_learnt_from(states)
         self.n_finished += int(np.count_nonzero(is_finished & ~was_finished))
         self.in_all_finished &= ~np.isnan(params[is_finished]).any(axis=0)
         self.internal_params[:, numbers] = params.T
@@ -87,5 +87,5 @@ class ColumnStorage(Protocol):
         """The trials that are not in the columns: RUNNING, and sampled by this process."""
 
 
-def _is_learnt_from(states: np.ndarray) -> np.ndarray:
+def is_learnt_from(states: np.ndarray) -> np.ndarray:
     return (states == TrialState.COMPLETE.value) | (states == TrialState.PRUNED.value)

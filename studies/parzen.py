@@ -26,7 +26,7 @@ from optuna.samplers._tpe.probability_distributions import (
 from studies import truncated_normal
 
 _BLOCK = 512  # kernels at a time
-# numpy sums up to so many numbers in the order of `_Sum`, and more by halves.
+# numpy sums up to so many numbers in the order of `_sum_of`, and more by halves.
 _MAX_SUMMANDS = 128
 
 
@@ -79,16 +79,20 @@ class BlockwiseParzenEstimator(_ParzenEstimator):
         samples = self._transform(samples_dict)
         weights, distributions = self._mixture_distribution
         others: list[_Kernels] = []
-        continuous: list[_ContinuousKernels] = []
+        normals: list[Any] = []  # the kernels of continuous parameters
+        of_normals: list[np.ndarray] = []  # and the samples
         for kernels, of_parameter in zip(distributions, samples.T, strict=True):
             if isinstance(kernels, _BatchedCategoricalDistributions):
                 others.append(_CategoricalKernels(kernels, of_parameter))
             elif kernels.step != 0.0:
                 others.append(_DiscreteKernels(kernels, of_parameter))
             else:
-                continuous.append(_ContinuousKernels(kernels, of_parameter))
-        if len(continuous) > _MAX_SUMMANDS:
+                normals.append(kernels)
+                of_normals.append(of_parameter)
+        if len(normals) > _MAX_SUMMANDS:
             return super().log_pdf(samples_dict)
+        log_ranges = _log_ranges(normals) if normals else ()
+        continuous = list(map(_ContinuousKernels, normals, of_normals, log_ranges))
         log_pdf = np.zeros((len(samples), len(weights)))  # of each sample under each kernel
         for start in range(0, len(weights), _BLOCK):
             block = slice(start, start + _BLOCK)
@@ -142,17 +146,28 @@ class _DiscreteKernels:
         total -= self._log_range[of_kernel]
 
 
+def _log_ranges(many: list[Any]) -> np.ndarray:
+    """The log mass of each parameter's range under its kernels, (parameters, kernels).
+
+    Of all parameters at once, since the number of them decides how Optuna computes erf.
+    """
+    mu, sigma = (np.array([getattr(each, name) for each in many]) for name in ("mu", "sigma"))
+    low, high = (
+        np.array([[getattr(each, name)] for each in many])
+        for name in ("adapted_low", "adapted_high")
+    )
+    return truncated_normal.log_gauss_mass((low - mu) / sigma, (high - mu) / sigma)
+
+
 class _ContinuousKernels:
     """Truncated normal kernels."""
 
-    def __init__(self, kernels: Any, samples: np.ndarray) -> None:
+    def __init__(self, kernels: Any, samples: np.ndarray, log_range: np.ndarray) -> None:
         x = np.log(samples) if kernels.is_log else samples
         low, high = kernels.adapted_low, kernels.adapted_high
         self._samples, self._mu, self._sigma = x[:, np.newaxis], kernels.mu, kernels.sigma
         self._low, self._high = low, high
-        self._log_range = truncated_normal.log_gauss_mass(
-            (low - self._mu) / self._sigma, (high - self._mu) / self._sigma
-        )
+        self._log_range = log_range
         self._log_sigma = np.log(self._sigma)
         self._is_all_inside = bool(low < high and low <= x.min() and x.max() <= high)
 

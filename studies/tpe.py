@@ -1,9 +1,9 @@
 """Optuna's TPE with the same suggestions in a fraction of its time.
 
 Stock TPE loops over all trials in Python, and computes its densities in arrays far larger than a
-processor's cache. Where the storage keeps columns (`TrialColumns`), this one reads those. What it
-computes is the same to the bit, which the tests prove against stock Optuna; so all that decides
-is left to Optuna's own functions. On any other storage it is stock TPE.
+processor's cache. Where the storage keeps columns (`TrialColumns`), this one reads those, and
+splits each set of finished trials once. What it computes is the same to the bit, which the tests
+prove against stock Optuna. On any other storage it is stock TPE with the faster densities alone.
 """
 
 from bisect import bisect_right
@@ -24,7 +24,7 @@ from optuna.study import StudyDirection
 from optuna.study._multi_objective import _fast_non_domination_rank
 from optuna.trial import FrozenTrial, TrialState
 
-from studies.columns import ColumnStorage, TrialColumns
+from studies.columns import ColumnStorage, TrialColumns, is_learnt_from
 from studies.parzen import BlockwiseParzenEstimator
 
 
@@ -149,7 +149,7 @@ class ColumnTPESampler(TPESampler):
         is_below = np.zeros(columns.n, dtype=bool)
         is_below[best] = True
         states = columns.states[: columns.n]
-        is_finished = (states == TrialState.COMPLETE.value) | (states == TrialState.PRUNED.value)
+        is_finished = is_learnt_from(states)
         return np.flatnonzero(is_below), np.flatnonzero(is_finished & ~is_below)
 
     def _best(self, study: Study, columns: TrialColumns) -> np.ndarray:

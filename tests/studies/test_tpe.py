@@ -41,11 +41,18 @@ KINDS: list[BaseDistribution] = [
     CategoricalDistribution([None]),
     CategoricalDistribution(list(range(12))),
 ]
+MODELS = [
+    {"multivariate": True},
+    {"multivariate": False},
+    {"multivariate": True, "group": True},
+]
 PRUNERS = [NopPruner, MedianPruner, lambda: HyperbandPruner(max_resource=27)]
 
 
 class InColumns(InMemoryStorage):
     """Stock storage that keeps its trials in columns too, but for the drafts; nobody lists them."""
+
+    is_listed = False
 
     def fill(self, space: Space, n_objectives: int, n_drafts: int) -> None:
         trials = super().get_all_trials(0, deepcopy=False)
@@ -64,6 +71,8 @@ class InColumns(InMemoryStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
+        if self.is_listed:
+            return super().get_all_trials(study_id, deepcopy, states)
         assert states == (TrialState.WAITING,), "the columns are there to be read"
         return []
 
@@ -165,6 +174,7 @@ def assert_same_suggestions(
             storage.create_new_trial(study._study_id, template_trial=trial)
         if isinstance(storage, InColumns):
             storage.fill(space, len(directions), n_drafts)
+            storage.is_listed = options.get("group", False)  # by which it finds the groups
         params.append(study.ask(space).params)
     assert params[1] == params[0]
     assert list(params[1]) == list(params[0])
@@ -210,7 +220,7 @@ def test_tpe_suggests_what_stock_does(data: st.DataObject, seed: int) -> None:
         seed=seed,
         n_drafts=n_drafts,
         pruner=data.draw(st.sampled_from(PRUNERS)),
-        multivariate=data.draw(st.booleans()),
+        **data.draw(st.sampled_from(MODELS)),
         constant_liar=data.draw(st.booleans()),
         n_startup_trials=data.draw(st.sampled_from([0, 10])),
         n_ei_candidates=data.draw(st.sampled_from([1, 24, 40])),
@@ -237,12 +247,31 @@ def test_tpe_sums_over_any_number_of_parameters_as_numpy_does(n: int) -> None:
     rng = np.random.default_rng(n)
     trials = drawn_trials(rng, 40, space, 1, constrained=False, partial=False)
     assert_same_suggestions(trials, space, directions=["minimize"], multivariate=True)
-    names = list(space)
-    points = rng.random((40, n))
-    observed = dict(zip(names, points.T, strict=True))
-    candidates = dict(zip(names, rng.random((24, n)).T, strict=True))
+    assert_same_density(space, rng.random((40, n)))
+
+
+# From 2,000 numbers on, over all continuous parameters, Optuna computes erf in another way.
+@pytest.mark.parametrize("n_kernels", [100, 333, 334, 400, 1000, 1999, 2000, 2500])
+@pytest.mark.parametrize("n_at_bounds", [0, 1, 40])
+def test_tpe_computes_densities_as_optuna_does(n_kernels: int, n_at_bounds: int) -> None:
+    space: Space = {f"p{i}": FloatDistribution(0, 1) for i in range(6)}
+    space["n"] = IntDistribution(0, 1)
+    points = np.random.default_rng(n_kernels).random((n_kernels, 7))
+    points[:, 6] = points[:, 6].round()
+    points[:n_at_bounds, 2] = 1.0
+    assert_same_density(space, points)
+
+
+def assert_same_density(space: Space, points: np.ndarray) -> None:
+    """Of observed points (trials, parameters), at some of them and between."""
+    rng = np.random.default_rng(0)
+    between = np.array([[drawn_value(rng, each) for each in space.values()] for _ in range(24)])
     ours, stock = (
-        estimator(observed, space, TPESampler()._parzen_estimator_parameters).log_pdf(candidates)
+        estimator(
+            dict(zip(space, points.T, strict=True)),
+            space,
+            TPESampler(multivariate=True)._parzen_estimator_parameters,
+        ).log_pdf(dict(zip(space, np.concatenate([points[:5], between]).T, strict=True)))
         for estimator in (BlockwiseParzenEstimator, TPESampler()._parzen_estimator_cls)
     )
     assert np.array_equal(ours, stock)

@@ -10,7 +10,7 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.samplers import QMCSampler
+from optuna.samplers import QMCSampler, TPESampler
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -158,6 +158,8 @@ def stock_sampler(study: Study) -> optuna.samplers.BaseSampler:
     options = study.sampler_options
     if study.sampler == "qmc":
         return QMCSampler(**options)
+    if study.sampler == "tpe":
+        return TPESampler(**options)
     return build_sampler(study.sampler, options, study.space.distributions)
 
 
