@@ -55,10 +55,10 @@ class Histories:
 
     def _use(self, history: History) -> None:
         self._by_name.move_to_end(history.study.name)
-        held = sum(len(history) for history in self._by_name.values())
+        held = sum(history.size for history in self._by_name.values())
         while held > settings.HISTORY_MAX_TRIALS and len(self._by_name) > 1:
             _, oldest = self._by_name.popitem(last=False)
-            held -= len(oldest)
+            held -= oldest.size
 
 
 histories = Histories()

@@ -39,16 +39,9 @@ _DIRECTIONS = {
     "minimize": StudyDirection.MINIMIZE,
     "maximize": StudyDirection.MAXIMIZE,
 }
-_COLUMNS = (
-    "number",
-    "id",
-    "revision",
-    "state",
-    "values",
-    "internal_params",
-    "system_attrs",
-    "study_attrs",
-)
+_COLUMNS = ("revision", "study_attrs", "number", "id", "state", "values", "system_attrs")
+_STEP_COLUMNS = ("steps", "step_values")
+_LEAST_SIZE = 20  # the sampler, and columns without a row
 _NOTHING: dict[Any, Any] = {}  # shared by all trials that have none: it is never changed
 
 
@@ -104,6 +97,11 @@ class History(BaseStorage):
         return len(self._trials)
 
     @property
+    def size(self) -> int:
+        """What it takes of the memory for histories, in trials."""
+        return max(len(self), _LEAST_SIZE)
+
+    @property
     def is_seeded(self) -> bool:
         return self._seed is not None
 
@@ -150,18 +148,23 @@ class History(BaseStorage):
         """
         # Those that are over by now were committed before what is read next, or never will be.
         over = [draft for draft in self._drafts.values() if draft.is_over]
-        changed: list[FrozenTrial] = []
-        points: list[list[float | None]] = []
+        latest = self._revision
+        changed: list[tuple[FrozenTrial, list[float | None]]] = []
+        noted: dict[int, dict[str, Any]] = {}  # on the study, by trial
         query = _WRITTEN_WITH_STEPS if self._with_steps else _WRITTEN
         for row in query.rows(study=self.study.id, revision=self._revision):
-            number, trial_id, revision, state, values, internal_params, *rest = row
-            trial = self._frozen(number, trial_id, state, values, internal_params, *rest)
+            latest, study_attrs, *of_trial, internal_params = row
+            changed.append((self._frozen(internal_params, *of_trial), internal_params))
+            if study_attrs:
+                noted[changed[-1][0].number] = study_attrs
+        changed.sort(key=lambda each: each[0].number)
+        for trial, _ in changed:
             self._put(trial)
-            self._revision = max(self._revision, revision)
-            changed.append(trial)
-            points.append(internal_params)
+        for _, attrs in sorted(noted.items()):  # of one key the first trial's counts
+            self._study_attrs = attrs | self._study_attrs
         if self.columns is not None:
-            self.columns.put(changed, points)
+            self.columns.put(*zip(*changed, strict=True) if changed else ((), ()))
+        self._revision = latest  # last: what is cut off in between is read again
         committed = len(self._trials)
         for draft in list(self._drafts.values()):
             if draft in over or (draft.number is not None and draft.number < committed):
@@ -169,18 +172,15 @@ class History(BaseStorage):
 
     def _frozen(
         self,
+        internal_params: list[float | None],
         number: int,
         trial_id: int,
         state: str,
         values: list[float] | None,
-        internal_params: list[float | None],
         system_attrs: dict[str, Any],
-        study_attrs: dict[str, Any] | None,
         steps: Sequence[int] = (),
         step_values: Sequence[float] = (),
     ) -> FrozenTrial:
-        for key, value in (study_attrs or {}).items():
-            self._study_attrs.setdefault(key, value)
         params = self._space.to_external(internal_params)
         distributions = self._space.distributions
         if len(params) < len(distributions):
@@ -305,14 +305,17 @@ class History(BaseStorage):
 
 
 def _written() -> TrialQuerySet:
-    """The study's trials that were written after a revision."""
+    """The study's trials that were written after a revision.
+
+    In the order of the index, so that no plan reads the others.
+    """
     trials = Trial.objects.filter(study_id=Parameter("study"), revision__gt=Parameter("revision"))
-    return trials.order_by("number")
+    return trials.order_by("revision")
 
 
-_WRITTEN = PreparedQuery(lambda: _written().values_list(*_COLUMNS))
+_WRITTEN = PreparedQuery(lambda: _written().values_list(*_COLUMNS, "internal_params"))
 _WRITTEN_WITH_STEPS = PreparedQuery(
-    lambda: _written().with_steps().values_list(*_COLUMNS, "steps", "step_values")
+    lambda: _written().with_steps().values_list(*_COLUMNS, *_STEP_COLUMNS, "internal_params")
 )
 
 
