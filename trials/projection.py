@@ -142,7 +142,13 @@ def _insert(tables: tuple[ProjectedTable, ...]) -> str:
 
 @cache
 def _upsert(tables: tuple[ProjectedTable, ...]) -> str:
-    return _one_statement([table.upsert(_THESE) for table in tables])
+    # A stored intermediate value never changes.
+    return _one_statement(
+        [
+            table.insert(_THESE) if table is INTERMEDIATE_VALUES else table.upsert(_THESE)
+            for table in tables
+        ]
+    )
 
 
 def _execute(statement: str, trials: Sequence[Trial]) -> None:

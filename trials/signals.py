@@ -1,5 +1,9 @@
 """The signals of trials: sent inside the transaction that writes them, so that a receiver's
-error undoes the write."""
+error undoes the write.
+
+They are sent within `pipelined()`: what a receiver reads is there, but how many rows a statement
+of its own has changed (`rowcount`, hence `save()` of a stored row) is not known yet.
+"""
 
 from django.dispatch import Signal
 

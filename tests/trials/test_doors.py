@@ -5,11 +5,11 @@ import json
 import pytest
 from django.core.management import call_command
 from django.core.serializers.base import DeserializationError
-from django.db import connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models.signals import post_save
 
 from studies.models import DirectWriteRefused, Study
-from tests.trials.helpers import ask, new_study, tell
+from tests.trials.helpers import ask, new_study, only, tell
 from trials.consistency import differences
 from trials.models import IntermediateValue, State, Trial
 from trials.signals import trials_added, trials_changed
@@ -272,6 +272,11 @@ def failing(**kwargs: object) -> None:
     raise ZeroDivisionError
 
 
+def failing_in_the_database(**kwargs: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 / 0")
+
+
 @pytest.mark.parametrize(
     ("signal", "sender", "act"),
     [
@@ -283,21 +288,37 @@ def failing(**kwargs: object) -> None:
     ],
     ids=["ask", "tell", "prune", "create", "save"],
 )
+@pytest.mark.parametrize(
+    ("receiver", "error"), [(failing, ZeroDivisionError), (failing_in_the_database, DataError)]
+)
 @pytest.mark.django_db(transaction=True)
-def test_error_in_a_receiver_undoes_both_sides(signal, sender, act):
+def test_error_in_a_receiver_undoes_both_sides(signal, sender, act, receiver, error):
     study = new_study()
     ask(study)
     tell(study, 0, 0.5)
     ask(study)
     before = snapshot()
-    signal.connect(failing, sender=sender, dispatch_uid="tests.failing")
+    signal.connect(receiver, sender=sender, dispatch_uid="tests.failing")
     try:
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(error):
             act(study)
     finally:
         assert signal.disconnect(sender=sender, dispatch_uid="tests.failing")
     assert snapshot() == before
     assert ask(Study.objects.get()).number == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_refused_insert_leaves_the_transaction_around_it_usable():
+    study = new_study()
+    repeated = ask(study)
+    with transaction.atomic():
+        locked = only(study).locked()
+        with pytest.raises(IntegrityError, match="trial"), transaction.atomic():
+            Trial.objects.add([repeated])
+        tell(locked, 0, 0.5)
+    assert Study.objects.get().trial_counts["COMPLETE"] == 1
+    assert list(differences(study)) == []
 
 
 @pytest.mark.parametrize(

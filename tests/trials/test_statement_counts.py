@@ -24,7 +24,7 @@ SPACE = [
     {"type": "categorical", "name": "c", "choices": ["a", "b", "c"]},
 ]
 ASK, FIRST_ASK = 4, 5  # the first one of a process reads the study
-TELL, TELL_WITH_STEPS = 5, 6
+TELL, TELL_WITH_STEPS, TELL_AGAIN = 5, 6, 2
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_ask_takes_four_statements_and_tell_five(
     trial_id = ask(api)
     with at_most(TELL):
         assert api.post(f"{URL}/{trial_id}/prune").status_code == 200
-    with at_most(TELL):  # again
+    with at_most(TELL_AGAIN):
         assert api.post(f"{URL}/{trial_id}/prune").status_code == 200
 
 
