@@ -21,7 +21,8 @@ def main() -> None:
     arguments = _arguments()
     if missing := [name for name in NEEDED if not _is_there(name)]:
         sys.exit(f"error: {', '.join(missing)} not installed: `make bench` installs what is needed")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended, too
+    for number in (signal.SIGTERM, signal.SIGHUP):  # what was started is ended, too
+        signal.signal(number, lambda received, _: sys.exit(128 + received))
     try:
         _run(arguments)
     except KeyboardInterrupt:

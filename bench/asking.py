@@ -17,7 +17,7 @@ from bench.report import Row, Section, milliseconds
 from bench.servers import Ground
 from bench.sizes import Sizes
 from bench.space import DISTRIBUTIONS, objectives
-from studies.models import Study
+from studies.models import NamedStudy, Study
 from trials import domain
 from trials.domain import Outcome
 from trials.histories import histories
@@ -41,8 +41,8 @@ def asks_over_http(ground: Ground, sizes: Sizes, bar: tqdm) -> list[Section]:
         f"p50 of {sizes.asks} asks of one worker over HTTP, each told before the next. Each of "
         f"the service's processes has answered asks of the study before, and {_WARM_UP} asks of "
         "the worker are not counted. Optuna in memory: a process of its own with the same trials "
-        "and options. The limit is the sampler's allowed share of Optuna in memory + "
-        f"{_OF_A_RANDOM_ASK} times our `random` ask.",
+        "and options. While it is measured a study grows by as many trials. The limit is the "
+        f"sampler's allowed share of Optuna in memory + {_OF_A_RANDOM_ASK} times our `random` ask.",
     )
     for size in sizes.asked_at:
         bar.set_description(f"asks at {size} trials")
@@ -126,7 +126,7 @@ def _alone(n_objectives: int, is_joint: bool, size: int, n: int) -> Row:
 
 def _our_draw(study: Study) -> float:
     """Seconds of a draw; afterwards one more trial is told."""
-    named = Study.objects.named(study.name)
+    named = NamedStudy(study.name)
     begun = time.perf_counter()
     draft = histories.of(study).sample()
     seconds = time.perf_counter() - begun

@@ -22,7 +22,8 @@ def cold_asks(ground: Ground, sizes: Sizes, bar: tqdm) -> list[Section]:
         f"{sizes.cold_starts} first asks in turn, `tpe`, at {sizes.cold:,} finished trials; median "
         "(least to most). Ours: over HTTP, of a service of one process (WEB_WORKERS=1) that has "
         "just become ready. Raw Optuna: connecting, `load_study` and the first ask, of a new "
-        "process, over the same trials; its imports are excluded.",
+        "process, over the same trials; its imports are excluded. Ours has been asked for its "
+        "readiness, so that its connection to the database is made.",
     )
     # Of two equal studies: what raw Optuna writes, the service would not know.
     ours_study, raw_study = (filled_study(f"cold-{each}", sizes.cold) for each in ("ours", "raw"))

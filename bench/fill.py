@@ -8,7 +8,7 @@ from django.db import connection, transaction
 
 from bench.space import SPACE
 from studies.domain import Definition, create_study
-from studies.models import Study
+from studies.models import NamedStudy, Study
 from trials.models import State, Trial
 
 _BATCH = 2000
@@ -118,5 +118,5 @@ def _add_complete(
     for trial, values in zip(trials, told, strict=True):
         trial.state, trial.values, trial.datetime_complete = State.COMPLETE, values, reserved.now
         trial.on_front = trial.number in on_front
-    locked = Study.objects.named(study.name).locked()
+    locked = NamedStudy(study.name).locked()
     Trial.objects.change(locked, trials, was=[State.RUNNING] * len(trials))

@@ -55,7 +55,9 @@ def requests(ground: Ground, sizes: Sizes, bar: tqdm) -> list[Section]:
         paths = [f"{path_of(name)}/pareto" for name in fronts]
         section.rows.append(_compared("pareto, again", _gets(client, paths, sizes.asks)))
         # Last, since they change the studies.
-        section.rows.insert(0, _compared("tell", _tells(client, names, sizes.asks)))
+        tells = {"tell": lambda number: 2.0, "tell, each a new best": lambda number: -number}
+        for work, value_of in tells.items():
+            section.rows.append(_compared(work, _tells(client, names, sizes.asks, value_of)))
     bar.update()
     return [section]
 
@@ -72,13 +74,16 @@ def _gets(client: Client, paths: Sequence[str], n: int) -> list[list[float]]:
     return _in_turn([partial(client.get, path) for path in paths], n)
 
 
-def _tells(client: Client, names: Sequence[str], n: int) -> list[list[float]]:
+def _tells(
+    client: Client, names: Sequence[str], n: int, value_of: Callable[[int], float]
+) -> list[list[float]]:
     asked = [
         iter([client.suggest(name)["trial_id"] for _ in range(_WARM_UP + n)]) for name in names
     ]
 
     def tell(name: str, numbers: Any) -> None:
-        client.complete(name, next(numbers), values=2.0)
+        number = next(numbers)
+        client.complete(name, number, values=value_of(number))
 
     calls = [partial(tell, name, numbers) for name, numbers in zip(names, asked, strict=True)]
     return _in_turn(calls, n)

@@ -25,6 +25,7 @@ _SECRET_KEY = "of the measurements"
 _CLIENTS_AT_ONCE = 4
 _ASKS_OF_EACH = 4
 _WORSE_THAN_ANY = 1e6
+_SECONDS_TO_REACH_ALL = 60
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,11 @@ class Ground:
         clients are opened until each process has one.
         """
         clients: list[Client] = []
+        deadline = time.monotonic() + _SECONDS_TO_REACH_ALL
         with ThreadPoolExecutor(_CLIENTS_AT_ONCE) as pool:
             while not all(self._has_clients(each) for each in self.service.web_workers()):
+                if time.monotonic() > deadline:
+                    raise RuntimeError("one of the service's processes takes no connection")
                 new = [Client(self.port) for _ in range(_CLIENTS_AT_ONCE)]
                 list(pool.map(lambda client: client.get("/health"), new))
                 clients += new
