@@ -63,9 +63,6 @@ class NamedStudy:
 class StudyQuerySet(models.QuerySet["Study"]):
     """Studies. What sends no signals is refused, since Optuna's schema would not follow."""
 
-    def named(self, name: str) -> "NamedStudy":
-        return NamedStudy(name)
-
     def newest_first(self) -> Self:
         return self.order_by("-id")
 

@@ -19,14 +19,14 @@ from tuner_project.rest.views import ApiViewSet
 
 
 class StudyScope:
-    """Which studies a caller may see: the one place that says so."""
+    """Which studies a caller may see, all together and by name: the place that says so."""
 
     def studies(self) -> StudyQuerySet:
         return Study.objects.all()
 
     def named_study(self, name: str) -> NamedStudy:
         """The study in the path; it is read by whom it is given to."""
-        return self.studies().named(name)
+        return NamedStudy(name)
 
 
 @extend_schema(tags=["studies"])

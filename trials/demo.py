@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from studies.domain import Definition, create_study
-from studies.models import Study
+from studies.models import NamedStudy, Study
 from trials import domain
 from trials.domain import Outcome
 from trials.models import State
@@ -139,7 +139,7 @@ def seed_demo(demo: Demo) -> tuple[Study, bool]:
 
 
 def _play(demo: Demo, study: Study, number: int) -> None:
-    named = Study.objects.named(study.name)
+    named = NamedStudy(study.name)
     trial = domain.ask(named=named)
     if number >= demo.n_trials - demo.running:
         return

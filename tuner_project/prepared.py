@@ -1,4 +1,4 @@
-"""Statements that the server plans once a connection, and queries that Django compiles once.
+"""Statements that the server prepares, and queries that Django compiles once.
 
 For what every ask and tell runs: to put a query together, compile it and plan it takes longer
 than to run it.
@@ -17,7 +17,7 @@ Row = TypeVar("Row", bound=Model)
 
 
 def prepared_cursor() -> Any:
-    """A cursor of Django's whose statements the server plans once a connection.
+    """A cursor of Django's whose statements the server prepares, and keeps until a rollback.
 
     Django's own puts the parameters into the statement, which is then planned at each execution.
     """

@@ -55,7 +55,7 @@ DATABASES = {
 }
 DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 5)
 DATABASES["default"]["OPTIONS"]["pool"] = _pool
-# Of `prepared_cursor()`: after this many executions a connection keeps a statement's plan.
+# Of `prepared_cursor()`: after this many executions a connection prepares a statement.
 DATABASES["default"]["OPTIONS"]["prepare_threshold"] = (
     2 if env.boolean("DB_PREPARED_STATEMENTS", True) else None
 )

@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 
 from studies import domain
 from studies.errors import StudyNotFound
-from studies.models import Study
+from studies.models import NamedStudy, Study
 from tests.conftest import SPACE
 from tests.play import complete, prune, suggest
 from tests.trials.helpers import fill
@@ -363,7 +363,7 @@ def test_deletion_waits_for_an_ask_in_flight(admin_client: Client, api: APIClien
 
     def ask() -> None:
         with transaction.atomic():
-            trials_domain.ask(named=Study.objects.named("busy"))
+            trials_domain.ask(named=NamedStudy("busy"))
             asked.set()
             go_on.wait(10)
 
@@ -396,7 +396,7 @@ def test_an_ask_during_a_deletion_finds_no_study(
     monkeypatch.setattr(domain, "delete_studies", delete_slowly)
     deleting = Worker(lambda: admin_client.post(f"{LIST}{study.pk}/delete/", {"post": "yes"}))
     assert deleted.wait(10)
-    asking = Worker(lambda: trials_domain.ask(named=Study.objects.named("busy")))
+    asking = Worker(lambda: trials_domain.ask(named=NamedStudy("busy")))
     until(waits_for_a_lock)
     go_on.set()
     deleting.join(10)
@@ -414,11 +414,9 @@ def test_bulk_deletion_under_load_leaves_both_schemas_empty(
 
     def ask_and_tell(name: str) -> None:
         while True:
-            trial = trials_domain.ask(named=Study.objects.named(name))
+            trial = trials_domain.ask(named=NamedStudy(name))
             outcome = trials_domain.Outcome(State.COMPLETE, [0.5], {1: 0.5})
-            trials_domain.tell(
-                named=Study.objects.named(name), number=trial.number, outcome=outcome
-            )
+            trials_domain.tell(named=NamedStudy(name), number=trial.number, outcome=outcome)
 
     workers = [Worker(partial(ask_and_tell, study.name)) for study in studies for _ in "ab"]
     until(lambda: all(study.trials.count() > 10 for study in studies))

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
-from studies.models import Study
+from studies.models import NamedStudy
 from trials.models import State, Trial
 
 JSON = dict[str, Any]
@@ -37,7 +37,7 @@ def complete(api: APIClient, trial_id: int, **body: Any) -> Any:
 def report(number: int, steps: Mapping[int, float]) -> None:
     """Report intermediate values of a running trial, as Optuna's clients can."""
     with transaction.atomic():
-        study = Study.objects.named("search").locked()
+        study = NamedStudy("search").locked()
         trial = Trial.objects.numbered(study, number)
         trial.steps, trial.step_values = list(steps), list(steps.values())
         rows = [(trial, step, value) for step, value in steps.items()]

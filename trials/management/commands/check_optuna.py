@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import IntegrityError
 
 from studies.errors import StudyNotFound
-from studies.models import Study
+from studies.models import NamedStudy, Study
 from trials.adoption import AdoptionRefused, adopt
 from trials.consistency import differences, repair, snapshot, studies_only_in_optuna
 
@@ -56,7 +56,7 @@ class Command(BaseCommand):
 
     def _repair(self, study: Study) -> None:
         try:
-            repair(named=Study.objects.named(study.name))
+            repair(named=NamedStudy(study.name))
         except StudyNotFound:
             return  # deleted meanwhile
         except IntegrityError:
