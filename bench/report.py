@@ -25,20 +25,23 @@ class Row:
 
     work: str
     ratio: float
-    target: float
+    target: float | None  # None: told for comparison
     at_most: bool  # else at least
     figures: str  # what the ratio was made of
 
     @property
     def is_met(self) -> bool:
+        if self.target is None:
+            return True
         return self.ratio <= self.target if self.at_most else self.ratio >= self.target
 
     def cells(self) -> list[str]:
         sign = "≤" if self.at_most else "≥"
-        met = "yes" if self.is_met else "**no**"
+        target = "" if self.target is None else f"{sign} {self.target:g}"
+        met = "" if self.target is None else "yes" if self.is_met else "**no**"
         # Three digits, so that a target that is just missed does not look met.
         ratio = f"{self.ratio:.3f}" if self.ratio < 1 else f"{self.ratio:.2f}"
-        return [self.work, ratio, f"{sign} {self.target:g}", met, self.figures]
+        return [self.work, ratio, target, met, self.figures]
 
 
 @dataclass

@@ -123,6 +123,11 @@ def reads_columns(sampler: BaseSampler) -> bool:
     return isinstance(sampler, ColumnTPESampler)
 
 
+def thinks(sampler: BaseSampler) -> bool:
+    """Whether a draw takes longer than giving a database connection back and taking one again."""
+    return type(sampler) is not RandomSampler
+
+
 def draws_by_number(sampler: BaseSampler) -> bool:
     """Whether the trial's number decides the point, so that it must be known before."""
     return isinstance(sampler, NumberedQMCSampler)

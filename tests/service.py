@@ -103,8 +103,12 @@ class Client:
                 return trials
 
 
+def study_path(study: str) -> str:
+    return f"/studies/{quote(study, safe='')}"
+
+
 def trials_of(study: str) -> str:
-    return f"/studies/{quote(study, safe='')}/trials"
+    return f"{study_path(study)}/trials"
 
 
 class Service:

@@ -28,6 +28,7 @@ from studies.samplers import (
     draws_by_number,
     reads_columns,
     reseed,
+    thinks,
 )
 from trials.managers import TrialQuerySet
 from trials.models import Trial
@@ -90,6 +91,7 @@ class History(BaseStorage):
         self.columns: TrialColumns | None = None
         if reads_columns(sampler):
             self.columns = TrialColumns(list(self._space.distributions), len(self._directions))
+        self._thinks = thinks(sampler)
         self.needs_number = draws_by_number(sampler)
         self.optuna_study = optuna.Study(self.study.name, self, sampler=sampler, pruner=pruner)
 
@@ -108,11 +110,13 @@ class History(BaseStorage):
     def sample(self) -> Draft:
         """Draw a new trial, knowing everything that is committed.
 
-        Holds no database lock, no transaction and no connection while the sampler thinks.
+        Holds no database lock, no transaction and no connection while the sampler thinks, which
+        one at random does not.
         """
         with self._turn():
             self.sync()
-            release_connection()
+            if self._thinks:
+                release_connection()
             numbers = [draft.trial.number for draft in self._drafts.values()]
             return self._draw(max([len(self._trials), *(number + 1 for number in numbers)]))
 
