@@ -122,5 +122,5 @@ lock:
 
 clean:
 	find staticfiles -mindepth 1 ! -name .gitkeep -delete
-	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis
+	rm -rf $(VENV) .data-of-tests .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

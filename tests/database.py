@@ -18,7 +18,7 @@ os.environ |= {"TUNER_ENV_FILE": os.devnull, "SECRET_KEY": "tests"}
 if os.environ.get("TEST_DATABASE_URL"):
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 else:
-    os.environ["TUNER_DATA_DIR"] = str(ROOT / ".data" / "tests")
+    os.environ["TUNER_DATA_DIR"] = str(ROOT / ".data-of-tests")
 
 _stack = ExitStack()
 
