@@ -1,7 +1,7 @@
 # make serve    run the service here (a first run installs it into .venv; no database needed)
 # make test     all checks and tests; PYTEST_ARGS="-k ask -x" passes arguments on to pytest
 # make accept   the long proofs: kills, chaos, optimisation quality
-# make bench    measure ours against Optuna alone, a quarter of an hour; BENCH_ARGS=--quick
+# make bench    measure ours against Optuna alone, twenty minutes; BENCH_ARGS=--quick
 # make torch    install PyTorch, for the `gp` sampler (serve and test do it too)
 # make lock     derive requirements/*.txt from pyproject.toml; LOCK_ARGS=--upgrade takes the newest
 # make format   let ruff fix and format the code

@@ -107,7 +107,7 @@ def lists_of_studies(ground: Ground, sizes: Sizes, bar: tqdm) -> list[Section]:
         f"p50 of {_N_LISTS} requests, with {sizes.many:,} studies of {sizes.each} trials each "
         f"against {sizes.few}. The page that holds all of them has {sizes.many // sizes.few} "
         "times the rows. The statements are two for any page "
-        "(tests/trials/test_statement_counts.py).",
+        "(tests/studies/test_study_api.py).",
     )
     seconds: dict[str, list[list[float]]] = {"?limit=100": [], "": []}
     for count in (range(sizes.few), range(sizes.few, sizes.many)):
