@@ -54,10 +54,10 @@ class NamedStudy:
         return self._read(_LOCKED)
 
     def _read(self, query: "PreparedQuery[Study]") -> "Study":
-        studies = query.objects(name=self.name)
-        if not studies:
+        study = query.first(name=self.name)
+        if study is None:
             raise StudyNotFound.named(self.name)
-        return studies[0]
+        return study
 
 
 class StudyQuerySet(models.QuerySet["Study"]):

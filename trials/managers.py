@@ -80,11 +80,11 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
 
     def numbered(self, study: Study, number: int) -> "Trial":
         """The study's trial of this number, with its steps; raises `TrialNotFound`."""
-        trials = self._numbered.objects(study=study.id, number=number)
-        if not trials:
+        trial = self._numbered.first(study=study.id, number=number)
+        if trial is None:
             raise TrialNotFound(f"the study has no trial {number}")
-        trials[0].study = study
-        return trials[0]
+        trial.study = study
+        return trial
 
     @cached_property
     def _numbered(self) -> PreparedQuery["Trial"]:

@@ -61,15 +61,15 @@ class PreparedQuery(Generic[Row]):
             cursor.execute(self._statement, parameters)
             yield from cursor
 
-    def objects(self, **parameters: Any) -> list[Row]:
-        """The model's objects, with all its fields and with the query's annotations."""
+    def first(self, **parameters: Any) -> Row | None:
+        """The first row as the model's object, with all its fields and the query's annotations."""
+        row = next(self.rows(**parameters), None)
+        if row is None:
+            return None
         model, fields, annotations = self._columns
-        found = []
-        for row in self.rows(**parameters):
-            item = model.from_db("default", fields, row[: len(fields)])
-            for name, value in zip(annotations, row[len(fields) :], strict=True):
-                setattr(item, name, value)
-            found.append(item)
+        found = model.from_db("default", fields, row[: len(fields)])
+        for name, value in zip(annotations, row[len(fields) :], strict=True):
+            setattr(found, name, value)
         return found
 
     @cached_property
