@@ -62,11 +62,16 @@ def requests(ground: Ground, sizes: Sizes, bar: tqdm) -> list[Section]:
     return [section]
 
 
-def _compared(work: str, seconds: Sequence[Sequence[float]]) -> Row:
+def _compared(
+    work: str,
+    seconds: Sequence[Sequence[float]],
+    target: float | None = 1.3,
+    names: tuple[str, str] = ("small", "large"),
+) -> Row:
     small, large = seconds
     ratio = statistics.median(large) / statistics.median(small)
-    figures = f"small {milliseconds(small)}; large {milliseconds(large)}"
-    return Row(work, ratio, 1.3, at_most=True, figures=figures)
+    figures = f"{names[0]} {milliseconds(small)}; {names[1]} {milliseconds(large)}"
+    return Row(work, ratio, target, at_most=True, figures=figures)
 
 
 def _gets(client: Client, paths: Sequence[str], n: int) -> list[list[float]]:
@@ -122,12 +127,9 @@ def lists_of_studies(ground: Ground, sizes: Sizes, bar: tqdm) -> list[Section]:
                 found += _gets(client, [f"/studies{query}"], _N_LISTS)
         bar.update()
     pages = {"?limit=100": ("a page of 100", 3), "": ("all on one page", None)}
+    names = f"{sizes.few} studies", f"{sizes.many:,}"
     for query, (work, target) in pages.items():
-        small, large = seconds[query]
-        ratio = statistics.median(large) / statistics.median(small)
-        figures = f"{sizes.few} studies {milliseconds(small)}; {sizes.many:,} {milliseconds(large)}"
-        row = Row(f"GET /studies, {work}", ratio, target, at_most=True, figures=figures)
-        section.rows.append(row)
+        section.rows.append(_compared(f"GET /studies, {work}", seconds[query], target, names))
     return [section]
 
 

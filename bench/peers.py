@@ -24,7 +24,6 @@ class Peer(NamedTuple):
     address: str  # a port or a storage URL
     study: str
     sampler: str
-    n_objectives: int = 1
 
     def connect(self) -> Ask:
         return _WAYS[self.way](self)
@@ -53,7 +52,7 @@ def _through_the_service(peer: Peer) -> Ask:
 
     def ask() -> Tell:
         trial = post("suggest")
-        values = objectives(trial["params"], peer.n_objectives)
+        values = objectives(trial["params"])
         return lambda: post(f"{trial['trial_id']}/complete", {"values": values})
 
     return ask
@@ -69,7 +68,7 @@ def _through(storage: optuna.storages.BaseStorage, peer: Peer) -> Ask:
 
     def ask() -> Tell:
         trial = study.ask(DISTRIBUTIONS)
-        values = objectives(trial.params, peer.n_objectives)
+        values = objectives(trial.params)
         return lambda: study.tell(trial, values)
 
     return ask

@@ -17,7 +17,7 @@ import psutil
 import psycopg
 from optuna.exceptions import ExperimentalWarning
 
-from tests.service import WEB_WORKERS, Client, Service, running_service
+from tests.service import WEB_WORKERS, Client, Service, free_port, running_service
 from tuner_project.embedded_postgres import EmbeddedPostgres
 
 _SPAWN = multiprocessing.get_context("spawn")
@@ -127,9 +127,7 @@ def ground(database_url: str | None) -> Iterator[Ground]:
 @contextmanager
 def grpc_proxy(url: str) -> Iterator[tuple[int, psutil.Process]]:
     """Optuna's gRPC storage proxy, in a process of its own; gives its port and the process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     process = _SPAWN.Process(target=_serve_grpc, args=(url, port), daemon=True)
     process.start()
     try:

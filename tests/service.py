@@ -122,7 +122,7 @@ class Service:
         self._folder.chmod(0o755)  # PostgreSQL's account passes through it
         self.data_dir = self._folder / "data"
         self.log = self._folder / "serve.log"
-        self.port = _free_port()
+        self.port = free_port()
         self._env = {
             **{key: value for key, value in os.environ.items() if key not in _NOT_PASSED_ON},
             "TUNER_ENV_FILE": os.devnull,
@@ -250,7 +250,7 @@ def _runs_serve(process: psutil.Process) -> bool:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
