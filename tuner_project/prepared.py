@@ -49,8 +49,20 @@ class Parameter(Expression):
         return f"%({self.name})s", ()
 
 
+class Literal(Expression):
+    """Stands in a `PreparedQuery` for a value that is always the same, such as an index names."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text.replace("'", "''").replace("%", "%%")
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[()]]:
+        return f"'{self.text}'", ()
+
+
 class PreparedQuery(Generic[Row]):
-    """A query that is compiled when it first runs. All its values are `Parameter`s."""
+    """A query that is compiled when it first runs. All its values are `Parameter`s or
+    `Literal`s."""
 
     def __init__(self, build: Callable[[], "QuerySet[Row, Any]"]) -> None:
         self._build = build
@@ -63,14 +75,16 @@ class PreparedQuery(Generic[Row]):
 
     def first(self, **parameters: Any) -> Row | None:
         """The first row as the model's object, with all its fields and the query's annotations."""
-        row = next(self.rows(**parameters), None)
-        if row is None:
-            return None
+        return next(self.all(**parameters), None)
+
+    def all(self, **parameters: Any) -> Iterator[Row]:
+        """The rows as the model's objects."""
         model, fields, annotations = self._columns
-        found = model.from_db("default", fields, row[: len(fields)])
-        for name, value in zip(annotations, row[len(fields) :], strict=True):
-            setattr(found, name, value)
-        return found
+        for row in self.rows(**parameters):
+            found = model.from_db("default", fields, row[: len(fields)])
+            for name, value in zip(annotations, row[len(fields) :], strict=True):
+                setattr(found, name, value)
+            yield found
 
     @cached_property
     def _statement(self) -> str:

@@ -19,17 +19,27 @@ API_PREFIX = "/api/"
 class DomainError(Exception):
     """The request cannot be served as things are.
 
-    A subclass names its `status` and a stable `code`. `errors` are (pointer, detail) pairs,
-    the pointers (RFC 6901) into the request's body.
+    A subclass names its `status` and a stable `code` and, where it is worth to try again, how
+    many seconds to `wait`. `errors` are (pointer, detail) pairs, the pointers (RFC 6901) into the
+    request's body; `members` are further members of the problem document.
     """
 
     status = 400
     code = "invalid"
+    wait: int | None = None
 
-    def __init__(self, detail: str, errors: list[tuple[str, str]] | None = None) -> None:
+    def __init__(
+        self, detail: str, errors: list[tuple[str, str]] | None = None, **members: Any
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.errors = errors or []
+        self.members = members
+
+    def document(self, at: str = "") -> dict[str, Any]:
+        """The problem document of this error, about what stands `at` this pointer in the body."""
+        errors = [(at + pointer, detail) for pointer, detail in self.errors]
+        return problem(self.status, self.code, self.detail, errors) | self.members
 
 
 class _DomainProblem(exceptions.APIException):
@@ -38,7 +48,9 @@ class _DomainProblem(exceptions.APIException):
     def __init__(self, error: DomainError) -> None:
         super().__init__(error.detail, error.code)
         self.status_code = error.status
-        self.errors = error.errors
+        self.document = error.document()
+        if error.wait is not None:
+            self.wait = error.wait  # DRF answers it as Retry-After
 
 
 class _StorageAway(exceptions.APIException):
@@ -79,14 +91,20 @@ def _api_exception(error: Exception) -> Exception:
 
 
 def _document(error: exceptions.APIException) -> dict[str, Any]:
+    if isinstance(error, _DomainProblem):
+        return error.document
     if isinstance(error, exceptions.ValidationError):
-        errors = list(pointed(error.detail))
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        pointer, first = errors[0]
-        detail = f"{pointer}: {first}{more}" if pointer else f"{first}{more}"
-        return problem(error.status_code, "invalid", detail, errors)
-    code = str(error.get_codes())
-    return problem(error.status_code, code, str(error.detail), getattr(error, "errors", None))
+        return validation_problem(error)
+    return problem(error.status_code, str(error.get_codes()), str(error.detail))
+
+
+def validation_problem(error: exceptions.ValidationError, pointer: str = "") -> dict[str, Any]:
+    """The problem document of what a serializer refused, which stands at `pointer` in the body."""
+    errors = list(pointed(error.detail, pointer))
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    at, first = errors[0]
+    detail = f"{at}: {first}{more}" if at else f"{first}{more}"
+    return problem(error.status_code, "invalid", detail, errors)
 
 
 def pointed(detail: Any, pointer: str = "") -> Iterator[tuple[str, str]]:

@@ -5,6 +5,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+NUMBER_OR_NULL = {"type": "number", "nullable": True}  # OpenAPI's
+
 
 def finite(number: float | None) -> float | None:
     """The number, or None for what JSON cannot say."""

@@ -35,7 +35,7 @@ class TunerSchema(AutoSchema):
         }
         if "{" in self.path:
             problems["404"] = "The study or the trial is not there."
-        if self.method == "POST":
+        if self.method != "GET":
             problems["409"] = "Refused as things are."
             problems["415"] = "The body is not JSON."
         return problems

@@ -15,16 +15,26 @@ MAX_DEPTH = 64
 class StrictJSONParser(JSONParser):
     """A UTF-8 JSON object without repeated keys, overflowing numbers, NUL or lone surrogates."""
 
+    accepts: tuple[type, ...] = (dict,)
+    expected = "a JSON object"
+
     def parse(
         self,
         stream: IO[Any],
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
-    ) -> dict[str, Any]:
+    ) -> Any:
         body = strict_json(stream.read())
-        if not isinstance(body, dict):
-            raise ParseError(f"the body must be a JSON object, not {_kind(body)}")
+        if not isinstance(body, self.accepts):
+            raise ParseError(f"the body must be {self.expected}, not {_kind(body)}")
         return body
+
+
+class StrictJSONListParser(StrictJSONParser):
+    """The same, or a list of such objects."""
+
+    accepts = (dict, list)
+    expected = "a JSON object, or an array of them"
 
 
 def strict_json(text: bytes) -> Any:

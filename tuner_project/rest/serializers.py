@@ -12,7 +12,7 @@ MAX_SAFE_INTEGER = 2**53  # beyond it a JSON number is no longer exact in most l
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """Refuses unknown keys; takes null as "left out" for what is optional."""
+    """Refuses unknown keys; takes null as "left out" where it is optional and no value itself."""
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, Mapping):
@@ -24,7 +24,9 @@ class StrictSerializer(serializers.Serializer[Any]):
             text = f"unknown key; expected {expected or 'no keys at all'}"
             raise serializers.ValidationError({key: [text] for key in unknown})
         given = {
-            key: value for key, value in data.items() if value is not None or fields[key].required
+            key: value
+            for key, value in data.items()
+            if value is not None or fields[key].required or fields[key].allow_null
         }
         return super().to_internal_value(given)
 
@@ -87,6 +89,37 @@ class UTCDateTimeField(serializers.DateTimeField):
 
     def to_representation(self, value: datetime) -> str:
         return value.astimezone(UTC).isoformat()
+
+
+class StrictDateTimeField(UTCDateTimeField):
+    """An ISO 8601 moment with its offset from UTC."""
+
+    def to_internal_value(self, data: Any) -> datetime:
+        expected = f"expected a moment such as 2030-01-31T12:00:00+00:00, not {data!r:.80}"
+        try:
+            moment = datetime.fromisoformat(data)
+            if moment.tzinfo is not None:
+                return moment.astimezone(UTC)
+        except (TypeError, ValueError, OverflowError):
+            raise serializers.ValidationError(expected) from None
+        raise serializers.ValidationError(f"{expected}: the offset is missing")
+
+
+class TextOrNullField(serializers.CharField):
+    """A text in an answer, null where it is empty."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_null=True, **kwargs)
+
+    def to_representation(self, value: Any) -> Any:
+        return value or None
+
+
+class ReasonField(StrictCharField):
+    """Why something was done, in words."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, max_length=10_000, **kwargs)
 
 
 class AttributesField(serializers.DictField):

@@ -52,11 +52,14 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         return Response(_instance(shape).to_representation(content), status)
 
     def answer_list(
-        self, shape: type[serializers.Serializer[Any]], contents: Iterable[Any]
+        self,
+        shape: type[serializers.Serializer[Any]],
+        contents: Iterable[Any],
+        status: int = 200,
     ) -> Response:
         """An answer that lists items of this shape."""
         represent = _instance(shape).to_representation
-        return Response([represent(each) for each in contents])
+        return Response([represent(each) for each in contents], status)
 
     def answer_page(
         self, shape: type[serializers.Serializer[Any]], contents: Iterable[Any], total: int
