@@ -13,6 +13,8 @@ from optuna.distributions import (
     distribution_to_json,
 )
 
+from studies.fields import same_json
+
 Parameter = Mapping[str, Any]
 MAX_STEPS = 2**53  # from low to high; more are not told apart by floats
 
@@ -45,6 +47,36 @@ class SearchSpace:
     def to_external(self, internal: Sequence[float | None]) -> dict[str, Any]:
         pairs = zip(self._external, internal, strict=True)
         return {name: convert(value) for (name, convert), value in pairs if value is not None}
+
+    def faults(self, params: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """(parameter, what is wrong) for values that are not in the space; nothing is coerced."""
+        known = ", ".join(self.distributions)
+        return [
+            (name, f"unknown parameter; the parameters are: {known}"[:2000])
+            for name in params
+            if name not in self.distributions
+        ] + [
+            (parameter["name"], fault)
+            for parameter in self.parameters
+            if parameter["name"] in params
+            and (fault := self._fault(parameter, params[parameter["name"]]))
+        ]
+
+    def _fault(self, parameter: Parameter, value: Any) -> str | None:
+        kind, distribution = parameter["type"], self.distributions[parameter["name"]]
+        if kind == "categorical":
+            if any(same_json(choice, value) for choice in parameter["choices"]):
+                return None
+            return f"expected one of {', '.join(map(repr, parameter['choices']))}"[:2000]
+        number = "an integer" if kind == "int" else "a number"
+        if isinstance(value, bool) or not isinstance(value, int if kind == "int" else int | float):
+            return f"expected {number}, not {value!r:.80}"
+        # As Optuna decides it, steps included; to the public an unfit value is but a warning.
+        if distribution._contains(float(value)):
+            return None
+        step = parameter.get("step")
+        steps = f" in steps of {step}" if step is not None else ""
+        return f"{value} is not {number} from {parameter['low']} to {parameter['high']}{steps}"
 
     def distributions_json(self) -> list[str]:
         """The distributions as Optuna's storage writes them."""
