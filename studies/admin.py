@@ -14,12 +14,13 @@ from django.utils.safestring import SafeString
 
 from studies import admin_display as display
 from studies import domain
-from studies.models import Study
+from studies.models import Study, StudyState
 from studies.pruners import PRUNERS
 from studies.samplers import SAMPLERS
 
 # The confirmation's form sends one field a study, and Django accepts 1,000 fields.
 MAX_DELETED_AT_ONCE = 500
+MAX_STATES = 100  # of the changes of state that are shown
 
 
 class SamplerFilter(admin.SimpleListFilter):
@@ -37,6 +38,16 @@ class SamplerFilter(admin.SimpleListFilter):
 class PrunerFilter(SamplerFilter):
     title = parameter_name = "pruner"
     kinds = PRUNERS
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(state.value, state.value.lower()) for state in StudyState]
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> Any:
+        return queryset if self.value() is None else queryset.filter(state=self.value())
 
 
 class ObjectivesFilter(admin.SimpleListFilter):
@@ -60,7 +71,9 @@ class StudyChangeList(ChangeList):
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         studies = super().get_queryset(request, *args, **kwargs)
-        return studies.defer("search_space", "distributions", "user_attrs", "best_internal_params")
+        return studies.defer(
+            "search_space", "distributions", "user_attrs", "best_internal_params", "state_history"
+        )
 
 
 @admin.register(Study)
@@ -69,6 +82,7 @@ class StudyAdmin(display.InspectionAdmin):
 
     list_display = [
         "name",
+        "state_read",
         "directions_read",
         "sampler",
         "pruner",
@@ -77,16 +91,18 @@ class StudyAdmin(display.InspectionAdmin):
         "best_value",
         "created",
     ]
-    list_filter = [SamplerFilter, PrunerFilter, ObjectivesFilter, "created_at"]
-    lookups = ["sampler", "pruner", "objectives", "created_at"]
+    list_filter = [StateFilter, SamplerFilter, PrunerFilter, ObjectivesFilter, "created_at"]
+    lookups = ["state", "sampler", "pruner", "objectives", "created_at"]
     search_fields = ["name"]
     ordering = ["-id"]
     list_per_page = 100
     list_max_show_all = 100
     fieldsets = [
-        (None, {"fields": ["name", "id", "directions_read", "created"]}),
+        (None, {"fields": ["name", "state_read", "id", "directions_read", "created"]}),
         ("Progress", {"fields": ["number_of_trials", "states", "best_value", "best_parameters"]}),
-        ("Search space", {"fields": ["parameters"]}),
+        ("Budgets", {"fields": ["budgets", "trials_left", "retries_and_leases"]}),
+        ("Changes of state", {"fields": ["history_of_states"]}),
+        ("Search space", {"fields": ["parameters", "constraints_read", "duplicates"]}),
         (
             "Algorithms",
             {"fields": ["sampler", "options_of_sampler", "pruner", "options_of_pruner"]},
@@ -95,6 +111,7 @@ class StudyAdmin(display.InspectionAdmin):
     ]
     readonly_fields = [
         "name",
+        "state_read",
         "id",
         "directions_read",
         "created",
@@ -102,7 +119,13 @@ class StudyAdmin(display.InspectionAdmin):
         "states",
         "best_value",
         "best_parameters",
+        "budgets",
+        "trials_left",
+        "retries_and_leases",
+        "history_of_states",
         "parameters",
+        "constraints_read",
+        "duplicates",
         "sampler",
         "options_of_sampler",
         "pruner",
@@ -112,6 +135,42 @@ class StudyAdmin(display.InspectionAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return StudyChangeList
+
+    @admin.display(description="state", ordering="state")
+    def state_read(self, study: Study) -> SafeString:
+        badge = display.state_badge(study.state)
+        return format_html("{} {}", badge, display.shortened(study.state_reason, 60))
+
+    @admin.display
+    def budgets(self, study: Study) -> SafeString | str:
+        given = {name: getattr(study, name) for name in Study.BUDGETS}
+        rows = [(name, value) for name, value in given.items() if value is not None]
+        return display.table(["Budget", "Limit"], rows) if rows else display.EMPTY
+
+    @admin.display(description="trials left")
+    def trials_left(self, study: Study) -> str:
+        if study.max_trials is None:
+            return "unlimited"
+        return f"{max(0, study.max_trials - study.n_counted):,} of {study.max_trials:,}"
+
+    @admin.display(description="retries and leases")
+    def retries_and_leases(self, study: Study) -> str:
+        lease = "never runs out"
+        if study.lease_seconds is not None:
+            lease = f"runs out after {display.duration(study.lease_seconds)} without a sign of life"
+        return f"{study.max_retries} retries; a lease {lease}"
+
+    @admin.display(description="oldest first")
+    def history_of_states(self, study: Study) -> SafeString | str:
+        rows = [
+            (display.state_badge(each["state"]), each["reason"] or "", each["datetime"][:19])
+            for each in study.state_history[-MAX_STATES:]
+        ]
+        return display.table(["State", "Reason", "UTC"], rows) if rows else display.EMPTY
+
+    @admin.display(description="constraints")
+    def constraints_read(self, study: Study) -> str:
+        return display.shortened(", ".join(study.constraints)) or display.EMPTY
 
     @admin.display(description="directions", ordering="directions")
     def directions_read(self, study: Study) -> str:

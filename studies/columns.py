@@ -5,6 +5,7 @@ from typing import Protocol
 
 import numpy as np
 from optuna.samplers._tpe.sampler import _get_infeasible_trial_score
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 _EMPTY = 64
@@ -16,11 +17,15 @@ class TrialColumns:
     internal_params: (parameters, n), in the order of the space; NaN where a trial lacks one.
     values: (objectives, n); NaN until there is one. states: (n,) of Optuna's TrialState.
     last_steps, last_step_values: (n,), of the highest step that was reported; step -1: none was.
+    What is reported is to be taken in `pruning_direction`.
     violations: (n,), the sum of the positive constraint values; 0 is feasible.
     """
 
-    def __init__(self, names: Sequence[str], n_objectives: int) -> None:
+    def __init__(
+        self, names: Sequence[str], n_objectives: int, pruning_direction: StudyDirection
+    ) -> None:
         self.names = list(names)
+        self.pruning_direction = pruning_direction
         self.n = 0
         self.n_finished = 0  # that samplers learn from: COMPLETE or PRUNED
         self.in_all_finished = np.ones(len(self.names), dtype=bool)

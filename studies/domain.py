@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -10,7 +11,8 @@ from django.db import IntegrityError, transaction
 
 from studies.errors import InvalidStudy, StudyConflict, StudyExists
 from studies.fields import same_json
-from studies.models import Direction, NamedStudy, Study, StudyQuerySet
+from studies.lifecycle import check_budgets
+from studies.models import Direction, Duplicates, NamedStudy, Study, StudyQuerySet
 from studies.options import Kind
 from studies.pruners import PRUNERS
 from studies.samplers import SAMPLERS
@@ -29,7 +31,12 @@ class Definition:
     sampler_options: Mapping[str, Any] | None = None
     pruner: str | None = None
     pruner_options: Mapping[str, Any] | None = None
-    user_attrs: Mapping[str, Any] | None = field(default=None)
+    constraints: Sequence[str] | None = None
+    duplicates: str | None = None
+    pruning_direction: str | None = None
+    user_attrs: Mapping[str, Any] | None = None
+    # What of budgets, retries and lease is given; a lease of None is one that never runs out.
+    life: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def directions(self) -> list[str]:
@@ -62,8 +69,8 @@ def create_study(*, definition: Definition, load_if_exists: bool = True) -> tupl
                 ) from None
     if not load_if_exists:
         raise StudyExists(f'study "{stored.name}" exists; send load_if_exists: true to load it')
-    # Which pruner several objectives were created with is not known: it became "none".
-    pruner = definition.pruner or (None if stored.is_multi_objective else stored.pruner)
+    # Which pruner a study that prunes nothing was created with is not known: it became "none".
+    pruner = definition.pruner or (stored.pruner if stored.can_prune else None)
     _check_options(definition, definition.sampler or stored.sampler, pruner)
     differing = list(_differences(stored, definition))
     if differing:
@@ -90,7 +97,12 @@ def _new_study(definition: Definition) -> Study:
     sampler = definition.sampler or settings.DEFAULT_SAMPLER
     pruner = definition.pruner or settings.DEFAULT_PRUNER
     _check_options(definition, sampler, pruner)
-    if len(definition.directions) > 1:
+    n_objectives = len(definition.directions)
+    check_budgets(definition.life, n_objectives=n_objectives)
+    if definition.pruning_direction and n_objectives == 1:
+        detail = "pruning_direction is for several objectives; one is pruned by its own direction"
+        raise InvalidStudy(detail, [("/pruning_direction", detail)])
+    if n_objectives > 1 and not definition.pruning_direction:
         pruner, pruner_options = "none", {}  # Optuna prunes single objectives only
     else:
         pruner_options = PRUNERS[pruner].complete(definition.pruner_options or {})
@@ -109,6 +121,10 @@ def _new_study(definition: Definition) -> Study:
         pruner=pruner,
         pruner_options=pruner_options,
         user_attrs=dict(definition.user_attrs or {}),
+        constraints=list(definition.constraints or []),
+        duplicates=definition.duplicates or Duplicates.ALLOW,
+        pruning_direction=definition.pruning_direction or "",
+        **{"lease_seconds": settings.DEFAULT_LEASE_SECONDS, **definition.life},
     )
 
 
@@ -138,12 +154,28 @@ def _differences(study: Study, definition: Definition) -> Iterator[str]:
         yield f"sampler is {study.sampler!r}, not {definition.sampler!r}"
     options = _given(definition.sampler_options)
     yield from _differing("sampler_options", study.sampler_options, options)
-    if not study.is_multi_objective:
+    if study.can_prune:
         if definition.pruner not in (None, study.pruner):
             yield f"pruner is {study.pruner!r}, not {definition.pruner!r}"
         options = _given(definition.pruner_options)
         yield from _differing("pruner_options", study.pruner_options, options)
     yield from _differing("user_attrs", study.user_attrs, definition.user_attrs or {})
+    constraints = definition.constraints
+    if constraints is not None and sorted(constraints) != sorted(study.constraints):
+        yield f"constraints are {study.constraints!r}, not {list(constraints)!r}"
+    given = {
+        "duplicates": definition.duplicates,
+        "pruning_direction": definition.pruning_direction,
+    }
+    for name, value in {**_given(given), **definition.life}.items():
+        if (stored := getattr(study, name)) != value:
+            yield f"{name} is {_spelled(stored)}, not {_spelled(value)}"
+
+
+def _spelled(value: Any) -> str:
+    return (
+        value.isoformat() if isinstance(value, datetime) else repr(None if value == "" else value)
+    )
 
 
 def _given(options: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
 """The study: what is to be optimised, how, and how far it has come."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -21,6 +21,26 @@ class Direction(models.TextChoices):
     MAXIMIZE = "maximize"
 
 
+class StudyState(models.TextChoices):
+    """Whether a study hands out trials."""
+
+    ACTIVE = "ACTIVE"
+    PAUSED = "PAUSED"
+    COMPLETED = "COMPLETED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def is_open(self) -> bool:
+        return self in (StudyState.ACTIVE, StudyState.PAUSED)
+
+
+class Duplicates(models.TextChoices):
+    """Whether a point that was tried may be suggested again."""
+
+    ALLOW = "allow"
+    AVOID = "avoid"
+
+
 # The field that counts a study's trials in each state.
 TALLIES = {
     "WAITING": "n_waiting",
@@ -29,6 +49,10 @@ TALLIES = {
     "PRUNED": "n_pruned",
     "FAIL": "n_fail",
 }
+
+# A failure is a trial that ran, failed and was not retried.
+FAILURES = "failures"
+COUNTERS = TALLIES | {FAILURES: "n_failures"}
 
 
 class DirectWriteRefused(RuntimeError):
@@ -102,7 +126,33 @@ class Study(models.Model):
     pruner = models.CharField(max_length=16)
     pruner_options = PlainJSONField(default=dict)
     user_attrs = PlainJSONField(default=dict)
+    constraints = ArrayField(
+        models.TextField(), default=list, help_text="Names of what is feasible up to 0."
+    )
+    duplicates = models.CharField(
+        max_length=8, choices=Duplicates.choices, default=Duplicates.ALLOW
+    )
+    pruning_direction = models.CharField(
+        max_length=8,
+        choices=Direction.choices,
+        blank=True,
+        default="",
+        help_text="Of several objectives: the direction of the metric that is reported.",
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    lease_seconds = models.FloatField(
+        null=True, help_text="How long a trial may go without a sign of life; null: for ever."
+    )
+    max_retries = models.IntegerField(default=0, help_text="Retries of a trial that failed.")
+    max_trials = models.IntegerField(null=True, help_text="Of all states but FAIL.")
+    max_concurrent = models.IntegerField(null=True, help_text="RUNNING at a time.")
+    max_failures = models.IntegerField(null=True, help_text="FAIL and not retried.")
+    target_value = models.FloatField(null=True, help_text="The value that is good enough.")
+    deadline = models.DateTimeField(null=True)
+    state = models.CharField(max_length=9, choices=StudyState.choices, default=StudyState.ACTIVE)
+    state_reason = models.TextField(blank=True, default="")
+    state_history = PlainJSONField(default=list, help_text="Its changes of state, oldest first.")
 
     next_number = models.IntegerField(default=0, help_text="The next trial's number.")
     revision = models.BigIntegerField(default=0, help_text="Counts the writes to its trials.")
@@ -111,6 +161,12 @@ class Study(models.Model):
     n_complete = models.IntegerField(default=0)
     n_pruned = models.IntegerField(default=0)
     n_fail = models.IntegerField(default=0)
+    n_failures = models.IntegerField(
+        default=0, help_text="Trials that ran and failed, and were not retried."
+    )
+    next_lease_expiry = models.DateTimeField(
+        null=True, help_text="No lease runs out before; heartbeats leave it behind."
+    )
     best_number = models.IntegerField(
         null=True, help_text="Of equally good trials the first; of a Pareto front, its first."
     )
@@ -121,9 +177,12 @@ class Study(models.Model):
 
     objects = StudyQuerySet.as_manager()
 
+    BUDGETS = ("max_trials", "max_concurrent", "max_failures", "target_value", "deadline")
+    STATE = ("state", "state_reason", "state_history")
     # All that may change once it is stored: trials, and the histories of other processes, rely on
     # the rest.
-    CHANGEABLE = frozenset({"user_attrs"})
+    UNKNOWN_TO_OPTUNA = frozenset({"lease_seconds", "max_retries", *BUDGETS, *STATE})
+    CHANGEABLE = UNKNOWN_TO_OPTUNA | {"user_attrs"}
 
     class Meta:
         base_manager_name = "objects"
@@ -134,8 +193,8 @@ class Study(models.Model):
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
         if not self._state.adding:
-            # Without tallies, which a study read a while ago would take back to then.
-            update_fields = self.CHANGEABLE if update_fields is None else frozenset(update_fields)
+            # Not what others change meanwhile, which a study read a while ago would take back.
+            update_fields = frozenset({"user_attrs"} if update_fields is None else update_fields)
             if fixed := sorted(update_fields - self.CHANGEABLE):
                 raise DirectWriteRefused(f"a study's {', '.join(fixed)} cannot be changed")
         # Django sends post_save after a transaction of its own: keep the receivers within.
@@ -145,6 +204,11 @@ class Study(models.Model):
     @property
     def is_multi_objective(self) -> bool:
         return len(self.directions) > 1
+
+    @property
+    def can_prune(self) -> bool:
+        """Whether it has a pruner: of several objectives, only by a metric with a direction."""
+        return not self.is_multi_objective or bool(self.pruning_direction)
 
     @cached_property
     def space(self) -> SearchSpace:
@@ -159,6 +223,27 @@ class Study(models.Model):
         return {state: getattr(self, field) for state, field in TALLIES.items()}
 
     @property
+    def n_counted(self) -> int:
+        """The trials that count against `max_trials`."""
+        return self.next_number - self.n_fail
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no trial runs, or waits to."""
+        return self.n_running == self.n_waiting == 0
+
+    @property
+    def is_handed_out(self) -> bool:
+        """Whether `max_trials` leaves no room for another trial."""
+        return self.max_trials is not None and self.n_counted >= self.max_trials
+
+    @property
+    def has_reached_target(self) -> bool:
+        if self.target_value is None or self.best_values is None:
+            return False
+        return self._loss(self.best_values[0]) <= self._loss(self.target_value)
+
+    @property
     def direction(self) -> str | list[str]:
         """The direction in the form in which it was given."""
         return list(self.directions) if self.direction_is_list else self.directions[0]
@@ -170,13 +255,30 @@ class Study(models.Model):
             return None
         return self.best_values if self.is_multi_objective else self.best_values[0]
 
+    def count(self, moves: Mapping[str, int]) -> None:
+        """Add to the counts of this object, as the database did to those of its row."""
+        for what, n in moves.items():
+            field = COUNTERS[what]
+            setattr(self, field, getattr(self, field) + n)
+
+    def note_best(
+        self, number: int, values: Sequence[float], internal_params: list[float | None]
+    ) -> None:
+        """Of one objective, remember a trial that is better than the best so far."""
+        if not self.is_multi_objective and self.may_be_best(values, number):
+            self.best_number, self.best_values = number, list(values)
+            self.best_internal_params = internal_params
+
     def may_be_best(self, values: Sequence[float], number: int) -> bool:
         """Whether a trial of these values is the best now, or may be on the Pareto front."""
         if self.best_values is None or self.best_number is None or self.is_multi_objective:
             return True
-        sign = 1 if self.directions == [Direction.MINIMIZE] else -1
-        best = sign * self.best_values[0], self.best_number
-        return (sign * values[0], number) < best
+        best = self._loss(self.best_values[0]), self.best_number
+        return (self._loss(values[0]), number) < best
+
+    def _loss(self, value: float) -> float:
+        """A value of the one objective, such that less is better."""
+        return value if self.directions == [Direction.MINIMIZE] else -value
 
     @property
     def best_params(self) -> dict[str, Any] | None:

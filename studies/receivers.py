@@ -10,8 +10,11 @@ from studies.optuna_storage.projection import delete_study_rows, write_study_row
 
 
 @receiver(post_save, sender=Study, dispatch_uid="studies.project_study")
-def project_study(instance: Study, **kwargs: Any) -> None:
-    write_study_rows(instance.id)
+def project_study(
+    instance: Study, update_fields: frozenset[str] | None = None, **kwargs: Any
+) -> None:
+    if update_fields is None or not update_fields <= Study.UNKNOWN_TO_OPTUNA:
+        write_study_rows(instance.id)
 
 
 @receiver(pre_delete, sender=Study, dispatch_uid="studies.unproject_study")

@@ -128,6 +128,11 @@ def thinks(sampler: BaseSampler) -> bool:
     return type(sampler) is not RandomSampler
 
 
+def notes_on_trials(sampler: BaseSampler) -> bool:
+    """Whether it learns only from trials on which it noted something when they were asked for."""
+    return isinstance(sampler, NSGAIISampler)
+
+
 def draws_by_number(sampler: BaseSampler) -> bool:
     """Whether the trial's number decides the point, so that it must be known before."""
     return isinstance(sampler, NumberedQMCSampler)

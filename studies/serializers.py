@@ -3,11 +3,12 @@
 import unicodedata
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from studies.domain import Definition
-from studies.models import Direction
+from studies.models import Direction, Duplicates, Study, StudyState
 from studies.option_serializers import options_schema
 from studies.parameter_serializers import ParameterField
 from studies.pruners import PRUNERS
@@ -16,9 +17,14 @@ from tuner_project.rest.numbers import finite
 from tuner_project.rest.serializers import (
     AttributesField,
     PageQuerySerializer,
+    ReasonField,
     StrictBooleanField,
     StrictCharField,
+    StrictDateTimeField,
+    StrictFloatField,
+    StrictIntegerField,
     StrictSerializer,
+    TextOrNullField,
     UTCDateTimeField,
     page_limit,
 )
@@ -26,6 +32,8 @@ from tuner_project.rest.serializers import (
 MAX_NAME = 256
 MAX_PARAMETERS = 1000
 MAX_OBJECTIVES = 10
+MAX_CONSTRAINTS = 100
+MAX_COUNT = 2**31 - 1
 
 _DIRECTION = {"type": "string", "enum": Direction.values}
 _NUMBER_OR_LIST = {
@@ -79,6 +87,21 @@ class DirectionField(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
+class LeaseSecondsField(StrictFloatField):
+    """How long a lease lasts; null: for ever."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, allow_null=True, **kwargs)
+
+    def to_internal_value(self, data: Any) -> float:
+        seconds = super().to_internal_value(data)
+        if not 0 < seconds <= settings.MAX_LEASE_SECONDS:
+            raise serializers.ValidationError(
+                f"expected seconds above 0, at most {settings.MAX_LEASE_SECONDS}, not {seconds:g}"
+            )
+        return seconds
+
+
 @extend_schema_field(options_schema("sampler", SAMPLERS))
 class SamplerOptionsField(AttributesField):
     """Options of the sampler; the domain knows which there are."""
@@ -89,7 +112,46 @@ class PrunerOptionsField(AttributesField):
     """Options of the pruner; the domain knows which there are."""
 
 
-class CreateStudySerializer(StrictSerializer):
+def _at_least_one(what: str) -> StrictIntegerField:
+    return StrictIntegerField(
+        required=False, allow_null=True, min_value=1, max_value=MAX_COUNT, help_text=what
+    )
+
+
+class LifeSerializer(StrictSerializer):
+    """What ends a study, and what becomes of its trials when workers do not come back."""
+
+    max_trials = _at_least_one("WAITING, RUNNING, COMPLETE and PRUNED count; FAIL does not.")
+    max_concurrent = _at_least_one("RUNNING at a time.")
+    max_failures = _at_least_one("So many trials that failed and were not retried end the study.")
+    target_value = StrictFloatField(
+        required=False, allow_null=True, help_text="Of one objective: as good as this is enough."
+    )
+    deadline = StrictDateTimeField(
+        required=False, allow_null=True, help_text="No trial is handed out from then on."
+    )
+    lease_seconds = LeaseSecondsField(
+        help_text="How long a trial may go without a sign of life; null: for ever. "
+        "Left out at creation: the service's default."
+    )
+    max_retries = StrictIntegerField(
+        required=False,
+        min_value=0,
+        max_value=1000,
+        help_text="How often a trial is queued again that lost its lease or failed with retry; 0.",
+    )
+
+
+class ChangeStudySerializer(LifeSerializer):
+    """What may be changed of a study; null takes a budget away, and ends leases."""
+
+    user_attrs = AttributesField(required=False, help_text="Instead of all that are there.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return {"changes": attrs}
+
+
+class CreateStudySerializer(LifeSerializer):
     """A study as it is wanted."""
 
     name = NameField()
@@ -104,6 +166,22 @@ class CreateStudySerializer(StrictSerializer):
     pruner = serializers.ChoiceField(choices=list(PRUNERS), required=False)
     pruner_options = PrunerOptionsField(required=False)
     user_attrs = AttributesField(required=False)
+    constraints = serializers.ListField(
+        child=StrictCharField(max_length=MAX_NAME),
+        required=False,
+        max_length=MAX_CONSTRAINTS,
+        help_text="Names of what each trial is told with, and is feasible up to 0.",
+    )
+    duplicates = serializers.ChoiceField(
+        choices=Duplicates.choices,
+        required=False,
+        help_text="With avoid, no point is suggested that is told or running; allow.",
+    )
+    pruning_direction = serializers.ChoiceField(
+        choices=Direction.choices,
+        required=False,
+        help_text="Of several objectives: the direction of a metric that is reported, to prune by.",
+    )
     load_if_exists = StrictBooleanField(
         required=False, help_text="Answer an existing study that agrees; true."
     )
@@ -118,9 +196,25 @@ class CreateStudySerializer(StrictSerializer):
             names.add(parameter["name"])
         return parameters
 
+    def validate_constraints(self, names: list[str]) -> list[str]:
+        if len(set(names)) < len(names):
+            raise serializers.ValidationError("two constraints have one name; names are unique")
+        return names
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         load_if_exists = attrs.pop("load_if_exists", True)
-        return {"definition": Definition(**attrs), "load_if_exists": load_if_exists}
+        names = (*Study.BUDGETS, "lease_seconds", "max_retries")
+        given = {name: attrs.pop(name) for name in names if name in attrs}
+        # Here null is "left out" for a budget, and a value for the lease alone.
+        life = {k: value for k, value in given.items() if value is not None or k == "lease_seconds"}
+        definition = Definition(**attrs, life=life)
+        return {"definition": definition, "load_if_exists": load_if_exists}
+
+
+class TransitionSerializer(StrictSerializer):
+    """Why a study's state is changed."""
+
+    reason = ReasonField()
 
 
 class TrialCountsSerializer(serializers.Serializer[Any]):
@@ -141,6 +235,17 @@ class ValueField(serializers.Field[Any, Any, Any, Any]):
         return [finite(each) for each in value] if isinstance(value, list) else finite(value)
 
 
+class StateChangeSerializer(serializers.Serializer[Any]):
+    """When and why a study came into a state."""
+
+    state = serializers.ChoiceField(choices=StudyState.choices)
+    reason = serializers.CharField(allow_null=True)
+    datetime = serializers.DateTimeField()
+
+    def to_representation(self, change: Any) -> Any:
+        return change  # stored as it is answered
+
+
 class StudySummarySerializer(serializers.Serializer[Any]):
     """A study in a list."""
 
@@ -155,6 +260,19 @@ class StudySummarySerializer(serializers.Serializer[Any]):
     trial_counts = TrialCountsSerializer()
     best_value = ValueField(allow_null=True)
     datetime_start = UTCDateTimeField(source="created_at", allow_null=True)
+    state = serializers.ChoiceField(choices=StudyState.choices)
+    state_reason = TextOrNullField(help_text="Why it is so; of a budget that ended it, its name.")
+    state_history = StateChangeSerializer(many=True)
+    max_trials = serializers.IntegerField(allow_null=True)
+    max_concurrent = serializers.IntegerField(allow_null=True)
+    max_failures = serializers.IntegerField(allow_null=True)
+    target_value = serializers.FloatField(allow_null=True)
+    deadline = UTCDateTimeField(allow_null=True)
+    lease_seconds = serializers.FloatField(allow_null=True)
+    max_retries = serializers.IntegerField()
+    constraints = serializers.ListField(child=serializers.CharField())
+    duplicates = serializers.ChoiceField(choices=Duplicates.choices)
+    pruning_direction = TextOrNullField()
 
 
 class StudySerializer(StudySummarySerializer):

@@ -231,7 +231,7 @@ def _best_pruned(study: Study, columns: TrialColumns, numbers: np.ndarray, n: in
     """Those that came furthest, then those with the best last value; NaN is the worst."""
     steps, values = columns.last_steps[numbers], columns.last_step_values[numbers]
     has_steps = steps >= 0
-    if study.directions[0] == StudyDirection.MAXIMIZE:
+    if columns.pruning_direction == StudyDirection.MAXIMIZE:
         values = -values
     values = np.where(np.isnan(values), np.where(has_steps, np.inf, 0.0), values)
     return np.lexsort((values, np.where(has_steps, -steps, 1)))[:n]

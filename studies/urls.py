@@ -1,5 +1,6 @@
 from django.urls import path
 
+from studies.lifecycle import ACTIONS
 from studies.views import StudyViewSet
 from tuner_project.rest import paths  # noqa: F401  (registers the converters)
 
@@ -7,6 +8,10 @@ urlpatterns = [
     path("studies", StudyViewSet.as_view({"get": "list", "post": "create"})),
     path(
         "studies/<study_name:study_name>",
-        StudyViewSet.as_view({"get": "retrieve", "delete": "destroy"}),
+        StudyViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
+    ),
+    *(
+        path(f"studies/<study_name:study_name>/{action}", StudyViewSet.as_view({"post": action}))
+        for action in ACTIONS.values()
     ),
 ]

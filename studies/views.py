@@ -7,14 +7,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from studies import domain
-from studies.models import NamedStudy, Study, StudyQuerySet
+from studies.lifecycle import ACTIONS, change_state, change_study
+from studies.models import NamedStudy, Study, StudyQuerySet, StudyState
 from studies.serializers import (
+    ChangeStudySerializer,
     CreateStudySerializer,
     StudyPageSerializer,
     StudySerializer,
     StudySummarySerializer,
+    TransitionSerializer,
 )
-from tuner_project.rest.serializers import EmptySerializer
+from tuner_project.rest.serializers import EmptySerializer, StrictSerializer
 from tuner_project.rest.views import ApiViewSet
 
 
@@ -29,6 +32,13 @@ class StudyScope:
         return NamedStudy(name)
 
 
+BODIES: dict[str, type[StrictSerializer]] = {
+    "create": CreateStudySerializer,
+    "partial_update": ChangeStudySerializer,
+    **dict.fromkeys(ACTIONS.values(), TransitionSerializer),
+}
+
+
 @extend_schema(tags=["studies"])
 class StudyViewSet(StudyScope, ApiViewSet):
     """What is to be optimised."""
@@ -36,7 +46,7 @@ class StudyViewSet(StudyScope, ApiViewSet):
     query_serializers: ClassVar[dict[str, Any]] = {"list": StudyPageSerializer}
 
     def get_serializer_class(self) -> Any:
-        return CreateStudySerializer if self.action == "create" else EmptySerializer
+        return BODIES.get(self.action or "", EmptySerializer)
 
     @extend_schema(
         operation_id="createStudy",
@@ -68,6 +78,50 @@ class StudyViewSet(StudyScope, ApiViewSet):
     def retrieve(self, request: Request, study_name: str) -> Response:
         """One study, with its best trial so far."""
         return self.answer(StudySerializer, self.named_study(study_name).one())
+
+    @extend_schema(
+        operation_id="updateStudy", request=ChangeStudySerializer, responses=StudySerializer
+    )
+    def partial_update(self, request: Request, study_name: str) -> Response:
+        """Change budgets, retries, the lease or user attributes.
+
+        A budget that is used up by then completes the study; one that leaves room again does not
+        resume it.
+        """
+        study = change_study(named=self.named_study(study_name), **self.body())
+        return self.answer(StudySerializer, study)
+
+    @extend_schema(
+        operation_id="pauseStudy", request=TransitionSerializer, responses=StudySerializer
+    )
+    def pause(self, request: Request, study_name: str) -> Response:
+        """Hand out no new trials until it is resumed; running ones may go on."""
+        return self._enter(study_name, StudyState.PAUSED)
+
+    @extend_schema(
+        operation_id="resumeStudy", request=TransitionSerializer, responses=StudySerializer
+    )
+    def resume(self, request: Request, study_name: str) -> Response:
+        """Hand out trials again; a completed study only where its budgets leave room."""
+        return self._enter(study_name, StudyState.ACTIVE)
+
+    @extend_schema(
+        operation_id="completeStudy", request=TransitionSerializer, responses=StudySerializer
+    )
+    def complete(self, request: Request, study_name: str) -> Response:
+        """Hand out no trials any more; running ones may still be told."""
+        return self._enter(study_name, StudyState.COMPLETED)
+
+    @extend_schema(
+        operation_id="cancelStudy", request=TransitionSerializer, responses=StudySerializer
+    )
+    def cancel(self, request: Request, study_name: str) -> Response:
+        """End it for good: each running trial's next report or heartbeat says `should_stop`."""
+        return self._enter(study_name, StudyState.CANCELLED)
+
+    def _enter(self, study_name: str, state: StudyState) -> Response:
+        named = self.named_study(study_name)
+        return self.answer(StudySerializer, change_state(named=named, to=state, **self.body()))
 
     @extend_schema(operation_id="deleteStudy", responses={204: None})
     def destroy(self, request: Request, study_name: str) -> Response:

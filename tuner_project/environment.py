@@ -45,6 +45,17 @@ class Environment:
 
         return self._read(name, default, parse, f"an integer from {minimum} to {maximum}")
 
+    def seconds(self, name: str, maximum: int) -> float | None:
+        """A time above 0; None where it is unset."""
+
+        def parse(raw: str) -> float | None:
+            seconds = float(raw)
+            if not 0 < seconds <= maximum:
+                raise ValueError
+            return seconds
+
+        return self._read(name, None, parse, f"a number of seconds above 0, at most {maximum}")
+
     def choice(self, name: str, default: str, choices: list[str]) -> str:
         def parse(raw: str) -> str:
             return choices[choices.index(raw)]

@@ -92,8 +92,11 @@ READINESS_CHECKS = [
 ]
 
 # Optimisation ----------------------------------------------------------------------------
+MAX_LEASE_SECONDS = 366 * 24 * 3600
 DEFAULT_SAMPLER = env.choice("DEFAULT_SAMPLER", "tpe", ["tpe", "gp", "random", "nsgaii", "qmc"])
 DEFAULT_PRUNER = env.choice("DEFAULT_PRUNER", "hyperband", ["hyperband", "median", "none"])
+# How long a trial may go without a sign of life, in seconds; unset: for ever.
+DEFAULT_LEASE_SECONDS = env.seconds("DEFAULT_LEASE_SECONDS", MAX_LEASE_SECONDS)
 # How many trials one process keeps in memory for its samplers, over all studies.
 HISTORY_MAX_TRIALS = env.integer("HISTORY_MAX_TRIALS", 500_000, 1, 1_000_000_000)
 
@@ -192,6 +195,12 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "StudyState": "studies.models.StudyState",
+        "TrialState": "trials.models.State",
+        "EndedState": "trials.request_serializers.ENDED",
+        "AddedState": "trials.request_serializers.ADDED",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "tuner_project.rest.openapi.let_options_overlap",

@@ -1,0 +1,129 @@
+"""A study's life: its states, and the budgets that end it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+
+from studies.errors import (
+    IllegalTransition,
+    InvalidBudget,
+    NotOpen,
+    StudyCancelled,
+    StudyCompleted,
+    StudyPaused,
+)
+from studies.models import NamedStudy, Study, StudyState
+
+# What can be done with a study, by the state that it leads to.
+ACTIONS = {
+    StudyState.PAUSED: "pause",
+    StudyState.ACTIVE: "resume",
+    StudyState.COMPLETED: "complete",
+    StudyState.CANCELLED: "cancel",
+}
+_LEADS_TO: Mapping[StudyState, tuple[StudyState, ...]] = {
+    StudyState.ACTIVE: (StudyState.PAUSED, StudyState.COMPLETED, StudyState.CANCELLED),
+    StudyState.PAUSED: (StudyState.ACTIVE, StudyState.COMPLETED, StudyState.CANCELLED),
+    StudyState.COMPLETED: (StudyState.ACTIVE,),
+    StudyState.CANCELLED: (),
+}
+SPACE_EXHAUSTED = "space_exhausted"
+
+
+@transaction.atomic
+def change_state(*, named: NamedStudy, to: StudyState, reason: str = "") -> Study:
+    """Pause, resume, complete or cancel the study of a name; what is so already stays so.
+
+    Raises:
+        StudyNotFound
+        IllegalTransition: the state does not lead there.
+        StudyCancelled: that is final.
+        StudyCompleted: a budget leaves no room to resume.
+    """
+    study = named.locked()
+    state = StudyState(study.state)
+    if state == to:
+        return study
+    allowed = [ACTIONS[each] for each in _LEADS_TO[state]]
+    if state == StudyState.CANCELLED:
+        raise StudyCancelled(f'study "{study.name}" was cancelled, which is final', allowed=allowed)
+    if to not in _LEADS_TO[state]:
+        detail = f'study "{study.name}" is {state}: {ACTIONS[to]} is not possible, '
+        raise IllegalTransition(f"{detail}only {' or '.join(allowed)}", allowed=allowed)
+    if state == StudyState.COMPLETED and (budget := _used_up(study)):
+        detail = f'study "{study.name}" cannot be resumed: {budget} leaves no room'
+        raise StudyCompleted(detail, reason=budget, allowed=allowed)
+    enter(study, to, reason)
+    return study
+
+
+@transaction.atomic
+def change_study(*, named: NamedStudy, changes: Mapping[str, Any]) -> Study:
+    """Change budgets, retries, the lease and user attributes; None takes a budget away.
+
+    A budget that is used up by then completes the study.
+
+    Raises:
+        StudyNotFound
+        InvalidBudget: `target_value` for several objectives.
+    """
+    study = named.locked()
+    check_budgets(changes, n_objectives=len(study.directions))
+    for field, value in changes.items():
+        setattr(study, field, value)
+    study.save(update_fields=changes.keys())
+    complete_if_due(study)
+    return study
+
+
+def check_budgets(budgets: Mapping[str, Any], *, n_objectives: int) -> None:
+    """Raise `InvalidBudget` for what several objectives cannot have."""
+    if budgets.get("target_value") is not None and n_objectives > 1:
+        detail = f"target_value is for one objective, and the study has {n_objectives}"
+        raise InvalidBudget(detail, [("/target_value", detail)])
+
+
+def complete_if_due(study: Study) -> None:
+    """Complete a locked study whose budget is used up, where no trial may free a place of it."""
+    if not StudyState(study.state).is_open:
+        return
+    budget = _used_up(study)
+    if budget and (budget != "max_trials" or study.is_idle):
+        enter(study, StudyState.COMPLETED, budget)
+
+
+def enter(study: Study, state: StudyState, reason: str) -> None:
+    """Give a locked study a state, and keep the change."""
+    change = {"state": state.value, "reason": reason or None, "datetime": study.now.isoformat()}
+    study.state, study.state_reason = state.value, reason
+    study.state_history = [*study.state_history, change]
+    study.save(update_fields=Study.STATE)
+
+
+def refusal(study: Study) -> NotOpen | None:
+    """Why the study hands out nothing in its state; None where it is active."""
+    reason = study.state_reason or None
+    because = f": {reason}" if reason else ""
+    match study.state:
+        case StudyState.PAUSED:
+            return StudyPaused(f'study "{study.name}" is paused{because}', reason=reason)
+        case StudyState.COMPLETED:
+            return StudyCompleted(f'study "{study.name}" is completed{because}', reason=reason)
+        case StudyState.CANCELLED:
+            return StudyCancelled(f'study "{study.name}" was cancelled{because}', reason=reason)
+    return None
+
+
+def _used_up(study: Study) -> str | None:
+    """The budget that is used up, if one is."""
+    if study.max_failures is not None and study.n_failures >= study.max_failures:
+        return "max_failures"
+    if study.has_reached_target:
+        return "target_value"
+    if study.deadline is not None and study.now >= study.deadline:
+        return "deadline"
+    if study.is_handed_out:
+        return "max_trials"
+    is_exhausted = study.state == StudyState.COMPLETED and study.state_reason == SPACE_EXHAUSTED
+    return SPACE_EXHAUSTED if is_exhausted else None
