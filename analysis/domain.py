@@ -4,12 +4,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.errors import NoCompletedTrials, NoSuchObjective, SingleObjective, TooFewTrials
+from analysis.errors import (
+    NoCompletedTrials,
+    NoFeasibleTrial,
+    NoSuchObjective,
+    SingleObjective,
+    TooFewTrials,
+)
 from analysis.importance import importances
 from studies.models import Study
 from trials.histories import histories
 from trials.models import Trial
 from tuner_project.database import release_connection
+from tuner_project.rest.errors import DomainError
+from tuner_project.rest.numbers import finite
 
 
 @dataclass(frozen=True)
@@ -30,11 +38,34 @@ class Importance:
 
 
 def best(*, study: Study) -> Best:
-    """The study's best trial; raises `NoCompletedTrials`."""
+    """The study's best trial, among the feasible ones.
+
+    Raises:
+        NoCompletedTrials
+        NoFeasibleTrial: all that completed violate constraints.
+    """
     params, value, number = study.best_params, study.best_value, study.best_number
     if params is None or value is None or number is None:
-        raise NoCompletedTrials(f'study "{study.name}" has no completed trial yet')
+        raise _no_best(study)
     return Best(params=params, value=value, trial_id=number)
+
+
+def _no_best(study: Study) -> DomainError:
+    violating = study.trials.filter(state="COMPLETE", violation__gt=0)
+    trial = violating.order_by("violation", "number").first()
+    if trial is None:
+        return NoCompletedTrials(f'study "{study.name}" has no completed trial yet')
+    trial.study = study
+    values = [finite(value) for value in trial.values or []]
+    return NoFeasibleTrial(
+        f'study "{study.name}" has no feasible trial yet; trial {trial.number} violates least',
+        least_violating={
+            "trial_id": trial.number,
+            "params": trial.params,
+            "value": values if study.is_multi_objective else values[0],
+            "constraints": trial.constraints_by_name,
+        },
+    )
 
 
 def pareto_front(*, study: Study) -> Iterable[Trial]:

@@ -10,6 +10,13 @@ class NoCompletedTrials(DomainError):
     code = "no_completed_trials"
 
 
+class NoFeasibleTrial(DomainError):
+    """Every completed trial violates a constraint; `least_violating` is the one that does least."""
+
+    status = 404
+    code = "no_feasible_trial"
+
+
 class SingleObjective(DomainError):
     """A single objective has a best trial, and no Pareto front."""
 

@@ -27,7 +27,11 @@ class AnalysisViewSet(StudyScope, ApiViewSet):
 
     @extend_schema(operation_id="getBestTrial", responses=BestSerializer)
     def best(self, request: Request, study_name: str) -> Response:
-        """The best trial; for several objectives the first of the Pareto front by number."""
+        """The best trial; for several objectives the first of the Pareto front by number.
+
+        Under constraints it is the best of the feasible ones; while there is none, a 404
+        `no_feasible_trial` names the one that is `least_violating`.
+        """
         study = self.named_study(study_name).one()
         return self.answer(BestSerializer, domain.best(study=study))
 

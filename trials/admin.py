@@ -10,7 +10,7 @@ from django.db import models
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import cached_property
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from studies import admin_display as display
@@ -148,6 +148,8 @@ class TrialAdmin(display.InspectionAdmin):
         "state_badge",
         "final_values",
         "params_read",
+        "worker",
+        "reason_read",
         "duration",
         "started",
     ]
@@ -161,7 +163,21 @@ class TrialAdmin(display.InspectionAdmin):
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
     fieldsets = [
-        (None, {"fields": ["number", "study_link", "id", "state_badge", "final_values"]}),
+        (
+            None,
+            {
+                "fields": [
+                    "number",
+                    "study_link",
+                    "id",
+                    "state_badge",
+                    "reason_read",
+                    "final_values",
+                    "constraints_table",
+                ]
+            },
+        ),
+        ("Worker", {"fields": ["worker", "lease", "attempts", "should_prune", "priority"]}),
         ("Time", {"fields": ["started", "completed", "duration"]}),
         ("Parameters", {"fields": ["params_table"]}),
         ("Intermediate values", {"fields": ["steps"]}),
@@ -172,7 +188,14 @@ class TrialAdmin(display.InspectionAdmin):
         "study_link",
         "id",
         "state_badge",
+        "reason_read",
         "final_values",
+        "constraints_table",
+        "worker",
+        "lease",
+        "attempts",
+        "should_prune",
+        "priority",
         "started",
         "completed",
         "duration",
@@ -223,6 +246,39 @@ class TrialAdmin(display.InspectionAdmin):
     @admin.display(description="values")
     def final_values(self, trial: Trial) -> str:
         return display.numbers(trial.values)
+
+    @admin.display(description="reason")
+    def reason_read(self, trial: Trial) -> str:
+        return display.shortened(trial.reason, 120) or display.EMPTY
+
+    @admin.display(description="constraints")
+    def constraints_table(self, trial: Trial) -> SafeString | str:
+        return display.attributes(trial.constraints_by_name, ["Constraint", "Value"])
+
+    @admin.display
+    def worker(self, trial: Trial) -> str:
+        return display.shortened(trial.worker_id, 40) or display.EMPTY
+
+    @admin.display(description="lease runs out (UTC)")
+    def lease(self, trial: Trial) -> SafeString | str:
+        return display.moment(trial.lease_expires_at)
+
+    @admin.display
+    def attempts(self, trial: Trial) -> SafeString:
+        """Which attempt it is, with links to the one before and the one after."""
+        links = (
+            (
+                text,
+                f"{reverse('admin:trials_trial_changelist')}?{STUDY}={trial.study_id}&q={number}",
+            )
+            for text, number in (
+                (f"before: trial {trial.retry_of}", trial.retry_of),
+                (f"next: trial {trial.retried_as}", trial.retried_as),
+            )
+            if number is not None
+        )
+        others = format_html_join("", '; <a href="{1}">{0}</a>', links)
+        return format_html("{}{}", trial.attempt, others)
 
     @admin.display(description="params")
     def params_read(self, trial: Trial) -> SafeString:

@@ -17,6 +17,7 @@ from studies.pruners import PRUNERS
 from studies.samplers import SAMPLERS
 from studies.search_space import SearchSpace, parameter_of
 from trials.consistency import differences
+from trials.drafts import FIXED_PARAMS
 from trials.models import State, Trial
 
 
@@ -78,6 +79,8 @@ def _study(source: optuna.Study, trials: Sequence[FrozenTrial]) -> Study:
         next_number=len(trials),
         revision=1,
         **tallies,
+        n_failures=sum(t.state.name == "FAIL" and t.datetime_start is not None for t in trials),
+        constraints=sorted({name for trial in trials for name in trial.constraints}),
         best_number=best.number if best else None,
         best_values=best.values if best else None,
         best_internal_params=space.to_internal(best.params) if best else None,
@@ -108,7 +111,11 @@ def _front(source: optuna.Study, trials: Sequence[FrozenTrial]) -> list[FrozenTr
     """The Pareto front; of one objective, the first of the best trials."""
     if len(source.directions) > 1:
         return source.best_trials
-    complete = [trial for trial in trials if trial.state.name == State.COMPLETE]
+    complete = [
+        trial
+        for trial in trials
+        if trial.state.name == State.COMPLETE and all(c <= 0 for c in trial.constraints.values())
+    ]
     sign = 1 if source.direction == StudyDirection.MINIMIZE else -1
     return sorted(complete, key=lambda trial: (sign * trial.values[0], trial.number))[:1]
 
@@ -128,13 +135,23 @@ def _rows(
 
 
 def _row(study: Study, trial: FrozenTrial, on_front: bool) -> Trial:
+    is_waiting = trial.state.name == State.WAITING
+    fixed = trial.system_attrs.get(FIXED_PARAMS, {}) if is_waiting else {}
+    if faults := study.space.faults(fixed):
+        name, fault = faults[0]
+        raise AdoptionRefused(f'trial {trial.number} is queued with parameter "{name}": {fault}')
+    if trial.constraints and sorted(trial.constraints) != study.constraints:
+        raise AdoptionRefused(f"trial {trial.number} lacks a constraint that others have")
+    constraints = [trial.constraints[name] for name in study.constraints if trial.constraints]
     return Trial(
         id=trial._trial_id,
         study=study,
         number=trial.number,
         state=trial.state.name,
         values=trial.values,
-        internal_params=study.space.to_internal(trial.params),
+        internal_params=study.space.to_internal(fixed | trial.params),
+        constraints=constraints or None,
+        violation=sum(max(value, 0.0) for value in constraints),
         datetime_start=_aware(trial.datetime_start),
         datetime_complete=_aware(trial.datetime_complete),
         user_attrs=trial.user_attrs,

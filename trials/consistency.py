@@ -27,14 +27,16 @@ class Difference:
 
 _TALLIES = """
 SELECT 'Django', format('tallies %%s, counted %%s', tallied, counted)
-  FROM (SELECT ARRAY[s.next_number, s.n_waiting, s.n_running, s.n_complete, s.n_pruned, s.n_fail]
-                   AS tallied,
+  FROM (SELECT ARRAY[s.next_number, s.n_waiting, s.n_running, s.n_complete, s.n_pruned, s.n_fail,
+                     s.n_failures] AS tallied,
                (SELECT ARRAY[count(*),
                              count(*) FILTER (WHERE state = 'WAITING'),
                              count(*) FILTER (WHERE state = 'RUNNING'),
                              count(*) FILTER (WHERE state = 'COMPLETE'),
                              count(*) FILTER (WHERE state = 'PRUNED'),
-                             count(*) FILTER (WHERE state = 'FAIL')]::int[]
+                             count(*) FILTER (WHERE state = 'FAIL'),
+                             count(*) FILTER (WHERE state = 'FAIL' AND retried_as IS NULL
+                                              AND datetime_start IS NOT NULL)]::int[]
                   FROM trials_trial WHERE study_id = s.id) AS counted
           FROM studies_study AS s WHERE s.id = %(study)s) AS both_counts
  WHERE tallied <> counted

@@ -1,6 +1,11 @@
 """What can be wrong with a request about trials."""
 
+from typing import TYPE_CHECKING
+
 from tuner_project.rest.errors import DomainError
+
+if TYPE_CHECKING:
+    from trials.models import Trial
 
 
 class TrialNotFound(DomainError):
@@ -9,12 +14,44 @@ class TrialNotFound(DomainError):
     status = 404
     code = "trial_not_found"
 
+    @classmethod
+    def numbered(cls, number: int) -> "TrialNotFound":
+        return cls(f"the study has no trial {number}")
+
 
 class TrialFinished(DomainError):
     """The trial was told already, and otherwise."""
 
     status = 409
     code = "trial_finished"
+
+
+class LeaseLost(DomainError):
+    """The trial's lease ran out and the trial was ended; `retry_trial_id` is its next attempt."""
+
+    status = 409
+    code = "lease_lost"
+
+    @classmethod
+    def of(cls, trial: "Trial") -> "LeaseLost":
+        retry = trial.retried_as
+        then = "it is not tried again" if retry is None else f"it is tried again as trial {retry}"
+        detail = f"the lease of trial {trial.number} ran out, and the trial was ended; {then}"
+        return cls(detail, retry_trial_id=retry)
+
+
+class TrialNotRunning(DomainError):
+    """The trial waits in the queue: it is told after an ask has handed it out."""
+
+    status = 409
+    code = "trial_not_running"
+
+
+class TrialNotWaiting(DomainError):
+    """The trial does not wait in the queue (any more)."""
+
+    status = 409
+    code = "trial_not_waiting"
 
 
 class StepConflict(DomainError):
@@ -26,3 +63,7 @@ class StepConflict(DomainError):
 
 class InvalidOutcome(DomainError):
     """What was told does not fit the study; `errors` point at the keys."""
+
+
+class InvalidTrial(DomainError):
+    """What is to be added does not fit the study; `errors` point at the keys."""

@@ -3,12 +3,17 @@
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar
 
 from django.conf import settings
 from django.db import connection
 
-from studies.models import Study
+from studies.errors import StudyNotFound
+from studies.models import NamedStudy, Study
 from trials.history import History
+
+Result = TypeVar("Result")
 
 
 class Histories:
@@ -18,11 +23,23 @@ class Histories:
         self._lock = threading.Lock()
         self._by_name: OrderedDict[str, History] = OrderedDict()
 
-    def known(self, name: str) -> History | None:
-        """The history of the study that had this name when it was last read; None: it was not.
+    def use(self, named: NamedStudy, action: Callable[[History], Result]) -> Result:
+        """What `action` gives, called with the history of the study of a name.
 
-        It spares an ask the reading of the study, whose definition never changes.
+        One that is known spares the reading of the study, whose definition never changes. The
+        action raises `StudyNotFound` where that study is gone by now; then another one of its
+        name is looked for.
         """
+        history = self.known(named.name)
+        if history is not None:
+            try:
+                return action(history)
+            except StudyNotFound:
+                self.forget(history)
+        return action(self.of(named.one()))
+
+    def known(self, name: str) -> History | None:
+        """The history of the study that had this name when it was last read; None: it was not."""
         if connection.in_atomic_block:
             return None
         with self._lock:

@@ -4,9 +4,9 @@ Each write sends its signal inside the transaction, so that Optuna's schema foll
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -14,11 +14,12 @@ from django.db import models
 from django.db.models.expressions import RawSQL
 
 from studies.errors import StudyNotFound
-from studies.models import DirectWriteRefused, Study
+from studies.models import FAILURES, DirectWriteRefused, Study
 from trials import statements
 from trials.errors import TrialNotFound
 from trials.signals import trials_added, trials_changed
-from tuner_project.prepared import Parameter, PreparedQuery, pipelined
+from trials.statements import Lease
+from tuner_project.prepared import Literal, Parameter, PreparedQuery, pipelined
 
 if TYPE_CHECKING:
     from trials.models import Trial
@@ -73,16 +74,27 @@ class Reservation:
     revision: int
     ids: Sequence[int]
     now: datetime  # the database's clock
+    lease_seconds: float | None
+
+    @property
+    def lease_expires_at(self) -> datetime | None:
+        seconds = self.lease_seconds
+        return None if seconds is None else self.now + timedelta(seconds=seconds)
 
 
 class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore[misc]
-    """Trial's manager, whose `add` and `change` are the only writers of trials."""
+    """Trial's manager, whose `add` and `change` are the only writers of trials.
+
+    Leases, which Optuna does not know, are renewed by `renew` and `hold` beside them.
+    """
+
+    # Reading ---------------------------------------------------------------------------------
 
     def numbered(self, study: Study, number: int) -> "Trial":
         """The study's trial of this number, with its steps; raises `TrialNotFound`."""
         trial = self._numbered.first(study=study.id, number=number)
         if trial is None:
-            raise TrialNotFound(f"the study has no trial {number}")
+            raise TrialNotFound.numbered(number)
         trial.study = study
         return trial
 
@@ -91,23 +103,73 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
         these = {"study_id": Parameter("study"), "number": Parameter("number")}
         return PreparedQuery(lambda: self.filter(**these).with_steps())
 
+    def numbered_in(self, study: Study, numbers: Sequence[int]) -> dict[int, "Trial"]:
+        """The study's trials of these numbers, with their steps, as far as there are any."""
+        trials = self.filter(study_id=study.id, number__in=set(numbers)).with_steps()
+        return {trial.number: trial for trial in _of(study, trials)}
+
+    def held(self, study: Study, worker_id: str) -> list["Trial"]:
+        """The running trials that a worker holds, by number."""
+        return _of(study, self._held.all(study=study.id, worker=worker_id))
+
+    @cached_property
+    def _held(self) -> PreparedQuery["Trial"]:
+        these = {"study_id": Parameter("study"), "worker_id": Parameter("worker")}
+        # As the index names them.
+        running = self.filter(state=Literal("RUNNING"), **these).exclude(worker_id=Literal(""))
+        return PreparedQuery(lambda: running.order_by("number"))
+
+    def queue(self, study: Study, n: int) -> list["Trial"]:
+        """The first n WAITING trials, in the order in which they are served."""
+        waiting = self.filter(study_id=study.id, state="WAITING")
+        return _of(study, waiting.order_by("-priority", "number")[:n])
+
+    def expired(self, study: Study) -> list["Trial"]:
+        """The running trials whose leases have run out, by number, locked against heartbeats."""
+        running = self.filter(study_id=study.id, state="RUNNING", lease_expires_at__lte=study.now)
+        return _of(study, running.order_by("number").select_for_update(of=("self",)))
+
+    # Writing ---------------------------------------------------------------------------------
+
     def reserve(self, study: Study, states: Mapping[str, int]) -> Reservation:
         """Take numbers and ids for new trials, `states` counting them by state.
 
         One statement that is also the lock: numbers, ids and commits come in the same order.
         """
-        row = statements.reserve(study.id, states)
+        n, failures = sum(states.values()), states.get("FAIL", 0)
+        moves = Counter(states) + Counter({FAILURES: failures})
+        row = statements.reserve(study.id, moves, n)
         if row is None:
             raise StudyNotFound.named(study.name)  # deleted since it was read
-        return Reservation(*row)
+        reserved = Reservation(*row)
+        study.next_number, study.revision = reserved.first_number + n, reserved.revision
+        study.count(moves)
+        return reserved
+
+    def reserve_running(self, study: Study, n: int, lease: Lease) -> Reservation | None:
+        """Take numbers and ids for n trials to start, where nothing stands against it.
+
+        None: the study does not hand out trials, has no room for them, or serves others first.
+        `study` is not changed: it may be shared.
+        """
+        row = statements.reserve_running(study.id, n, lease)
+        return None if row is None else Reservation(*row)
 
     def add(
-        self, trials: Sequence["Trial"], steps: Sequence[tuple["Trial", int, float]] = ()
+        self,
+        trials: Sequence["Trial"],
+        steps: Sequence[tuple["Trial", int, float]] = (),
+        settled: Study | None = None,
     ) -> None:
-        """Insert trials of one study, numbered by `reserve`, with their (trial, step, value)."""
+        """Insert trials of one study, numbered by `reserve`, with their (trial, step, value).
+
+        Where some may be its best, `settled` is the study, which is brought up to date.
+        """
         with pipelined():
             statements.insert(trials)
             statements.insert_steps(steps)
+            if settled is not None:
+                self._settle(settled, trials, Counter())
             trials_added.send(sender=self.model, trials=list(trials), with_steps=bool(steps))
 
     def change(
@@ -119,16 +181,55 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
     ) -> None:
         """Store what changed on trials of one study, which the caller has locked.
 
-        `was` are the trials' states before, and `steps` the new (trial, step, value).
+        `was` are the trials' states before, and `steps` the new (trial, step, value). The study's
+        counts are brought up to date.
         """
-        revision = study.revision + 1
+        study.revision += 1
         for trial in trials:
-            trial.revision = revision
+            trial.revision = study.revision
         moves = Counter(trial.state for trial in trials)
         moves.subtract(was)
-        on_front = [trial.id for trial in trials if trial.on_front]
+        moves[FAILURES] = sum(
+            trial.is_failure for trial, before in zip(trials, was, strict=True) if before != "FAIL"
+        )
+        waited = "WAITING" in was
         with pipelined():
-            statements.update(trials)
-            statements.insert_steps(steps)
-            statements.settle(study, revision, moves, on_front)
-            trials_changed.send(sender=self.model, trials=list(trials), with_steps=bool(steps))
+            statements.update(trials, steps, are_started=waited)
+            self._settle(study, trials, moves)
+            trials_changed.send(
+                sender=self.model, trials=list(trials), with_steps=bool(steps), with_params=waited
+            )
+
+    def _settle(self, study: Study, trials: Sequence["Trial"], moves: Counter[str]) -> None:
+        on_front = [trial for trial in trials if trial.on_front]
+        leases = [t.lease_expires_at for t in trials if t.state == "RUNNING" and t.lease_expires_at]
+        until = min(leases, default=None)
+        statements.settle(study, moves, [trial.id for trial in on_front], until)
+        study.count(moves)
+
+    def renew(self, study_name: str, number: int) -> tuple[datetime | None, str, str] | None:
+        """Renew a running trial's lease, without a lock on its study.
+
+        Gives when it runs out, the study's state and its reason; None: no such trial runs.
+        """
+        return statements.renew(study_name, number)
+
+    def hold(self, study: Study, trials: Sequence["Trial"], lease: Lease) -> None:
+        """Give running trials a new lease from now on."""
+        seconds = lease.of(study)
+        until = None if seconds is None else study.now + timedelta(seconds=seconds)
+        for trial in trials:
+            trial.lease_seconds, trial.lease_expires_at = seconds, until
+        statements.hold(study.id, trials, seconds, until)
+
+    def find_next_expiry(self, study: Study) -> None:
+        """Find when the next lease of a study runs out."""
+        statements.find_next_expiry(study.id)
+
+
+def _of(study: Study, trials: Iterable["Trial"]) -> list["Trial"]:
+    """The trials, each knowing its study."""
+    found = list(trials)
+    for trial in found:
+        trial.study = study
+    return found

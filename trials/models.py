@@ -57,9 +57,36 @@ class Trial(GuardedModel):
     number = models.IntegerField(help_text="Within the study: 0, 1, 2, … without gaps.")
     state = models.CharField(max_length=8, choices=State.choices)
     values = ArrayField(models.FloatField(), null=True)
-    internal_params = ArrayField(models.FloatField(null=True))
+    internal_params = ArrayField(
+        models.FloatField(null=True), help_text="Of a WAITING trial, those that are fixed."
+    )
+    params_hash = models.UUIDField(
+        null=True, help_text="Of the whole point, where the study avoids duplicates."
+    )
     datetime_start = models.DateTimeField(null=True)
     datetime_complete = models.DateTimeField(null=True)
+    reason = models.TextField(blank=True, default="", help_text="Why it ended so.")
+    constraints = ArrayField(
+        models.FloatField(), null=True, help_text="In the order of the study's; feasible up to 0."
+    )
+    violation = models.FloatField(
+        default=0, help_text="By how much constraints are exceeded, together; 0: feasible."
+    )
+    priority = models.IntegerField(default=0, help_text="Of a WAITING trial: higher first.")
+    worker_id = models.CharField(max_length=128, blank=True, default="")
+    lease_seconds = models.FloatField(null=True)
+    lease_expires_at = models.DateTimeField(
+        null=True, help_text="While it runs; of a failed trial, when its lease was lost."
+    )
+    should_prune = models.BooleanField(
+        default=False, help_text="What the pruner said of its last report."
+    )
+    is_retry_wanted = models.BooleanField(
+        default=False, help_text="Whether it was told to fail with another attempt."
+    )
+    attempt = models.IntegerField(default=1)
+    retry_of = models.IntegerField(null=True, help_text="The number of the previous attempt.")
+    retried_as = models.IntegerField(null=True, help_text="The number of the next attempt.")
     user_attrs = PlainJSONField(default=dict)
     system_attrs = PlainJSONField(default=dict, help_text="What samplers and pruners note on it.")
     study_attrs = PlainJSONField(
@@ -73,6 +100,7 @@ class Trial(GuardedModel):
     # Set by TrialQuerySet.with_steps().
     steps: list[int]
     step_values: list[float]
+    reoffered = False  # whether an ask answered it to the worker that held it already
 
     objects = TrialManager()
 
@@ -86,6 +114,26 @@ class Trial(GuardedModel):
             models.Index(
                 fields=["study", "number"], name="trial_front", condition=models.Q(on_front=True)
             ),
+            models.Index(
+                fields=["study", "-priority", "number"],
+                name="trial_queue",
+                condition=models.Q(state="WAITING"),
+            ),
+            models.Index(
+                fields=["study", "worker_id", "number"],
+                name="trial_held",
+                condition=models.Q(state="RUNNING") & ~models.Q(worker_id=""),
+            ),
+            models.Index(
+                fields=["study", "params_hash"],
+                name="trial_point",
+                condition=models.Q(params_hash__isnull=False),
+            ),
+            models.Index(
+                fields=["study", "violation", "number"],
+                name="trial_infeasible",
+                condition=models.Q(state="COMPLETE", violation__gt=0),
+            ),
         )
 
     def __str__(self) -> str:
@@ -95,6 +143,27 @@ class Trial(GuardedModel):
     def params(self) -> dict[str, Any]:
         """The parameters by name, in the order and the types of the search space."""
         return self.study.space.to_external(self.internal_params)
+
+    @property
+    def has_all_params(self) -> bool:
+        return None not in self.internal_params
+
+    @property
+    def constraints_by_name(self) -> dict[str, float] | None:
+        if self.constraints is None:
+            return None
+        return dict(zip(self.study.constraints, self.constraints, strict=True))
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it ran and failed, and nobody tries again."""
+        return (
+            self.state == State.FAIL and self.retried_as is None and self.datetime_start is not None
+        )
+
+    @property
+    def has_lost_lease(self) -> bool:
+        return self.state == State.FAIL and self.lease_expires_at is not None
 
     @property
     def duration_seconds(self) -> float | None:

@@ -51,7 +51,10 @@ PARAMS = ProjectedTable(
     "s.distributions[p.position] "
     "FROM trials_trial AS t JOIN studies_study AS s ON s.id = t.study_id, "
     "json_array_elements(s.search_space) WITH ORDINALITY AS p(parameter, position) "
-    "WHERE t.internal_params[p.position] IS NOT NULL AND {where} ORDER BY t.id, p.position",
+    # Optuna keeps what is fixed of a queued trial in an attribute, until it starts.
+    "WHERE t.internal_params[p.position] IS NOT NULL "
+    "AND (t.state <> 'WAITING' OR t.system_attrs->'fixed_params' IS NULL) "
+    "AND {where} ORDER BY t.id, p.position",
     OF_TRIALS,
 )
 VALUES = ProjectedTable(
@@ -97,6 +100,9 @@ TRIAL_TABLES = (
     STUDY_ATTRIBUTES,
 )
 
+# Once a row is there.
+_NEVER_CHANGED = (PARAMS, INTERMEDIATE_VALUES, STUDY_ATTRIBUTES)
+
 _THESE = "t.id = ANY(%(trials)s)"
 
 
@@ -115,12 +121,15 @@ def add_trial_rows(trials: Sequence[Trial], with_steps: bool) -> None:
     _execute(_insert(tuple(tables)), trials)
 
 
-def change_trial_rows(trials: Sequence[Trial], with_steps: bool) -> None:
+def change_trial_rows(trials: Sequence[Trial], with_steps: bool, with_params: bool) -> None:
     """Bring Optuna's rows of changed trials up to date, in one statement.
 
-    What cannot change is not looked at: parameters, and what the sampler noted on the study.
+    Parameters, and what the sampler noted on the study, come with a WAITING trial's start.
     """
-    _execute(_upsert((TRIALS, *_tables_of_contents(trials, with_steps))), trials)
+    tables = [TRIALS, *_tables_of_contents(trials, with_steps)]
+    if with_params:
+        tables += [PARAMS, STUDY_ATTRIBUTES]
+    _execute(_upsert(tuple(tables)), trials)
 
 
 def _tables_of_contents(trials: Sequence[Trial], with_steps: bool) -> Iterator[ProjectedTable]:
@@ -142,10 +151,9 @@ def _insert(tables: tuple[ProjectedTable, ...]) -> str:
 
 @cache
 def _upsert(tables: tuple[ProjectedTable, ...]) -> str:
-    # A stored intermediate value never changes.
     return _one_statement(
         [
-            table.insert(_THESE) if table is INTERMEDIATE_VALUES else table.upsert(_THESE)
+            table.insert(_THESE) if table in _NEVER_CHANGED else table.upsert(_THESE)
             for table in tables
         ]
     )

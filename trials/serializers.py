@@ -1,91 +1,53 @@
-"""The wire's shapes of trials."""
+"""The wire's shapes of what is answered about trials."""
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
-from trials.domain import Outcome
 from trials.models import State
-from tuner_project.rest.numbers import NumberField, finite
+from tuner_project.rest.numbers import NUMBER_OR_NULL, NumberField, finite
 from tuner_project.rest.serializers import (
-    AttributesField,
-    PageQuerySerializer,
-    StrictFloatField,
-    StrictSerializer,
+    ProblemSerializer,
+    TextOrNullField,
     UTCDateTimeField,
 )
 
-MAX_STEP = 2**31 - 1
 
-
-@extend_schema_field(
-    {"oneOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}, "minItems": 1}]}
-)
-class ToldValuesField(serializers.Field[Any, Any, Any, Any]):
-    """A number, or a list of one for each objective."""
-
-    def to_internal_value(self, data: Any) -> list[float]:
-        if not isinstance(data, list):
-            return [StrictFloatField().run_validation(data)]
-        numbers = serializers.ListField(child=StrictFloatField(), min_length=1)
-        return numbers.run_validation(data)
-
-    def to_representation(self, value: Any) -> Any:
-        return value
-
-
-@extend_schema_field({"type": "object", "additionalProperties": {"type": "number"}})
-class ToldStepsField(serializers.Field[Any, Any, Any, Any]):
-    """Intermediate values by step, an integer from 0 on written as a text."""
-
-    def to_internal_value(self, data: Any) -> dict[int, float]:
-        if not isinstance(data, dict):
-            raise serializers.ValidationError(f"expected an object, not {data!r:.80}")
-        return {self._step(key): self._value(key, value) for key, value in data.items()}
-
-    def _value(self, key: str, value: Any) -> float:
-        try:
-            return StrictFloatField().run_validation(value)
-        except serializers.ValidationError as error:
-            raise serializers.ValidationError({key: error.detail}) from None
-
-    def _step(self, key: str) -> int:
-        # Exactly as Python or JavaScript write it: "01" would be a second name of 1.
-        is_integer = key.isascii() and key.isdigit() and (key == "0" or key[0] != "0")
-        if not is_integer or len(key) > 10 or int(key) > MAX_STEP:
-            raise serializers.ValidationError(
-                {key: f"a step is an integer from 0 to {MAX_STEP}, not {key!r:.80}"}
-            )
-        return int(key)
-
-    def to_representation(self, value: Any) -> Any:
-        return value
-
-
-class CompleteSerializer(StrictSerializer):
-    """What a trial came to."""
-
-    values = ToldValuesField(help_text="One number for each objective.")
-    intermediate_values = ToldStepsField(required=False)
-    user_attrs = AttributesField(required=False)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        return {"outcome": Outcome(state=State.COMPLETE, **attrs)}
-
-
-class TrialQuerySerializer(PageQuerySerializer):
-    state = serializers.ChoiceField(
-        choices=State.choices, required=False, help_text="Only trials in this state."
+def one_or_many(name: str, shape: type[serializers.Serializer[Any]]) -> PolymorphicProxySerializer:
+    """OpenAPI's description of a thing or a list of them."""
+    return PolymorphicProxySerializer(
+        component_name=name,
+        serializers=[shape(many=False), shape(many=True)],
+        resource_type_field_name=None,
+        many=False,
     )
 
 
 class SuggestionSerializer(serializers.Serializer[Any]):
-    """A new trial's parameters."""
+    """A running trial's parameters."""
 
     trial_id = serializers.IntegerField(source="number")
     params = serializers.DictField(help_text="By name, in the order of the search space.")
     study_name = serializers.CharField(source="study.name")
+    worker_id = TextOrNullField()
+    lease_expires_at = UTCDateTimeField(allow_null=True)
+    attempt = serializers.IntegerField(help_text="1 for the first.")
+    retry_of = serializers.IntegerField(
+        allow_null=True, help_text="The trial_id of the previous attempt."
+    )
+
+
+class OfferSerializer(SuggestionSerializer):
+    """A trial for a worker."""
+
+    reoffered = serializers.BooleanField(help_text="The worker held it already.")
+
+
+class OffersSerializer(serializers.Serializer[Any]):
+    """Trials for a worker."""
+
+    trials = OfferSerializer(many=True)
 
 
 class TrialSerializer(SuggestionSerializer):
@@ -98,9 +60,47 @@ class TrialSerializer(SuggestionSerializer):
     duration_seconds = serializers.FloatField(allow_null=True)
     user_attrs = serializers.DictField()
     intermediate_values = serializers.SerializerMethodField()
-
-    @extend_schema_field(
-        {"type": "object", "additionalProperties": {"type": "number", "nullable": True}}
+    constraints = serializers.DictField(
+        source="constraints_by_name", child=serializers.FloatField(), allow_null=True
     )
+    reason = TextOrNullField(help_text="Why it ended so.")
+    priority = serializers.IntegerField(help_text="In the queue.")
+    retried_as = serializers.IntegerField(
+        allow_null=True, help_text="The trial_id of the next attempt."
+    )
+
+    @extend_schema_field({"type": "object", "additionalProperties": NUMBER_OR_NULL})
     def get_intermediate_values(self, trial: Any) -> dict[str, float | None]:
         return {str(step): finite(value) for step, value in trial.intermediate_values.items()}
+
+
+class SignsSerializer(serializers.Serializer[Any]):
+    """What a worker is told of its trial."""
+
+    lease_expires_at = UTCDateTimeField(allow_null=True)
+    should_stop = serializers.BooleanField(help_text="Nobody wants the result: stop.")
+    reason = serializers.CharField(allow_null=True)
+
+
+class VerdictSerializer(SignsSerializer):
+    """The same, and what the pruner says."""
+
+    should_prune = serializers.BooleanField(help_text="The pruner would stop the trial here.")
+
+
+class ResultSerializer(serializers.Serializer[Any]):
+    """What became of one outcome: a trial with status 200, or a problem with another status."""
+
+    trial_id = serializers.IntegerField(allow_null=True)
+    status = serializers.IntegerField()
+    trial = TrialSerializer(required=False)
+    error = ProblemSerializer(required=False)
+
+    def to_representation(self, result: Any) -> Any:
+        return result
+
+
+class ResultsSerializer(serializers.Serializer[Any]):
+    """What became of each outcome, in their order."""
+
+    results = ResultSerializer(many=True)

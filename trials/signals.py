@@ -12,5 +12,5 @@ from django.dispatch import Signal
 trials_added = Signal()
 
 # Provides: trials (list[Trial]): changed in place, all of one study; with_steps (bool): whether
-# intermediate values were added to them.
+# intermediate values were added to them; with_params (bool): whether parameters were.
 trials_changed = Signal()

@@ -6,26 +6,56 @@ Rows travel as one JSON document: any number of them is one statement with one p
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
-from studies.models import TALLIES, Study
+from studies.models import COUNTERS, Study
 from tuner_project.prepared import prepared_cursor
 
 if TYPE_CHECKING:
     from trials.models import Trial
 
+
+@dataclass(frozen=True)
+class Lease:
+    """For how long a worker wants a trial: as the study says, or in seconds; None: for ever."""
+
+    seconds: float | None = None
+    is_studys: bool = False
+
+    def of(self, study: Study) -> float | None:
+        return study.lease_seconds if self.is_studys else self.seconds
+
+
+# What an ending or a report changes, and what the start of a WAITING trial changes beside it.
 _CHANGEABLE = (
     "state",
     "values",
-    "datetime_start",
     "datetime_complete",
+    "reason",
+    "constraints",
+    "violation",
+    "lease_expires_at",
+    "should_prune",
+    "is_retry_wanted",
+    "retried_as",
     "user_attrs",
     "system_attrs",
     "on_front",
     "revision",
 )
-_COLUMNS = ("id", "study_id", "number", "internal_params", "study_attrs", *_CHANGEABLE)
+_STARTED = (
+    "internal_params",
+    "params_hash",
+    "datetime_start",
+    "worker_id",
+    "lease_seconds",
+    "study_attrs",
+    *_CHANGEABLE,
+)
+_COLUMNS = ("id", "study_id", "number", "priority", "attempt", "retry_of", *_STARTED)
 
 _INSERT = (
     f"INSERT INTO trials_trial ({', '.join(_COLUMNS)}) SELECT {', '.join(_COLUMNS)} "
@@ -34,23 +64,63 @@ _INSERT = (
 # The limit tells the planner how many rows there are: it would expect a hundred, and keep a plan
 # that reads the whole table.
 _UPDATE = (
-    f"UPDATE trials_trial AS t SET {', '.join(f'{name} = n.{name}' for name in _CHANGEABLE)} "
+    "UPDATE trials_trial AS t SET {changes} "
     "FROM (SELECT * FROM json_populate_recordset(NULL::trials_trial, %(rows)s) LIMIT {n:d}) AS n "
     "WHERE t.id = n.id"
 )
 _INSERT_STEPS = (
     "INSERT INTO trials_intermediatevalue (trial_id, step, value) SELECT trial_id, step, value "
-    "FROM json_populate_recordset(NULL::trials_intermediatevalue, %(rows)s)"
+    "FROM json_populate_recordset(NULL::trials_intermediatevalue, %(steps)s)"
 )
 
-_RESERVE = """
+_TAKE_NUMBERS = """
 UPDATE studies_study
-   SET next_number = next_number + %(n)s, revision = revision + 1, {tallies}
- WHERE id = %(study)s
+   SET {counts} next_number = next_number + %(n)s, revision = revision + 1
+ WHERE id = %(study)s {room}
 RETURNING next_number - %(n)s, revision,
           (SELECT array_agg(nextval('optuna.trials_trial_id_seq'))
              FROM generate_series(1, %(n)s)),
-          statement_timestamp()
+          clock_timestamp(), {lease}
+"""
+# What lets an ask be served without a closer look at the study.
+_ROOM = """
+   AND state = 'ACTIVE' AND n_waiting = 0
+   AND coalesce(next_number - n_fail + %(n)s <= max_trials, true)
+   AND coalesce(n_running + %(n)s <= max_concurrent, true)
+   AND coalesce(deadline > statement_timestamp(), true)
+   AND coalesce(next_lease_expiry > statement_timestamp(), true)
+"""
+_LEASE = "CASE WHEN %(own_lease)s THEN lease_seconds ELSE %(lease)s::float8 END"
+_LEASE_RUNS_OUT = "next_lease_expiry = least(next_lease_expiry, {})"
+
+# A heartbeat takes no lock but the trial's own, and is no change that a sampler would see.
+_RENEW = """
+UPDATE trials_trial AS t
+   SET lease_expires_at = statement_timestamp() + make_interval(secs => t.lease_seconds)
+  FROM studies_study AS s
+ WHERE s.name = %(name)s AND t.study_id = s.id AND t.number = %(number)s AND t.state = 'RUNNING'
+RETURNING t.lease_expires_at, s.state, s.state_reason
+"""
+_HOLD = f"""
+WITH renewed AS (
+    UPDATE trials_trial AS t SET lease_seconds = %(lease)s, lease_expires_at = %(until)s
+     WHERE t.id = ANY(%(trials)s)
+)
+UPDATE studies_study SET {_LEASE_RUNS_OUT.format("%(until)s::timestamptz")}
+ WHERE id = %(study)s
+"""
+_FIND_NEXT_EXPIRY = """
+UPDATE studies_study SET next_lease_expiry = (
+    SELECT min(lease_expires_at) FROM trials_trial WHERE study_id = %(study)s AND state = 'RUNNING')
+ WHERE id = %(study)s
+"""
+_COUNT_POINTS = """
+SELECT count(DISTINCT params_hash) FROM trials_trial
+ WHERE study_id = %(study)s AND state <> 'FAIL' AND params_hash IS NOT NULL
+"""
+_HAS_POINT = """
+SELECT EXISTS (SELECT FROM trials_trial
+ WHERE study_id = %(study)s AND state <> 'FAIL' AND params_hash = ANY(%(points)s))
 """
 
 # A trial is on the front while no other beats it: by being at least as good in every objective
@@ -83,61 +153,129 @@ WITH front AS MATERIALIZED (
 )
 UPDATE studies_study
    SET best_number = best.number, best_values = best.values,
-       best_internal_params = best.internal_params, revision = %(revision)s, {tallies}
+       best_internal_params = best.internal_params, {counts} {rest}
   FROM best WHERE studies_study.id = %(study)s
 """
-_SETTLE = "UPDATE studies_study SET revision = %(revision)s, {tallies} WHERE id = %(study)s"
+_SETTLE = "UPDATE studies_study SET {counts} {rest} WHERE id = %(study)s"
+# Where nothing runs any more there is no lease.
+_REST = (
+    "revision = %(revision)s, next_lease_expiry = CASE WHEN n_running + {running:d} > 0 "
+    "THEN least(next_lease_expiry, %(until)s::timestamptz) END"
+)
 
 
-def reserve(study_id: int, states: Mapping[str, int]) -> tuple[Any, ...] | None:
-    """The first number, the revision, the ids and the time of new trials; None: no such study."""
-    statement = _RESERVE.format(tallies=_tallies(states))
-    with prepared_cursor() as cursor:
-        cursor.execute(statement, {"study": study_id, "n": sum(states.values())})
-        return cursor.fetchone()
+def reserve(study_id: int, moves: Mapping[str, int], n: int) -> tuple[Any, ...] | None:
+    """Numbers for n new trials that add `moves` to the counts; None: no such study."""
+    counts = _counts(moves)
+    return _take_numbers({"study": study_id, "n": n}, counts=counts, room="", lease="NULL")
+
+
+def reserve_running(study_id: int, n: int, lease: Lease) -> tuple[Any, ...] | None:
+    """Numbers for n trials to start; None: the study has no room, or needs a closer look."""
+    runs_out = f"statement_timestamp() + make_interval(secs => {_LEASE})"
+    return _take_numbers(
+        {"study": study_id, "n": n, "own_lease": lease.is_studys, "lease": lease.seconds},
+        counts=f"n_running = n_running + %(n)s, {_LEASE_RUNS_OUT.format(runs_out)},",
+        room=_ROOM,
+        lease=_LEASE,
+    )
+
+
+def _take_numbers(arguments: Mapping[str, Any], **parts: str) -> tuple[Any, ...] | None:
+    """The first number, the revision, the ids, the time and the lease of new trials."""
+    return _row_of(_TAKE_NUMBERS.format(**parts), arguments)
+
+
+def renew(study_name: str, number: int) -> tuple[Any, ...] | None:
+    """Renew a running trial's lease: when it runs out, the study's state and its reason."""
+    return _row_of(_RENEW, {"name": study_name, "number": number})
+
+
+def hold(study_id: int, trials: Sequence["Trial"], lease: float | None, until: Any) -> None:
+    """Give running trials a new lease."""
+    arguments = {"study": study_id, "trials": [trial.id for trial in trials]}
+    _run(_HOLD, arguments | {"lease": lease, "until": until})
+
+
+def find_next_expiry(study_id: int) -> None:
+    _run(_FIND_NEXT_EXPIRY, {"study": study_id})
+
+
+def count_points(study_id: int) -> int:
+    """How many points are told, running or queued."""
+    row = _row_of(_COUNT_POINTS, {"study": study_id})
+    return int(row[0]) if row else 0
+
+
+def has_point(study_id: int, points: Sequence[UUID]) -> bool:
+    """Whether one of these points is told, running or queued."""
+    row = _row_of(_HAS_POINT, {"study": study_id, "points": list(points)})
+    return bool(row and row[0])
 
 
 def insert(trials: Sequence["Trial"]) -> None:
-    _execute(_INSERT, [_row(trial, _COLUMNS) for trial in trials])
-
-
-def update(trials: Sequence["Trial"]) -> None:
-    """Store what may change on trials."""
-    _execute(_UPDATE.format(n=len(trials)), [_row(trial, ("id", *_CHANGEABLE)) for trial in trials])
+    _run(_INSERT, {"rows": _rows(trials, _COLUMNS)})
 
 
 def insert_steps(steps: Sequence[tuple["Trial", int, float]]) -> None:
     if steps:
-        rows = [{"trial_id": t.id, "step": step, "value": _number(v)} for t, step, v in steps]
-        _execute(_INSERT_STEPS, rows)
+        _run(_INSERT_STEPS, {"steps": _step_rows(steps)})
 
 
-def settle(study: Study, revision: int, moves: Mapping[str, int], new: Sequence[int]) -> None:
-    """Bring the study's tallies, and its best trial or front, up to date.
+def update(
+    trials: Sequence["Trial"], steps: Sequence[tuple["Trial", int, float]], are_started: bool
+) -> None:
+    """Store what changed on trials, and their new (trial, step, value)."""
+    columns = _STARTED if are_started else _CHANGEABLE
+    changes = ", ".join(f"{name} = n.{name}" for name in columns)
+    statement = _UPDATE.format(changes=changes, n=len(trials))
+    arguments = {"rows": _rows(trials, ("id", *columns))}
+    if steps:
+        statement = f"WITH new_steps AS ({_INSERT_STEPS}) {statement}"
+        arguments["steps"] = _step_rows(steps)
+    _run(statement, arguments)
 
-    `moves` are the tallies' changes by state, and `new` the ids of trials that may be on the front.
+
+def settle(
+    study: Study, moves: Mapping[str, int], new: Sequence[int], until: datetime | None = None
+) -> None:
+    """Bring the study's counts, and its best trial or front, up to date.
+
+    `moves` are the counts' changes, `new` the ids of trials that may be on the front, and `until`
+    is when the first of the changed trials' leases runs out.
     """
-    arguments: dict[str, Any] = {"study": study.id, "revision": revision}
+    arguments: dict[str, Any] = {"study": study.id, "revision": study.revision, "until": until}
     if new:
         signs = [1 if each == "minimize" else -1 for each in study.directions]
         arguments |= {"new": list(new), "signs": signs}
     statement = _SETTLE_FRONT if new else _SETTLE
-    with prepared_cursor() as cursor:
-        cursor.execute(statement.format(tallies=_tallies(moves)), arguments)
+    rest = _REST.format(running=moves.get("RUNNING", 0))
+    _run(statement.format(counts=_counts(moves), rest=rest), arguments)
 
 
-def _tallies(moves: Mapping[str, int]) -> str:
-    """SQL that adds to the study's count of each state."""
-    return ", ".join(f"{TALLIES[state]} = {TALLIES[state]} + {n:d}" for state, n in moves.items())
+def _counts(moves: Mapping[str, int]) -> str:
+    """SQL that adds to the study's counts, before other changes."""
+    fields = {COUNTERS[what]: n for what, n in moves.items()}
+    return "".join(f"{field} = {field} + {n:d}, " for field, n in fields.items())
 
 
-def _row(trial: "Trial", columns: Sequence[str]) -> dict[str, Any]:
-    return {column: _column(getattr(trial, column)) for column in columns}
+def _rows(trials: Sequence["Trial"], columns: Sequence[str]) -> str:
+    return json.dumps(
+        [{column: _column(getattr(trial, column)) for column in columns} for trial in trials]
+    )
+
+
+def _step_rows(steps: Sequence[tuple["Trial", int, float]]) -> str:
+    return json.dumps(
+        [{"trial_id": trial.id, "step": step, "value": _number(v)} for trial, step, v in steps]
+    )
 
 
 def _column(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
     if isinstance(value, list):  # of floats
         return [_number(each) for each in value]
     return value
@@ -148,6 +286,12 @@ def _number(value: float | None) -> float | str | None:
     return value if value is None or math.isfinite(value) else str(value)
 
 
-def _execute(statement: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def _run(statement: str, arguments: Mapping[str, Any]) -> None:
     with prepared_cursor() as cursor:
-        cursor.execute(statement, {"rows": json.dumps(rows)})
+        cursor.execute(statement, arguments)
+
+
+def _row_of(statement: str, arguments: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    with prepared_cursor() as cursor:
+        cursor.execute(statement, arguments)
+        return cursor.fetchone()

@@ -2,14 +2,24 @@ from django.urls import path
 
 from trials.views import TrialViewSet
 from tuner_project.rest import paths  # noqa: F401  (registers the converters)
+from tuner_project.rest.parsers import StrictJSONListParser
 
 _TRIALS = "studies/<study_name:study_name>/trials"
 _TRIAL = f"{_TRIALS}/<trial_number:trial_id>"
 
 urlpatterns = [
-    path(_TRIALS, TrialViewSet.as_view({"get": "list"})),
+    path(
+        _TRIALS,
+        TrialViewSet.as_view(
+            {"get": "list", "post": "create"}, parser_classes=[StrictJSONListParser]
+        ),
+    ),
     path(f"{_TRIALS}/suggest", TrialViewSet.as_view({"post": "suggest"})),
-    path(_TRIAL, TrialViewSet.as_view({"get": "retrieve"})),
-    path(f"{_TRIAL}/complete", TrialViewSet.as_view({"post": "complete"})),
-    path(f"{_TRIAL}/prune", TrialViewSet.as_view({"post": "prune"})),
+    path(f"{_TRIALS}/suggest-batch", TrialViewSet.as_view({"post": "suggest_batch"})),
+    path(f"{_TRIALS}/complete-batch", TrialViewSet.as_view({"post": "complete_batch"})),
+    path(_TRIAL, TrialViewSet.as_view({"get": "retrieve", "delete": "destroy"})),
+    *(
+        path(f"{_TRIAL}/{action}", TrialViewSet.as_view({"post": action}))
+        for action in ("report", "heartbeat", "complete", "prune", "fail")
+    ),
 ]

@@ -1,0 +1,24 @@
+"""What can be done with a study's trials."""
+
+from trials.domain.asking import ask, ask_many
+from trials.domain.leases import expire_trials
+from trials.domain.outcomes import Outcome
+from trials.domain.queueing import NewTrial, add_trials, cancel_trial
+from trials.domain.reporting import Signs, Verdict, heartbeat, report
+from trials.domain.telling import tell, tell_many
+
+__all__ = [
+    "NewTrial",
+    "Outcome",
+    "Signs",
+    "Verdict",
+    "add_trials",
+    "ask",
+    "ask_many",
+    "cancel_trial",
+    "expire_trials",
+    "heartbeat",
+    "report",
+    "tell",
+    "tell_many",
+]

@@ -1,0 +1,260 @@
+"""Ask: trials for workers, from the queue or drawn by the sampler."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from studies.errors import BudgetInFlight, TooManyRunning
+from studies.lifecycle import refusal
+from studies.models import NamedStudy, Study, StudyState
+from trials import statements
+from trials.domain.endings import complete_if_over, is_exhausted
+from trials.domain.leases import expire
+from trials.drafts import Draft, Plan
+from trials.histories import histories
+from trials.history import History
+from trials.managers import Reservation
+from trials.models import State, Trial
+from trials.statements import Lease
+from trials.taken import hash_of
+from tuner_project.rest.errors import DomainError
+
+OF_STUDY = Lease(is_studys=True)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an ask is for. A `worker_id` gets back what it holds, unless `new` says otherwise."""
+
+    count: int = 1
+    worker_id: str = ""
+    new: bool = False
+    lease: Lease = OF_STUDY
+
+    @property
+    def may_be_reoffered(self) -> bool:
+        return bool(self.worker_id) and not self.new
+
+
+class Surprised(Exception):
+    """What is found under the lock is not what was planned for: undo it and plan again."""
+
+
+def ask(
+    *, named: NamedStudy, worker_id: str = "", new: bool = False, lease: Lease = OF_STUDY
+) -> Trial:
+    """A RUNNING trial for a worker of the study of a name; raises what `ask_many` does."""
+    return ask_many(named=named, count=1, worker_id=worker_id, new=new, lease=lease)[0]
+
+
+def ask_many(
+    *,
+    named: NamedStudy,
+    count: int,
+    worker_id: str = "",
+    new: bool = False,
+    lease: Lease = OF_STUDY,
+) -> list[Trial]:
+    """At most `count` RUNNING trials, and one at least: fewer where the budgets leave no more.
+
+    First those that the worker holds already (`reoffered`), then those that wait in the queue,
+    then new ones. The sampler thinks before the transaction, holding nothing. Only one that must
+    know the trial's number draws inside: a quasi-random one, in microseconds, and a seeded one in
+    the rare case that another ask took the number that was expected.
+
+    Raises:
+        StudyNotFound
+        StudyPaused, StudyCompleted, StudyCancelled
+        TooManyRunning, BudgetInFlight: ask again in a moment.
+    """
+    wanted = Wanted(count, worker_id, new, lease)
+    return histories.use(named, lambda history: _ask(history, wanted))
+
+
+def _ask(history: History, wanted: Wanted) -> list[Trial]:
+    """Serve what was planned for. Where something else is found, another ask was served meanwhile
+    or the study has changed: plan again."""
+    held = wanted.may_be_reoffered and Trial.objects.held(history.study, wanted.worker_id)
+    # Where nothing is going to be drawn, the sampler need not think.
+    plan = None if held or history.has_refused else history.plan(wanted.count)
+    serve = _serve_with_care if plan is None else _serve
+    while True:
+        try:
+            with transaction.atomic():
+                found = serve(history, plan, wanted)
+        except Surprised:
+            found = None
+        finally:
+            if plan is not None:
+                plan.close()
+        history.has_refused = isinstance(found, DomainError)
+        if isinstance(found, DomainError):
+            raise found
+        if found is not None:
+            return found
+        plan, serve = history.plan(wanted.count), _serve_with_care
+
+
+def _serve(history: History, plan: Plan | None, wanted: Wanted) -> list[Trial] | DomainError | None:
+    """Hand out trials, or say why not; None: something else was planned for."""
+    n = wanted.count
+    if plan is not None and not plan.queued and _n_planned(history, plan, n) == n:
+        reserved = Trial.objects.reserve_running(history.study, n, wanted.lease)
+        if reserved is not None:
+            if wanted.may_be_reoffered and Trial.objects.held(history.study, wanted.worker_id):
+                raise Surprised  # this worker's other request was faster
+            return _start_new(history, reserved, plan, wanted)
+    return _serve_with_care(history, plan, wanted)
+
+
+def _serve_with_care(
+    history: History, plan: Plan | None, wanted: Wanted
+) -> list[Trial] | DomainError | None:
+    """The same where the study's state, budgets, leases or queue need a look.
+
+    What it ends on the way, trials or the study, stays so, whatever it gives.
+    """
+    study = history.locked_study()
+    is_as_planned = plan is not None and plan.revision == study.revision
+    complete_if_over(study)
+    held = _reoffer(study, wanted)
+    expire(study)
+    n = _room(study, wanted.count - len(held))
+    n_queued = min(n, study.n_waiting)
+    n_new = n - n_queued
+    if study.max_trials is not None:
+        n_new = min(n_new, study.max_trials - study.n_counted)
+    n_planned = min(n_new, _n_planned(history, plan, n_new))
+    if n_planned < n_new and not is_as_planned and not is_exhausted(study):
+        return None
+    queued = _start_queued(history, study, n_queued, plan, wanted)
+    if queued is None:
+        return None
+    new: list[Trial] = []
+    if plan is not None and n_planned > 0:
+        reserved = Trial.objects.reserve_running(study, n_planned, wanted.lease)
+        if reserved is None:
+            raise Surprised  # a moment later, a lease or the deadline has passed
+        new = _start_new(history, reserved, plan, wanted)
+    return [*held, *queued, *new] or _refusal(study)
+
+
+def _n_planned(history: History, plan: Plan | None, n: int) -> int:
+    """How many of n new trials were planned for."""
+    if plan is None or not history.needs_number:
+        return 0 if plan is None else len(plan.new)
+    return n if history.n_left is None else min(n, history.n_left)
+
+
+def _room(study: Study, n: int) -> int:
+    """How many of n trials more may run at a time."""
+    if study.state != StudyState.ACTIVE:
+        return 0
+    return (
+        n
+        if study.max_concurrent is None
+        else max(0, min(n, study.max_concurrent - study.n_running))
+    )
+
+
+def _refusal(study: Study) -> DomainError:
+    """Why a study hands out nothing."""
+    error = refusal(study)
+    if error is not None:
+        return error
+    is_full = study.max_concurrent is not None and study.n_running >= study.max_concurrent
+    if is_full and (study.n_waiting > 0 or not study.is_handed_out):
+        return TooManyRunning(
+            f'study "{study.name}" runs {study.n_running} trials, as many as it may at a time'
+        )
+    return BudgetInFlight(
+        f'all trials of study "{study.name}" are handed out; one that runs may yet free its place'
+    )
+
+
+def _reoffer(study: Study, wanted: Wanted) -> list[Trial]:
+    """The trials that the worker holds already, with a new lease."""
+    if not wanted.may_be_reoffered or not StudyState(study.state).is_open:
+        return []
+    held = Trial.objects.held(study, wanted.worker_id)[: wanted.count]
+    if held:
+        Trial.objects.hold(study, held, wanted.lease)
+    for trial in held:
+        trial.reoffered = True
+    return held
+
+
+def _start_queued(
+    history: History, study: Study, n: int, plan: Plan | None, wanted: Wanted
+) -> list[Trial] | None:
+    """Start the first n trials of the queue; None: one needs a draft that was not planned for."""
+    queued = Trial.objects.queue(study, n) if n > 0 else []
+    drafts: list[Draft] = []
+    for trial in queued:
+        if history.needs_draft(trial):
+            draft = plan and plan.draft_of(trial, history)
+            if not draft:
+                return None
+            drafts.append(draft)
+            trial.internal_params = study.space.to_internal(draft.trial.params)
+            trial.system_attrs = trial.system_attrs | draft.system_attrs
+            trial.study_attrs = draft.study_attrs or None
+            draft.number = trial.number
+        _hand_out(trial, study.now, wanted.lease.of(study), wanted)
+    _mark_points(history, queued, drafts)
+    if queued:
+        Trial.objects.change(study, queued, was=[State.WAITING] * len(queued))
+    return queued
+
+
+def _start_new(history: History, reserved: Reservation, plan: Plan, wanted: Wanted) -> list[Trial]:
+    """Store new trials under the numbers that were reserved for them."""
+    study = history.study
+    trials = []
+    for number, trial_id in enumerate(reserved.ids, reserved.first_number):
+        draft = plan.new_draft(number - reserved.first_number, number, history)
+        draft.number = number
+        trial = Trial(
+            id=trial_id,
+            study=study,
+            number=number,
+            internal_params=study.space.to_internal(draft.trial.params),
+            system_attrs=draft.system_attrs,
+            study_attrs=draft.study_attrs or None,
+            revision=reserved.revision,
+        )
+        _hand_out(trial, reserved.now, reserved.lease_seconds, wanted)
+        trials.append(trial)
+    _mark_points(history, trials, plan.new)
+    Trial.objects.add(trials)
+    return trials
+
+
+def _hand_out(trial: Trial, now: datetime, lease_seconds: float | None, wanted: Wanted) -> None:
+    trial.state = State.RUNNING
+    trial.datetime_start = now
+    trial.worker_id = wanted.worker_id
+    trial.lease_seconds = lease_seconds
+    if lease_seconds is not None:
+        trial.lease_expires_at = now + timedelta(seconds=lease_seconds)
+
+
+def _mark_points(history: History, trials: Sequence[Trial], drafts: Sequence[Draft]) -> None:
+    """Where duplicates are avoided, mark trials by their points.
+
+    Raises `Surprised` where the point of a draft has been taken since.
+    """
+    if history.taken is None:
+        return
+    for trial in trials:
+        trial.params_hash = hash_of(history.study.space, trial.internal_params)
+    numbers = {trial.number for trial in trials}
+    drawn = [draft for draft in drafts if draft.number in numbers]
+    if history.n_left is not None and any(d.is_repeated and not d.is_queued for d in drawn):
+        raise Surprised
+    fresh = {draft.number for draft in drawn if not draft.is_repeated}
+    points = [t.params_hash for t in trials if t.number in fresh and t.params_hash is not None]
+    if points and statements.has_point(history.study.id, points):
+        raise Surprised

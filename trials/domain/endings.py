@@ -1,0 +1,89 @@
+"""What follows when trials end: other attempts, and the end of their study."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from studies.lifecycle import SPACE_EXHAUSTED, complete_if_due, enter
+from studies.models import Duplicates, Study, StudyState
+from studies.points import Points
+from trials import statements
+from trials.domain.outcomes import Steps
+from trials.drafts import FIXED_PARAMS
+from trials.models import State, Trial
+
+
+@dataclass
+class Ending:
+    """A trial that ends now, what it was, and its intermediate values that are new."""
+
+    trial: Trial
+    was: State
+    steps: Steps = field(default_factory=list)
+    retry: bool = False  # whether somebody wants another attempt
+
+
+def store_endings(study: Study, endings: Sequence[Ending]) -> None:
+    """Store trials of a locked study that ended, and what follows.
+
+    While the study hands out trials and `max_retries` allows, those that want another attempt are
+    queued again, with the same parameters. The study is completed if that was its end.
+    """
+    is_open = StudyState(study.state).is_open
+    retried = [
+        each.trial
+        for each in endings
+        if each.retry and is_open and each.trial.attempt <= study.max_retries
+    ]
+    if retried:
+        _queue_again(study, retried)
+    if endings:
+        trials = [each.trial for each in endings]
+        for trial in trials:
+            trial.datetime_complete = study.now
+        steps = [step for each in endings for step in each.steps]
+        Trial.objects.change(study, trials, was=[each.was for each in endings], steps=steps)
+    complete_if_over(study)
+
+
+def complete_if_over(study: Study) -> None:
+    """Complete a locked study of which nothing runs or waits, and nothing may be handed out."""
+    complete_if_due(study)
+    is_open = StudyState(study.state).is_open
+    if is_open and study.is_idle and is_exhausted(study):
+        enter(study, StudyState.COMPLETED, SPACE_EXHAUSTED)
+
+
+def is_exhausted(study: Study) -> bool:
+    """Whether duplicates are avoided, and every point of the space is told, running or queued."""
+    if study.duplicates != Duplicates.AVOID:
+        return False
+    n_points = Points(study.space).n
+    if n_points is None or study.n_counted < n_points:
+        return False
+    return statements.count_points(study.id) >= n_points
+
+
+def _queue_again(study: Study, trials: Sequence[Trial]) -> None:
+    reserved = Trial.objects.reserve(study, {State.WAITING: len(trials)})
+    retries = [
+        Trial(
+            id=trial_id,
+            study=study,
+            number=number,
+            state=State.WAITING,
+            internal_params=trial.internal_params,
+            params_hash=trial.params_hash,
+            priority=trial.priority,
+            attempt=trial.attempt + 1,
+            retry_of=trial.number,
+            user_attrs=trial.user_attrs,
+            system_attrs={FIXED_PARAMS: trial.params},
+            revision=reserved.revision,
+        )
+        for trial, trial_id, number in zip(
+            trials, reserved.ids, range(reserved.first_number, study.next_number), strict=True
+        )
+    ]
+    for trial, retry in zip(trials, retries, strict=True):
+        trial.retried_as = retry.number
+    Trial.objects.add(retries)

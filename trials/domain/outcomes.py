@@ -1,0 +1,161 @@
+"""How a trial ends: what may be told of it, and what that makes of it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from studies.fields import same_json
+from studies.models import Study
+from trials.errors import InvalidOutcome, LeaseLost, StepConflict, TrialFinished, TrialNotRunning
+from trials.models import State, Trial
+from tuner_project.rest.errors import escaped
+
+Steps = list[tuple[Trial, int, float]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended. `values` are one for each objective, for COMPLETE only.
+
+    `retry` asks for another attempt at a failed trial; None: not said.
+    """
+
+    state: State
+    values: Sequence[float] | None = None
+    intermediate_values: Mapping[int, float] = field(default_factory=dict)
+    user_attrs: Mapping[str, Any] = field(default_factory=dict)
+    constraints: Mapping[str, float] | None = None
+    reason: str = ""
+    retry: bool | None = None
+
+
+def check_outcome(study: Study, outcome: Outcome) -> None:
+    """Raise `InvalidOutcome` where it has not one value an objective, and one a constraint."""
+    expected = len(study.directions)
+    if outcome.values is not None and len(outcome.values) != expected:
+        detail = f"the study has {expected} objectives, but {len(outcome.values)} values were told"
+        raise InvalidOutcome(detail, [("/values", detail)])
+    if outcome.constraints is None:
+        if outcome.state == State.COMPLETE and study.constraints:
+            names = ", ".join(study.constraints)
+            detail = f"the study has constraints, each of which needs a number: {names}"
+            raise InvalidOutcome(detail, [("/constraints", detail)])
+        return
+    faults = [
+        (f"/constraints/{escaped(name)}", f'the study has no constraint "{name}"')
+        for name in outcome.constraints
+        if name not in study.constraints
+    ] + [
+        (f"/constraints/{escaped(name)}", f'constraint "{name}" is missing: expected a number')
+        for name in study.constraints
+        if name not in outcome.constraints
+    ]
+    if faults:
+        raise InvalidOutcome(faults[0][1], faults)
+
+
+def is_told_again(trial: Trial, outcome: Outcome) -> bool:
+    """Whether the trial has ended just so; False while it runs.
+
+    Raises:
+        TrialFinished: it ended otherwise.
+        LeaseLost: it was ended because nothing was heard of it.
+        TrialNotRunning: it waits.
+    """
+    check_is_out(trial)
+    if not State(trial.state).is_finished:
+        return False
+    if not _agrees(trial, outcome):
+        raise TrialFinished(f"trial {trial.number} was told already: {_described(trial)}")
+    return True
+
+
+def check_is_out(trial: Trial) -> None:
+    """Raise where no worker holds the trial, or held it to its end."""
+    if trial.state == State.WAITING:
+        raise TrialNotRunning(f"trial {trial.number} waits: no worker has been given it yet")
+    if trial.has_lost_lease:
+        raise LeaseLost.of(trial)
+
+
+def finish(trial: Trial, outcome: Outcome) -> Steps:
+    """Make a trial what its outcome says; gives the intermediate values that are new.
+
+    Raises `StepConflict`, before anything is changed.
+    """
+    study = trial.study
+    steps = take_steps(trial, outcome.intermediate_values)
+    trial.state = outcome.state
+    trial.values = _final_values(trial, outcome)
+    trial.user_attrs = trial.user_attrs | dict(outcome.user_attrs)
+    trial.reason = outcome.reason
+    trial.is_retry_wanted = bool(outcome.retry)
+    trial.lease_expires_at = None
+    if outcome.constraints is not None:
+        named = {name: outcome.constraints[name] for name in study.constraints}
+        trial.constraints = list(named.values())
+        trial.violation = sum(max(value, 0.0) for value in named.values())
+        # Where Optuna and its samplers look for them.
+        noted = {f"constraints:{name}": value for name, value in named.items()}
+        trial.system_attrs = trial.system_attrs | noted
+    if outcome.state == State.COMPLETE and trial.values is not None and trial.violation == 0:
+        trial.on_front = study.may_be_best(trial.values, trial.number)
+        if trial.on_front:  # for the next one of a batch
+            study.note_best(trial.number, trial.values, trial.internal_params)
+    return steps
+
+
+def take_steps(trial: Trial, told: Mapping[int, float]) -> Steps:
+    """The intermediate values that are new, which become part of the trial.
+
+    Raises `StepConflict` where another value of a step is stored.
+    """
+    stored = trial.intermediate_values
+    for step, value in told.items():
+        if step in stored and not _same(stored[step], value):
+            raise StepConflict(f"step {step} is stored with {stored[step]}, and {value} was told")
+    new = {step: value for step, value in told.items() if step not in stored}
+    merged = sorted((stored | new).items())
+    trial.steps = [step for step, _ in merged]
+    trial.step_values = [value for _, value in merged]
+    return [(trial, step, value) for step, value in new.items()]
+
+
+def _final_values(trial: Trial, outcome: Outcome) -> list[float] | None:
+    """A pruned trial's value is its last intermediate value, as in Optuna."""
+    if outcome.state != State.PRUNED:
+        return None if outcome.values is None else list(outcome.values)
+    if trial.study.is_multi_objective or not trial.steps or math.isnan(trial.step_values[-1]):
+        return None
+    return [trial.step_values[-1]]
+
+
+def _agrees(trial: Trial, outcome: Outcome) -> bool:
+    """Whether a finished trial ended just so, in all that the outcome gives."""
+    stored = trial.intermediate_values
+    return (
+        trial.state == outcome.state
+        and (outcome.values is None or trial.values == list(outcome.values))
+        and (outcome.constraints is None or trial.constraints_by_name == outcome.constraints)
+        and outcome.reason in ("", trial.reason)
+        and outcome.retry in (None, trial.is_retry_wanted)
+        and all(
+            step in stored and _same(stored[step], value)
+            for step, value in outcome.intermediate_values.items()
+        )
+        and all(
+            key in trial.user_attrs and same_json(trial.user_attrs[key], value)
+            for key, value in outcome.user_attrs.items()
+        )
+    )
+
+
+def _described(trial: Trial) -> str:
+    values = "no value" if trial.values is None else f"values {trial.values}"
+    because = f", because: {trial.reason:.200}" if trial.reason else ""
+    return f"stored are state {trial.state} and {values}{because}"
+
+
+def _same(one: float, other: float) -> bool:
+    return one == other or (math.isnan(one) and math.isnan(other))

@@ -1,0 +1,158 @@
+"""Trials that nobody asked for: queued points, and results that are known already."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import transaction
+
+from studies.errors import BudgetExceeded
+from studies.lifecycle import refusal
+from studies.models import Duplicates, NamedStudy, Study, StudyState
+from trials.domain.endings import Ending, complete_if_over, store_endings
+from trials.domain.outcomes import Outcome, Steps, check_outcome, finish
+from trials.drafts import FIXED_PARAMS, Draft
+from trials.errors import InvalidOutcome, InvalidTrial, TrialNotWaiting
+from trials.histories import histories
+from trials.managers import Reservation
+from trials.models import State, Trial
+from trials.taken import hash_of
+from tuner_project.rest.errors import escaped
+
+CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class NewTrial:
+    """A trial to add: without an outcome it waits, with some or all parameters fixed.
+
+    With one it is finished, and has all parameters.
+    """
+
+    params: Mapping[str, Any]
+    outcome: Outcome | None = None
+    priority: int = 0  # higher first
+    user_attrs: Mapping[str, Any] = field(default_factory=dict)
+    at: str = ""  # where it stands in the request's body
+
+    @property
+    def state(self) -> State:
+        return State.WAITING if self.outcome is None else self.outcome.state
+
+
+def add_trials(*, named: NamedStudy, new: Sequence[NewTrial]) -> list[Trial]:
+    """Add trials to the study of a name, all or none; answers them by number.
+
+    Raises:
+        StudyNotFound
+        InvalidTrial: parameters that are not in the space, or are missing; an outcome that does
+            not fit.
+        StudyCompleted, StudyCancelled
+        BudgetExceeded: `max_trials` leaves no room for them.
+    """
+    study = named.one()
+    _check(study, new)
+    recorded = [each for each in new if each.outcome is not None]
+    note = histories.of(study).note(recorded[0].params) if recorded else None
+    with transaction.atomic():
+        study = named.locked()
+        _check(study, new)  # it may be another one by now
+        _check_room(study, new)
+        return _add(study, new, note)
+
+
+@transaction.atomic
+def cancel_trial(*, named: NamedStudy, number: int) -> Trial:
+    """End a WAITING trial as FAIL; one that was cancelled stays so.
+
+    Raises:
+        StudyNotFound, TrialNotFound
+        TrialNotWaiting: it runs, or has ended otherwise.
+    """
+    study = named.locked()
+    trial = Trial.objects.numbered(study, number)
+    if trial.state == State.WAITING:
+        trial.state, trial.reason = State.FAIL, CANCELLED
+        store_endings(study, [Ending(trial, State.WAITING)])
+    elif trial.datetime_start is not None or trial.state != State.FAIL:
+        raise TrialNotWaiting(f"trial {number} is {trial.state}: only a WAITING one is cancelled")
+    return trial
+
+
+def _check(study: Study, new: Sequence[NewTrial]) -> None:
+    faults = [
+        (f"{trial.at}{pointer}", detail)
+        for trial in new
+        for pointer, detail in _faults(study, trial)
+    ]
+    if faults:
+        raise InvalidTrial(faults[0][1], faults)
+
+
+def _faults(study: Study, trial: NewTrial) -> list[tuple[str, str]]:
+    faults = [
+        (f"/params/{escaped(name)}", f'parameter "{name}": {fault}')
+        for name, fault in study.space.faults(trial.params)
+    ]
+    if trial.outcome is None:
+        return faults
+    faults += [
+        (f"/params/{escaped(name)}", f'parameter "{name}" is missing: a finished trial has all')
+        for name in study.space.distributions
+        if name not in trial.params
+    ]
+    try:
+        check_outcome(study, trial.outcome)
+    except InvalidOutcome as error:
+        faults += error.errors
+    return faults
+
+
+def _check_room(study: Study, new: Sequence[NewTrial]) -> None:
+    if not StudyState(study.state).is_open and (error := refusal(study)):
+        raise error
+    n = sum(trial.state != State.FAIL for trial in new)
+    if study.max_trials is not None and study.n_counted + n > study.max_trials:
+        room = max(0, study.max_trials - study.n_counted)
+        detail = f"max_trials is {study.max_trials}: there is room for {room} trials more, not {n}"
+        raise BudgetExceeded(detail)
+
+
+def _add(study: Study, new: Sequence[NewTrial], note: Draft | None) -> list[Trial]:
+    states: dict[str, int] = {}
+    for each in new:
+        states[each.state] = states.get(each.state, 0) + 1
+    reserved = Trial.objects.reserve(study, states)
+    trials: list[Trial] = []
+    steps: Steps = []
+    for index, each in enumerate(new):
+        trial = _trial(study, each, reserved, index)
+        if each.outcome is not None:
+            trial.steps, trial.step_values = [], []
+            trial.system_attrs = {} if note is None else note.system_attrs
+            trial.datetime_start = trial.datetime_complete = reserved.now
+            steps += finish(trial, each.outcome)
+        trials.append(trial)
+    if note is not None:
+        next(t for t in trials if t.state != State.WAITING).study_attrs = note.study_attrs or None
+    Trial.objects.add(trials, steps, settled=study)
+    complete_if_over(study)
+    return trials
+
+
+def _trial(study: Study, new: NewTrial, reserved: Reservation, index: int) -> Trial:
+    internal_params = study.space.to_internal(new.params)
+    avoids = study.duplicates == Duplicates.AVOID
+    return Trial(
+        id=reserved.ids[index],
+        study=study,
+        number=reserved.first_number + index,
+        state=State.WAITING,
+        internal_params=internal_params,
+        params_hash=hash_of(study.space, internal_params) if avoids else None,
+        priority=new.priority,
+        user_attrs=dict(new.user_attrs),
+        # As Optuna's `enqueue_trial` stores it.
+        system_attrs={FIXED_PARAMS: study.space.to_external(internal_params)},
+        revision=reserved.revision,
+    )

@@ -1,0 +1,90 @@
+"""Signs of life of a running trial: reports, which the pruner judges, and heartbeats."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from studies.models import NamedStudy, StudyState
+from trials.domain.outcomes import check_is_out, take_steps
+from trials.errors import TrialFinished
+from trials.histories import histories
+from trials.history import History
+from trials.judging import judge
+from trials.models import State, Trial
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What a worker is told of its trial: whether to stop, since nobody wants the result."""
+
+    lease_expires_at: datetime | None
+    should_stop: bool
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Verdict(Signs):
+    """The same, and whether the pruner would stop the trial."""
+
+    should_prune: bool
+
+
+def report(*, named: NamedStudy, number: int, steps: Mapping[int, float]) -> Verdict:
+    """Store intermediate values of a RUNNING trial, renew its lease, and ask the pruner.
+
+    The pruner decides before anything is locked, knowing all that is committed. The same values
+    again are answered as before.
+
+    Raises:
+        StudyNotFound, TrialNotFound
+        TrialFinished, TrialNotRunning, LeaseLost: it does not run.
+        StepConflict: another value of a step is stored.
+    """
+    return histories.use(named, lambda history: _report(history, number, steps))
+
+
+def heartbeat(*, named: NamedStudy, number: int) -> Signs:
+    """Renew a RUNNING trial's lease.
+
+    Raises:
+        StudyNotFound, TrialNotFound
+        TrialFinished, TrialNotRunning, LeaseLost: it does not run.
+    """
+    while (renewed := Trial.objects.renew(named.name, number)) is None:
+        _check_runs(Trial.objects.numbered(named.one(), number))
+    return _signs(*renewed)
+
+
+def _report(history: History, number: int, steps: Mapping[int, float]) -> Verdict:
+    judgement = judge(history, number, steps)
+    with transaction.atomic():
+        study = history.locked_study()
+        trial = Trial.objects.numbered(study, number)
+        _check_runs(trial)
+        new = take_steps(trial, steps)
+        if judgement is not None and new:
+            trial.should_prune = judgement.should_prune
+            trial.system_attrs = trial.system_attrs | dict(judgement.system_attrs)
+        if trial.lease_seconds is not None:
+            trial.lease_expires_at = study.now + timedelta(seconds=trial.lease_seconds)
+        Trial.objects.change(study, [trial], was=[State.RUNNING], steps=new)
+    signs = _signs(trial.lease_expires_at, study.state, study.state_reason)
+    reason = signs.reason
+    if trial.should_prune and reason is None:
+        reason = f"the pruner {study.pruner} would stop it at step {trial.steps[-1]}"
+    return Verdict(signs.lease_expires_at, signs.should_stop, reason, trial.should_prune)
+
+
+def _check_runs(trial: Trial) -> None:
+    check_is_out(trial)
+    if trial.state != State.RUNNING:
+        raise TrialFinished(f"trial {trial.number} has ended: it is {trial.state}")
+
+
+def _signs(lease_expires_at: datetime | None, state: str, state_reason: str) -> Signs:
+    should_stop = state == StudyState.CANCELLED
+    because = f": {state_reason}" if state_reason else ""
+    reason = f"the study was cancelled{because}" if should_stop else None
+    return Signs(lease_expires_at, should_stop, reason)

@@ -1,0 +1,215 @@
+"""What is known of a study's trials: kept in this process, and brought up to date.
+
+An ask through Optuna's own storage costs dozens of statements, nearly all of them to read again
+what was known. Here what has changed since is read, in one.
+"""
+
+from bisect import bisect_left
+from collections.abc import Container, Sequence
+from typing import Any, NoReturn
+
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from studies.columns import TrialColumns
+from studies.models import Duplicates, Study
+from trials.drafts import Draft
+from trials.managers import TrialQuerySet
+from trials.models import Trial
+from trials.taken import TakenPoints
+from tuner_project.prepared import Parameter, PreparedQuery
+
+_STATES = {state.name: state for state in TrialState}
+_DIRECTIONS = {
+    "minimize": StudyDirection.MINIMIZE,
+    "maximize": StudyDirection.MAXIMIZE,
+}
+_COLUMNS = ("revision", "study_attrs", "number", "id", "state", "values", "system_attrs")
+_STEP_COLUMNS = ("steps", "step_values")
+_NOTHING: dict[Any, Any] = {}  # shared by all trials that have none: it is never changed
+
+
+class KnownTrials(BaseStorage):
+    """A study's trials as Optuna's FrozenTrials, and the drafts of those that are being asked for.
+
+    Optuna reads it as a storage. Trials are replaced and never changed in place: Optuna's pruners
+    rely on that. One thread at a time may `sync`; reading needs no lock.
+    """
+
+    def __init__(self, study: Study, *, in_columns: bool) -> None:
+        self.study = study  # its definition; the rest is of when it was read
+        self._space = study.space
+        self._directions = [_DIRECTIONS[direction] for direction in study.directions]
+        self.pruning_direction = _DIRECTIONS[study.pruning_direction or study.directions[0]]
+        self._with_steps = study.sampler == "tpe" or study.pruner != "none"
+        self._revision = 0
+        self._trials: list[FrozenTrial] = []
+        self._waiting: set[int] = set()
+        self._study_attrs: dict[str, Any] = {}
+        self._drafts: dict[int, Draft] = {}
+        is_avoiding = study.duplicates == Duplicates.AVOID
+        self.taken = TakenPoints(self._space) if is_avoiding else None
+        self.columns: TrialColumns | None = None
+        if in_columns:
+            names = list(self._space.distributions)
+            self.columns = TrialColumns(names, len(self._directions), self.pruning_direction)
+
+    def __len__(self) -> int:
+        return len(self._trials)
+
+    @property
+    def n_left(self) -> int | None:
+        """The points that are left as far as is known; None: no matter, or endless."""
+        return None if self.taken is None else self.taken.n_left
+
+    def sync(self) -> None:
+        """Read the trials that were written since the last time, in one statement.
+
+        Every write raises the study's revision under the study's lock, so that revisions are
+        committed in their order and none is ever missed.
+        """
+        # Those that are over by now were committed before what is read next, or never will be.
+        over = [draft for draft in self._drafts.values() if draft.is_over]
+        latest = self._revision
+        changed: list[tuple[FrozenTrial, list[float | None]]] = []
+        noted: dict[int, dict[str, Any]] = {}  # on the study, by trial
+        query = _WRITTEN_WITH_STEPS if self._with_steps else _WRITTEN
+        for row in query.rows(study=self.study.id, revision=self._revision):
+            latest, study_attrs, *of_trial, internal_params = row
+            trial, internal_params = self._read(internal_params, *of_trial)
+            changed.append((trial, internal_params))
+            if study_attrs:
+                noted[trial.number] = study_attrs
+        changed.sort(key=lambda each: each[0].number)
+        for trial, _ in changed:
+            self._put(trial)
+        for _, attrs in sorted(noted.items()):  # of one key the first trial's counts
+            self._study_attrs = attrs | self._study_attrs
+        if self.columns is not None:
+            self.columns.put(*zip(*changed, strict=True) if changed else ((), ()))
+        self._revision = latest  # last: what is cut off in between is read again
+        committed = len(self._trials)
+        for draft in list(self._drafts.values()):
+            is_known = draft.number is not None and draft.number < committed
+            if draft in over or (is_known and draft.number not in self._waiting):
+                self._drop(draft)
+
+    def _read(
+        self,
+        internal_params: list[float | None],
+        number: int,
+        trial_id: int,
+        state: str,
+        *rest: Any,
+    ) -> tuple[FrozenTrial, list[float | None]]:
+        """A trial as a sampler sees it, and its parameters; one that waits has none."""
+        if self.taken is not None:
+            self.taken.note(number, internal_params, state)
+        if state == "WAITING":
+            self._waiting.add(number)
+            internal_params = [None] * len(internal_params)
+        else:
+            self._waiting.discard(number)
+        return self._frozen(internal_params, number, trial_id, state, *rest), internal_params
+
+    def _frozen(
+        self,
+        internal_params: list[float | None],
+        number: int,
+        trial_id: int,
+        state: str,
+        values: list[float] | None,
+        system_attrs: dict[str, Any],
+        steps: Sequence[int] = (),
+        step_values: Sequence[float] = (),
+    ) -> FrozenTrial:
+        params = self._space.to_external(internal_params)
+        distributions = self._space.distributions
+        if len(params) < len(distributions):
+            distributions = {name: distributions[name] for name in params}
+        return FrozenTrial(
+            number=number,
+            state=_STATES[state],
+            value=None,
+            values=values,
+            datetime_start=None,  # no sampler and no pruner asks when
+            datetime_complete=None,
+            params=params,
+            distributions=distributions,
+            user_attrs=_NOTHING,
+            system_attrs=system_attrs or _NOTHING,
+            intermediate_values=dict(zip(steps, step_values, strict=True)) or _NOTHING,
+            trial_id=trial_id,
+        )
+
+    def _put(self, trial: FrozenTrial) -> None:
+        if trial.number == len(self._trials):
+            self._trials.append(trial)
+        else:
+            self._trials[trial.number] = trial
+
+    def _drop(self, draft: Draft) -> None:
+        self._drafts.pop(draft.trial._trial_id, None)
+
+    # What Optuna reads -----------------------------------------------------------------------
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        """The trials by number; as they are, whatever `deepcopy`: nobody changes them."""
+        if states == (TrialState.WAITING,):
+            return []  # Study.ask would take one; ours are taken from the database
+        trials = self._trials + self.drafts()
+        return trials if states is None else [each for each in trials if each.state in states]
+
+    def drafts(self) -> list[FrozenTrial]:
+        """The trials that are being sampled, or not committed as far as is known."""
+        return [draft.trial for draft in list(self._drafts.values())]
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        if trial_id in self._drafts:
+            return self._drafts[trial_id].trial
+        # Ids rise with numbers.
+        return self._trials[bisect_left(self._trials, trial_id, key=lambda t: t._trial_id)]
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        return self.study.id
+
+    def get_study_name_from_id(self, study_id: int) -> str:
+        return self.study.name
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        return self._directions
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        drafts = [draft.study_attrs for draft in self._drafts.values()]
+        return {key: value for attrs in drafts for key, value in attrs.items()} | self._study_attrs
+
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        return _NOTHING
+
+    def _refused(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError("a History is written by drawing from it; the rest goes through the domain")
+
+    create_new_study = delete_study = get_all_studies = _refused
+    set_study_user_attr = set_trial_user_attr = _refused
+    set_trial_state_values = set_trial_intermediate_value = _refused
+
+
+def _written() -> TrialQuerySet:
+    """The study's trials that were written after a revision.
+
+    In the order of the index, so that no plan reads the others.
+    """
+    trials = Trial.objects.filter(study_id=Parameter("study"), revision__gt=Parameter("revision"))
+    return trials.order_by("revision")
+
+
+_WRITTEN = PreparedQuery(lambda: _written().values_list(*_COLUMNS, "internal_params"))
+_WRITTEN_WITH_STEPS = PreparedQuery(
+    lambda: _written().with_steps().values_list(*_COLUMNS, *_STEP_COLUMNS, "internal_params")
+)

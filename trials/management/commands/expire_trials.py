@@ -1,0 +1,46 @@
+"""End the trials of which nothing was heard in time."""
+
+import signal
+import threading
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import InterfaceError, OperationalError
+
+from trials.domain import expire_trials
+from tuner_project.database import release_connection
+
+
+class Command(BaseCommand):
+    help = (
+        "Ends the trials whose leases have run out, queues them again where max_retries allows, "
+        "and completes the studies whose deadlines have passed, as the next ask of each would."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--every", type=float, metavar="SECONDS", help="Go on, with this pause; else once."
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        pause: float | None = options["every"]
+        if pause is None:
+            self._expire()
+            return
+        if not 0 < pause <= 86_400:
+            raise CommandError("--every: expected seconds above 0, at most 86400")
+        stopping = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stopping.set())
+        while not stopping.is_set():
+            try:
+                self._expire()
+            except (OperationalError, InterfaceError) as error:
+                self.stderr.write(f"the database is away, trying again: {error}")
+            release_connection()
+            stopping.wait(pause)
+
+    def _expire(self) -> None:
+        for trial in expire_trials():
+            then = "" if trial.retried_as is None else f", tried again as trial {trial.retried_as}"
+            self.stdout.write(f'study "{trial.study.name}": trial {trial.number} expired{then}')

@@ -1,0 +1,282 @@
+"""The wire's shapes of what clients send about trials."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from studies.serializers import LeaseSecondsField
+from trials.domain import NewTrial, Outcome
+from trials.models import State
+from trials.statements import Lease
+from tuner_project.rest.numbers import NUMBER_OR_NULL
+from tuner_project.rest.serializers import (
+    AttributesField,
+    PageQuerySerializer,
+    ReasonField,
+    StrictBooleanField,
+    StrictCharField,
+    StrictFloatField,
+    StrictIntegerField,
+    StrictSerializer,
+)
+
+MAX_STEP = 2**31 - 1
+MAX_BATCH = 1000
+ENDED = [state.value for state in State if state.is_finished]
+ADDED = [State.WAITING.value, *ENDED]
+
+
+@extend_schema_field(
+    {"oneOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}, "minItems": 1}]}
+)
+class ToldValuesField(serializers.Field[Any, Any, Any, Any]):
+    """A number, or a list of one for each objective."""
+
+    def to_internal_value(self, data: Any) -> list[float]:
+        if not isinstance(data, list):
+            return [StrictFloatField().run_validation(data)]
+        numbers = serializers.ListField(child=StrictFloatField(), min_length=1)
+        return numbers.run_validation(data)
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+@extend_schema_field({"type": "object", "additionalProperties": {"type": "number"}})
+class ToldStepsField(serializers.Field[Any, Any, Any, Any]):
+    """Intermediate values by step, an integer from 0 on written as a text."""
+
+    def to_internal_value(self, data: Any) -> dict[int, float]:
+        if not isinstance(data, dict):
+            raise serializers.ValidationError(f"expected an object, not {data!r:.80}")
+        return {self._step(key): self._value(key, value) for key, value in data.items()}
+
+    def _value(self, key: str, value: Any) -> float:
+        try:
+            return StrictFloatField().run_validation(value)
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError({key: error.detail}) from None
+
+    def _step(self, key: str) -> int:
+        # Exactly as Python or JavaScript write it: "01" would be a second name of 1.
+        is_integer = key.isascii() and key.isdigit() and (key == "0" or key[0] != "0")
+        if not is_integer or len(key) > 10 or int(key) > MAX_STEP:
+            raise serializers.ValidationError(
+                {key: f"a step is an integer from 0 to {MAX_STEP}, not {key!r:.80}"}
+            )
+        return int(key)
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+@extend_schema_field({"type": "object", "additionalProperties": NUMBER_OR_NULL})
+class ReportedStepsField(ToldStepsField):
+    """The same, null where the run diverged."""
+
+    def _value(self, key: str, value: Any) -> float:
+        return math.nan if value is None else super()._value(key, value)
+
+
+@extend_schema_field({"type": "object", "additionalProperties": {"type": "number"}})
+class ConstraintsField(serializers.Field[Any, Any, Any, Any]):
+    """A number for each of the study's constraints, feasible up to 0."""
+
+    def to_internal_value(self, data: Any) -> dict[str, float]:
+        if not isinstance(data, dict):
+            raise serializers.ValidationError(f"expected an object, not {data!r:.80}")
+        return {name: self._value(name, value) for name, value in data.items()}
+
+    def _value(self, name: str, value: Any) -> float:
+        try:
+            return StrictFloatField().run_validation(value)
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError({name: error.detail}) from None
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+class WorkerField(StrictCharField):
+    """Who asks: 1 to 128 printable characters."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, max_length=128, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        name = super().to_internal_value(data)
+        if not name.isprintable() or not name.strip():
+            raise serializers.ValidationError("expected printable characters, and not blanks alone")
+        return name
+
+
+class SuggestSerializer(StrictSerializer):
+    """How a trial is wanted."""
+
+    worker_id = WorkerField(
+        help_text="Who asks. The running trial that this worker holds is answered again."
+    )
+    new = StrictBooleanField(
+        required=False, help_text="A new trial even where the worker holds one; false."
+    )
+    lease_seconds = LeaseSecondsField(
+        help_text="How long the trial may go without a sign of life; null: for ever. "
+        "Left out: as the study says."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "lease_seconds" in attrs:
+            attrs["lease"] = Lease(attrs.pop("lease_seconds"))
+        return attrs
+
+
+class SuggestBatchSerializer(SuggestSerializer):
+    """How several trials are wanted."""
+
+    count = StrictIntegerField(
+        min_value=1, max_value=100, help_text="Fewer are answered where budgets leave no more."
+    )
+
+
+class CompleteSerializer(StrictSerializer):
+    """What a trial came to."""
+
+    values = ToldValuesField(help_text="One number for each objective.")
+    intermediate_values = ToldStepsField(required=False)
+    user_attrs = AttributesField(required=False)
+    constraints = ConstraintsField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return {"outcome": Outcome(state=State.COMPLETE, **attrs)}
+
+
+class PruneSerializer(StrictSerializer):
+    """Why a trial was stopped early."""
+
+    reason = ReasonField()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return {"outcome": Outcome(state=State.PRUNED, **attrs)}
+
+
+class FailSerializer(StrictSerializer):
+    """Why a trial failed."""
+
+    reason = ReasonField()
+    retry = StrictBooleanField(
+        required=False,
+        help_text="Queue its parameters again, while the study's `max_retries` allows; false.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return {"outcome": Outcome(state=State.FAIL, **attrs)}
+
+
+class ReportSerializer(StrictSerializer):
+    """Intermediate values of a running trial: of one step, or of several."""
+
+    step = StrictIntegerField(required=False, min_value=0, max_value=MAX_STEP)
+    value = StrictFloatField(required=False, allow_null=True, help_text="null: the run diverged.")
+    values = ReportedStepsField(required=False, help_text="By step, instead of step and value.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs.keys() == {"step", "value"}:
+            value = attrs["value"]
+            return {"steps": {attrs["step"]: math.nan if value is None else value}}
+        if attrs.keys() == {"values"} and attrs["values"]:
+            return {"steps": attrs["values"]}
+        raise serializers.ValidationError("expected step and value, or values with a step at least")
+
+
+class EndedTrialSerializer(StrictSerializer):
+    """A trial that ended; `values` are for COMPLETE, and `reason` for the others."""
+
+    state = serializers.ChoiceField(choices=ENDED)
+    values = ToldValuesField(required=False)
+    intermediate_values = ToldStepsField(required=False)
+    user_attrs = AttributesField(required=False)
+    constraints = ConstraintsField(required=False)
+    reason = ReasonField()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["state"] == State.COMPLETE and "values" not in attrs:
+            raise serializers.ValidationError({"values": ["a COMPLETE trial has values"]})
+        if attrs["state"] != State.COMPLETE and "values" in attrs:
+            text = (
+                "only a COMPLETE trial is told values; a PRUNED one has its last intermediate one"
+            )
+            raise serializers.ValidationError({"values": [text]})
+        return attrs
+
+
+class ToldTrialSerializer(EndedTrialSerializer):
+    """How one of several trials ended."""
+
+    trial_id = StrictIntegerField(min_value=0, max_value=MAX_STEP)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        attrs = super().validate(attrs)
+        state = State(attrs.pop("state"))
+        return {"told": (attrs.pop("trial_id"), Outcome(state=state, **attrs))}
+
+
+class CompleteBatchSerializer(StrictSerializer):
+    """How several trials ended. What is wrong with one is its own answer."""
+
+    trials = serializers.ListField(
+        child=serializers.JSONField(), min_length=1, max_length=MAX_BATCH
+    )
+
+
+class NewTrialSerializer(StrictSerializer):
+    """A trial to add: queued with some or all parameters, or finished with all of them."""
+
+    params = serializers.DictField(child=serializers.JSONField())
+    state = serializers.ChoiceField(choices=ADDED, required=False, help_text="WAITING.")
+    priority = StrictIntegerField(
+        required=False,
+        min_value=-(2**31),
+        max_value=MAX_STEP,
+        help_text="Of a WAITING trial: higher first, equal ones by number; 0.",
+    )
+    values = ToldValuesField(required=False)
+    intermediate_values = ReportedStepsField(required=False)
+    user_attrs = AttributesField(required=False)
+    constraints = ConstraintsField(required=False)
+    reason = ReasonField()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        params, user_attrs = attrs.pop("params"), attrs.pop("user_attrs", {})
+        state = attrs.get("state", State.WAITING.value)
+        allowed = {"state", "priority"} if state == State.WAITING else attrs.keys() - {"priority"}
+        if misplaced := sorted(attrs.keys() - allowed):
+            text = f"a {state} trial has none"
+            raise serializers.ValidationError({key: [text] for key in misplaced})
+        new = {"params": params, "user_attrs": user_attrs}
+        if state == State.WAITING:
+            return {"new": NewTrial(**new, priority=attrs.get("priority", 0))}
+        ended = EndedTrialSerializer().validate(attrs)
+        outcome = Outcome(**{**ended, "state": State(state)})
+        return {"new": NewTrial(**new, outcome=outcome)}
+
+
+MANY_NEW_TRIALS = serializers.ListField(
+    child=NewTrialSerializer(), min_length=1, max_length=MAX_BATCH
+)
+
+
+def read_new_trials(body: Any) -> list[NewTrial]:
+    """The trial to be added, or each of a list."""
+    if not isinstance(body, list):
+        return [NewTrialSerializer().run_validation(body)["new"]]
+    read = MANY_NEW_TRIALS.run_validation(body)
+    return [replace(each["new"], at=f"/{index}") for index, each in enumerate(read)]
+
+
+class TrialQuerySerializer(PageQuerySerializer):
+    state = serializers.ChoiceField(
+        choices=State.choices, required=False, help_text="Only trials in this state."
+    )
