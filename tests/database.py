@@ -12,8 +12,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 # Neither a developer's .env nor the database that they work on have a say in the tests.
-for name in ("DATABASE_URL", "DEBUG", "DEFAULT_SAMPLER", "DEFAULT_PRUNER", "ALLOWED_HOSTS"):
+for name in ("DATABASE_URL", "DEBUG", "ALLOWED_HOSTS"):
     os.environ.pop(name, None)
+for name in ("SAMPLER", "PRUNER", "LEASE_SECONDS"):
+    os.environ.pop(f"DEFAULT_{name}", None)
 os.environ |= {"TUNER_ENV_FILE": os.devnull, "SECRET_KEY": "tests"}
 if os.environ.get("TEST_DATABASE_URL"):
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]

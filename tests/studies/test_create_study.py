@@ -71,6 +71,19 @@ def test_study_is_created(api: APIClient) -> None:
         "pruner": "hyperband",
         "pruner_options": HYPERBAND,
         "trial_counts": {"WAITING": 0, "RUNNING": 0, "COMPLETE": 0, "PRUNED": 0, "FAIL": 0},
+        "state": "ACTIVE",
+        "state_reason": None,
+        "state_history": [],
+        "max_trials": None,
+        "max_concurrent": None,
+        "max_failures": None,
+        "target_value": None,
+        "deadline": None,
+        "lease_seconds": None,
+        "max_retries": 0,
+        "constraints": [],
+        "duplicates": "allow",
+        "pruning_direction": None,
     }
     assert stored.created_at.isoformat().endswith("+00:00")
 

@@ -58,7 +58,8 @@ class InColumns(InMemoryStorage):
         trials = super().get_all_trials(0, deepcopy=False)
         n = len(trials) - n_drafts
         self._drafts = trials[n:]
-        self.columns = TrialColumns(list(space), n_objectives)
+        direction = self.get_study_directions(0)[0]
+        self.columns = TrialColumns(list(space), n_objectives, direction)
         for half in (trials[: n // 2], trials[n // 2 : n]):
             self.columns.put(half, [internal(space, trial) for trial in half])
 

@@ -70,9 +70,10 @@ def test_adopted_study_is_the_same_in_both_schemas(
 def test_adopted_study_goes_on(stock_study: optuna.Study, api: APIClient) -> None:
     adopt(name="stock")
 
-    trial = suggest(api, "stock")
+    queued, trial = suggest(api, "stock"), suggest(api, "stock")
     complete(api, "stock", trial["trial_id"], -10.0)
 
+    assert (queued["trial_id"], queued["params"]["x"]) == (12, 0.5)
     assert trial["trial_id"] == 13
     assert api.get("/api/v1/studies/stock/best").json()["trial_id"] == 13
     assert list(differences(Study.objects.get())) == []

@@ -23,7 +23,7 @@ from tests.trials.helpers import (
     tell,
     wait_for_locks,
 )
-from trials import domain
+from trials.domain import asking
 from trials.histories import Histories, histories
 from trials.models import Trial
 
@@ -92,7 +92,7 @@ def test_seeded_study_repeats_itself(sampler, monkeypatch):
 
     def next_process() -> None:
         registries.reverse()
-        monkeypatch.setattr(domain, "histories", registries[0])
+        monkeypatch.setattr(asking, "histories", registries[0])
 
     assert play(study, n, before_each=next_process) == once
 

@@ -24,7 +24,10 @@ SPACE = [
     {"type": "categorical", "name": "c", "choices": ["a", "b", "c"]},
 ]
 ASK, FIRST_ASK = 4, 5  # the first one of a process reads the study
-TELL, TELL_WITH_STEPS, TELL_AGAIN = 5, 6, 2
+TELL, TELL_AGAIN = 5, 2
+ASK_OF_WORKER, REOFFER = 6, 4
+ASK_FROM_QUEUE = 8
+REPORT, HEARTBEAT = 6, 1
 
 
 @pytest.fixture
@@ -84,7 +87,7 @@ def ask(api: APIClient, statements: int = ASK) -> int:
 
 
 def tell(api: APIClient, trial_id: int, **body: Any) -> None:
-    with at_most(TELL_WITH_STEPS if "intermediate_values" in body else TELL):
+    with at_most(TELL):
         response = api.post(f"{URL}/{trial_id}/complete", body)
     assert response.status_code == 200, response.content
 
@@ -185,3 +188,68 @@ def test_tell_costs_in_proportion_to_the_front(api: APIClient) -> None:
             tells.append(time.perf_counter() - began)
         seconds.append(min(tells))
     assert seconds[1] < 8 * seconds[0]  # four times the front; a join with itself would be 16
+
+
+def test_ask_of_a_worker_takes_two_statements_more(api: APIClient) -> None:
+    create(api, lease_seconds=60)
+    ask(api, FIRST_ASK)
+    with at_most(ASK_OF_WORKER):
+        first = api.post(f"{URL}/suggest", {"worker_id": "a"}).json()
+    with at_most(REOFFER):
+        again = api.post(f"{URL}/suggest", {"worker_id": "a"}).json()
+    assert (first["trial_id"], again["trial_id"], again["reoffered"]) == (1, 1, True)
+
+
+@pytest.mark.parametrize("limits", [{"max_trials": 99, "max_concurrent": 9, "lease_seconds": 60}])
+def test_budgets_and_leases_cost_an_ask_nothing(api: APIClient, limits: dict[str, Any]) -> None:
+    create(api, **limits, deadline="2999-01-01T00:00:00Z")
+    tell(api, ask(api, FIRST_ASK), values=1)
+    tell(api, ask(api), values=2)
+
+
+def test_avoiding_duplicates_costs_an_ask_one_statement(api: APIClient) -> None:
+    create(api, duplicates="avoid")
+    ask(api, FIRST_ASK + 1)
+    tell(api, ask(api, ASK + 1), values=2)
+
+
+@pytest.mark.parametrize("params", [{"x": 0.5, "n": 3, "c": "b"}, {"n": 3}])
+def test_ask_from_the_queue_takes_eight_statements(api: APIClient, params: Any) -> None:
+    create(api)
+    ask(api, FIRST_ASK)
+    assert api.post(URL, {"params": params}).status_code == 201
+    assert ask(api, ASK_FROM_QUEUE) == 1
+
+
+@pytest.mark.parametrize("pruner", ["median", "hyperband", "none"])
+@pytest.mark.parametrize("finished", [10, 1000])
+def test_report_takes_six_statements_and_a_heartbeat_one(
+    api: APIClient, pruner: str, finished: int
+) -> None:
+    options = {"hyperband": {"min_resource": 1}}.get(pruner, {})
+    study = create(api, pruner=pruner, pruner_options=options, lease_seconds=60)
+    add_finished(study, finished)
+    url = f"{URL}/{ask(api, FIRST_ASK)}"
+    for body in ({"step": 1, "value": 0.5}, {"values": {str(step): 1 for step in range(2, 99)}}):
+        with at_most(REPORT):
+            assert api.post(f"{url}/report", body).status_code == 200
+        with at_most(REPORT):
+            assert api.post(f"{url}/report", body).status_code == 200
+    with at_most(HEARTBEAT, transactions=0):
+        assert api.post(f"{url}/heartbeat").status_code == 200
+
+
+@pytest.mark.parametrize("body", [{"count": 100}, {"count": 100, "worker_id": "a"}])
+def test_batch_of_a_hundred_takes_no_more_statements_than_one(
+    api: APIClient, body: dict[str, Any]
+) -> None:
+    create(api, sampler="random", lease_seconds=60)
+    ask(api, FIRST_ASK)
+    with at_most(ASK_OF_WORKER if "worker_id" in body else ASK):
+        response = api.post(f"{URL}/suggest-batch", body)
+    numbers = [each["trial_id"] for each in response.json()["trials"]]
+    assert numbers == list(range(1, 101))
+    told = [{"trial_id": number, "state": "COMPLETE", "values": number} for number in numbers]
+    with at_most(TELL):
+        response = api.post(f"{URL}/complete-batch", {"trials": told})
+    assert [each["status"] for each in response.json()["results"]] == [200] * 100

@@ -29,9 +29,15 @@ CHECKS = [
     response_schema_conformance,
 ]
 OPERATIONS = {
+    "addTrials",
+    "cancelStudy",
+    "cancelTrial",
+    "completeStudy",
     "completeTrial",
+    "completeTrials",
     "createStudy",
     "deleteStudy",
+    "failTrial",
     "getBestTrial",
     "getHealth",
     "getImportance",
@@ -41,8 +47,14 @@ OPERATIONS = {
     "listParetoFront",
     "listStudies",
     "listTrials",
+    "pauseStudy",
     "pruneTrial",
+    "renewLease",
+    "reportTrial",
+    "resumeStudy",
     "suggestTrial",
+    "suggestTrials",
+    "updateStudy",
 }
 
 
