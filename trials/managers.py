@@ -15,10 +15,10 @@ from django.db.models.expressions import RawSQL
 
 from studies.errors import StudyNotFound
 from studies.models import FAILURES, DirectWriteRefused, Study
-from trials import statements
+from trials import leases, statements
 from trials.errors import TrialNotFound
+from trials.leases import Lease
 from trials.signals import trials_added, trials_changed
-from trials.statements import Lease
 from tuner_project.prepared import Literal, Parameter, PreparedQuery, pipelined
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
 
         Gives when it runs out, the study's state and its reason; None: no such trial runs.
         """
-        return statements.renew(study_name, number)
+        return leases.renew(study_name, number)
 
     def hold(self, study: Study, trials: Sequence["Trial"], lease: Lease) -> None:
         """Give running trials a new lease from now on."""
@@ -220,11 +220,11 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
         until = None if seconds is None else study.now + timedelta(seconds=seconds)
         for trial in trials:
             trial.lease_seconds, trial.lease_expires_at = seconds, until
-        statements.hold(study.id, trials, seconds, until)
+        leases.hold(study.id, trials, seconds, until)
 
     def find_next_expiry(self, study: Study) -> None:
         """Find when the next lease of a study runs out."""
-        statements.find_next_expiry(study.id)
+        leases.find_next_expiry(study.id)
 
 
 def _of(study: Study, trials: Iterable["Trial"]) -> list["Trial"]:

@@ -6,7 +6,7 @@ from functools import cache
 from studies.optuna_storage import SCHEMA
 from studies.optuna_storage.projection import OF_STUDY, OF_TRIALS, ProjectedTable
 from trials.models import Trial
-from tuner_project.prepared import prepared_cursor
+from tuner_project.prepared import run
 
 
 def _stored(value: str) -> str:
@@ -160,5 +160,4 @@ def _upsert(tables: tuple[ProjectedTable, ...]) -> str:
 
 
 def _execute(statement: str, trials: Sequence[Trial]) -> None:
-    with prepared_cursor() as cursor:
-        cursor.execute(statement, {"trials": [trial.id for trial in trials]})
+    run(statement, {"trials": [trial.id for trial in trials]})

@@ -9,8 +9,8 @@ from rest_framework import serializers
 
 from studies.serializers import LeaseSecondsField
 from trials.domain import NewTrial, Outcome
+from trials.leases import Lease
 from trials.models import State
-from trials.statements import Lease
 from tuner_project.rest.numbers import NUMBER_OR_NULL
 from tuner_project.rest.serializers import (
     AttributesField,

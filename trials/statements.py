@@ -6,27 +6,16 @@ Rows travel as one JSON document: any number of them is one statement with one p
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from studies.models import COUNTERS, Study
-from tuner_project.prepared import prepared_cursor
+from trials.leases import Lease
+from tuner_project.prepared import row_of, run
 
 if TYPE_CHECKING:
     from trials.models import Trial
-
-
-@dataclass(frozen=True)
-class Lease:
-    """For how long a worker wants a trial: as the study says, or in seconds; None: for ever."""
-
-    seconds: float | None = None
-    is_studys: bool = False
-
-    def of(self, study: Study) -> float | None:
-        return study.lease_seconds if self.is_studys else self.seconds
 
 
 # What an ending or a report changes, and what the start of a WAITING trial changes beside it.
@@ -91,37 +80,10 @@ _ROOM = """
    AND coalesce(next_lease_expiry > statement_timestamp(), true)
 """
 _LEASE = "CASE WHEN %(own_lease)s THEN lease_seconds ELSE %(lease)s::float8 END"
-_LEASE_RUNS_OUT = "next_lease_expiry = least(next_lease_expiry, {})"
-
-# A heartbeat takes no lock but the trial's own, and is no change that a sampler would see.
-_RENEW = """
-UPDATE trials_trial AS t
-   SET lease_expires_at = statement_timestamp() + make_interval(secs => t.lease_seconds)
-  FROM studies_study AS s
- WHERE s.name = %(name)s AND t.study_id = s.id AND t.number = %(number)s AND t.state = 'RUNNING'
-RETURNING t.lease_expires_at, s.state, s.state_reason
-"""
-_HOLD = f"""
-WITH renewed AS (
-    UPDATE trials_trial AS t SET lease_seconds = %(lease)s, lease_expires_at = %(until)s
-     WHERE t.id = ANY(%(trials)s)
+_START = (
+    "n_running = n_running + %(n)s, next_lease_expiry = least(next_lease_expiry, "
+    f"statement_timestamp() + make_interval(secs => {_LEASE})),"
 )
-UPDATE studies_study SET {_LEASE_RUNS_OUT.format("%(until)s::timestamptz")}
- WHERE id = %(study)s
-"""
-_FIND_NEXT_EXPIRY = """
-UPDATE studies_study SET next_lease_expiry = (
-    SELECT min(lease_expires_at) FROM trials_trial WHERE study_id = %(study)s AND state = 'RUNNING')
- WHERE id = %(study)s
-"""
-_COUNT_POINTS = """
-SELECT count(DISTINCT params_hash) FROM trials_trial
- WHERE study_id = %(study)s AND state <> 'FAIL' AND params_hash IS NOT NULL
-"""
-_HAS_POINT = """
-SELECT EXISTS (SELECT FROM trials_trial
- WHERE study_id = %(study)s AND state <> 'FAIL' AND params_hash = ANY(%(points)s))
-"""
 
 # A trial is on the front while no other beats it: by being at least as good in every objective
 # and better in one or, with one objective, by being as good and earlier. Only pairs with a new
@@ -172,10 +134,9 @@ def reserve(study_id: int, moves: Mapping[str, int], n: int) -> tuple[Any, ...] 
 
 def reserve_running(study_id: int, n: int, lease: Lease) -> tuple[Any, ...] | None:
     """Numbers for n trials to start; None: the study has no room, or needs a closer look."""
-    runs_out = f"statement_timestamp() + make_interval(secs => {_LEASE})"
     return _take_numbers(
         {"study": study_id, "n": n, "own_lease": lease.is_studys, "lease": lease.seconds},
-        counts=f"n_running = n_running + %(n)s, {_LEASE_RUNS_OUT.format(runs_out)},",
+        counts=_START,
         room=_ROOM,
         lease=_LEASE,
     )
@@ -183,43 +144,16 @@ def reserve_running(study_id: int, n: int, lease: Lease) -> tuple[Any, ...] | No
 
 def _take_numbers(arguments: Mapping[str, Any], **parts: str) -> tuple[Any, ...] | None:
     """The first number, the revision, the ids, the time and the lease of new trials."""
-    return _row_of(_TAKE_NUMBERS.format(**parts), arguments)
-
-
-def renew(study_name: str, number: int) -> tuple[Any, ...] | None:
-    """Renew a running trial's lease: when it runs out, the study's state and its reason."""
-    return _row_of(_RENEW, {"name": study_name, "number": number})
-
-
-def hold(study_id: int, trials: Sequence["Trial"], lease: float | None, until: Any) -> None:
-    """Give running trials a new lease."""
-    arguments = {"study": study_id, "trials": [trial.id for trial in trials]}
-    _run(_HOLD, arguments | {"lease": lease, "until": until})
-
-
-def find_next_expiry(study_id: int) -> None:
-    _run(_FIND_NEXT_EXPIRY, {"study": study_id})
-
-
-def count_points(study_id: int) -> int:
-    """How many points are told, running or queued."""
-    row = _row_of(_COUNT_POINTS, {"study": study_id})
-    return int(row[0]) if row else 0
-
-
-def has_point(study_id: int, points: Sequence[UUID]) -> bool:
-    """Whether one of these points is told, running or queued."""
-    row = _row_of(_HAS_POINT, {"study": study_id, "points": list(points)})
-    return bool(row and row[0])
+    return row_of(_TAKE_NUMBERS.format(**parts), arguments)
 
 
 def insert(trials: Sequence["Trial"]) -> None:
-    _run(_INSERT, {"rows": _rows(trials, _COLUMNS)})
+    run(_INSERT, {"rows": _rows(trials, _COLUMNS)})
 
 
 def insert_steps(steps: Sequence[tuple["Trial", int, float]]) -> None:
     if steps:
-        _run(_INSERT_STEPS, {"steps": _step_rows(steps)})
+        run(_INSERT_STEPS, {"steps": _step_rows(steps)})
 
 
 def update(
@@ -233,7 +167,7 @@ def update(
     if steps:
         statement = f"WITH new_steps AS ({_INSERT_STEPS}) {statement}"
         arguments["steps"] = _step_rows(steps)
-    _run(statement, arguments)
+    run(statement, arguments)
 
 
 def settle(
@@ -250,7 +184,7 @@ def settle(
         arguments |= {"new": list(new), "signs": signs}
     statement = _SETTLE_FRONT if new else _SETTLE
     rest = _REST.format(running=moves.get("RUNNING", 0))
-    _run(statement.format(counts=_counts(moves), rest=rest), arguments)
+    run(statement.format(counts=_counts(moves), rest=rest), arguments)
 
 
 def _counts(moves: Mapping[str, int]) -> str:
@@ -284,14 +218,3 @@ def _column(value: Any) -> Any:
 def _number(value: float | None) -> float | str | None:
     """A float as JSON and PostgreSQL both read it: what is not finite is a text."""
     return value if value is None or math.isfinite(value) else str(value)
-
-
-def _run(statement: str, arguments: Mapping[str, Any]) -> None:
-    with prepared_cursor() as cursor:
-        cursor.execute(statement, arguments)
-
-
-def _row_of(statement: str, arguments: Mapping[str, Any]) -> tuple[Any, ...] | None:
-    with prepared_cursor() as cursor:
-        cursor.execute(statement, arguments)
-        return cursor.fetchone()

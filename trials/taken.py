@@ -9,6 +9,16 @@ import numpy as np
 
 from studies.points import Point, Points, point_hash
 from studies.search_space import SearchSpace
+from tuner_project.prepared import row_of
+
+_COUNT_POINTS = """
+SELECT count(DISTINCT params_hash) FROM trials_trial
+ WHERE study_id = %(study)s AND state <> 'FAIL' AND params_hash IS NOT NULL
+"""
+_HAS_POINT = """
+SELECT EXISTS (SELECT FROM trials_trial
+ WHERE study_id = %(study)s AND state <> 'FAIL' AND params_hash = ANY(%(points)s))
+"""
 
 
 class TakenPoints:
@@ -68,3 +78,15 @@ def hash_of(space: SearchSpace, internal_params: Sequence[float | None]) -> UUID
     """What the database indexes a point by; None while a parameter is missing."""
     point = Points(space).point(internal_params)
     return None if point is None else point_hash(point)
+
+
+def count_points(study_id: int) -> int:
+    """How many points are told, running or queued."""
+    row = row_of(_COUNT_POINTS, {"study": study_id})
+    return int(row[0]) if row else 0
+
+
+def has_point(study_id: int, points: Sequence[UUID]) -> bool:
+    """Whether one of these points is told, running or queued."""
+    row = row_of(_HAS_POINT, {"study": study_id, "points": list(points)})
+    return bool(row and row[0])

@@ -4,7 +4,7 @@ For what every ask and tell runs: to put a query together, compile it and plan i
 than to run it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -24,6 +24,20 @@ def prepared_cursor() -> Any:
     connection: Any = connections["default"]
     connection.ensure_connection()
     return connection._prepare_cursor(psycopg.Cursor(connection.connection))
+
+
+def run(statement: str, arguments: Mapping[str, Any]) -> None:
+    """Run a statement, prepared."""
+    with prepared_cursor() as cursor:
+        cursor.execute(statement, arguments)
+
+
+def row_of(statement: str, arguments: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    """The first row that a statement gives, if any."""
+    with prepared_cursor() as cursor:
+        cursor.execute(statement, arguments)
+        row: tuple[Any, ...] | None = cursor.fetchone()
+        return row
 
 
 @contextmanager

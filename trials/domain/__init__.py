@@ -1,7 +1,7 @@
 """What can be done with a study's trials."""
 
 from trials.domain.asking import ask, ask_many
-from trials.domain.leases import expire_trials
+from trials.domain.expiry import expire_trials
 from trials.domain.outcomes import Outcome
 from trials.domain.queueing import NewTrial, add_trials, cancel_trial
 from trials.domain.reporting import Signs, Verdict, heartbeat, report

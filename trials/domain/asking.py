@@ -9,16 +9,15 @@ from django.db import transaction
 from studies.errors import BudgetInFlight, TooManyRunning
 from studies.lifecycle import refusal
 from studies.models import NamedStudy, Study, StudyState
-from trials import statements
 from trials.domain.endings import complete_if_over, is_exhausted
-from trials.domain.leases import expire
+from trials.domain.expiry import expire
 from trials.drafts import Draft, Plan
 from trials.histories import histories
 from trials.history import History
+from trials.leases import Lease
 from trials.managers import Reservation
 from trials.models import State, Trial
-from trials.statements import Lease
-from trials.taken import hash_of
+from trials.taken import has_point, hash_of
 from tuner_project.rest.errors import DomainError
 
 OF_STUDY = Lease(is_studys=True)
@@ -256,5 +255,5 @@ def _mark_points(history: History, trials: Sequence[Trial], drafts: Sequence[Dra
         raise Surprised
     fresh = {draft.number for draft in drawn if not draft.is_repeated}
     points = [t.params_hash for t in trials if t.number in fresh and t.params_hash is not None]
-    if points and statements.has_point(history.study.id, points):
+    if points and has_point(history.study.id, points):
         raise Surprised

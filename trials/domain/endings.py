@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from studies.lifecycle import SPACE_EXHAUSTED, complete_if_due, enter
 from studies.models import Duplicates, Study, StudyState
 from studies.points import Points
-from trials import statements
 from trials.domain.outcomes import Steps
 from trials.drafts import FIXED_PARAMS
 from trials.models import State, Trial
+from trials.taken import count_points
 
 
 @dataclass
@@ -60,7 +60,7 @@ def is_exhausted(study: Study) -> bool:
     n_points = Points(study.space).n
     if n_points is None or study.n_counted < n_points:
         return False
-    return statements.count_points(study.id) >= n_points
+    return count_points(study.id) >= n_points
 
 
 def _queue_again(study: Study, trials: Sequence[Trial]) -> None:
