@@ -74,7 +74,7 @@ def judge(history: History, number: int, steps: Mapping[int, float]) -> Judgemen
     study = optuna.Study(
         history.study.name, storage, sampler=history.optuna_study.sampler, pruner=history.pruner
     )
-    should_prune = history.pruner.prune(study, judged)
+    should_prune = bool(history.pruner.prune(study, judged))  # NumPy has a bool of its own
     before = trial.system_attrs
     noted = {key: each for key, each in storage.trial.system_attrs.items() if key not in before}
     return Judgement(should_prune, noted)

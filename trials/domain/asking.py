@@ -142,8 +142,10 @@ def _serve_with_care(
 
 def _n_planned(history: History, plan: Plan | None, n: int) -> int:
     """How many of n new trials were planned for."""
-    if plan is None or not history.needs_number:
-        return 0 if plan is None else len(plan.new)
+    if plan is None:
+        return 0
+    if not history.needs_number:
+        return len(plan.new)
     return n if history.n_left is None else min(n, history.n_left)
 
 
@@ -151,11 +153,9 @@ def _room(study: Study, n: int) -> int:
     """How many of n trials more may run at a time."""
     if study.state != StudyState.ACTIVE:
         return 0
-    return (
-        n
-        if study.max_concurrent is None
-        else max(0, min(n, study.max_concurrent - study.n_running))
-    )
+    if study.max_concurrent is None:
+        return n
+    return max(0, min(n, study.max_concurrent - study.n_running))
 
 
 def _refusal(study: Study) -> DomainError:
