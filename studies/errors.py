@@ -86,6 +86,12 @@ class BudgetInFlight(Busy):
     code = "budget_in_flight"
 
 
+class Contended(Busy):
+    """Others ask for trials of the study so often that this ask found no turn."""
+
+    code = "contended"
+
+
 class BudgetExceeded(DomainError):
     """More trials than the study may have."""
 

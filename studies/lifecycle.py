@@ -13,7 +13,7 @@ from studies.errors import (
     StudyCompleted,
     StudyPaused,
 )
-from studies.models import NamedStudy, Study, StudyState
+from studies.models import Duplicates, NamedStudy, Study, StudyState
 
 # What can be done with a study, by the state that it leads to.
 ACTIONS = {
@@ -125,5 +125,5 @@ def _used_up(study: Study) -> str | None:
         return "deadline"
     if study.is_handed_out:
         return "max_trials"
-    is_exhausted = study.state == StudyState.COMPLETED and study.state_reason == SPACE_EXHAUSTED
-    return SPACE_EXHAUSTED if is_exhausted else None
+    was_exhausted = study.state == StudyState.COMPLETED and study.state_reason == SPACE_EXHAUSTED
+    return SPACE_EXHAUSTED if was_exhausted and study.duplicates == Duplicates.AVOID else None

@@ -1,5 +1,6 @@
 """The search space: from the wire's parameters to Optuna's distributions and back."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
@@ -38,10 +39,14 @@ class SearchSpace:
     def _external(self) -> list[tuple[str, Callable[[float], Any]]]:
         return [(name, each.to_external_repr) for name, each in self.distributions.items()]
 
+    @cached_property
+    def _internal(self) -> list[tuple[str, Callable[[Any], float]]]:
+        return [(name, _converter(each)) for name, each in self.distributions.items()]
+
     def to_internal(self, params: Mapping[str, Any]) -> list[float | None]:
+        """Of parameters that are in the space; a float just beyond its last step is on it."""
         return [
-            distribution.to_internal_repr(params[name]) if name in params else None
-            for name, distribution in self.distributions.items()
+            convert(params[name]) if name in params else None for name, convert in self._internal
         ]
 
     def to_external(self, internal: Sequence[float | None]) -> dict[str, Any]:
@@ -71,8 +76,7 @@ class SearchSpace:
         number = "an integer" if kind == "int" else "a number"
         if isinstance(value, bool) or not isinstance(value, int if kind == "int" else int | float):
             return f"expected {number}, not {value!r:.80}"
-        # As Optuna decides it, steps included; to the public an unfit value is but a warning.
-        if distribution._contains(float(value)):
+        if _is_reached(distribution, value):
             return None
         step = parameter.get("step")
         steps = f" in steps of {step}" if step is not None else ""
@@ -91,6 +95,26 @@ def reachable_high(parameter: Parameter) -> Any:
     exact_low, exact_high, exact_step = (Decimal(str(float(n))) for n in (low, high, step))
     steps, rest = divmod(exact_high - exact_low, exact_step)
     return high if rest == 0 else float(exact_low + steps * exact_step)
+
+
+def _converter(distribution: BaseDistribution) -> Callable[[Any], float]:
+    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
+        return lambda value: min(max(float(value), distribution.low), distribution.high)
+    return distribution.to_internal_repr
+
+
+def _is_reached(distribution: Any, value: float) -> bool:
+    """Whether a number is in its range, and on a step where it has steps.
+
+    Floats may be off a step by what rounding makes of a computed one, also beyond the last step.
+    """
+    low, high, step = distribution.low, distribution.high, distribution.step
+    if isinstance(distribution, IntDistribution):
+        return low <= value <= high and (value - low) % step == 0
+    if step is None:
+        return low <= value <= high
+    index, last = round((value - low) / step), round((high - low) / step)
+    return 0 <= index <= last and math.isclose(value, low + index * step, abs_tol=1e-9 * step)
 
 
 def parameter_of(name: str, distribution: BaseDistribution) -> dict[str, Any]:

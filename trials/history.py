@@ -199,7 +199,10 @@ class History(KnownTrials):
             trial.system_attrs = {FIXED_PARAMS: dict(fixed)}
         self._drawing = draft = Draft(trial, is_queued=fixed is not None)
         try:
-            self.optuna_study.ask(fixed_distributions=self._space.distributions)
+            trial_of_optuna = self.optuna_study.ask(self._space.distributions)
+            if self._notes_on_trials:
+                # It notes when it samples, which it does not before a parameter needs it.
+                _ = trial_of_optuna.relative_params
         except BaseException:
             self._drop(draft)
             raise

@@ -227,7 +227,7 @@ class CompleteBatchSerializer(StrictSerializer):
     """How several trials ended. What is wrong with one is its own answer."""
 
     trials = serializers.ListField(
-        child=serializers.JSONField(), min_length=1, max_length=MAX_BATCH
+        child=serializers.JSONField(allow_null=True), min_length=1, max_length=MAX_BATCH
     )
 
 

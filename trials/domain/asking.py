@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from studies.errors import BudgetInFlight, TooManyRunning
+from studies.errors import BudgetInFlight, Contended, TooManyRunning
 from studies.lifecycle import refusal
 from studies.models import NamedStudy, Study, StudyState
 from trials.domain.endings import complete_if_over, is_exhausted
@@ -20,6 +20,7 @@ from trials.models import State, Trial
 from trials.taken import has_point, hash_of
 from tuner_project.rest.errors import DomainError
 
+MAX_PLANS = 100  # each in vain because others were served
 OF_STUDY = Lease(is_studys=True)
 
 
@@ -66,7 +67,7 @@ def ask_many(
     Raises:
         StudyNotFound
         StudyPaused, StudyCompleted, StudyCancelled
-        TooManyRunning, BudgetInFlight: ask again in a moment.
+        TooManyRunning, BudgetInFlight, Contended: ask again in a moment.
     """
     wanted = Wanted(count, worker_id, new, lease)
     return histories.use(named, lambda history: _ask(history, wanted))
@@ -79,7 +80,7 @@ def _ask(history: History, wanted: Wanted) -> list[Trial]:
     # Where nothing is going to be drawn, the sampler need not think.
     plan = None if held or history.has_refused else history.plan(wanted.count)
     serve = _serve_with_care if plan is None else _serve
-    while True:
+    for _ in range(MAX_PLANS):
         try:
             with transaction.atomic():
                 found = serve(history, plan, wanted)
@@ -94,6 +95,7 @@ def _ask(history: History, wanted: Wanted) -> list[Trial]:
         if found is not None:
             return found
         plan, serve = history.plan(wanted.count), _serve_with_care
+    raise Contended(f"{MAX_PLANS} times in a row, others were faster to ask the same study")
 
 
 def _serve(history: History, plan: Plan | None, wanted: Wanted) -> list[Trial] | DomainError | None:
@@ -226,7 +228,7 @@ def _start_new(history: History, reserved: Reservation, plan: Plan, wanted: Want
         )
         _hand_out(trial, reserved.now, reserved.lease_seconds, wanted)
         trials.append(trial)
-    _mark_points(history, trials, plan.new)
+    _mark_points(history, trials, plan.new[: len(trials)])
     Trial.objects.add(trials)
     return trials
 
@@ -247,13 +249,15 @@ def _mark_points(history: History, trials: Sequence[Trial], drafts: Sequence[Dra
     """
     if history.taken is None:
         return
-    for trial in trials:
-        trial.params_hash = hash_of(history.study.space, trial.internal_params)
-    numbers = {trial.number for trial in trials}
-    drawn = [draft for draft in drafts if draft.number in numbers]
-    if history.n_left is not None and any(d.is_repeated and not d.is_queued for d in drawn):
+    if history.n_left is not None and any(d.is_repeated and not d.is_queued for d in drafts):
         raise Surprised
-    fresh = {draft.number for draft in drawn if not draft.is_repeated}
-    points = [t.params_hash for t in trials if t.number in fresh and t.params_hash is not None]
+    repeated = {draft.number for draft in drafts if draft.is_repeated}
+    points = []
+    for trial in trials:
+        if trial.params_hash is not None:
+            continue  # queued with all its parameters: somebody wants just this point
+        trial.params_hash = hash_of(history.study.space, trial.internal_params)
+        if trial.params_hash is not None and trial.number not in repeated:
+            points.append(trial.params_hash)
     if points and has_point(history.study.id, points):
         raise Surprised

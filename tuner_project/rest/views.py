@@ -15,7 +15,7 @@ from tuner_project.rest.serializers import EmptySerializer
 
 @cache
 def _instance(shape: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:
-    """One serializer for all answers of a shape: each new one copies its fields."""
+    """One serializer for all bodies and answers of a shape: each new one copies its fields."""
     return shape()
 
 
@@ -31,19 +31,16 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        serializer_class = self.query_serializers.get(self.action or "", EmptySerializer)
+        shape: Any = self.query_serializers.get(self.action or "", EmptySerializer)
         repeated = [key for key, values in request.query_params.lists() if len(values) > 1]
         if repeated:
             raise serializers.ValidationError({key: ["given more than once"] for key in repeated})
-        serializer = serializer_class(data=request.query_params.dict())
-        serializer.is_valid(raise_exception=True)
-        self.query = serializer.validated_data
+        self.query = _instance(shape).run_validation(request.query_params.dict())
 
     def body(self) -> dict[str, Any]:
         """The validated body of this request."""
-        serializer = self.get_serializer(data=self.request.data)
-        serializer.is_valid(raise_exception=True)
-        return serializer.validated_data
+        shape: Any = self.get_serializer_class()
+        return _instance(shape).run_validation(self.request.data)
 
     def answer(
         self, shape: type[serializers.Serializer[Any]], content: Any, status: int = 200
