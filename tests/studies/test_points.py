@@ -1,0 +1,127 @@
+"""The points of a search space are counted, told apart and gone through."""
+
+from decimal import Decimal
+from itertools import product
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from studies.points import MAX_POINTS, Points, point_hash
+from studies.search_space import SearchSpace
+
+JSON = dict[str, Any]
+
+
+@st.composite
+def ints(draw: st.DrawFn) -> JSON:
+    low, width = draw(st.integers(-20, 20)), draw(st.integers(0, 8))
+    step = draw(st.integers(1, max(width, 1)))
+    return {"type": "int", "low": low, "high": low + width, "step": step}
+
+
+@st.composite
+def log_ints(draw: st.DrawFn) -> JSON:
+    low = draw(st.integers(1, 20))
+    return {"type": "int", "low": low, "high": low + draw(st.integers(0, 8)), "log": True}
+
+
+@st.composite
+def stepped_floats(draw: st.DrawFn) -> JSON:
+    step = Decimal(draw(st.sampled_from(["0.1", "0.05", "0.3", "0.25", "7", "1e-9"])))
+    low = step * draw(st.integers(-30, 30))
+    rest = step * draw(st.sampled_from([Decimal(0), Decimal("0.5")]))
+    high = low + step * draw(st.integers(1, 8)) + rest
+    return {"type": "float", "low": float(low), "high": float(high), "step": float(step)}
+
+
+CONSTANTS = st.floats(-9, 9).map(lambda x: {"type": "float", "low": x, "high": x})
+CHOICES = st.lists(st.sampled_from(["a", "b", 2, 3.5, True, False]), min_size=1, unique_by=str)
+CATEGORICALS = CHOICES.map(lambda choices: {"type": "categorical", "choices": choices})
+PARAMETERS = st.one_of(ints(), log_ints(), stepped_floats(), CONSTANTS, CATEGORICALS)
+
+
+def values(parameter: JSON) -> list[Any]:
+    """All values of a parameter, counted in decimals."""
+    if parameter["type"] == "categorical":
+        return parameter["choices"]
+    low, high = Decimal(str(parameter["low"])), Decimal(str(parameter["high"]))
+    step = Decimal(str(parameter.get("step", 1)))
+    kind = int if parameter["type"] == "int" else float
+    return [kind(low + index * step) for index in range(int((high - low) / step) + 1)]
+
+
+@given(st.lists(PARAMETERS, min_size=1, max_size=3))
+@settings(max_examples=100, deadline=None)
+def test_every_combination_is_a_point_of_its_own(parameters: list[JSON]) -> None:
+    named = [{"name": str(index), **each} for index, each in enumerate(parameters)]
+    space = SearchSpace(named)
+    points = Points(space)
+    combinations = [
+        dict(zip((each["name"] for each in named), combination, strict=True))
+        for combination in product(*map(values, named))
+    ]
+    found = {points.point(space.to_internal(params)) for params in combinations}
+    assert points.n == len(combinations) == len(found)
+    others = list(points.others())
+    assert {points.point(internal) for internal in others} == found
+    assert len(others) == len(found)
+    for internal in others:
+        params = space.to_external(internal)
+        assert space.faults(params) == []
+        assert points.point(space.to_internal(params)) == points.point(internal)
+    some = set(list(found)[::2])
+    assert {points.point(internal) for internal in points.others(some, [])} == found - some
+    assert len({point_hash(point) for point in found if point is not None}) == len(found)
+
+
+def space_of(*parameters: JSON) -> SearchSpace:
+    return SearchSpace([{"name": str(index), **each} for index, each in enumerate(parameters)])
+
+
+def test_hash_is_the_same_in_every_process() -> None:
+    assert point_hash((1.0, 2.5)) == UUID("4702765b-8935-eac5-1ec5-8d4b820f88a2")
+    assert point_hash((1.0, 2.5)) == point_hash((1, 2.5))
+    assert point_hash((2.5, 1.0)) != point_hash((1.0, 2.5))
+
+
+def test_steps_are_told_by_their_index() -> None:
+    points = Points(space_of({"type": "float", "low": 0.0, "high": 1.0, "step": 0.1}))
+    assert points.point([0.1 + 0.2]) == points.point([0.3]) == (3.0,)
+    assert points.point([-0.0]) == points.point([0.0]) == (0.0,)
+
+
+def test_zero_is_one_point() -> None:
+    points = Points(space_of({"type": "float", "low": -1.0, "high": 1.0}))
+    one, other = points.point([0.0]), points.point([-0.0])
+    assert one is not None
+    assert other is not None
+    assert point_hash(one) == point_hash(other)
+
+
+def test_partial_parameters_are_no_point() -> None:
+    points = Points(
+        space_of({"type": "int", "low": 0, "high": 1}, {"type": "int", "low": 0, "high": 1})
+    )
+    assert points.point([0.0, None]) is None
+    assert points.point([0.0, 0.0]) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "n"),
+    [
+        ([{"type": "float", "low": 0.0, "high": 1.0}], None),
+        ([{"type": "float", "low": 1e-5, "high": 1.0, "log": True}], None),
+        ([{"type": "float", "low": 0.5, "high": 0.5}], 1),
+        ([{"type": "int", "low": 1, "high": MAX_POINTS}], MAX_POINTS),
+        ([{"type": "int", "low": 0, "high": MAX_POINTS}], None),
+        ([{"type": "int", "low": 1, "high": 1000}, {"type": "int", "low": 1, "high": 100}], 10**5),
+        ([{"type": "int", "low": 1, "high": 1000}, {"type": "int", "low": 0, "high": 100}], None),
+        ([{"type": "int", "low": 0, "high": 2**53}], None),
+        ([{"type": "int", "low": 0, "high": 1}, {"type": "float", "low": 0.0, "high": 1.0}], None),
+    ],
+)
+def test_large_and_continuous_spaces_are_endless(parameters: list[JSON], n: int | None) -> None:
+    assert Points(space_of(*parameters)).n == n
