@@ -62,28 +62,30 @@ _INSERT_STEPS = (
     "FROM json_populate_recordset(NULL::trials_intermediatevalue, %(steps)s)"
 )
 
+# The number of trials is written out: for a parameter the planner would expect a thousand, and
+# plan the statement anew at each execution.
 _TAKE_NUMBERS = """
 UPDATE studies_study
-   SET {counts} next_number = next_number + %(n)s, revision = revision + 1
+   SET {counts} next_number = next_number + {n:d}, revision = revision + 1
  WHERE id = %(study)s {room}
-RETURNING next_number - %(n)s, revision,
+RETURNING next_number - {n:d}, revision,
           (SELECT array_agg(nextval('optuna.trials_trial_id_seq'))
-             FROM generate_series(1, %(n)s)),
+             FROM generate_series(1, {n:d})),
           clock_timestamp(), {lease}
 """
 # What lets an ask be served without a closer look at the study.
 _ROOM = """
    AND state = 'ACTIVE' AND n_waiting = 0
-   AND coalesce(next_number - n_fail + %(n)s <= max_trials, true)
-   AND coalesce(n_running + %(n)s <= max_concurrent, true)
+   AND coalesce(next_number - n_fail + {n:d} <= max_trials, true)
+   AND coalesce(n_running + {n:d} <= max_concurrent, true)
    AND coalesce(deadline > statement_timestamp(), true)
    AND coalesce(next_lease_expiry > statement_timestamp(), true)
 """
-_LEASE = "CASE WHEN %(own_lease)s THEN lease_seconds ELSE %(lease)s::float8 END"
-_START = (
-    "n_running = n_running + %(n)s, next_lease_expiry = least(next_lease_expiry, "
-    f"statement_timestamp() + make_interval(secs => {_LEASE})),"
-)
+_START = """
+    n_running = n_running + {n:d},
+    next_lease_expiry = least(
+        next_lease_expiry, statement_timestamp() + make_interval(secs => {lease})),
+"""
 
 # A trial is on the front while no other beats it: by being at least as good in every objective
 # and better in one or, with one objective, by being as good and earlier. Only pairs with a new
@@ -128,21 +130,22 @@ _REST = (
 
 def reserve(study_id: int, moves: Mapping[str, int], n: int) -> tuple[Any, ...] | None:
     """Numbers for n new trials that add `moves` to the counts; None: no such study."""
-    counts = _counts(moves)
-    return _take_numbers({"study": study_id, "n": n}, counts=counts, room="", lease="NULL")
+    return _take_numbers({"study": study_id}, n=n, counts=_counts(moves), room="", lease="NULL")
 
 
 def reserve_running(study_id: int, n: int, lease: Lease) -> tuple[Any, ...] | None:
     """Numbers for n trials to start; None: the study has no room, or needs a closer look."""
+    length = "lease_seconds" if lease.is_studys else "%(lease)s::float8"
     return _take_numbers(
-        {"study": study_id, "n": n, "own_lease": lease.is_studys, "lease": lease.seconds},
-        counts=_START,
-        room=_ROOM,
-        lease=_LEASE,
+        {"study": study_id, "lease": lease.seconds},
+        n=n,
+        counts=_START.format(n=n, lease=length),
+        room=_ROOM.format(n=n),
+        lease=length,
     )
 
 
-def _take_numbers(arguments: Mapping[str, Any], **parts: str) -> tuple[Any, ...] | None:
+def _take_numbers(arguments: Mapping[str, Any], **parts: Any) -> tuple[Any, ...] | None:
     """The first number, the revision, the ids, the time and the lease of new trials."""
     return row_of(_TAKE_NUMBERS.format(**parts), arguments)
 
