@@ -47,6 +47,7 @@ class Unexpected(Exception):
 class Answer:
     status: int
     body: Any
+    retry_after: float = 0.0  # seconds
 
     def expect(self, status: int) -> Any:
         if self.status != status:
@@ -75,7 +76,8 @@ class Client:
             body=None if body is None else json.dumps(body),
             headers={"Content-Type": "application/json"},
         )
-        return Answer(response.status, response.json() if response.data else None)
+        body = response.json() if response.data else None
+        return Answer(response.status, body, float(response.headers.get("Retry-After", 0)))
 
     def get(self, path: str) -> Any:
         return self.call("GET", path).expect(200)

@@ -12,48 +12,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
-import psutil
 import pytest
 
+from tests.accept.killers import kill_master, kill_postmaster, kill_web_worker
 from tests.accept.stock import load_study, stock_storage
 from tests.accept.workers import SPACE, Seen, Workers, play_until_stopped, running_workers
-from tests.service import WEB_WORKERS, Client, Service, running_service, scaled
+from tests.service import Client, Service, running_service, scaled
 
 pytestmark = pytest.mark.accept
 
 KILLS = scaled(20, 3)
 STUDIES = {"tpe 1": "tpe", "tpe 2": "tpe", "random 1": "random", "random 2": "random"}
 GRACE = 3  # seconds after the recovery in which a request may still fail
-SECONDS_TO_END = 30  # for gunicorn's workers, when their master is gone
-
-
-def kill_web_worker(service: Service) -> None:
-    """The master replaces it."""
-    victim = random.choice(service.web_workers())
-    victim.kill()
-    service.wait_until(
-        lambda: not _is_alive(victim) and len(service.web_workers()) == WEB_WORKERS, "complete"
-    )
-
-
-def kill_master(service: Service) -> None:
-    """Its workers end by themselves; a supervisor starts the service again."""
-    orphans = service.web_workers()
-    service.master.kill()
-    service.reap()
-    _, alive = psutil.wait_procs(orphans, SECONDS_TO_END)
-    assert not alive, f"workers outlived their master: {alive}"
-    service.start()
-
-
-def kill_postmaster(service: Service) -> None:
-    """The watch in gunicorn's master starts it again."""
-    victim = service.postmaster()
-    assert victim is not None
-    victim.kill()
-    service.wait_until(
-        lambda: service.postmaster() not in (None, victim) and service.is_ready(), "ready"
-    )
 
 
 KILLERS: list[Callable[[Service], None]] = [kill_web_worker, kill_master, kill_postmaster]
@@ -170,10 +140,6 @@ def _one_round(
     for each in seen:
         ledger.enter(each, began, ended)
     return ended - began
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def _assert_stock_optuna_agrees(service: Service, ledger: Ledger) -> None:

@@ -1,112 +1,195 @@
 """Requests that meet at one barrier, served by gunicorn's two processes."""
 
-import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.service import Answer, Client, Service, running_service, trials_of
+from tests.service import Client, trials_of
+from tests.trials.racing import (
+    RACERS,
+    SPACE,
+    Request,
+    Track,
+    ask,
+    codes,
+    of_status,
+    post,
+    race_track,
+    statuses,
+    to_all,
+)
 
-RACERS = 8
-SPACE = [{"type": "float", "name": "x", "low": 0, "high": 1}]
+ROUNDS = 5
+SPREAD = 0.02  # seconds, in which either of two may come first
+ASKED_BY_ONE = {"worker_id": "one"}
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[Service]:
-    with running_service() as service:
-        yield service
-        service.check_optuna()
+def track() -> Iterator[Track]:
+    with race_track() as track:
+        yield track
 
 
-def race(service: Service, request: Callable[[Client, int], Answer]) -> list[Answer]:
-    """What each racer's request was answered; all are sent at once."""
-    barrier = threading.Barrier(RACERS)
-
-    def run(racer: int) -> Answer:
-        with Client(service.port) as client:
-            client.get("/health")  # connected before the start
-            barrier.wait(60)
-            return request(client, racer)
-
-    with ThreadPoolExecutor(RACERS) as pool:
-        return list(pool.map(run, range(RACERS)))
+@pytest.fixture
+def client(track: Track) -> Iterator[Client]:
+    with Client(track.service.port) as client:
+        yield client
 
 
-def statuses(answers: list[Answer]) -> dict[int, int]:
-    return dict(Counter(answer.status for answer in answers))
-
-
-def test_of_racing_creations_one_creates_and_all_agree(service: Service) -> None:
-    for round_ in range(5):
+def test_of_racing_creations_one_creates_and_all_agree(track: Track) -> None:
+    for round_ in range(ROUNDS):
         body = {"name": f"created-{round_}", "search_space": SPACE}
 
-        def create(client: Client, racer: int, body: dict[str, Any] = body) -> Answer:
-            return client.call("POST", "/studies", body)
-
-        answers = race(service, create)
+        answers = track.race(to_all(("POST", "/studies", body)))
 
         assert statuses(answers) == {201: 1, 200: RACERS - 1}
         assert len({answer.body["study_id"] for answer in answers}) == 1
 
 
-def test_of_racing_tells_exactly_one_wins(service: Service) -> None:
-    with Client(service.port) as client:
-        client.create_study(name="tells", search_space=SPACE, sampler="random")
-        for number in range(5):
-            client.suggest("tells")
-            path = f"{trials_of('tells')}/{number}"
+def test_of_racing_tells_exactly_one_wins(track: Track, client: Client) -> None:
+    client.create_study(name="tells", search_space=SPACE, sampler="random")
+    for number in range(ROUNDS):
+        client.suggest("tells")
 
-            def tell(client: Client, racer: int, path: str = path) -> Answer:
-                return client.call("POST", f"{path}/complete", {"values": racer})
-
-            answers = race(service, tell)
-
-            assert statuses(answers) == {200: 1, 409: RACERS - 1}
-            stored = client.get(path)["values"]
-            won = next(answer for answer in answers if answer.status == 200)
-            assert won.body["values"] == stored
-            lost = {answer.body["detail"] for answer in answers if answer.status == 409}
-            assert lost == {
-                f"trial {number} was told already: stored are state COMPLETE and values {stored}"
-            }
-        counts = client.get("/studies/tells")["trial_counts"]
-        assert (counts["COMPLETE"], counts["RUNNING"]) == (5, 0)
-
-
-def test_racing_asks_get_a_trial_each(service: Service) -> None:
-    with Client(service.port) as client:
-        client.create_study(name="asks", search_space=SPACE, sampler="tpe")
-
-    answers = [
-        answer
-        for _ in range(5)
-        for answer in race(
-            service, lambda client, racer: client.call("POST", f"{trials_of('asks')}/suggest")
+        answers = track.race(
+            [post("tells", number, "complete", values=racer) for racer in range(RACERS)]
         )
-    ]
 
-    assert sorted(answer.body["trial_id"] for answer in answers) == list(range(5 * RACERS))
-    assert len({answer.body["params"]["x"] for answer in answers}) == 5 * RACERS
+        assert statuses(answers) == {200: 1, 409: RACERS - 1}
+        stored = client.get(f"{trials_of('tells')}/{number}")["values"]
+        assert [won["values"] for won in of_status(answers, 200)] == [stored]
+        assert {lost["detail"] for lost in of_status(answers, 409)} == {
+            f"trial {number} was told already: stored are state COMPLETE and values {stored}"
+        }
+    counts = client.get("/studies/tells")["trial_counts"]
+    assert (counts["COMPLETE"], counts["RUNNING"]) == (ROUNDS, 0)
 
 
-def test_asks_against_a_deletion_are_served_or_find_nothing(service: Service) -> None:
-    with Client(service.port) as client:
-        for round_ in range(5):
-            name = f"deleted-{round_}"
-            client.create_study(name=name, search_space=SPACE, sampler="random")
+def test_racing_tells_in_batches_are_decided_item_by_item(track: Track, client: Client) -> None:
+    client.create_study(name="batches", search_space=SPACE, sampler="random")
+    for _ in range(ROUNDS):
+        body = {"count": 5}
+        batch = client.call("POST", f"{trials_of('batches')}/suggest-batch", body).expect(200)
+        numbers = [trial["trial_id"] for trial in batch["trials"]]
 
-            def request(racing: Client, racer: int, name: str = name) -> Answer:
-                if racer == 0:
-                    return racing.call("DELETE", f"/studies/{name}")
-                return racing.call("POST", f"{trials_of(name)}/suggest")
+        def told(racer: int, numbers: list[int] = numbers) -> Request:
+            order = numbers if racer % 2 else numbers[::-1]
+            items = [{"trial_id": n, "state": "COMPLETE", "values": racer} for n in order]
+            return "POST", f"{trials_of('batches')}/complete-batch", {"trials": items}
 
-            deleted, *asked = race(service, request)
+        answers = track.race([told(racer) for racer in range(RACERS)])
 
-            assert deleted.status == 204
-            assert {answer.status for answer in asked} <= {200, 404}
-            codes: set[Any] = {answer.body["code"] for answer in asked if answer.status == 404}
-            assert codes <= {"study_not_found"}
-            assert client.call("GET", f"/studies/{name}").status == 404
+        assert statuses(answers) == {200: RACERS}
+        results = [result for answer in answers for result in answer.body["results"]]
+        won = {each["trial_id"]: each["trial"] for each in results if each["status"] == 200}
+        assert sorted(won) == numbers
+        assert len([each for each in results if each["status"] == 409]) == 5 * (RACERS - 1)
+        for number, trial in won.items():
+            assert client.get(f"{trials_of('batches')}/{number}")["values"] == trial["values"]
+
+
+def test_racing_asks_get_a_trial_each(track: Track, client: Client) -> None:
+    client.create_study(name="asks", search_space=SPACE, sampler="tpe")
+
+    answers = [answer for _ in range(ROUNDS) for answer in track.race(to_all(ask("asks")))]
+
+    assert sorted(answer.body["trial_id"] for answer in answers) == list(range(ROUNDS * RACERS))
+    assert len({answer.body["params"]["x"] for answer in answers}) == ROUNDS * RACERS
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe", "qmc", "nsgaii"])
+def test_racing_asks_of_one_worker_get_one_trial(
+    track: Track, client: Client, sampler: str
+) -> None:
+    study = f"one-worker-{sampler}"
+    client.create_study(name=study, search_space=SPACE, sampler=sampler)
+    for number in range(ROUNDS):
+        answers = track.race(to_all(ask(study, **ASKED_BY_ONE)))
+
+        assert statuses(answers) == {200: RACERS}
+        assert {answer.body["trial_id"] for answer in answers} == {number}
+        assert len({answer.body["params"]["x"] for answer in answers}) == 1
+        assert sorted(answer.body["reoffered"] for answer in answers) == [False] + [True] * 7
+        client.complete(study, number, values=0.5)
+    assert client.get(f"/studies/{study}")["n_trials"] == ROUNDS
+
+
+def test_racing_batches_of_one_worker_get_the_same_trials(track: Track, client: Client) -> None:
+    client.create_study(name="one-workers-batches", search_space=SPACE, sampler="random")
+    path = f"{trials_of('one-workers-batches')}/suggest-batch"
+
+    answers = track.race(to_all(("POST", path, {"count": 3, **ASKED_BY_ONE})))
+
+    assert statuses(answers) == {200: RACERS}
+    offers = [answer.body["trials"] for answer in answers]
+    assert [[trial["trial_id"] for trial in offer] for offer in offers] == [[0, 1, 2]] * RACERS
+    fresh = [offer for offer in offers if not any(trial["reoffered"] for trial in offer)]
+    assert len(fresh) == 1
+    assert client.get("/studies/one-workers-batches")["n_trials"] == 3
+
+
+@pytest.mark.parametrize("params", [{"x": 0.3, "y": 0.2}, {"x": 0.3}], ids=["full", "partial"])
+@pytest.mark.parametrize("sampler", ["random", "tpe", "qmc"])
+def test_queued_trial_goes_to_one_of_the_racers(
+    track: Track, client: Client, sampler: str, params: dict[str, float]
+) -> None:
+    study = f"queued-{sampler}-{len(params)}"
+    space = [*SPACE, {"type": "float", "name": "y", "low": 0, "high": 1}]
+    client.create_study(name=study, search_space=space, sampler=sampler)
+    for round_ in range(ROUNDS):
+        first = round_ * RACERS
+        queued = client.call("POST", trials_of(study), {"params": params}).expect(201)
+        assert queued["trial_id"] == first
+
+        answers = track.race(to_all(ask(study)))
+
+        assert statuses(answers) == {200: RACERS}
+        offers = sorted(of_status(answers, 200), key=lambda offer: int(offer["trial_id"]))
+        assert [offer["trial_id"] for offer in offers] == list(range(first, first + RACERS))
+        assert offers[0]["params"].items() >= params.items()
+        assert 0.3 not in [offer["params"]["x"] for offer in offers[1:]]
+
+
+def test_queued_trial_is_cancelled_or_handed_out(track: Track, client: Client) -> None:
+    client.create_study(name="cancelled", search_space=SPACE, sampler="random")
+    for _ in range(ROUNDS):
+        queued = client.call("POST", trials_of("cancelled"), {"params": {"x": 0.5}}).expect(201)
+        number = queued["trial_id"]
+        path = f"{trials_of('cancelled')}/{number}"
+
+        answers = track.race(to_all(("DELETE", path, None), ask("cancelled")), SPREAD)
+
+        cancels, asks = answers[::2], answers[1::2]
+        assert statuses(asks) == {200: len(asks)}
+        assert len({offer["trial_id"] for offer in of_status(asks, 200)}) == len(asks)
+        stored = client.get(path)
+        if number in [offer["trial_id"] for offer in of_status(asks, 200)]:
+            assert codes(cancels) == {"trial_not_waiting": len(cancels)}
+            assert stored["state"] == "RUNNING"
+        else:
+            assert statuses(cancels) == {200: len(cancels)}
+            assert (stored["state"], stored["reason"]) == ("FAIL", "cancelled")
+
+
+@pytest.mark.parametrize(
+    ("action", "body"),
+    [("suggest", {}), ("suggest", ASKED_BY_ONE), ("suggest-batch", {"count": 3})],
+    ids=["asks", "asks of one worker", "batches"],
+)
+def test_asks_against_a_deletion_are_served_or_find_nothing(
+    track: Track, client: Client, action: str, body: dict[str, Any]
+) -> None:
+    for round_ in range(ROUNDS):
+        name = f"deleted-{action}-{len(body)}-{round_}"
+        client.create_study(name=name, search_space=SPACE, sampler="random")
+        asking = ("POST", f"{trials_of(name)}/{action}", body)
+
+        deleted, *asked = track.race(
+            [("DELETE", f"/studies/{name}", None), *[asking] * (RACERS - 1)]
+        )
+
+        assert deleted.status == 204
+        assert {answer.status for answer in asked} <= {200, 404}
+        assert codes(asked).keys() <= {"study_not_found"}
+        assert client.call("GET", f"/studies/{name}").status == 404

@@ -1,0 +1,271 @@
+"""Workers and servers come and go: nothing is lost, nothing gets stuck, and budgets hold.
+
+Sixteen workers play two studies. Every 100 ms one of them is killed, stopped for a while or let
+repeat its last request, and every few seconds a process of the service is killed. What the
+workers noted is then compared with what is stored.
+"""
+
+import random
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.accept.chaos_workers import GAVE_UP, TELLS, Crew, read_diaries
+from tests.accept.killers import kill_master, kill_web_worker
+from tests.accept.workers import SPACE
+from tests.service import Client, Service, running_service, scaled, study_path, trials_of
+
+pytestmark = pytest.mark.accept
+
+SECONDS = scaled(60, 6)
+MAX_TRIALS = scaled(400, 40)
+STUDIES = {"chaos random": "random", "chaos tpe": "tpe"}
+MAX_CONCURRENT = 12  # of each study, so that now and then there are too many
+LEASE_SECONDS = 2.0
+LEASE_OF_ABANDONED = 0.5
+SECONDS_OF_STOPS = (0.1, 2 * LEASE_SECONDS)
+SECONDS_BETWEEN_KILLS = (2.0, 4.0)
+GRACE = 3.0  # seconds after the chaos in which a request may still fail
+SECONDS_TO_FINISH = 600
+
+Record = Callable[[str, Any], None]
+Key = tuple[str, int]  # a trial's study and number
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    with running_service() as service:
+        yield service
+
+
+@pytest.fixture
+def crew(service: Service, tmp_path: Path) -> Iterator[Crew]:
+    """Workers of studies that are ready for them."""
+    with Client(service.port) as client:
+        for name, sampler in STUDIES.items():
+            client.create_study(
+                name=name, direction="minimize", search_space=SPACE, sampler=sampler,
+                pruner="median", pruner_options={"n_warmup_steps": 2},
+                lease_seconds=LEASE_SECONDS, max_retries=1000,
+                max_trials=MAX_TRIALS, max_concurrent=MAX_CONCURRENT,
+            )  # fmt: skip
+    crew = Crew(service.port, list(STUDIES), tmp_path, SECONDS_OF_STOPS)
+    try:
+        yield crew
+    finally:
+        crew.close()
+
+
+def test_budgets_are_met_exactly_and_nothing_is_lost(
+    service: Service, crew: Crew, tmp_path: Path, record_property: Record
+) -> None:
+    began = time.monotonic()
+    kills = _play_under_chaos(service, crew)
+    calm_from = time.time() + GRACE
+    with Client(service.port) as client:
+        played = sum(_counted(client, name, "COMPLETE", "PRUNED") for name in STUDIES)
+    crew.wait(SECONDS_TO_FINISH)
+    seconds = time.monotonic() - began
+
+    diaries = read_diaries(tmp_path)
+    with Client(service.port) as client:
+        stored = {name: client.all_trials(name) for name in STUDIES}
+        for name, trials in stored.items():
+            _assert_is_complete(client.get(study_path(name)), trials)
+            _assert_no_point_is_lost(trials)
+    _assert_nothing_but_the_chaos_failed(diaries, calm_from)
+    _assert_is_as_noted(diaries, stored)
+    service.check_optuna()
+
+    for line in _found(diaries, stored, crew.accidents, kills):
+        record_property("found", line)
+    record_property(
+        "found",
+        f"{len(STUDIES)} times {MAX_TRIALS} trials were finished after {seconds:.0f} s, "
+        f"{played} of them in the {SECONDS} s of chaos",
+    )
+
+
+def test_abandoned_trials_are_ended_by_the_command_and_by_the_next_ask(
+    service: Service, record_property: Record
+) -> None:
+    n = 20
+    path = f"{trials_of('abandoned')}/0/complete"
+    with Client(service.port) as client:
+        client.create_study(
+            name="abandoned", search_space=SPACE, sampler="random",
+            max_retries=1, lease_seconds=LEASE_OF_ABANDONED,
+        )  # fmt: skip
+
+        first = _abandon(client, n)
+        done = service.manage("expire_trials")
+
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len(done.stdout.splitlines()) == n
+        counts = client.get("/studies/abandoned")["trial_counts"]
+        assert (counts["RUNNING"], counts["FAIL"], counts["WAITING"]) == (0, n, n)
+        again = _abandon(client, n)  # the same points, which are not tried a third time
+        assert [trial["params"] for trial in again] == [trial["params"] for trial in first]
+        assert [trial["retry_of"] for trial in again] == [trial["trial_id"] for trial in first]
+        new = client.suggest("abandoned")
+        assert (new["trial_id"], new["attempt"]) == (2 * n, 1)
+        counts = client.get("/studies/abandoned")["trial_counts"]
+        assert (counts["RUNNING"], counts["FAIL"], counts["WAITING"]) == (1, 2 * n, 0)
+        lost = client.call("POST", path, {"values": 1})
+        assert (lost.status, lost.body["code"]) == (409, "lease_lost")
+        assert lost.body["retry_trial_id"] == n
+    service.check_optuna()
+    record_property("found", f"{2 * n} leases ran out, half of them ended by the command")
+
+
+def _abandon(client: Client, n: int) -> list[Any]:
+    """Trials whose leases have run out. One request: a second might end those of the first."""
+    path = f"{trials_of('abandoned')}/suggest-batch"
+    trials = client.call("POST", path, {"count": n}).expect(200)["trials"]
+    assert len(trials) == n
+    time.sleep(LEASE_OF_ABANDONED + 0.1)
+    return list(trials)
+
+
+def _play_under_chaos(service: Service, crew: Crew) -> Counter[str]:
+    """Disturb the workers and the service for a while; gives how often what was killed."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        killing = pool.submit(_kill_until_stopped, service, stop)
+        try:
+            end = time.monotonic() + SECONDS
+            while (now := time.monotonic()) < end and not killing.done():
+                crew.disturb()
+                time.sleep(max(0, now + 0.1 - time.monotonic()))
+        finally:
+            stop.set()
+            crew.go_on()
+        return killing.result()
+
+
+def _kill_until_stopped(service: Service, stop: threading.Event) -> Counter[str]:
+    killed: Counter[str] = Counter()
+    while not stop.wait(random.uniform(*SECONDS_BETWEEN_KILLS)):
+        is_masters_turn = killed.total() % 5 == 2
+        killer = kill_master if is_masters_turn else kill_web_worker
+        killer(service)
+        killed[killer.__name__] += 1
+        with Client(service.port) as client:
+            for name in STUDIES:
+                assert _counted(client, name, "RUNNING") <= MAX_CONCURRENT
+                places = _counted(client, name, "WAITING", "RUNNING", "COMPLETE", "PRUNED")
+                assert places <= MAX_TRIALS
+    return killed
+
+
+def _counted(client: Client, study: str, *states: str) -> int:
+    counts = client.get(study_path(study))["trial_counts"]
+    return sum(counts[state] for state in states)
+
+
+def _assert_is_complete(study: Any, trials: list[Any]) -> None:
+    assert [trial["trial_id"] for trial in trials] == list(range(len(trials)))
+    counts = Counter(trial["state"] for trial in trials)
+    assert {state: n for state, n in study["trial_counts"].items() if n} == dict(counts)
+    assert counts["COMPLETE"] + counts["PRUNED"] == MAX_TRIALS
+    assert (counts["RUNNING"], counts["WAITING"]) == (0, 0)
+    assert (study["state"], study["state_reason"]) == ("COMPLETED", "max_trials")
+    assert [change["state"] for change in study["state_history"]] == ["COMPLETED"]
+
+
+def _assert_no_point_is_lost(trials: list[Any]) -> None:
+    """Every failure was tried again with its parameters, and no point was finished twice."""
+    for trial in trials:
+        if trial["state"] == "FAIL":
+            assert trial["reason"] in ("lease expired", GAVE_UP)
+            retry = trials[trial["retried_as"]]
+            assert (retry["retry_of"], retry["attempt"]) == (
+                trial["trial_id"], trial["attempt"] + 1,
+            )  # fmt: skip
+            assert retry["params"] == trial["params"]
+        else:
+            assert trial["retried_as"] is None
+    firsts = Counter(str(trial["params"]) for trial in trials if trial["retry_of"] is None)
+    finished = Counter(str(trial["params"]) for trial in trials if trial["state"] != "FAIL")
+    assert finished == firsts
+
+
+def _assert_nothing_but_the_chaos_failed(diaries: list[Any], calm_from: float) -> None:
+    assert [line["text"] for line in diaries if line["what"] == "fault"] == []
+    late = [
+        f"{line['at'] - calm_from:+.1f} s: {line['text']}"
+        for line in diaries
+        if line["what"] == "failed" and line["at"] > calm_from
+    ]
+    assert late == [], "failed while nothing was down"
+
+
+def _assert_is_as_noted(diaries: list[Any], stored: dict[str, list[Any]]) -> None:
+    by_key: dict[Key, Any] = {
+        (study, trial["trial_id"]): trial for study, trials in stored.items() for trial in trials
+    }
+    told_by: dict[Key, set[tuple[str, int]]] = defaultdict(set)
+    told_in_vain: dict[Key, list[Any]] = defaultdict(list)  # perhaps: not acknowledged
+    for line in diaries:
+        if line["what"] == "telling":
+            told_in_vain[line["study"], line["number"]].append(line)
+    for line in diaries:
+        if line["what"] not in ("given", "told", "refused"):
+            continue
+        key = line["study"], line["number"]
+        trial = by_key[key]
+        assert trial["worker_id"] == line["worker_id"], "handed out to two workers"
+        if line["what"] == "given":
+            assert trial["params"] == line["params"]
+        elif line["what"] == "told":
+            told_by[key].add((line["worker_id"], line["pid"]))
+            assert _is_stored(line, trial), f"acknowledged, and thrown away: {line} {trial}"
+        elif line["code"] == "lease_lost":
+            assert (trial["state"], trial["reason"]) == ("FAIL", "lease expired")
+            assert line["retry"] == trial["retried_as"]
+        else:
+            # The worker's process before it was killed while it told this.
+            others = [each for each in told_in_vain[key] if each["pid"] != line["pid"]]
+            assert any(_is_stored(each, trial) for each in others), f"refused: {line} {trial}"
+    assert {key: tellers for key, tellers in told_by.items() if len(tellers) > 1} == {}
+
+
+def _is_stored(told: Any, trial: Any) -> bool:
+    """Whether the trial has ended as it was told."""
+    body = told["body"]
+    return (
+        trial["state"] == TELLS[told["action"]]
+        and ("values" not in body or trial["values"] == [body["values"]])
+        and trial["reason"] == body.get("reason")
+    )
+
+
+def _found(
+    diaries: list[Any], stored: dict[str, list[Any]], accidents: Counter[str], kills: Counter[str]
+) -> Iterator[str]:
+    noted = Counter(line["what"] for line in diaries)
+    trials = [trial for each in stored.values() for trial in each]
+    reasons = Counter(trial["reason"] for trial in trials if trial["state"] == "FAIL")
+    states = Counter(trial["state"] for trial in trials)
+    refused = Counter(line["code"] for line in diaries if line["what"] == "refused")
+    busy = Counter(line["code"] for line in diaries if line["what"] == "busy")
+    reoffered = sum(line["what"] == "given" and line["reoffered"] for line in diaries)
+    yield f"workers: {_listed(accidents)}; servers: {_listed(kills)}"
+    yield f"{len(trials)} trials stored: {_listed(states)}; failed: {_listed(reasons)}"
+    yield (
+        f"acknowledged {noted['given']} suggestions ({reoffered} of a trial that was held) and "
+        f"{noted['told']} tells; repeated {noted['repeated']} requests; "
+        f"{noted['failed']} failed while something was down"
+    )
+    yield f"refused: {_listed(refused)}; busy: {_listed(busy)}"
+    yield f"most attempts at one point: {max(trial['attempt'] for trial in trials)}"
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{n} {what}" for what, n in sorted(counts.items())) or "none"
