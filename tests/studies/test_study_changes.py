@@ -8,13 +8,18 @@ import pytest
 from django.conf import LazySettings
 from rest_framework.test import APIClient
 
-from studies.models import NamedStudy
 from studies.optuna_storage.storage import DjangoStorage
-from trials.consistency import differences
+from tests.play import (
+    JSON,
+    assert_in_sync,
+    assert_refused,
+    create_study,
+    pointers,
+    post_study,
+    stored,
+)
 
-JSON = dict[str, Any]
 URL = "/api/v1/studies/search"
-SPACE = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
 DEADLINE = "2100-01-31T12:00:00+00:00"
 BUDGETS: JSON = {
     "max_trials": 9,
@@ -26,32 +31,11 @@ BUDGETS: JSON = {
 LIFE: JSON = {**BUDGETS, "lease_seconds": 30.0, "max_retries": 1}
 
 
-def post_study(api: APIClient, **more: Any) -> Any:
-    return api.post("/api/v1/studies", {"name": "search", "search_space": SPACE} | more)
-
-
-def create(api: APIClient, **more: Any) -> JSON:
-    response = post_study(api, **more)
-    assert response.status_code == 201, response.content
-    return stored(api)
-
-
-def stored(api: APIClient) -> JSON:
-    return api.get(URL).json()
-
-
-def assert_refused(response: Any, status: int, code: str) -> JSON:
-    problem = response.json()
-    assert (response.status_code, problem["code"]) == (status, code)
-    assert response["Content-Type"] == "application/problem+json"
-    return problem
-
-
 # Creation --------------------------------------------------------------------------------
 
 
 def test_study_has_no_budgets_unless_told(api: APIClient) -> None:
-    study = create(api)
+    study = create_study(api)
     assert {key: study[key] for key in LIFE} == {
         **dict.fromkeys(BUDGETS),
         "lease_seconds": None,
@@ -60,13 +44,13 @@ def test_study_has_no_budgets_unless_told(api: APIClient) -> None:
 
 
 def test_study_is_created_with_budgets(api: APIClient) -> None:
-    study = create(api, **LIFE)
+    study = create_study(api, **LIFE)
     assert {key: study[key] for key in LIFE} == LIFE
     assert stored(api) == study
 
 
 def test_null_is_left_out_at_creation(api: APIClient) -> None:
-    study = create(api, **dict.fromkeys(LIFE))
+    study = create_study(api, **dict.fromkeys(LIFE))
     assert {key: study[key] for key in LIFE} == {
         **dict.fromkeys(BUDGETS),
         "lease_seconds": None,
@@ -74,35 +58,22 @@ def test_null_is_left_out_at_creation(api: APIClient) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("body", "lease_seconds"),
-    [({}, 45.5), ({"lease_seconds": 3}, 3.0), ({"lease_seconds": None}, None)],
-)
-def test_lease_is_the_services_unless_told(
-    api: APIClient, settings: LazySettings, body: JSON, lease_seconds: float | None
-) -> None:
-    settings.DEFAULT_LEASE_SECONDS = 45.5
-    assert create(api, **body)["lease_seconds"] == lease_seconds
-    has_lease = api.post(f"{URL}/trials/suggest").json()["lease_expires_at"] is not None
-    assert has_lease == (lease_seconds is not None)
-
-
 @pytest.mark.parametrize("given", [{}, LIFE, *({key: value} for key, value in LIFE.items())])
 def test_loading_compares_what_is_given(api: APIClient, given: JSON) -> None:
-    study = create(api, **LIFE)
+    study = create_study(api, **LIFE)
     response = post_study(api, **given)
     assert (response.status_code, response.json()) == (200, study)
 
 
 def test_loading_does_not_compare_a_changed_default(api: APIClient, settings: LazySettings) -> None:
-    study = create(api)
+    study = create_study(api)
     settings.DEFAULT_LEASE_SECONDS = 60
     response = post_study(api)
     assert (response.status_code, response.json()) == (200, study)
 
 
 def test_loading_takes_a_deadline_in_another_offset(api: APIClient) -> None:
-    create(api, deadline="2100-01-31T12:00:00+05:30")
+    create_study(api, deadline="2100-01-31T12:00:00+05:30")
     assert post_study(api, deadline="2100-01-31T06:30:00Z").status_code == 200
 
 
@@ -120,14 +91,14 @@ def test_loading_takes_a_deadline_in_another_offset(api: APIClient) -> None:
     ],
 )
 def test_loading_names_what_differs(api: APIClient, key: str, other: Any) -> None:
-    study = create(api, **LIFE)
+    study = create_study(api, **LIFE)
     problem = assert_refused(post_study(api, **{key: other}), 409, "study_conflict")
     assert f"{key} is " in problem["detail"]
     assert stored(api) == study
 
 
 def test_loading_compares_with_what_was_changed_since(api: APIClient) -> None:
-    create(api, max_trials=5)
+    create_study(api, max_trials=5)
     api.patch(URL, {"max_trials": 6})
     assert_refused(post_study(api, max_trials=5), 409, "study_conflict")
     assert post_study(api, max_trials=6).status_code == 200
@@ -158,7 +129,7 @@ def test_loading_compares_with_what_was_changed_since(api: APIClient) -> None:
     ],
 )
 def test_each_key_is_changed_alone(api: APIClient, key: str, given: Any, answered: Any) -> None:
-    study = create(api, user_attrs={"a": 1})
+    study = create_study(api, user_attrs={"a": 1})
     response = api.patch(URL, {key: given})
     assert response.status_code == 200, response.content
     assert response.json() == {**study, key: answered}
@@ -166,27 +137,27 @@ def test_each_key_is_changed_alone(api: APIClient, key: str, given: Any, answere
 
 
 def test_all_keys_are_changed_together(api: APIClient) -> None:
-    study = create(api)
+    study = create_study(api)
     changes = {**LIFE, "user_attrs": {"b": 2}}
     assert api.patch(URL, changes).json() == {**study, **changes}
 
 
 def test_no_change_is_a_change(api: APIClient) -> None:
-    study = create(api, **LIFE)
+    study = create_study(api, **LIFE)
     response = api.patch(URL, {})
     assert (response.status_code, response.json()) == (200, study)
 
 
 @pytest.mark.parametrize("key", [*BUDGETS, "lease_seconds"])
 def test_null_takes_away(api: APIClient, key: str) -> None:
-    study = create(api, **LIFE)
+    study = create_study(api, **LIFE)
     response = api.patch(URL, {key: None})
     assert (response.status_code, response.json()) == (200, {**study, key: None})
 
 
 @pytest.mark.parametrize("key", ["max_retries", "user_attrs"])
 def test_null_is_left_out_of_a_change_where_it_is_no_value(api: APIClient, key: str) -> None:
-    study = create(api, **LIFE, user_attrs={"a": 1})
+    study = create_study(api, **LIFE, user_attrs={"a": 1})
     response = api.patch(URL, {key: None})
     assert (response.status_code, response.json()) == (200, study)
 
@@ -216,13 +187,11 @@ REFUSED: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("key", "value"), REFUSED)
 def test_nonsense_is_refused_and_nothing_stored(api: APIClient, key: str, value: Any) -> None:
-    problem = assert_refused(post_study(api, **{key: value}), 400, "invalid")
-    assert [error["pointer"] for error in problem["errors"]] == [f"/{key}"]
+    assert pointers(post_study(api, **{key: value})) == [f"/{key}"]
     assert api.get("/api/v1/studies").json() == []
-    study = create(api)
+    study = create_study(api)
     other = {"max_trials": 5, "user_attrs": {"a": 1}}
-    problem = assert_refused(api.patch(URL, other | {key: value}), 400, "invalid")
-    assert [error["pointer"] for error in problem["errors"]] == [f"/{key}"]
+    assert pointers(api.patch(URL, other | {key: value})) == [f"/{key}"]
     assert stored(api) == study
 
 
@@ -241,16 +210,15 @@ def test_nonsense_is_refused_and_nothing_stored(api: APIClient, key: str, value:
     ],
 )
 def test_what_cannot_be_changed_is_refused(api: APIClient, key: str, value: Any) -> None:
-    study = create(api)
-    problem = assert_refused(api.patch(URL, {"max_trials": 5, key: value}), 400, "invalid")
-    assert [error["pointer"] for error in problem["errors"]] == [f"/{key}"]
+    study = create_study(api)
+    assert pointers(api.patch(URL, {"max_trials": 5, key: value})) == [f"/{key}"]
     assert stored(api) == study
 
 
 @pytest.mark.parametrize("key", ["target_value", "lease_seconds"])
 @pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e400"])
 def test_numbers_that_are_not_finite_are_refused(api: APIClient, key: str, literal: str) -> None:
-    study = create(api)
+    study = create_study(api)
     response = api.generic("PATCH", URL, f'{{"{key}": {literal}}}', "application/json")
     assert response.status_code == 400
     assert stored(api) == study
@@ -258,24 +226,22 @@ def test_numbers_that_are_not_finite_are_refused(api: APIClient, key: str, liter
 
 def test_several_objectives_have_no_target(api: APIClient) -> None:
     two = {"direction": ["minimize", "maximize"]}
-    problem = assert_refused(post_study(api, **two, target_value=1), 400, "invalid")
-    assert [error["pointer"] for error in problem["errors"]] == ["/target_value"]
+    assert pointers(post_study(api, **two, target_value=1)) == ["/target_value"]
     assert api.get("/api/v1/studies").json() == []
-    study = create(api, **two, target_value=None)
+    study = create_study(api, **two, target_value=None)
     changes = {"max_trials": 5, "target_value": 1}
-    problem = assert_refused(api.patch(URL, changes), 400, "invalid")
-    assert [error["pointer"] for error in problem["errors"]] == ["/target_value"]
+    assert pointers(api.patch(URL, changes)) == ["/target_value"]
     assert stored(api) == study
     assert api.patch(URL, {"target_value": None}).status_code == 200
 
 
 def test_a_list_of_one_objective_has_a_target(api: APIClient) -> None:
-    assert create(api, direction=["minimize"], target_value=1)["target_value"] == 1.0
+    assert create_study(api, direction=["minimize"], target_value=1)["target_value"] == 1.0
 
 
 def test_changed_user_attrs_reach_optuna(api: APIClient) -> None:
-    create(api, user_attrs={"a": 1, "b": 2})
+    create_study(api, user_attrs={"a": 1, "b": 2})
     api.patch(URL, {"user_attrs": {"b": [3], "c": None}})
     loaded = optuna.load_study(study_name="search", storage=DjangoStorage())
     assert loaded.user_attrs == {"b": [3], "c": None}
-    assert list(differences(NamedStudy("search").one())) == []
+    assert_in_sync()

@@ -1,5 +1,6 @@
 """Every value of an added trial is checked against the search space, and nothing else is taken."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,12 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
-from studies.models import NamedStudy
+from tests.play import (
+    JSON,
+    STUDIES,
+    assert_in_sync,
+    assert_text_refused,
+    create_study,
+    pointers,
+    suggest_batch,
+)
 from tests.studies.test_search_space import parameters, repeatable
-from trials.consistency import differences
 
-JSON = dict[str, Any]
-STUDIES = "/api/v1/studies"
+pytestmark = pytest.mark.usefixtures("both_schemas_agree")
+
 URL = f"{STUDIES}/search"
 TRIALS = f"{URL}/trials"
 SPACE = [
@@ -51,33 +59,16 @@ UNFIT: dict[str, list[Any]] = {
     "a/b~c": [1, False, "True", "two"],
 }
 
+create = partial(create_study, search_space=SPACE, sampler="random", pruner="none")
+
 
 def pairs(values: dict[str, list[Any]]) -> list[tuple[str, Any]]:
     return [(name, value) for name, some in values.items() for value in some]
 
 
-def create(api: APIClient, space: Any = SPACE, **more: Any) -> JSON:
-    definition = {"name": "search", "search_space": space, "sampler": "random", "pruner": "none"}
-    response = api.post(STUDIES, definition | more)
-    assert response.status_code == 201, response.content
-    return response.json()
-
-
-def pointers(response: Any) -> list[str]:
-    assert response.status_code == 400, response.content
-    return [each["pointer"] for each in response.json()["errors"]]
-
-
 def assert_nothing_is_stored(api: APIClient) -> None:
     assert api.get(TRIALS).json() == []
     assert api.get(URL).json()["n_trials"] == 0
-
-
-@pytest.fixture(autouse=True)
-def _both_schemas_agree(db: None) -> Any:
-    yield
-    study = NamedStudy("search").one()
-    assert list(differences(study)) == []
 
 
 @pytest.mark.parametrize(("name", "value"), pairs(FIT))
@@ -106,7 +97,7 @@ def test_value_outside_the_space_is_refused(api: APIClient, name: str, value: An
 
 def test_choice_is_known_however_its_number_is_written(api: APIClient) -> None:
     """JavaScript writes 2.0 as 2, and others 1 as 1.0: it is the same choice."""
-    create(api, [{"type": "categorical", "name": "c", "choices": [1, 2.0]}])
+    create(api, search_space=[{"type": "categorical", "name": "c", "choices": [1, 2.0]}])
     added = api.post(TRIALS, [{"params": {"c": 1.0}}, {"params": {"c": 2}}])
     assert added.status_code == 201, added.content
     assert repr([each["params"]["c"] for each in added.json()]) == "[1, 2.0]"
@@ -120,8 +111,7 @@ def test_number_that_is_not_finite_is_refused(api: APIClient, literal: str) -> N
         f'[{{"params": {{"x": {literal}}}}}]',
         f'{{"params": {{}}, "priority": {literal}}}',
     ):
-        response = api.generic("POST", TRIALS, body, "application/json")
-        assert response.status_code == 400
+        assert_text_refused(api, TRIALS, body)
     assert_nothing_is_stored(api)
 
 
@@ -217,7 +207,7 @@ def test_list_of_another_length_is_refused(api: APIClient, body: Any) -> None:
 )
 def test_body_of_another_kind_is_refused(api: APIClient, body: str) -> None:
     create(api)
-    assert api.generic("POST", TRIALS, body, "application/json").status_code == 400
+    assert_text_refused(api, TRIALS, body)
     assert_nothing_is_stored(api)
 
 
@@ -267,15 +257,15 @@ def test_suggested_point_can_be_queued_and_recorded(
             assert [repr(each["params"]) for each in added.json()] == list(map(repr, params * 2))
             served = [api.post(f"{url}/suggest").json()["params"] for _ in range(3)]
             assert repr(served) == repr(params)
-            assert list(differences(NamedStudy("drawn").one())) == []
+            assert_in_sync("drawn")
         transaction.set_rollback(True)
 
 
 def test_suggested_point_of_very_many_steps_can_be_queued(api: APIClient) -> None:
     space = [{"type": "float", "name": "x", "low": 0.0, "high": 1e6, "step": 0.001}]
-    create(api, space, sampler_options={"seed": 1})
+    create(api, search_space=space, sampler_options={"seed": 1})
     for _ in range(5):
-        offers = api.post(f"{TRIALS}/suggest-batch", {"count": 100}).json()["trials"]
+        offers = suggest_batch(api, 100)
         response = api.post(TRIALS, [{"params": offer["params"]} for offer in offers])
         assert response.status_code == 201, response.content
         assert api.post(f"{TRIALS}/suggest-batch", {"count": 100}).status_code == 200

@@ -1,15 +1,16 @@
 """Asking for many trials at once, and telling many."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 from django.db import DataError, connection, transaction
 from rest_framework.test import APIClient
 
-from studies.models import NamedStudy
-from trials.consistency import differences
+from tests.play import JSON, complete, create_study, suggest, suggest_batch, trials
 
-JSON = dict[str, Any]
+pytestmark = pytest.mark.usefixtures("both_schemas_agree")
+
 URL = "/api/v1/studies/search"
 SPACE = [
     {"type": "float", "name": "x", "low": -5.0, "high": 5.0},
@@ -17,42 +18,7 @@ SPACE = [
     {"type": "categorical", "name": "kind", "choices": ["a", "b", "c"]},
 ]
 
-
-def create(api: APIClient, **more: Any) -> JSON:
-    definition = {"name": "search", "search_space": SPACE, "sampler": "random", "pruner": "none"}
-    response = api.post("/api/v1/studies", definition | more)
-    assert response.status_code == 201, response.content
-    return response.json()
-
-
-def suggest(api: APIClient, url: str = URL, **body: Any) -> JSON:
-    response = api.post(f"{url}/trials/suggest", body)
-    assert response.status_code == 200, response.content
-    return response.json()
-
-
-def suggest_batch(api: APIClient, count: int, url: str = URL, **body: Any) -> list[JSON]:
-    response = api.post(f"{url}/trials/suggest-batch", {"count": count, **body})
-    assert response.status_code == 200, response.content
-    assert list(response.json()) == ["trials"]
-    return response.json()["trials"]
-
-
-def complete(api: APIClient, trial_id: int, values: Any, url: str = URL) -> JSON:
-    response = api.post(f"{url}/trials/{trial_id}/complete", {"values": values})
-    assert response.status_code == 200, response.content
-    return response.json()
-
-
-def trials(api: APIClient, url: str = URL) -> list[JSON]:
-    return api.get(f"{url}/trials?limit=1000").json()
-
-
-@pytest.fixture(autouse=True)
-def _both_schemas_agree(db: None) -> Any:
-    yield
-    study = NamedStudy("search").one()
-    assert list(differences(study)) == []
+create = partial(create_study, search_space=SPACE, sampler="random", pruner="none")
 
 
 @pytest.mark.parametrize("count", [1, 2, 100])
@@ -127,7 +93,7 @@ def test_batch_of_a_missing_study_is_not_found(api: APIClient) -> None:
 def test_points_of_a_batch_differ_after_told_trials(api: APIClient, options: JSON) -> None:
     create(api, sampler="tpe", sampler_options=options, direction="minimize")
     for offer in suggest_batch(api, 30):
-        complete(api, offer["trial_id"], offer["params"]["x"] ** 2)
+        complete(api, "search", offer["trial_id"], offer["params"]["x"] ** 2)
     points = {tuple(each["params"].values()) for each in suggest_batch(api, 20)}
     assert len(points) == 20
     assert len({point[0] for point in points}) == 20
@@ -149,17 +115,16 @@ def test_seeded_batch_equals_as_many_asks(
     """Whatever is batched, before and after trials are told."""
     played: list[list[str]] = []
     for name in ("search", "one-by-one"):
-        url = f"/api/v1/studies/{name}"
         create(api, name=name, sampler=sampler, sampler_options=options | {"seed": 7})
         points: list[str] = []
         for _ in range(2):
             is_batch = name == "search"
             offers = (
-                suggest_batch(api, n, url) if is_batch else [suggest(api, url) for _ in range(n)]
+                suggest_batch(api, n, name) if is_batch else [suggest(api, name) for _ in range(n)]
             )
             points += [repr(each["params"]) for each in offers]
             for offer in offers:
-                complete(api, offer["trial_id"], offer["params"]["x"] ** 2, url)
+                complete(api, name, offer["trial_id"], offer["params"]["x"] ** 2)
         played.append(points)
     assert played[0] == played[1]
     assert len(set(played[0])) > n

@@ -1,93 +1,33 @@
 """Budgets: how many trials are handed out, and what ends a study."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
-from studies.models import NamedStudy
+from tests.play import (
+    JSON,
+    ask,
+    assert_busy,
+    assert_completed,
+    assert_in_sync,
+    complete,
+    create_study,
+    let_leases_run_out,
+    life,
+    post_point,
+    start,
+    suggest_batch,
+    tell,
+)
 from trials import domain
-from trials.consistency import differences
 
-JSON = dict[str, Any]
 URL = "/api/v1/studies/search"
-SPACE = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
 PAST = "2000-01-01T00:00:00Z"
 
-
-def create(api: APIClient, **more: Any) -> None:
-    body = {"name": "search", "search_space": SPACE, "sampler": "random"}
-    response = api.post("/api/v1/studies", body | more)
-    assert response.status_code == 201, response.content
-
-
-def ask(api: APIClient, **body: Any) -> Any:
-    return api.post(f"{URL}/trials/suggest", body)
-
-
-def start(api: APIClient, **body: Any) -> int:
-    response = ask(api, **body)
-    assert response.status_code == 200, response.content
-    return response.json()["trial_id"]
-
-
-def ask_many(api: APIClient, count: int, **body: Any) -> list[JSON]:
-    response = api.post(f"{URL}/trials/suggest-batch", {"count": count, **body})
-    assert response.status_code == 200, response.content
-    return response.json()["trials"]
-
-
-def tell(api: APIClient, trial_id: int, outcome: str, **body: Any) -> JSON:
-    response = api.post(f"{URL}/trials/{trial_id}/{outcome}", body)
-    assert response.status_code == 200, response.content
-    return response.json()
-
-
-def complete(api: APIClient, trial_id: int, values: Any = 0, **body: Any) -> JSON:
-    return tell(api, trial_id, "complete", values=values, **body)
-
-
-def add(api: APIClient, **body: Any) -> Any:
-    return api.post(f"{URL}/trials", {"params": {"x": 0.5}, **body})
-
-
-def life(api: APIClient) -> tuple[str, str | None]:
-    study = api.get(URL).json()
-    return study["state"], study["state_reason"]
-
-
-def execute(statement: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-
-
-def let_leases_run_out() -> None:
-    execute("UPDATE trials_trial SET lease_expires_at = lease_expires_at - interval '1 hour'")
-    execute("UPDATE studies_study SET next_lease_expiry = next_lease_expiry - interval '1 hour'")
-
-
-def assert_in_sync() -> None:
-    assert list(differences(NamedStudy("search").one())) == []
-
-
-def assert_busy(response: Any, code: str) -> None:
-    assert (response.status_code, response.json()["code"]) == (429, code)
-    assert response["Retry-After"] == "1"
-    assert response["Content-Type"] == "application/problem+json"
-
-
-def assert_completed(api: APIClient, reason: str) -> None:
-    assert life(api) == ("COMPLETED", reason)
-    for response in (
-        ask(api),
-        ask(api, worker_id="w"),
-        api.post(f"{URL}/trials/suggest-batch", {"count": 2}),
-    ):
-        problem = response.json()
-        assert (response.status_code, problem["code"]) == (409, "study_completed")
-        assert problem["reason"] == reason
-    assert_in_sync()
+create = partial(create_study, sampler="random")
 
 
 # max_trials ------------------------------------------------------------------------------
@@ -111,7 +51,7 @@ def test_failed_trial_frees_its_place(api: APIClient) -> None:
         assert_busy(ask(api), "budget_in_flight")
         tell(api, number, "fail")
         assert life(api) == ("ACTIVE", None)
-    complete(api, start(api))
+    complete(api, "search", start(api), 0)
     assert_completed(api, "max_trials")
     assert api.get(URL).json()["trial_counts"]["FAIL"] == 3
 
@@ -138,27 +78,27 @@ def test_added_trial_counts_unless_it_failed(
 ) -> None:
     create(api, max_trials=2)
     running = start(api)
-    assert add(api, state=state, **more).status_code == 201
-    response = add(api)
+    assert post_point(api, state=state, **more).status_code == 201
+    response = post_point(api)
     if room:
         assert response.status_code == 201
     else:
         problem = response.json()
         assert (response.status_code, problem["code"]) == (409, "max_trials_exceeded")
-    assert add(api, state="FAIL").status_code == 201
-    assert complete(api, running)["state"] == "COMPLETE"
+    assert post_point(api, state="FAIL").status_code == 201
+    assert complete(api, "search", running, 0)["state"] == "COMPLETE"
     assert_in_sync()
 
 
 def test_queued_trial_is_handed_out_of_a_full_budget(api: APIClient) -> None:
     create(api, max_trials=2)
-    add(api), add(api)
+    post_point(api), post_point(api)
     assert ask(api).json()["params"] == {"x": 0.5}
-    complete(api, 0)
+    complete(api, "search", 0, 0)
     assert life(api) == ("ACTIVE", None)
     assert start(api) == 1
     assert_busy(ask(api), "budget_in_flight")
-    complete(api, 1)
+    complete(api, "search", 1, 0)
     assert_completed(api, "max_trials")
 
 
@@ -177,7 +117,7 @@ def test_list_that_goes_beyond_the_budget_is_refused_as_a_whole(api: APIClient) 
 
 def test_cancelled_queued_trial_frees_its_place(api: APIClient) -> None:
     create(api, max_trials=1)
-    add(api)
+    post_point(api)
     assert api.delete(f"{URL}/trials/0").status_code == 200
     assert life(api) == ("ACTIVE", None)
     assert start(api) == 1
@@ -185,9 +125,9 @@ def test_cancelled_queued_trial_frees_its_place(api: APIClient) -> None:
 
 def test_recorded_trials_fill_the_budget_and_complete_the_study(api: APIClient) -> None:
     create(api, max_trials=2)
-    add(api, state="COMPLETE", values=1)
+    post_point(api, state="COMPLETE", values=1)
     assert life(api) == ("ACTIVE", None)
-    add(api, state="PRUNED")
+    post_point(api, state="PRUNED")
     assert_completed(api, "max_trials")
 
 
@@ -195,11 +135,11 @@ def test_retry_takes_the_place_of_the_failed_trial(api: APIClient) -> None:
     create(api, max_trials=1, max_retries=1)
     start(api)
     assert tell(api, 0, "fail", retry=True)["retried_as"] == 1
-    assert add(api).json()["code"] == "max_trials_exceeded"
+    assert post_point(api).json()["code"] == "max_trials_exceeded"
     retry = ask(api).json()
     assert (retry["trial_id"], retry["attempt"], retry["retry_of"]) == (1, 2, 0)
     assert_busy(ask(api), "budget_in_flight")
-    complete(api, 1)
+    complete(api, "search", 1, 0)
     assert_completed(api, "max_trials")
 
 
@@ -207,7 +147,7 @@ def test_last_tells_of_a_batch_complete_the_study(api: APIClient) -> None:
     create(api, max_trials=3)
     items = [
         {"trial_id": trial["trial_id"], "state": "COMPLETE", "values": 1}
-        for trial in ask_many(api, 3)
+        for trial in suggest_batch(api, 3)
     ]
     response = api.post(f"{URL}/trials/complete-batch", {"trials": items})
     assert [result["status"] for result in response.json()["results"]] == [200, 200, 200]
@@ -232,15 +172,15 @@ def test_max_concurrent_bounds_those_that_run(api: APIClient) -> None:
 def test_max_concurrent_bounds_queued_trials_too(api: APIClient) -> None:
     create(api, max_concurrent=1)
     start(api)
-    add(api)
+    post_point(api)
     assert_busy(ask(api), "too_many_running")
-    complete(api, 0)
+    complete(api, "search", 0, 0)
     assert start(api) == 1
 
 
 def test_recorded_and_queued_trials_do_not_run(api: APIClient) -> None:
     create(api, max_concurrent=1)
-    add(api, state="COMPLETE", values=1), add(api, state="FAIL"), add(api)
+    post_point(api, state="COMPLETE", values=1), post_point(api, state="FAIL"), post_point(api)
     assert start(api) == 2
 
 
@@ -257,14 +197,14 @@ def test_max_failures_complete_the_study_at_once(api: APIClient) -> None:
     create(api, max_failures=2)
     for _ in range(4):
         start(api)
-    add(api)
+    post_point(api)
     tell(api, 0, "fail")
     assert life(api) == ("ACTIVE", None)
     tell(api, 0, "fail")  # again
     assert life(api) == ("ACTIVE", None)
     tell(api, 1, "fail")
     assert_completed(api, "max_failures")
-    assert complete(api, 2)["state"] == "COMPLETE"
+    assert complete(api, "search", 2, 0)["state"] == "COMPLETE"
     assert tell(api, 3, "fail")["state"] == "FAIL"
     assert_completed(api, "max_failures")
 
@@ -283,7 +223,7 @@ def test_retried_and_cancelled_trials_are_no_failures(api: APIClient) -> None:
     start(api)
     tell(api, 0, "fail", retry=True)
     assert start(api) == 1
-    add(api)
+    post_point(api)
     assert api.delete(f"{URL}/trials/2").json()["state"] == "FAIL"
     assert life(api) == ("ACTIVE", None)
     assert tell(api, 1, "fail", retry=True)["retried_as"] is None  # the attempts are used up
@@ -318,11 +258,11 @@ def test_target_value_completes_the_study_at_once(
     create(api, direction=direction, target_value=target)
     for _ in range(3):
         start(api)
-    complete(api, 0, short)
+    complete(api, "search", 0, short)
     assert life(api) == ("ACTIVE", None)
-    complete(api, 1, enough)
+    complete(api, "search", 1, enough)
     assert_completed(api, "target_value")
-    assert complete(api, 2, short)["state"] == "COMPLETE"
+    assert complete(api, "search", 2, short)["state"] == "COMPLETE"
     assert_completed(api, "target_value")
 
 
@@ -332,7 +272,7 @@ def test_only_values_of_completed_trials_reach_the_target(api: APIClient) -> Non
         start(api)
     assert tell(api, 0, "report", step=1, value=0.9)["should_stop"] is False
     assert tell(api, 0, "prune")["values"] == [0.9]
-    complete(api, 1, 0.4, intermediate_values={"1": 0.9})
+    complete(api, "search", 1, 0.4, intermediate_values={"1": 0.9})
     assert life(api) == ("ACTIVE", None)
 
 
@@ -340,15 +280,15 @@ def test_infeasible_trial_does_not_reach_the_target(api: APIClient) -> None:
     create(api, target_value=0.5, constraints=["latency"])
     for _ in range(2):
         start(api)
-    complete(api, 0, 0.9, constraints={"latency": 0.001})
+    complete(api, "search", 0, 0.9, constraints={"latency": 0.001})
     assert life(api) == ("ACTIVE", None)
-    complete(api, 1, 0.6, constraints={"latency": 0})
+    complete(api, "search", 1, 0.6, constraints={"latency": 0})
     assert_completed(api, "target_value")
 
 
 def test_recorded_trial_reaches_the_target(api: APIClient) -> None:
     create(api, target_value=0.5)
-    add(api, state="COMPLETE", values=0.5)
+    post_point(api, state="COMPLETE", values=0.5)
     assert_completed(api, "target_value")
 
 
@@ -368,8 +308,9 @@ def overdue(api: APIClient) -> None:
     """A study with a trial that runs and one that waits, and whose deadline passes."""
     create(api, deadline="2100-01-01T00:00:00Z")
     start(api)
-    add(api)
-    execute("UPDATE studies_study SET deadline = now() - interval '1 second'")
+    post_point(api)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE studies_study SET deadline = now() - interval '1 second'")
 
 
 @pytest.mark.usefixtures("overdue")
@@ -381,7 +322,7 @@ def test_passed_deadline_leaves_the_queue(api: APIClient) -> None:
 
 @pytest.mark.usefixtures("overdue")
 def test_trial_may_be_told_after_the_deadline(api: APIClient) -> None:
-    assert complete(api, 0)["state"] == "COMPLETE"
+    assert complete(api, "search", 0, 0)["state"] == "COMPLETE"
     assert_completed(api, "deadline")
 
 

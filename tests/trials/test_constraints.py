@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import optuna
@@ -9,12 +10,20 @@ import pytest
 from optuna.storages import RDBStorage
 from rest_framework.test import APIClient
 
-from studies.models import NamedStudy
 from studies.optuna_storage.storage import DjangoStorage
+from tests.play import (
+    JSON,
+    assert_in_sync,
+    assert_text_refused,
+    complete,
+    create_study,
+    pointers,
+    post_study,
+    start,
+    suggest,
+)
 from tests.stock import stock_storage
-from trials.consistency import differences
 
-JSON = dict[str, Any]
 URL = "/api/v1/studies/search"
 SPACE = [
     {"type": "float", "name": "x", "low": 0.0, "high": 1.0},
@@ -24,22 +33,8 @@ SPACE = [
 NAMES = ["latency", "größe / MB"]
 FEASIBLE = {"latency": -0.2, "größe / MB": 0}
 
-
-def post_study(api: APIClient, **more: Any) -> Any:
-    body: JSON = {"name": "search", "search_space": SPACE, "sampler": "random"}
-    return api.post("/api/v1/studies", body | {"constraints": NAMES} | more)
-
-
-def create(api: APIClient, **more: Any) -> JSON:
-    response = post_study(api, **more)
-    assert response.status_code == 201, response.content
-    return response.json()
-
-
-def start(api: APIClient) -> JSON:
-    response = api.post(f"{URL}/trials/suggest")
-    assert response.status_code == 200, response.content
-    return response.json()
+post = partial(post_study, search_space=SPACE, sampler="random", constraints=NAMES)
+create = partial(create_study, search_space=SPACE, sampler="random", constraints=NAMES)
 
 
 def post_complete(api: APIClient, trial_id: int, values: Any, **body: Any) -> Any:
@@ -49,25 +44,12 @@ def post_complete(api: APIClient, trial_id: int, values: Any, **body: Any) -> An
 def run(api: APIClient, values: Any, *violations: float) -> JSON:
     """Complete a new trial with these values, and these numbers for the constraints."""
     constraints = dict(zip(api.get(URL).json()["constraints"], violations, strict=True))
-    trial_id = start(api)["trial_id"]
-    response = post_complete(api, trial_id, values, constraints=constraints)
-    assert response.status_code == 200, response.content
-    return response.json()
+    return complete(api, "search", start(api), values, constraints=constraints)
 
 
 def stock_study() -> optuna.Study:
     """The study as stock Optuna loads it from its schema."""
     return optuna.load_study(study_name="search", storage=DjangoStorage())
-
-
-def assert_in_sync() -> None:
-    assert list(differences(NamedStudy("search").one())) == []
-
-
-def pointers(response: Any) -> list[str]:
-    problem = response.json()
-    assert (response.status_code, problem["code"]) == (400, "invalid"), response.content
-    return [error["pointer"] for error in problem["errors"]]
 
 
 # Declared --------------------------------------------------------------------------------
@@ -97,7 +79,7 @@ def test_study_has_no_constraints_unless_told(api: APIClient) -> None:
     ],
 )
 def test_nonsense_is_not_declared(api: APIClient, constraints: Any, pointer: str) -> None:
-    assert pointers(post_study(api, constraints=constraints)) == [pointer]
+    assert pointers(post(api, constraints=constraints)) == [pointer]
     assert api.get("/api/v1/studies").json() == []
 
 
@@ -107,7 +89,7 @@ def test_nonsense_is_not_declared(api: APIClient, constraints: Any, pointer: str
 )
 def test_loading_compares_the_names(api: APIClient, constraints: Any, status: int) -> None:
     create(api)
-    response = post_study(api, constraints=constraints)
+    response = post(api, constraints=constraints)
     assert response.status_code == status
     if status == 409:
         assert response.json()["code"] == "study_conflict"
@@ -123,7 +105,7 @@ def test_loading_compares_the_names(api: APIClient, constraints: Any, status: in
 )
 def test_trial_answers_its_constraints(api: APIClient, constraints: JSON) -> None:
     create(api)
-    assert start(api)["trial_id"] == 0
+    assert suggest(api)["trial_id"] == 0
     trial = post_complete(api, 0, 1, constraints=constraints).json()
     assert list(trial["constraints"]) == NAMES
     assert trial["constraints"] == {name: float(value) for name, value in constraints.items()}
@@ -133,7 +115,7 @@ def test_trial_answers_its_constraints(api: APIClient, constraints: JSON) -> Non
 
 def test_trial_has_no_constraints_before_it_is_told(api: APIClient) -> None:
     create(api)
-    start(api), start(api)
+    suggest(api), suggest(api)
     api.post(f"{URL}/trials/1/prune")
     assert [each["constraints"] for each in api.get(f"{URL}/trials").json()] == [None, None]
 
@@ -158,7 +140,7 @@ REFUSED = [
 @pytest.mark.parametrize(("body", "at"), REFUSED)
 def test_complete_needs_a_number_for_each(api: APIClient, body: JSON, at: list[str]) -> None:
     create(api)
-    start(api)
+    suggest(api)
     before = api.get(f"{URL}/trials/0").json()
     assert pointers(post_complete(api, 0, 1, **body)) == at
     assert api.get(f"{URL}/trials/0").json() == before
@@ -168,16 +150,15 @@ def test_complete_needs_a_number_for_each(api: APIClient, body: JSON, at: list[s
 @pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e400"])
 def test_complete_refuses_constraints_that_are_not_finite(api: APIClient, literal: str) -> None:
     create(api, constraints=["latency"])
-    start(api)
+    suggest(api)
     body = f'{{"values": 1, "constraints": {{"latency": {literal}}}}}'
-    response = api.generic("POST", f"{URL}/trials/0/complete", body, "application/json")
-    assert response.status_code == 400
+    assert_text_refused(api, f"{URL}/trials/0/complete", body)
     assert api.get(f"{URL}/trials/0").json()["state"] == "RUNNING"
 
 
 def test_complete_refuses_what_is_not_declared(api: APIClient) -> None:
     create(api, constraints=[])
-    start(api)
+    suggest(api)
     response = post_complete(api, 0, 1, constraints={"latency": 0})
     assert pointers(response) == ["/constraints/latency"]
     assert post_complete(api, 0, 1, constraints={}).status_code == 200
@@ -185,7 +166,7 @@ def test_complete_refuses_what_is_not_declared(api: APIClient) -> None:
 
 def test_batch_and_recorded_trials_need_constraints_too(api: APIClient) -> None:
     create(api)
-    start(api), start(api)
+    suggest(api), suggest(api)
     told = [
         {"trial_id": 0, "state": "COMPLETE", "values": 1, "constraints": FEASIBLE},
         {"trial_id": 1, "state": "COMPLETE", "values": 2},
@@ -264,7 +245,7 @@ def test_without_a_feasible_trial_the_least_violating_is_named(
 
 def test_without_a_completed_trial_there_is_none_to_name(api: APIClient) -> None:
     create(api)
-    start(api), start(api)
+    suggest(api), suggest(api)
     api.post(f"{URL}/trials/1/prune")
     response = api.get(f"{URL}/best")
     assert (response.status_code, response.json()["code"]) == (404, "no_completed_trials")
@@ -322,7 +303,7 @@ def stock() -> Iterator[RDBStorage]:
 def test_stock_optuna_reads_the_constraints(api: APIClient, stock: RDBStorage) -> None:
     create(api)
     run(api, 1, -0.2, 0.5)
-    start(api)
+    suggest(api)
     run(api, 2, 1e300, -0.0)
     read = [
         trial.constraints
@@ -351,12 +332,11 @@ def test_sampler_runs_with_constraints(
 ) -> None:
     create(api, direction=direction, sampler=sampler, sampler_options=options | {"seed": 1})
     for _ in range(n):
-        suggested = start(api)
+        suggested = suggest(api)
         x = suggested["params"]["x"]
         constraints = {"latency": 0.2 - x, "größe / MB": suggested["params"]["n"] - 8}
         values = x if isinstance(direction, str) else [x, x * x]
-        response = post_complete(api, suggested["trial_id"], values, constraints=constraints)
-        assert response.status_code == 200, response.content
+        complete(api, "search", suggested["trial_id"], values, constraints=constraints)
     best = api.get(f"{URL}/best").json()
     assert best["params"]["x"] >= 0.2
     assert best["params"]["n"] <= 8
@@ -369,7 +349,7 @@ def test_tpe_keeps_to_what_is_feasible(api: APIClient) -> None:
     create(api, direction="minimize", sampler="tpe", sampler_options=options, constraints=["c"])
     drawn = []
     for _ in range(60):
-        suggested = start(api)
+        suggested = suggest(api)
         drawn.append(suggested["params"]["x"])
         constraints = {"c": 0.5 - suggested["params"]["x"]}
         post_complete(api, suggested["trial_id"], drawn[-1], constraints=constraints)

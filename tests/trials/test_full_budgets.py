@@ -1,81 +1,30 @@
 """Resuming, running trials and batches where budgets are full or the study is closed."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
 
-from studies.models import NamedStudy
-from trials.consistency import differences
+from tests.play import (
+    JSON,
+    ask,
+    assert_busy,
+    assert_completed,
+    complete,
+    create_study,
+    post_point,
+    start,
+    suggest_batch,
+    tell,
+)
 
-JSON = dict[str, Any]
+pytestmark = pytest.mark.usefixtures("both_schemas_agree")
+
 URL = "/api/v1/studies/search"
-SPACE = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
 PAST = "2000-01-01T00:00:00Z"
 
-
-def create(api: APIClient, **more: Any) -> None:
-    body = {"name": "search", "search_space": SPACE, "sampler": "random"}
-    response = api.post("/api/v1/studies", body | more)
-    assert response.status_code == 201, response.content
-
-
-def ask(api: APIClient, **body: Any) -> Any:
-    return api.post(f"{URL}/trials/suggest", body)
-
-
-def start(api: APIClient, **body: Any) -> int:
-    response = ask(api, **body)
-    assert response.status_code == 200, response.content
-    return response.json()["trial_id"]
-
-
-def ask_many(api: APIClient, count: int, **body: Any) -> list[JSON]:
-    response = api.post(f"{URL}/trials/suggest-batch", {"count": count, **body})
-    assert response.status_code == 200, response.content
-    return response.json()["trials"]
-
-
-def tell(api: APIClient, trial_id: int, outcome: str, **body: Any) -> JSON:
-    response = api.post(f"{URL}/trials/{trial_id}/{outcome}", body)
-    assert response.status_code == 200, response.content
-    return response.json()
-
-
-def complete(api: APIClient, trial_id: int, values: Any = 0, **body: Any) -> JSON:
-    return tell(api, trial_id, "complete", values=values, **body)
-
-
-def add(api: APIClient, **body: Any) -> Any:
-    return api.post(f"{URL}/trials", {"params": {"x": 0.5}, **body})
-
-
-def life(api: APIClient) -> tuple[str, str | None]:
-    study = api.get(URL).json()
-    return study["state"], study["state_reason"]
-
-
-def assert_in_sync() -> None:
-    assert list(differences(NamedStudy("search").one())) == []
-
-
-def assert_busy(response: Any, code: str) -> None:
-    assert (response.status_code, response.json()["code"]) == (429, code)
-    assert response["Retry-After"] == "1"
-    assert response["Content-Type"] == "application/problem+json"
-
-
-def assert_completed(api: APIClient, reason: str) -> None:
-    assert life(api) == ("COMPLETED", reason)
-    for response in (
-        ask(api),
-        ask(api, worker_id="w"),
-        api.post(f"{URL}/trials/suggest-batch", {"count": 2}),
-    ):
-        problem = response.json()
-        assert (response.status_code, problem["code"]) == (409, "study_completed")
-        assert problem["reason"] == reason
-    assert_in_sync()
+create = partial(create_study, sampler="random")
 
 
 # Resuming --------------------------------------------------------------------------------
@@ -95,7 +44,7 @@ def complete_by(api: APIClient, budget: str) -> None:
     elif budget == "max_failures":
         tell(api, start(api), "fail")
     else:
-        complete(api, start(api), 1)
+        complete(api, "search", start(api), 1)
     assert_completed(api, budget)
 
 
@@ -129,12 +78,11 @@ def test_resume_with_room_hands_out_trials(api: APIClient, budget: str, more: An
     response = api.post(f"{URL}/resume")
     assert (response.status_code, response.json()["state"]) == (200, "ACTIVE")
     assert ask(api).status_code == 200
-    assert_in_sync()
 
 
 def test_resume_needs_room_in_every_budget(api: APIClient) -> None:
     create(api, max_trials=1, target_value=0.5)
-    complete(api, start(api), 1)
+    complete(api, "search", start(api), 1)
     assert_completed(api, "target_value")
     api.patch(URL, {"target_value": None})
     assert api.post(f"{URL}/resume").json()["reason"] == "max_trials"
@@ -166,18 +114,6 @@ def test_running_trial_may_be_told_in_every_state(
     after = api.get(URL).json()
     assert after["state_history"] == before["state_history"]
     assert after["trial_counts"][state] == 1
-    assert_in_sync()
-
-
-@pytest.mark.parametrize(
-    ("action", "retried_as"), [("pause", 1), ("complete", None), ("cancel", None)]
-)
-def test_ended_study_retries_nothing(api: APIClient, action: str, retried_as: int | None) -> None:
-    create(api, max_retries=3)
-    start(api)
-    api.post(f"{URL}/{action}")
-    assert tell(api, 0, "fail", retry=True)["retried_as"] == retried_as
-    assert_in_sync()
 
 
 def reoffered(response: Any) -> tuple[int, bool]:
@@ -193,7 +129,7 @@ def test_worker_gets_its_trial_back_while_paused(api: APIClient) -> None:
     assert ask(api, worker_id="w", new=True).json()["code"] == "study_paused"
     assert ask(api, worker_id="other").json()["code"] == "study_paused"
     assert ask(api).json()["code"] == "study_paused"
-    assert [trial["trial_id"] for trial in ask_many(api, 3, worker_id="w")] == [0]
+    assert [trial["trial_id"] for trial in suggest_batch(api, 3, worker_id="w")] == [0]
 
 
 @pytest.mark.parametrize(
@@ -210,21 +146,7 @@ def test_worker_gets_its_trial_back_at_a_full_budget(
     assert_busy(ask(api, worker_id="w", new=True), code)
     assert_busy(ask(api, worker_id="other"), code)
     assert_busy(ask(api), code)
-    assert [trial["trial_id"] for trial in ask_many(api, 3, worker_id="v")] == [0]
-
-
-@pytest.mark.parametrize(
-    ("action", "code"), [("complete", "study_completed"), ("cancel", "study_cancelled")]
-)
-def test_worker_does_not_get_its_trial_back_once_the_study_has_ended(
-    api: APIClient, action: str, code: str
-) -> None:
-    create(api)
-    start(api, worker_id="w")
-    api.post(f"{URL}/{action}")
-    response = ask(api, worker_id="w")
-    assert (response.status_code, response.json()["code"]) == (409, code)
-    assert complete(api, 0)["state"] == "COMPLETE"
+    assert [trial["trial_id"] for trial in suggest_batch(api, 3, worker_id="v")] == [0]
 
 
 # Batches ---------------------------------------------------------------------------------
@@ -232,33 +154,32 @@ def test_worker_does_not_get_its_trial_back_once_the_study_has_ended(
 
 def test_batch_hands_out_what_max_trials_leaves(api: APIClient) -> None:
     create(api, max_trials=4)
-    complete(api, start(api))
-    assert [trial["trial_id"] for trial in ask_many(api, 100)] == [1, 2, 3]
+    complete(api, "search", start(api), 0)
+    assert [trial["trial_id"] for trial in suggest_batch(api, 100)] == [1, 2, 3]
     assert_busy(api.post(f"{URL}/trials/suggest-batch", {"count": 1}), "budget_in_flight")
     tell(api, 2, "fail")
-    assert [trial["trial_id"] for trial in ask_many(api, 5)] == [4]
+    assert [trial["trial_id"] for trial in suggest_batch(api, 5)] == [4]
     for number in (1, 3, 4):
-        complete(api, number)
+        complete(api, "search", number, 0)
     assert_completed(api, "max_trials")
 
 
 def test_batch_hands_out_what_max_concurrent_leaves(api: APIClient) -> None:
     create(api, max_concurrent=3)
     start(api)
-    assert [trial["trial_id"] for trial in ask_many(api, 5)] == [1, 2]
+    assert [trial["trial_id"] for trial in suggest_batch(api, 5)] == [1, 2]
     assert_busy(api.post(f"{URL}/trials/suggest-batch", {"count": 5}), "too_many_running")
-    complete(api, 0)
-    assert [trial["trial_id"] for trial in ask_many(api, 5)] == [3]
+    complete(api, "search", 0, 0)
+    assert [trial["trial_id"] for trial in suggest_batch(api, 5)] == [3]
 
 
 def test_batch_counts_what_is_held_and_queued(api: APIClient) -> None:
     create(api, max_trials=4)
     start(api, worker_id="w")
-    add(api)
-    trials = ask_many(api, 10, worker_id="w")
+    post_point(api)
+    trials = suggest_batch(api, 10, worker_id="w")
     assert [trial["trial_id"] for trial in trials] == [0, 1, 2, 3]
     assert [trial["reoffered"] for trial in trials] == [True, False, False, False]
     assert trials[1]["params"] == {"x": 0.5}
     counts = api.get(URL).json()["trial_counts"]
     assert (counts["WAITING"], counts["RUNNING"]) == (0, 4)
-    assert_in_sync()

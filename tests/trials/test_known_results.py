@@ -1,6 +1,7 @@
 """Finished trials that are recorded, and samplers that learn from them."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import optuna
@@ -9,11 +10,11 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from rest_framework.test import APIClient
 
-from studies.models import NamedStudy
+from tests.play import JSON, add, complete, create_study, suggest, trials
 from tests.stock import stock_storage
-from trials.consistency import differences
 
-JSON = dict[str, Any]
+pytestmark = pytest.mark.usefixtures("both_schemas_agree")
+
 URL = "/api/v1/studies/search"
 SPACE = [
     {"type": "float", "name": "x", "low": -5.0, "high": 5.0},
@@ -23,33 +24,9 @@ SPACE = [
 ]
 FULL: JSON = {"x": 0.25, "rate": 0.01, "n": 7, "c": False}
 
-
-def create(api: APIClient, name: str = "search", **more: Any) -> JSON:
-    definition = {"name": name, "search_space": SPACE, "sampler": "random", "pruner": "none"}
-    response = api.post("/api/v1/studies", definition | {"direction": "minimize"} | more)
-    assert response.status_code == 201, response.content
-    return response.json()
-
-
-def add(api: APIClient, body: Any, url: str = URL) -> Any:
-    response = api.post(f"{url}/trials", body)
-    assert response.status_code == 201, response.content
-    return response.json()
-
-
-def suggest(api: APIClient, url: str = URL) -> JSON:
-    response = api.post(f"{url}/trials/suggest")
-    assert response.status_code == 200, response.content
-    return response.json()
-
-
-def complete(api: APIClient, trial_id: int, values: Any, url: str = URL) -> None:
-    response = api.post(f"{url}/trials/{trial_id}/complete", {"values": values})
-    assert response.status_code == 200, response.content
-
-
-def trials(api: APIClient) -> list[JSON]:
-    return api.get(f"{URL}/trials").json()
+create = partial(
+    create_study, search_space=SPACE, direction="minimize", sampler="random", pruner="none"
+)
 
 
 def known(n: int) -> list[JSON]:
@@ -62,13 +39,6 @@ def known(n: int) -> list[JSON]:
         }
         for k in range(n)
     ]
-
-
-@pytest.fixture(autouse=True)
-def _both_schemas_agree(db: None) -> Any:
-    yield
-    study = NamedStudy("search").one()
-    assert list(differences(study)) == []
 
 
 @pytest.mark.parametrize(
@@ -115,7 +85,7 @@ def test_finished_trial_is_recorded(api: APIClient, outcome: JSON, expected: JSO
 def test_recorded_trial_may_be_told_again_just_so(api: APIClient) -> None:
     create(api)
     trial = add(api, {"params": FULL, "state": "COMPLETE", "values": 1})
-    complete(api, 0, 1)
+    complete(api, "search", 0, 1)
     response = api.post(f"{URL}/trials/0/complete", {"values": 2})
     assert (response.status_code, response.json()["code"]) == (409, "trial_finished")
     assert trials(api) == [trial]
@@ -154,7 +124,7 @@ def test_best_is_updated(api: APIClient, direction: str, best: int) -> None:
     found = api.get(f"{URL}/best").json()
     assert (found["trial_id"], found["params"]["n"]) == (best, best)
     assert api.get(URL).json()["best_value"] == found["value"] == values[best - 1]
-    complete(api, 0, values[best - 1])
+    complete(api, "search", 0, values[best - 1])
     assert api.get(f"{URL}/best").json()["trial_id"] == 0
     beyond = -1 if direction == "minimize" else 3
     add(api, {"params": FULL, "state": "COMPLETE", "values": beyond})
@@ -235,21 +205,20 @@ def test_sampler_learns_from_known_results_as_from_told_ones(
     played: list[list[str]] = []
     results = known(20)
     for name in ("search", "one-by-one", "told"):
-        url = f"/api/v1/studies/{name}"
-        create(api, name, sampler=sampler, sampler_options=options | {"seed": 7})
+        create(api, name=name, sampler=sampler, sampler_options=options | {"seed": 7})
         if name == "search":
-            add(api, results, url)
+            add(api, results, name)
         for number, result in enumerate(results if name != "search" else []):
             if name == "one-by-one":
-                add(api, result, url)
+                add(api, result, name)
             else:
-                add(api, {"params": result["params"]}, url)
-                assert suggest(api, url)["params"] == result["params"]
-                complete(api, number, result["values"], url)
+                add(api, {"params": result["params"]}, name)
+                assert suggest(api, name)["params"] == result["params"]
+                complete(api, name, number, result["values"])
         played.append([])
         for number in range(len(results), len(results) + n):
-            params = suggest(api, url)["params"]
-            complete(api, number, params["x"] ** 2, url)
+            params = suggest(api, name)["params"]
+            complete(api, name, number, params["x"] ** 2)
             played[-1].append(repr(params))
     is_generational = sampler == "nsgaii"  # a list is of one generation
     assert played[1] == played[2]
@@ -289,7 +258,7 @@ def test_nsgaii_inherits_from_known_results(
         else:
             add(api, {"params": result["params"]})
             suggest(api)
-            complete(api, number, result["values"])
+            complete(api, "search", number, result["values"])
     children = [suggest(api)["params"] for _ in range(8)]
     assert inherited(children, [each["params"] for each in results]) == 1
 

@@ -1,6 +1,7 @@
 """The queue: points that somebody wants to be tried."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import optuna
@@ -9,11 +10,11 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 from rest_framework.test import APIClient
 
-from studies.models import NamedStudy
+from tests.play import JSON, add, complete, create_study, suggest, suggest_batch, trials
 from tests.stock import stock_storage
-from trials.consistency import differences
 
-JSON = dict[str, Any]
+pytestmark = pytest.mark.usefixtures("both_schemas_agree")
+
 URL = "/api/v1/studies/search"
 TRIALS = f"{URL}/trials"
 SPACE = [
@@ -24,33 +25,7 @@ SPACE = [
 ]
 FULL: JSON = {"x": 0.25, "s": 0.3, "n": 7, "c": False}
 
-
-def create(api: APIClient, **more: Any) -> JSON:
-    definition = {"name": "search", "search_space": SPACE, "sampler": "random", "pruner": "none"}
-    response = api.post("/api/v1/studies", definition | more)
-    assert response.status_code == 201, response.content
-    return response.json()
-
-
-def add(api: APIClient, body: Any) -> Any:
-    response = api.post(TRIALS, body)
-    assert response.status_code == 201, response.content
-    return response.json()
-
-
-def suggest(api: APIClient, **body: Any) -> JSON:
-    response = api.post(f"{TRIALS}/suggest", body)
-    assert response.status_code == 200, response.content
-    return response.json()
-
-
-def complete(api: APIClient, trial_id: int, values: Any = 1) -> None:
-    response = api.post(f"{TRIALS}/{trial_id}/complete", {"values": values})
-    assert response.status_code == 200, response.content
-
-
-def trials(api: APIClient) -> list[JSON]:
-    return api.get(TRIALS).json()
+create = partial(create_study, search_space=SPACE, sampler="random", pruner="none")
 
 
 def assert_in_space(params: JSON) -> None:
@@ -59,13 +34,6 @@ def assert_in_space(params: JSON) -> None:
     assert min(abs(params["s"] - each) for each in (0.1, 0.3, 0.5, 0.7)) < 1e-9
     assert params["n"] in (1, 3, 5, 7, 9)
     assert repr(params["c"]) in map(repr, ("a", 1, 2.5, False))
-
-
-@pytest.fixture(autouse=True)
-def _both_schemas_agree(db: None) -> Any:
-    yield
-    study = NamedStudy("search").one()
-    assert list(differences(study)) == []
 
 
 def test_queued_trial_waits_until_it_is_asked_for(api: APIClient) -> None:
@@ -103,7 +71,7 @@ def test_queued_trial_waits_until_it_is_asked_for(api: APIClient) -> None:
     assert (started["state"], started["user_attrs"]) == ("RUNNING", trial["user_attrs"])
     assert started["datetime_start"] is not None
     assert suggest(api)["trial_id"] == 1
-    complete(api, 0)
+    complete(api, "search", 0, 1)
 
 
 @pytest.mark.parametrize(
@@ -150,17 +118,17 @@ def test_partial_params_are_filled_up_by_a_sampler_that_knows_results(
 ) -> None:
     create(api, sampler=sampler, sampler_options=options | seed, direction="minimize")
     for number in range(n):
-        complete(api, number, suggest(api)["params"]["x"])
+        complete(api, "search", number, suggest(api)["params"]["x"])
     partial: list[JSON] = [{"x": 0.125}, {"n": 5, "c": "a"}, {"s": 0.5}, {}]
     add(api, [{"params": each} for each in partial])
     offers = [suggest(api)]
-    offers += api.post(f"{TRIALS}/suggest-batch", {"count": 4}).json()["trials"]
+    offers += suggest_batch(api, 4)
     assert [each["trial_id"] for each in offers] == list(range(n, n + 5))
     for given, offer in zip(partial, offers, strict=False):
         assert_in_space(offer["params"])
         assert {key: offer["params"][key] for key in given} == given
     for offer in offers:
-        complete(api, offer["trial_id"], offer["params"]["x"])
+        complete(api, "search", offer["trial_id"], offer["params"]["x"])
     assert_in_space(suggest(api)["params"])
 
 
@@ -171,7 +139,7 @@ def test_queue_is_served_by_priority_and_then_by_number(api: APIClient) -> None:
     add(api, {"params": {}, "priority": priorities[-1]})
     assert [each["priority"] for each in trials(api)] == [each or 0 for each in priorities]
     served = [suggest(api)["trial_id"] for _ in range(2)]
-    batch = api.post(f"{TRIALS}/suggest-batch", {"count": 3}).json()["trials"]
+    batch = suggest_batch(api, 3)
     served += [each["trial_id"] for each in batch]
     served += [suggest(api)["trial_id"] for _ in range(3)]
     assert served == [3, 1, 5, 0, 4, 2, 6, 7]
@@ -199,18 +167,6 @@ def test_trial_is_queued_while_the_study_is_paused(api: APIClient) -> None:
     assert api.post(f"{TRIALS}/suggest").json()["code"] == "study_paused"
     api.post(f"{URL}/resume")
     assert suggest(api)["params"] == FULL
-
-
-@pytest.mark.parametrize(
-    ("action", "code"), [("complete", "study_completed"), ("cancel", "study_cancelled")]
-)
-def test_nothing_is_added_to_a_study_that_has_ended(api: APIClient, action: str, code: str) -> None:
-    create(api)
-    api.post(f"{URL}/{action}")
-    for body in ({"params": FULL}, {"params": FULL, "state": "COMPLETE", "values": 1}):
-        response = api.post(TRIALS, body)
-        assert (response.status_code, response.json()["code"]) == (409, code)
-    assert trials(api) == []
 
 
 def test_queue_never_exceeds_max_trials(api: APIClient) -> None:

@@ -7,14 +7,22 @@ import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
-from studies.models import Study
-from tests.play import complete, prune, suggest
-from trials import consistency
+from tests.play import (
+    JSON,
+    complete,
+    create_study,
+    database_clock,
+    let_leases_run_out,
+    prune,
+    running,
+    suggest,
+    tell,
+)
 
-JSON = dict[str, Any]
+pytestmark = pytest.mark.usefixtures("both_schemas_agree")
+
 STUDY = "/api/v1/studies/search"
 URL = f"{STUDY}/trials"
-SPACE = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
 MEDIAN: JSON = {
     "direction": "minimize",
     "sampler": "random",
@@ -26,35 +34,12 @@ NO_SIGNS = {"should_stop": False, "reason": None, "lease_expires_at": None}
 PRUNE = GO_ON | {"should_prune": True}
 
 
-@pytest.fixture(autouse=True)
-def _both_schemas_agree(api: APIClient) -> Any:
-    yield
-    for study in Study.objects.all():
-        assert list(consistency.differences(study)) == []
-
-
-def create(api: APIClient, **more: Any) -> JSON:
-    response = api.post("/api/v1/studies", {"name": "search", "search_space": SPACE} | more)
-    assert response.status_code == 201, response.content
-    return response.json()
-
-
-def running(api: APIClient, **more: Any) -> None:
-    """A study with trial 0 running."""
-    create(api, **more)
-    suggest(api, "search")
-
-
 def report(api: APIClient, trial_id: int, **body: Any) -> JSON:
-    response = api.post(f"{URL}/{trial_id}/report", body)
-    assert response.status_code == 200, response.content
-    return response.json()
+    return tell(api, trial_id, "report", **body)
 
 
 def heartbeat(api: APIClient, trial_id: int) -> JSON:
-    response = api.post(f"{URL}/{trial_id}/heartbeat")
-    assert response.status_code == 200, response.content
-    return response.json()
+    return tell(api, trial_id, "heartbeat")
 
 
 def steps(api: APIClient, trial_id: int) -> JSON:
@@ -63,26 +48,9 @@ def steps(api: APIClient, trial_id: int) -> JSON:
 
 def told(api: APIClient, value: float, *, number: int) -> None:
     """A completed trial of this number, which reported the value at step 1."""
-    assert suggest(api, "search")["trial_id"] == number
+    assert suggest(api)["trial_id"] == number
     report(api, number, step=1, value=value)
     complete(api, "search", number, value)
-
-
-def let_leases_run_out() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE trials_trial SET lease_expires_at = lease_expires_at - interval '1 hour'"
-        )
-        cursor.execute(
-            "UPDATE studies_study SET next_lease_expiry = next_lease_expiry - interval '1 hour'"
-        )
-
-
-def database_clock() -> datetime:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        (now,) = cursor.fetchone()
-    return now
 
 
 # Report ----------------------------------------------------------------------------------
@@ -124,9 +92,9 @@ def test_report_takes_null_for_left_out(api: APIClient, body: JSON) -> None:
 
 @pytest.mark.parametrize("body", [{"step": 1, "value": 2}, {"values": {"0": 2, "1": 2}}])
 def test_report_says_when_to_prune_and_why(api: APIClient, body: JSON) -> None:
-    create(api, **MEDIAN)
+    create_study(api, **MEDIAN)
     told(api, 1.0, number=0)
-    suggest(api, "search")
+    suggest(api)
     verdict = report(api, 1, **body)
     assert verdict == PRUNE | {"reason": "the pruner median would stop it at step 1"}
     assert api.get(f"{URL}/1").json()["state"] == "RUNNING"  # the worker decides
@@ -135,11 +103,11 @@ def test_report_says_when_to_prune_and_why(api: APIClient, body: JSON) -> None:
 
 
 def test_report_decides_anew_at_each_step(api: APIClient) -> None:
-    create(api, **MEDIAN)
-    suggest(api, "search")
+    create_study(api, **MEDIAN)
+    suggest(api)
     report(api, 0, values={"1": 1, "2": 3, "3": 1})
     complete(api, "search", 0, 1)
-    suggest(api, "search")
+    suggest(api)
     decisions = [report(api, 1, step=step, value=2)["should_prune"] for step in (1, 2, 3)]
     assert decisions == [True, False, True]
 
@@ -156,10 +124,10 @@ def test_report_decides_anew_at_each_step(api: APIClient) -> None:
 )
 def test_report_again_answers_the_same_decision(api: APIClient, again: JSON) -> None:
     """Even where the pruner would say something else by now."""
-    create(api, **MEDIAN)
+    create_study(api, **MEDIAN)
     told(api, 1.0, number=0)
-    suggest(api, "search")
-    suggest(api, "search")
+    suggest(api)
+    suggest(api)
     first = report(api, 1, values={"0": 9, "1": 2})
     goes_on = report(api, 2, step=1, value=0.5)
     assert (first["should_prune"], goes_on) == (True, GO_ON)
@@ -173,9 +141,9 @@ def test_report_again_answers_the_same_decision(api: APIClient, again: JSON) -> 
 
 
 def test_report_of_old_and_new_steps_decides_on_the_last(api: APIClient) -> None:
-    create(api, **MEDIAN)
+    create_study(api, **MEDIAN)
     told(api, 1.0, number=0)
-    suggest(api, "search")
+    suggest(api)
     assert report(api, 1, step=0, value=2)["should_prune"] is False
     assert report(api, 1, values={"0": 2, "1": 2})["should_prune"] is True
 
@@ -264,7 +232,7 @@ def test_a_sign_of_life_renews_the_lease_on_the_databases_clock(api: APIClient, 
     assert until.endswith("+00:00")
     assert before + lease <= datetime.fromisoformat(until) <= after + lease
     assert api.get(f"{URL}/0").json()["lease_expires_at"] == until
-    suggest(api, "search")  # ends what has expired
+    suggest(api)  # ends what has expired
     assert api.get(f"{URL}/0").json()["state"] == "RUNNING"
 
 
@@ -276,7 +244,7 @@ def test_report_again_renews_the_lease(api: APIClient) -> None:
 
 
 def test_a_sign_of_life_renews_the_trials_own_lease(api: APIClient) -> None:
-    create(api, lease_seconds=60)
+    create_study(api, lease_seconds=60)
     for lease in (3600, None):
         assert api.post(f"{URL}/suggest", {"lease_seconds": lease}).status_code == 200
     in_half_an_hour = database_clock() + timedelta(minutes=30)
@@ -307,9 +275,9 @@ def test_heartbeat_without_a_lease_changes_nothing(api: APIClient) -> None:
 def test_running_trials_of_a_cancelled_study_should_stop(
     api: APIClient, body: JSON, reason: str
 ) -> None:
-    create(api, **MEDIAN)
+    create_study(api, **MEDIAN)
     told(api, 1.0, number=0)
-    suggest(api, "search")
+    suggest(api)
     api.post(f"{STUDY}/cancel", body)
     stop = {"should_stop": True, "reason": reason}
     assert heartbeat(api, 1) == NO_SIGNS | stop
@@ -329,10 +297,10 @@ def test_running_trials_of_another_study_go_on(api: APIClient, action: str) -> N
 
 
 def test_trials_of_several_objectives_report_and_are_never_to_be_pruned(api: APIClient) -> None:
-    created = create(api, **MEDIAN | {"direction": ["minimize", "maximize"]})
+    created = create_study(api, **MEDIAN | {"direction": ["minimize", "maximize"]})
     assert (created["pruner"], created["pruning_direction"]) == ("none", None)
     for number in range(4):
-        suggest(api, "search")
+        suggest(api)
         assert report(api, number, step=0, value=number) == GO_ON
         assert report(api, number, step=1, value=None) == GO_ON
         complete(api, "search", number, [number, 1])
@@ -341,13 +309,13 @@ def test_trials_of_several_objectives_report_and_are_never_to_be_pruned(api: API
 
 def test_trials_of_several_objectives_are_pruned_by_a_metric_of_its_own(api: APIClient) -> None:
     directions = {"direction": ["minimize", "minimize"], "pruning_direction": "maximize"}
-    created = create(api, **MEDIAN | directions)
+    created = create_study(api, **MEDIAN | directions)
     assert (created["pruner"], created["pruning_direction"]) == ("median", "maximize")
-    suggest(api, "search")
+    suggest(api)
     report(api, 0, step=0, value=0.5)
     complete(api, "search", 0, [1, 2])
-    suggest(api, "search")
-    suggest(api, "search")
+    suggest(api)
+    suggest(api)
     assert report(api, 1, step=0, value=0.4)["should_prune"] is True
     assert report(api, 2, step=0, value=0.6)["should_prune"] is False
     assert prune(api, "search", 1)["values"] is None  # what was reported is no objective

@@ -1,16 +1,16 @@
 """Other attempts at trials that lost their lease, or failed; and telling late."""
 
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
 from rest_framework.test import APIClient
 
-from studies.models import NamedStudy
+from tests.play import JSON, create_study, let_leases_run_out, suggest, suggest_batch, tell, trials
 from trials import domain
-from trials.consistency import differences
 
-JSON = dict[str, Any]
+pytestmark = pytest.mark.usefixtures("both_schemas_agree")
+
 URL = "/api/v1/studies/search"
 SPACE = [
     {"type": "float", "name": "x", "low": 0.0, "high": 1.0},
@@ -23,50 +23,16 @@ LATE = [
     ("fail", {"reason": "gone"}, "FAIL"),
 ]
 
-
-def create(api: APIClient, **more: Any) -> JSON:
-    definition = {"name": "search", "search_space": SPACE, "sampler": "random", "pruner": "none"}
-    response = api.post("/api/v1/studies", definition | more)
-    assert response.status_code == 201, response.content
-    return response.json()
-
-
-def suggest(api: APIClient, **body: Any) -> JSON:
-    response = api.post(f"{URL}/trials/suggest", body)
-    assert response.status_code == 200, response.content
-    return response.json()
+create = partial(create_study, search_space=SPACE, sampler="random", pruner="none")
 
 
 def fail(api: APIClient, trial_id: int, **body: Any) -> JSON:
-    response = api.post(f"{URL}/trials/{trial_id}/fail", body)
-    assert response.status_code == 200, response.content
-    return response.json()
-
-
-def trials(api: APIClient) -> list[JSON]:
-    return api.get(f"{URL}/trials").json()
+    return tell(api, trial_id, "fail", **body)
 
 
 def attempts(api: APIClient) -> list[tuple[Any, ...]]:
     keys = ("trial_id", "state", "attempt", "retry_of", "retried_as")
     return [tuple(each[key] for key in keys) for each in trials(api)]
-
-
-def let_leases_run_out() -> None:
-    """Move all leases, and what studies know of them, into the past."""
-    with connection.cursor() as cursor:
-        for table, column in (
-            ("trials_trial", "lease_expires_at"),
-            ("studies_study", "next_lease_expiry"),
-        ):
-            cursor.execute(f"UPDATE {table} SET {column} = {column} - interval '1 hour'")
-
-
-@pytest.fixture(autouse=True)
-def _both_schemas_agree(db: None) -> Any:
-    yield
-    study = NamedStudy("search").one()
-    assert list(differences(study)) == []
 
 
 # After an expired lease ------------------------------------------------------------------
@@ -129,7 +95,7 @@ def test_retry_is_served_in_a_batch(api: APIClient) -> None:
     create(api, max_retries=1, lease_seconds=60)
     firsts = [suggest(api)["params"] for _ in range(3)]
     let_leases_run_out()
-    offers = api.post(f"{URL}/trials/suggest-batch", {"count": 5}).json()["trials"]
+    offers = suggest_batch(api, 5)
     assert [each["retry_of"] for each in offers] == [0, 1, 2, None, None]
     assert [each["params"] for each in offers[:3]] == firsts
 

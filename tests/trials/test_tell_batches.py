@@ -5,22 +5,18 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from studies.models import NamedStudy
-from trials.consistency import differences
+from tests.play import JSON, assert_text_refused, create_study, suggest_batch, trials
 
-JSON = dict[str, Any]
+pytestmark = pytest.mark.usefixtures("both_schemas_agree")
+
 URL = "/api/v1/studies/search"
-SPACE = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
 
 
 def create(api: APIClient, n: int = 0, **more: Any) -> None:
     """A study with n running trials."""
-    definition = {"name": "search", "search_space": SPACE, "sampler": "random", "pruner": "none"}
-    response = api.post("/api/v1/studies", definition | more)
-    assert response.status_code == 201, response.content
+    create_study(api, **{"sampler": "random", "pruner": "none"} | more)
     if n > 0:
-        response = api.post(f"{URL}/trials/suggest-batch", {"count": n})
-        assert len(response.json()["trials"]) == n
+        assert len(suggest_batch(api, n)) == n
 
 
 def tell(api: APIClient, *items: Any) -> list[JSON]:
@@ -36,19 +32,8 @@ def completed(trial_id: int, values: Any, **more: Any) -> JSON:
     return {"trial_id": trial_id, "state": "COMPLETE", "values": values, **more}
 
 
-def trials(api: APIClient) -> list[JSON]:
-    return api.get(f"{URL}/trials?limit=1000").json()
-
-
 def statuses(results: list[JSON]) -> list[tuple[int | None, int, str | None]]:
     return [(r["trial_id"], r["status"], r.get("error", {}).get("code")) for r in results]
-
-
-@pytest.fixture(autouse=True)
-def _both_schemas_agree(db: None) -> Any:
-    yield
-    study = NamedStudy("search").one()
-    assert list(differences(study)) == []
 
 
 def test_outcomes_of_all_kinds_are_told_at_once(api: APIClient) -> None:
@@ -201,8 +186,7 @@ def test_malformed_list_is_refused_as_a_whole(api: APIClient, body: JSON, pointe
 )
 def test_body_that_is_no_strict_object_is_refused(api: APIClient, body: str) -> None:
     create(api, 1)
-    response = api.generic("POST", f"{URL}/trials/complete-batch", body, "application/json")
-    assert response.status_code == 400
+    assert_text_refused(api, f"{URL}/trials/complete-batch", body)
     assert [each["state"] for each in trials(api)] == ["RUNNING"]
 
 

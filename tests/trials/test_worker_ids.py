@@ -1,56 +1,31 @@
 """A worker that asks again gets the trials back that it holds."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
 
-from studies.models import NamedStudy
-from trials.consistency import differences
+from tests.play import (
+    JSON,
+    assert_text_refused,
+    complete,
+    create_study,
+    suggest,
+    suggest_batch,
+    trials,
+)
 
-JSON = dict[str, Any]
+pytestmark = pytest.mark.usefixtures("both_schemas_agree")
+
 URL = "/api/v1/studies/search"
-SPACE = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
 WORKERS = ["w", "a b", " w ", "gpu-7/ü", "工人", "👷", "x" * 128, "👷" * 128, "w:1", "%00", "'; --"]
 
-
-def create(api: APIClient, **more: Any) -> JSON:
-    definition = {"name": "search", "search_space": SPACE, "sampler": "random", "pruner": "none"}
-    response = api.post("/api/v1/studies", definition | more)
-    assert response.status_code == 201, response.content
-    return response.json()
-
-
-def suggest(api: APIClient, **body: Any) -> JSON:
-    response = api.post(f"{URL}/trials/suggest", body)
-    assert response.status_code == 200, response.content
-    return response.json()
-
-
-def suggest_batch(api: APIClient, count: int, **body: Any) -> list[JSON]:
-    response = api.post(f"{URL}/trials/suggest-batch", {"count": count, **body})
-    assert response.status_code == 200, response.content
-    return response.json()["trials"]
-
-
-def complete(api: APIClient, trial_id: int) -> None:
-    response = api.post(f"{URL}/trials/{trial_id}/complete", {"values": 1})
-    assert response.status_code == 200, response.content
-
-
-def trials(api: APIClient) -> list[JSON]:
-    return api.get(f"{URL}/trials").json()
+create = partial(create_study, sampler="random", pruner="none")
 
 
 def offered(offers: list[JSON]) -> list[tuple[int, bool]]:
     return [(each["trial_id"], each["reoffered"]) for each in offers]
-
-
-@pytest.fixture(autouse=True)
-def _both_schemas_agree(db: None) -> Any:
-    yield
-    study = NamedStudy("search").one()
-    assert list(differences(study)) == []
 
 
 # One trial -------------------------------------------------------------------------------
@@ -75,7 +50,7 @@ def test_worker_gets_the_lower_number_of_two_that_it_holds(api: APIClient) -> No
     second = suggest(api, worker_id="w", new=True)
     assert (second["trial_id"], second["reoffered"], second["worker_id"]) == (2, False, "w")
     assert suggest(api, worker_id="w")["trial_id"] == 1
-    complete(api, 1)
+    complete(api, "search", 1, 1)
     assert suggest(api, worker_id="w") == second | {"reoffered": True}
     assert suggest(api, worker_id="w", new=False)["trial_id"] == 2
 
@@ -156,7 +131,7 @@ def test_worker_gets_nothing_back_from_a_study_that_has_ended(
         api.post(f"{URL}/trials/suggest-batch", {"worker_id": "w", "count": 2}),
     ):
         assert (response.status_code, response.json()["code"]) == (409, code)
-    complete(api, 0)
+    assert complete(api, "search", 0, 1)["state"] == "COMPLETE"
 
 
 @pytest.mark.parametrize("worker_id", WORKERS)
@@ -190,9 +165,7 @@ def test_worker_id_refuses_nonsense(api: APIClient, worker_id: Any) -> None:
 @pytest.mark.parametrize("text", ["a\\u0000b", "a\\ud800b"])
 def test_worker_id_refuses_text_that_cannot_be_stored(api: APIClient, text: str) -> None:
     create(api)
-    body = f'{{"worker_id": "{text}"}}'
-    response = api.generic("POST", f"{URL}/trials/suggest", body, "application/json")
-    assert response.status_code == 400
+    assert_text_refused(api, f"{URL}/trials/suggest", f'{{"worker_id": "{text}"}}')
     assert trials(api) == []
 
 
@@ -222,7 +195,7 @@ def test_repeated_batch_gets_the_same_trials(api: APIClient) -> None:
 def test_repeated_batch_fills_up_with_new_trials(api: APIClient, sampler: str) -> None:
     create(api, sampler=sampler)
     first = suggest_batch(api, 3, worker_id="w")
-    complete(api, 1)
+    complete(api, "search", 1, 1)
     more = suggest_batch(api, 4, worker_id="w")
     assert offered(more) == [(0, True), (2, True), (3, False), (4, False)]
     assert [each["params"] for each in more[:2]] == [first[0]["params"], first[2]["params"]]
