@@ -110,6 +110,8 @@ def _new_study(definition: Definition) -> Study:
     if sampler_options.get("scramble") and sampler_options["seed"] is None:
         # Every process must draw from the same scrambled sequence.
         sampler_options["seed"] = secrets.randbits(32)
+    life = {"lease_seconds": settings.DEFAULT_LEASE_SECONDS, **definition.life}
+    user_attrs = dict(definition.user_attrs or {})
     return Study(
         name=definition.name,
         directions=definition.directions,
@@ -120,11 +122,13 @@ def _new_study(definition: Definition) -> Study:
         sampler_options=sampler_options,
         pruner=pruner,
         pruner_options=pruner_options,
-        user_attrs=dict(definition.user_attrs or {}),
+        user_attrs=user_attrs,
         constraints=list(definition.constraints or []),
         duplicates=definition.duplicates or Duplicates.ALLOW,
         pruning_direction=definition.pruning_direction or "",
-        **{"lease_seconds": settings.DEFAULT_LEASE_SECONDS, **definition.life},
+        created_with={name: _as_json(value) for name, value in life.items()}
+        | {"user_attrs": user_attrs},
+        **life,
     )
 
 
@@ -145,7 +149,11 @@ def _faults(
 
 
 def _differences(study: Study, definition: Definition) -> Iterator[str]:
-    """What the definition gives and the stored study has otherwise, in words."""
+    """What the definition gives and the stored study has otherwise, in words.
+
+    What may be changed may also be given as it was at first: the call with which workers start
+    stays right when somebody has changed a budget.
+    """
     if not same_space(study.search_space, definition.search_space):
         yield "search_space"
     if definition.direction is not None and study.directions != definition.directions:
@@ -159,23 +167,28 @@ def _differences(study: Study, definition: Definition) -> Iterator[str]:
             yield f"pruner is {study.pruner!r}, not {definition.pruner!r}"
         options = _given(definition.pruner_options)
         yield from _differing("pruner_options", study.pruner_options, options)
-    yield from _differing("user_attrs", study.user_attrs, definition.user_attrs or {})
+    first = study.created_with.get("user_attrs", {})
+    attrs = {
+        key: value
+        for key, value in (definition.user_attrs or {}).items()
+        if key not in first or not same_json(first[key], value)
+    }
+    yield from _differing("user_attrs", study.user_attrs, attrs)
     constraints = definition.constraints
     if constraints is not None and sorted(constraints) != sorted(study.constraints):
         yield f"constraints are {study.constraints!r}, not {list(constraints)!r}"
-    given = {
-        "duplicates": definition.duplicates,
-        "pruning_direction": definition.pruning_direction,
-    }
-    for name, value in {**_given(given), **definition.life}.items():
-        if (stored := getattr(study, name)) != value:
-            yield f"{name} is {_spelled(stored)}, not {_spelled(value)}"
+    for name in ("duplicates", "pruning_direction"):
+        given, stored = getattr(definition, name), getattr(study, name)
+        if given not in (None, stored):
+            yield f"{name} is {stored or None!r}, not {given!r}"
+    for name, value in definition.life.items():
+        given, stored = _as_json(value), _as_json(getattr(study, name))
+        if given not in (stored, study.created_with.get(name, stored)):
+            yield f"{name} is {stored!r}, not {given!r}"
 
 
-def _spelled(value: Any) -> str:
-    return (
-        value.isoformat() if isinstance(value, datetime) else repr(None if value == "" else value)
-    )
+def _as_json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _given(options: Mapping[str, Any] | None) -> Mapping[str, Any]:

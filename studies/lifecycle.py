@@ -73,7 +73,7 @@ def change_study(*, named: NamedStudy, changes: Mapping[str, Any]) -> Study:
     for field, value in changes.items():
         setattr(study, field, value)
     study.save(update_fields=changes.keys())
-    complete_if_due(study)
+    complete_if_budget_is_used_up(study)
     return study
 
 
@@ -84,7 +84,7 @@ def check_budgets(budgets: Mapping[str, Any], *, n_objectives: int) -> None:
         raise InvalidBudget(detail, [("/target_value", detail)])
 
 
-def complete_if_due(study: Study) -> None:
+def complete_if_budget_is_used_up(study: Study) -> None:
     """Complete a locked study whose budget is used up, where no trial may free a place of it."""
     if not StudyState(study.state).is_open:
         return

@@ -73,7 +73,7 @@ class NamedStudy:
         """The same, locked against other writers until the transaction ends.
 
         The row is the study's write lock: it is taken before any row of a trial, and children
-        can still be inserted. `now` on the result is the database's clock.
+        can still be inserted. `now` on the result is the database's clock when it was locked.
         """
         return self._read(_LOCKED)
 
@@ -150,6 +150,9 @@ class Study(models.Model):
     max_failures = models.IntegerField(null=True, help_text="FAIL and not retried.")
     target_value = models.FloatField(null=True, help_text="The value that is good enough.")
     deadline = models.DateTimeField(null=True)
+    created_with = PlainJSONField(
+        default=dict, help_text="What may have been changed since, as it was at first."
+    )
     state = models.CharField(max_length=9, choices=StudyState.choices, default=StudyState.ACTIVE)
     state_reason = models.TextField(blank=True, default="")
     state_history = PlainJSONField(default=list, help_text="Its changes of state, oldest first.")
@@ -290,9 +293,8 @@ class Study(models.Model):
 
 _ONE = PreparedQuery(lambda: Study.objects.filter(name=Parameter("name")))
 _LOCKED = PreparedQuery(
-    lambda: (
-        Study.objects.filter(name=Parameter("name"))  # type: ignore[no-redef]
-        .select_for_update(no_key=True, of=("self",))
-        .annotate(now=Now())
-    )
+    lambda: Study.objects.filter(name=Parameter("name")).select_for_update(
+        no_key=True, of=("self",)
+    ),
+    afterwards={"now": "clock_timestamp()"},
 )

@@ -1,14 +1,15 @@
-"""The points of a search space: which are the same, how many there are, and all of them."""
+"""The points of a search space: which are the same, how many there are, and each by its index."""
 
 import hashlib
 import struct
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from itertools import product
 from math import prod
+from typing import Any
 from uuid import UUID
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+import numpy as np
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from studies.search_space import SearchSpace
 
@@ -24,32 +25,45 @@ class Points:
     """
 
     def __init__(self, space: SearchSpace) -> None:
-        self._distributions = list(space.distributions.values())
+        self._axes = [_Axis(distribution) for distribution in space.distributions.values()]
 
     def point(self, internal_params: Sequence[float | None]) -> Point | None:
         """The point of a trial's parameters; None while one is missing."""
-        if any(value is None for value in internal_params):
+        values = [value for value in internal_params if value is not None]
+        if len(values) < len(self._axes):
             return None
-        pairs = zip(self._distributions, internal_params, strict=True)
-        return tuple(_place(distribution, float(value or 0.0)) for distribution, value in pairs)
+        return tuple(axis.place(value) for axis, value in zip(self._axes, values, strict=True))
 
     @cached_property
     def n(self) -> int | None:
         """How many there are; None: endless, or more than `MAX_POINTS`."""
-        counts = [_count(distribution) for distribution in self._distributions]
+        counts = [axis.n for axis in self._axes]
         n = None if None in counts else prod(count for count in counts if count)
         return n if n is not None and n <= MAX_POINTS else None
 
-    def others(self, *taken: Collection[Point | None]) -> Iterator[list[float]]:
-        """The internal parameters of all points but those taken; of a space that is not endless."""
-        for params in self._all():
-            point = self.point(params)
-            if not any(point in each for each in taken):
-                yield params
+    # Of a space that is not endless ----------------------------------------------------------
 
-    def _all(self) -> Iterator[list[float]]:
-        axes = [_values(distribution) for distribution in self._distributions]
-        return (list(params) for params in product(*axes))
+    @cached_property
+    def _grid(self) -> np.ndarray:
+        """The index of each point, (values of the first parameter, of the second, …)."""
+        counts = [axis.n or 0 for axis in self._axes]
+        return np.arange(prod(counts)).reshape(counts)
+
+    def index(self, internal_params: Sequence[float | None]) -> int | None:
+        """The point's index, from 0 to n - 1; None while a parameter is missing."""
+        found = self.indexes(internal_params)
+        return int(found[0]) if len(found) == 1 and None not in internal_params else None
+
+    def indexes(self, internal_params: Sequence[float | None]) -> np.ndarray:
+        """The indexes of all points with the parameters that are given."""
+        given = zip(self._axes, internal_params, strict=True)
+        chosen = (slice(None) if v is None else axis.position(v) for axis, v in given)
+        return self._grid[tuple(chosen)].ravel()
+
+    def params(self, index: int) -> list[float]:
+        """The internal parameters of the point of an index."""
+        positions = np.unravel_index(index, self._grid.shape)
+        return [axis.value(int(p)) for axis, p in zip(self._axes, positions, strict=True)]
 
 
 def point_hash(point: Point) -> UUID:
@@ -58,30 +72,30 @@ def point_hash(point: Point) -> UUID:
     return UUID(bytes=hashlib.blake2b(packed, digest_size=16).digest())
 
 
-def _place(distribution: BaseDistribution, value: float) -> float:
-    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
-        return float(round((value - distribution.low) / distribution.step))
-    return value + 0.0  # there is one zero
+class _Axis:
+    """One parameter's values, in Optuna's internal representation."""
 
+    def __init__(self, distribution: Any) -> None:
+        self._is_choice = isinstance(distribution, CategoricalDistribution)
+        self._low = 0 if self._is_choice else distribution.low
+        self._high = len(distribution.choices) - 1 if self._is_choice else distribution.high
+        self._step = 1 if self._is_choice else distribution.step
+        self._is_stepped_float = isinstance(distribution, FloatDistribution) and bool(self._step)
 
-def _count(distribution: BaseDistribution) -> int | None:
-    if distribution.single():
-        return 1
-    match distribution:
-        case CategoricalDistribution():
-            return len(distribution.choices)
-        case FloatDistribution(step=None):
-            return None
-    low, high, step = distribution.low, distribution.high, distribution.step  # type: ignore[attr-defined]
-    return round((high - low) / step) + 1
+    @cached_property
+    def n(self) -> int | None:
+        """How many values there are; None: endless."""
+        if self._low == self._high:
+            return 1
+        return None if self._step is None else round((self._high - self._low) / self._step) + 1
 
+    def position(self, value: float) -> int:
+        """Which of the values it is, from 0."""
+        return 0 if self.n == 1 else round((value - self._low) / (self._step or 1))
 
-def _values(distribution: BaseDistribution) -> list[float]:
-    n = _count(distribution)
-    if n is None:
-        raise ValueError(f"{distribution} has endlessly many values")
-    if isinstance(distribution, CategoricalDistribution):
-        return [float(index) for index in range(n)]
-    low, high = distribution.low, distribution.high  # type: ignore[attr-defined]
-    step = getattr(distribution, "step", None) or 0
-    return [float(min(low + index * step, high)) for index in range(n)]
+    def value(self, position: int) -> float:
+        return float(min(self._low + position * (self._step or 0), self._high))
+
+    def place(self, value: float) -> float:
+        """What tells a value from others."""
+        return float(self.position(value)) if self._is_stepped_float else value + 0.0

@@ -1,8 +1,9 @@
 """The pruners: a registry from name to Optuna's pruner and its options."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
+from optuna import Study
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 
 from studies.options import Kind, Option
@@ -46,5 +47,10 @@ PRUNERS: dict[str, Kind] = {
 
 
 def build_pruner(name: str, options: Mapping[str, Any]) -> BasePruner:
-    """A fresh pruner of this kind, with all its options given."""
-    return PRUNERS[name].build(options)
+    """A fresh pruner of this kind, with all its options given; threads may share it."""
+    pruner: BasePruner = PRUNERS[name].build(options)
+    if isinstance(pruner, HyperbandPruner):
+        # Else it makes its brackets at its first decision, without a lock. The study is asked only
+        # for a max_resource of "auto", which the wire does not know.
+        pruner._try_initialization(cast(Study, None))
+    return pruner

@@ -5,7 +5,8 @@ and `columns` alone.
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -42,13 +43,14 @@ class NumberedQMCSampler(QMCSampler):
         )
         self._distributions = dict(distributions)
         self._number = 0
+        self.is_at_random = False
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         self._number = trial.number
         # As in Optuna, the first trial is drawn at random.
-        return self._distributions if trial.number > 0 else {}
+        return {} if self.is_at_random or trial.number == 0 else self._distributions
 
     # Replaces the counter in the study's attributes.
     def _find_sample_id(self, study: Study, search_space: dict[str, BaseDistribution]) -> int:
@@ -136,6 +138,30 @@ def notes_on_trials(sampler: BaseSampler) -> bool:
 def draws_by_number(sampler: BaseSampler) -> bool:
     """Whether the trial's number decides the point, so that it must be known before."""
     return isinstance(sampler, NumberedQMCSampler)
+
+
+MAX_REDRAWS = 5
+
+
+def max_redraws(sampler: BaseSampler) -> int:
+    """How often it is worth to let it draw again, for another point than one that is taken.
+
+    A Gaussian process takes its time, and comes to the same point again.
+    """
+    return 1 if isinstance(sampler, GPSampler) else MAX_REDRAWS
+
+
+@contextmanager
+def drawing_again(sampler: BaseSampler) -> Iterator[None]:
+    """Let a quasi-random sampler, for which a number has but one point, draw at random."""
+    if not isinstance(sampler, NumberedQMCSampler):
+        yield
+        return
+    sampler.is_at_random = True
+    try:
+        yield
+    finally:
+        sampler.is_at_random = False
 
 
 def reseed(sampler: BaseSampler, seed: int, number: int) -> None:

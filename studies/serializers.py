@@ -87,6 +87,15 @@ class DirectionField(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
+@extend_schema_field(
+    {
+        "type": "number",
+        "minimum": 0,
+        "exclusiveMinimum": True,
+        "maximum": settings.MAX_LEASE_SECONDS,
+        "nullable": True,
+    }
+)
 class LeaseSecondsField(StrictFloatField):
     """How long a lease lasts; null: for ever."""
 
@@ -175,7 +184,8 @@ class CreateStudySerializer(LifeSerializer):
     duplicates = serializers.ChoiceField(
         choices=Duplicates.choices,
         required=False,
-        help_text="With avoid, no point is suggested that is told or running; allow.",
+        help_text="With avoid, a point that is told, running or queued is drawn again a few times, "
+        "and then, of at most 100,000 points, another one is taken; allow.",
     )
     pruning_direction = serializers.ChoiceField(
         choices=Direction.choices,

@@ -23,7 +23,8 @@ class Draft:
     number: int | None = None  # the one it got, once it is reserved
     is_over: bool = False  # committed, or never will be
     is_repeated: bool = False  # its point is taken, and there is no other
-    is_queued: bool = False  # of a trial that waited, of which some parameters are fixed
+    is_fixed: bool = False  # in some or all parameters
+    is_known: bool = False  # committed as far as is known, or never will be
 
     @property
     def system_attrs(self) -> dict[str, Any]:
@@ -33,6 +34,10 @@ class Draft:
             for key, value in self.trial.system_attrs.items()
             if not key.startswith(TRANSIENT_ATTRIBUTES) and key != FIXED_PARAMS
         }
+
+
+class Surprised(Exception):
+    """What is found under the lock is not what was planned for: undo it and plan again."""
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """History: a study's sampler and pruner over its trials, without a lock while they think."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from itertools import count
@@ -13,21 +13,23 @@ from optuna.trial import FrozenTrial, TrialState
 
 from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study
+from studies.points import Point
 from studies.pruners import build_pruner
 from studies.samplers import (
     build_sampler,
+    drawing_again,
     draws_by_number,
+    max_redraws,
     notes_on_trials,
     reads_columns,
     reseed,
     thinks,
 )
-from trials.drafts import FIXED_PARAMS, Draft, Plan
+from trials.drafts import FIXED_PARAMS, Draft, Plan, Surprised
 from trials.known_trials import KnownTrials
 from trials.models import Trial
 from tuner_project.database import release_connection
 
-MAX_REDRAWS = 20  # of a point that is taken
 _LEAST_SIZE = 20  # the sampler, and columns without a row
 
 
@@ -77,8 +79,7 @@ class History(KnownTrials):
         """The running trial of this number, for the pruner; None: there is none, or no pruner."""
         if self.study.pruner == "none":
             return None
-        with self._turn():
-            self.sync()
+        self.sync()
         trial = self._trials[number] if number < len(self._trials) else None
         return trial if trial is not None and trial.state == TrialState.RUNNING else None
 
@@ -86,33 +87,36 @@ class History(KnownTrials):
         """Draw a new trial, knowing everything that is committed; see `plan`."""
         return self.plan(1).new[0]
 
-    def plan(self, n: int) -> "Plan":
+    def plan(self, n: int) -> Plan:
         """Draw n trials, those that wait in the queue first, knowing everything that is committed.
 
         Holds no database lock, no transaction and no connection while the sampler thinks, which
         one at random does not. Of a space that is nearly used up, fewer may be left.
         """
         if self.needs_number:
-            return self._plan_without_numbers()
+            if self.taken is not None:
+                self.sync()
+            return Plan(self._revision)
         with self._turn():
             self.sync()
+            self.settle()
             plan = Plan(self._revision)
-            queued = Trial.objects.queue(self.study, n) if self._waiting else []
-            if self._thinks:
-                release_connection()
-            for trial in queued:
-                if self.needs_draft(trial):
-                    plan.queued[trial.number] = self._draw(trial.number, trial.params)
-            while len(queued) + len(plan.new) < n and (draft := self._draw_new()):
-                plan.new.append(draft)
+            try:
+                self._fill(plan, n)
+            except BaseException:
+                plan.close()
+                raise
             return plan
 
-    def _plan_without_numbers(self) -> "Plan":
-        """Draw nothing yet; where duplicates are avoided, know what is taken."""
-        if self.taken is not None:
-            with self._turn():
-                self.sync()
-        return Plan(self._revision)
+    def _fill(self, plan: Plan, n: int) -> None:
+        queued = Trial.objects.queue(self.study, n) if self._waiting else []
+        if self._thinks:
+            release_connection()
+        for trial in queued:
+            if self.needs_draft(trial):
+                plan.queued[trial.number] = self._draw(trial.number, trial.params)
+        while len(queued) + len(plan.new) < n and (draft := self._draw_new()):
+            plan.new.append(draft)
 
     def needs_draft(self, trial: Trial) -> bool:
         """Whether the sampler has a say in a WAITING trial."""
@@ -127,6 +131,7 @@ class History(KnownTrials):
             return None
         with self._turn():
             self.sync()
+            self.settle()
             draft = self._draw_once(len(self._trials), params)
             draft.is_over = True
             return draft
@@ -148,17 +153,28 @@ class History(KnownTrials):
         instead_of: Draft | None = None,
         fixed: Mapping[str, Any] | None = None,
     ) -> Draft:
-        """Draw the trial of this number, knowing what was known before."""
-        with self.lock:
+        """Draw the trial of this number, knowing what was known before.
+
+        Called within the transaction, and so raises `Surprised` instead of waiting for another
+        thread's sampler.
+        """
+        # Where the number is needed nobody thinks, and the lock is held for microseconds.
+        if not self.lock.acquire(blocking=self.needs_number):
+            raise Surprised
+        try:
             if instead_of is not None:
                 self._drop(instead_of)
-            if self.needs_number:  # then nothing is read from the database, and no sync drops these
+            if self.needs_number:  # then no plan settles what is over
                 for draft in [each for each in self._drafts.values() if each.is_over]:
                     self._drop(draft)
             return self._draw(number, fixed)
+        finally:
+            self.lock.release()
 
     def _draw_new(self) -> Draft | None:
         """Draw a trial for the next number; None: no point of the space is left."""
+        if self.n_left == 0:
+            return None
         numbers = [draft.trial.number + 1 for draft in self._drafts.values()]
         draft = self._draw(max([len(self._trials), *numbers]))
         if draft.is_repeated and self.n_left is not None:
@@ -171,33 +187,48 @@ class History(KnownTrials):
         if self._seed is not None:
             reseed(self.optuna_study.sampler, self._seed, number)
         draft = self._draw_once(number, fixed)
-        if self.taken is None:
-            return draft
-        if fixed is not None and len(fixed) == len(self._space.parameters):
-            return draft  # somebody wants just this point
-        n_redraws = 0 if self.needs_number else MAX_REDRAWS  # a number has but one point
-        being_drawn = {
-            self.taken.of(each.params) for each in self.drafts() if each is not draft.trial
-        }
-        while (point := self.taken.of(draft.trial.params)) in being_drawn or point in self.taken:
+        if self.taken is None or (fixed and len(fixed) == len(self._space.parameters)):
+            return draft  # any will do, or somebody wants just this one
+        others = [each.params for each in self.drafts() if each is not draft.trial]
+        taken = {self.taken.of(params) for params in others} - {None}
+        for _ in range(max_redraws(self.optuna_study.sampler)):
+            if not self._is_taken(draft, taken):
+                return draft
             self._drop(draft)
-            if n_redraws > 0:
-                n_redraws -= 1
+            with drawing_again(self.optuna_study.sampler):
                 draft = self._draw_once(number, fixed)
-                continue
-            seed = None if self._seed is None else (self._seed, number)
-            left = self.taken.one_left(fixed or {}, being_drawn, seed)
-            draft = self._draw_once(number, fixed if left is None else left)
-            draft.is_repeated = left is None
-            break
+        if self._is_taken(draft, taken):
+            draft = self._draw_from_the_rest(draft, number, fixed, others)
         return draft
+
+    def _is_taken(self, draft: Draft, beside: Container[Point | None]) -> bool:
+        if self.taken is None:
+            return False
+        point = self.taken.of(draft.trial.params)
+        return point in self.taken or point in beside
+
+    def _draw_from_the_rest(
+        self,
+        draft: Draft,
+        number: int,
+        fixed: Mapping[str, Any] | None,
+        beside: Sequence[Mapping[str, Any]],
+    ) -> Draft:
+        """Instead of a draft that repeats a point, one of those that are left, if any are known."""
+        seed = None if self._seed is None else (self._seed, number)
+        left = None if self.taken is None else self.taken.one_left(fixed or {}, beside, seed)
+        if left is None:
+            draft.is_repeated = True
+            return draft
+        self._drop(draft)
+        return self._draw_once(number, left)
 
     def _draw_once(self, number: int, fixed: Mapping[str, Any] | None = None) -> Draft:
         """Draw a trial, of which some parameters may be fixed."""
         trial = _running_trial(number, next(self._draft_ids))
         if fixed is not None:
             trial.system_attrs = {FIXED_PARAMS: dict(fixed)}
-        self._drawing = draft = Draft(trial, is_queued=fixed is not None)
+        self._drawing = draft = Draft(trial, is_fixed=fixed is not None)
         try:
             trial_of_optuna = self.optuna_study.ask(self._space.distributions)
             if self._notes_on_trials:

@@ -4,6 +4,7 @@ An ask through Optuna's own storage costs dozens of statements, nearly all of th
 what was known. Here what has changed since is read, in one.
 """
 
+import threading
 from bisect import bisect_left
 from collections.abc import Container, Sequence
 from typing import Any, NoReturn
@@ -34,7 +35,8 @@ class KnownTrials(BaseStorage):
     """A study's trials as Optuna's FrozenTrials, and the drafts of those that are being asked for.
 
     Optuna reads it as a storage. Trials are replaced and never changed in place: Optuna's pruners
-    rely on that. One thread at a time may `sync`; reading needs no lock.
+    rely on that. So reading needs no lock; what a sampler reads while it draws, the columns and
+    the drafts, is changed by `settle` alone.
     """
 
     def __init__(self, study: Study, *, in_columns: bool) -> None:
@@ -48,9 +50,11 @@ class KnownTrials(BaseStorage):
         self._waiting: set[int] = set()
         self._study_attrs: dict[str, Any] = {}
         self._drafts: dict[int, Draft] = {}
+        self._reading = threading.Lock()
         is_avoiding = study.duplicates == Duplicates.AVOID
         self.taken = TakenPoints(self._space) if is_avoiding else None
         self.columns: TrialColumns | None = None
+        self._not_in_columns: list[tuple[FrozenTrial, list[float | None]]] = []
         if in_columns:
             names = list(self._space.distributions)
             self.columns = TrialColumns(names, len(self._directions), self.pruning_direction)
@@ -69,31 +73,43 @@ class KnownTrials(BaseStorage):
         Every write raises the study's revision under the study's lock, so that revisions are
         committed in their order and none is ever missed.
         """
-        # Those that are over by now were committed before what is read next, or never will be.
-        over = [draft for draft in self._drafts.values() if draft.is_over]
-        latest = self._revision
-        changed: list[tuple[FrozenTrial, list[float | None]]] = []
-        noted: dict[int, dict[str, Any]] = {}  # on the study, by trial
-        query = _WRITTEN_WITH_STEPS if self._with_steps else _WRITTEN
-        for row in query.rows(study=self.study.id, revision=self._revision):
-            latest, study_attrs, *of_trial, internal_params = row
-            trial, internal_params = self._read(internal_params, *of_trial)
-            changed.append((trial, internal_params))
-            if study_attrs:
-                noted[trial.number] = study_attrs
-        changed.sort(key=lambda each: each[0].number)
-        for trial, _ in changed:
-            self._put(trial)
-        for _, attrs in sorted(noted.items()):  # of one key the first trial's counts
-            self._study_attrs = attrs | self._study_attrs
+        with self._reading:
+            # Those that are over by now were committed before what is read next, or never will be.
+            over = [draft for draft in list(self._drafts.values()) if draft.is_over]
+            latest = self._revision
+            changed: list[tuple[FrozenTrial, list[float | None]]] = []
+            noted: dict[int, dict[str, Any]] = {}  # on the study, by trial
+            query = _WRITTEN_WITH_STEPS if self._with_steps else _WRITTEN
+            for row in query.rows(study=self.study.id, revision=self._revision):
+                latest, study_attrs, *of_trial, internal_params = row
+                trial, internal_params = self._read(internal_params, *of_trial)
+                changed.append((trial, internal_params))
+                if study_attrs:
+                    noted[trial.number] = study_attrs
+            changed.sort(key=lambda each: each[0].number)
+            for trial, _ in changed:
+                self._put(trial)
+            for _, attrs in sorted(noted.items()):  # of one key the first trial's counts
+                self._study_attrs = attrs | self._study_attrs
+            if self.columns is not None:
+                self._not_in_columns += changed
+            for draft in list(self._drafts.values()):
+                draft.is_known = draft.is_known or draft in over or self._has(draft.number)
+            self._revision = latest  # last: what is cut off in between is read again
+
+    def settle(self) -> None:
+        """Bring what a sampler reads while it draws up to date: the columns, and the drafts."""
+        with self._reading:
+            changed, self._not_in_columns = self._not_in_columns, []
+            for draft in list(self._drafts.values()):
+                if draft.is_known:
+                    self._drop(draft)
         if self.columns is not None:
             self.columns.put(*zip(*changed, strict=True) if changed else ((), ()))
-        self._revision = latest  # last: what is cut off in between is read again
-        committed = len(self._trials)
-        for draft in list(self._drafts.values()):
-            is_known = draft.number is not None and draft.number < committed
-            if draft in over or (is_known and draft.number not in self._waiting):
-                self._drop(draft)
+
+    def _has(self, number: int | None) -> bool:
+        """Whether the trial of this number is known, and does not wait any more."""
+        return number is not None and number < len(self._trials) and number not in self._waiting
 
     def _read(
         self,
@@ -163,11 +179,12 @@ class KnownTrials(BaseStorage):
         """The trials by number; as they are, whatever `deepcopy`: nobody changes them."""
         if states == (TrialState.WAITING,):
             return []  # Study.ask would take one; ours are taken from the database
-        trials = self._trials + self.drafts()
+        drafts = [draft.trial for draft in list(self._drafts.values()) if not draft.is_known]
+        trials = self._trials + drafts
         return trials if states is None else [each for each in trials if each.state in states]
 
     def drafts(self) -> list[FrozenTrial]:
-        """The trials that are being sampled, or not committed as far as is known."""
+        """The trials that are being sampled, or are not in the columns."""
         return [draft.trial for draft in list(self._drafts.values())]
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
@@ -186,7 +203,7 @@ class KnownTrials(BaseStorage):
         return self._directions
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
-        drafts = [draft.study_attrs for draft in self._drafts.values()]
+        drafts = [draft.study_attrs for draft in list(self._drafts.values())]
         return {key: value for attrs in drafts for key, value in attrs.items()} | self._study_attrs
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:

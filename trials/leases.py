@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from studies.models import Study
-from tuner_project.prepared import row_of, run
+from tuner_project.prepared import prepared_cursor, row_of, run
 
 if TYPE_CHECKING:
     from trials.models import Trial
@@ -22,12 +22,18 @@ UPDATE trials_trial AS t
 RETURNING t.lease_expires_at, s.state, s.state_reason
 """
 _HOLD = """
-WITH renewed AS (
-    UPDATE trials_trial AS t SET lease_seconds = %(lease)s, lease_expires_at = %(until)s
+WITH held AS (
+    UPDATE trials_trial AS t
+       SET lease_seconds = {lease},
+           lease_expires_at = clock_timestamp() + make_interval(secs => {lease})
      WHERE t.id = ANY(%(trials)s)
+    RETURNING t.id, t.lease_seconds, t.lease_expires_at
+), noted AS (
+    UPDATE studies_study SET next_lease_expiry = least(
+        next_lease_expiry, (SELECT min(lease_expires_at) FROM held))
+     WHERE id = %(study)s
 )
-UPDATE studies_study SET next_lease_expiry = least(next_lease_expiry, %(until)s::timestamptz)
- WHERE id = %(study)s
+SELECT id, lease_seconds, lease_expires_at FROM held
 """
 _FIND_NEXT_EXPIRY = """
 UPDATE studies_study SET next_lease_expiry = (
@@ -38,7 +44,7 @@ UPDATE studies_study SET next_lease_expiry = (
 
 @dataclass(frozen=True)
 class Lease:
-    """For how long a worker wants a trial: as the study says, or in seconds; None: for ever."""
+    """For how long a worker wants a trial: in seconds, None for ever; or as the study says."""
 
     seconds: float | None = None
     is_studys: bool = False
@@ -52,10 +58,15 @@ def renew(study_name: str, number: int) -> tuple[Any, ...] | None:
     return row_of(_RENEW, {"name": study_name, "number": number})
 
 
-def hold(study_id: int, trials: Sequence["Trial"], lease: float | None, until: Any) -> None:
-    """Give running trials a new lease."""
-    arguments = {"study": study_id, "trials": [trial.id for trial in trials]}
-    run(_HOLD, arguments | {"lease": lease, "until": until})
+def hold(study_id: int, trials: Sequence["Trial"], lease: Lease) -> None:
+    """Give running trials a new lease from now on, as long as theirs unless told otherwise."""
+    statement = _HOLD.format(lease="t.lease_seconds" if lease.is_studys else "%(lease)s::float8")
+    arguments = {"study": study_id, "trials": [t.id for t in trials], "lease": lease.seconds}
+    with prepared_cursor() as cursor:
+        cursor.execute(statement, arguments)
+        held = {trial_id: lease for trial_id, *lease in cursor.fetchall()}
+    for trial in trials:
+        trial.lease_seconds, trial.lease_expires_at = held[trial.id]
 
 
 def find_next_expiry(study_id: int) -> None:

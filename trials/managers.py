@@ -6,7 +6,7 @@ Each write sends its signal inside the transaction, so that Optuna's schema foll
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -75,11 +75,6 @@ class Reservation:
     ids: Sequence[int]
     now: datetime  # the database's clock
     lease_seconds: float | None
-
-    @property
-    def lease_expires_at(self) -> datetime | None:
-        seconds = self.lease_seconds
-        return None if seconds is None else self.now + timedelta(seconds=seconds)
 
 
 class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore[misc]
@@ -197,7 +192,10 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
             statements.update(trials, steps, are_started=waited)
             self._settle(study, trials, moves)
             trials_changed.send(
-                sender=self.model, trials=list(trials), with_steps=bool(steps), with_params=waited
+                sender=self.model,
+                trials=list(trials),
+                steps=sorted({step for _, step, _ in steps}),
+                with_params=waited,
             )
 
     def _settle(self, study: Study, trials: Sequence["Trial"], moves: Counter[str]) -> None:
@@ -215,12 +213,9 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
         return leases.renew(study_name, number)
 
     def hold(self, study: Study, trials: Sequence["Trial"], lease: Lease) -> None:
-        """Give running trials a new lease from now on."""
-        seconds = lease.of(study)
-        until = None if seconds is None else study.now + timedelta(seconds=seconds)
-        for trial in trials:
-            trial.lease_seconds, trial.lease_expires_at = seconds, until
-        leases.hold(study.id, trials, seconds, until)
+        """Give running trials of a locked study a new lease from now on, as long as theirs was
+        unless `lease` says otherwise."""
+        leases.hold(study.id, trials, lease)
 
     def find_next_expiry(self, study: Study) -> None:
         """Find when the next lease of a study runs out."""

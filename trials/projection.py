@@ -1,12 +1,14 @@
 """From trials to Optuna's rows of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from typing import Any
 
+from studies.models import Study
 from studies.optuna_storage import SCHEMA
 from studies.optuna_storage.projection import OF_STUDY, OF_TRIALS, ProjectedTable
 from trials.models import Trial
-from tuner_project.prepared import run
+from tuner_project.prepared import row_of, run
 
 
 def _stored(value: str) -> str:
@@ -101,7 +103,12 @@ TRIAL_TABLES = (
 )
 
 # Once a row is there.
-_NEVER_CHANGED = (PARAMS, INTERMEDIATE_VALUES, STUDY_ATTRIBUTES)
+_NEVER_CHANGED = (PARAMS, STUDY_ATTRIBUTES)
+
+_NOTED = f"""
+SELECT coalesce(array_agg(key), '{{}}') FROM {SCHEMA}.study_system_attributes
+ WHERE study_id = %(study)s AND key = ANY(%(keys)s)
+"""
 
 _THESE = "t.id = ANY(%(trials)s)"
 
@@ -121,15 +128,27 @@ def add_trial_rows(trials: Sequence[Trial], with_steps: bool) -> None:
     _execute(_insert(tuple(tables)), trials)
 
 
-def change_trial_rows(trials: Sequence[Trial], with_steps: bool, with_params: bool) -> None:
+def change_trial_rows(trials: Sequence[Trial], steps: Sequence[int], with_params: bool) -> None:
     """Bring Optuna's rows of changed trials up to date, in one statement.
 
-    Parameters, and what the sampler noted on the study, come with a WAITING trial's start.
+    `steps` are those that were added. Parameters, and what the sampler noted on the study, come
+    with a WAITING trial's start.
     """
-    tables = [TRIALS, *_tables_of_contents(trials, with_steps)]
+    tables = [TRIALS, *_tables_of_contents(trials, bool(steps))]
     if with_params:
         tables += [PARAMS, STUDY_ATTRIBUTES]
-    _execute(_upsert(tuple(tables)), trials)
+    _execute(_upsert(tuple(tables)), trials, steps=list(steps))
+
+
+def not_noted(study: Study, attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what a sampler notes on a locked study, that for which nobody was faster.
+
+    For a trial that starts out of the order of the numbers; of the others the first one counts.
+    """
+    if not attrs:
+        return {}
+    row = row_of(_NOTED, {"study": study.id, "keys": list(attrs)})
+    return {key: value for key, value in attrs.items() if key not in (row or [[]])[0]}
 
 
 def _tables_of_contents(trials: Sequence[Trial], with_steps: bool) -> Iterator[ProjectedTable]:
@@ -151,13 +170,14 @@ def _insert(tables: tuple[ProjectedTable, ...]) -> str:
 
 @cache
 def _upsert(tables: tuple[ProjectedTable, ...]) -> str:
-    return _one_statement(
-        [
-            table.insert(_THESE) if table in _NEVER_CHANGED else table.upsert(_THESE)
-            for table in tables
-        ]
-    )
+    return _one_statement([_change(table) for table in tables])
 
 
-def _execute(statement: str, trials: Sequence[Trial]) -> None:
-    run(statement, {"trials": [trial.id for trial in trials]})
+def _change(table: ProjectedTable) -> str:
+    if table is INTERMEDIATE_VALUES:
+        return table.insert(f"{_THESE} AND v.step = ANY(%(steps)s)")
+    return table.insert(_THESE) if table in _NEVER_CHANGED else table.upsert(_THESE)
+
+
+def _execute(statement: str, trials: Sequence[Trial], **arguments: Any) -> None:
+    run(statement, {"trials": [trial.id for trial in trials], **arguments})

@@ -18,9 +18,9 @@ def project_added(trials: list[Trial], with_steps: bool, **kwargs: Any) -> None:
 
 @receiver(trials_changed, sender=Trial, dispatch_uid="trials.project_changed")
 def project_changed(
-    trials: list[Trial], with_steps: bool, with_params: bool, **kwargs: Any
+    trials: list[Trial], steps: list[int], with_params: bool, **kwargs: Any
 ) -> None:
-    change_trial_rows(trials, with_steps, with_params)
+    change_trial_rows(trials, steps, with_params)
 
 
 # A fixture's loading calls neither save() nor the manager.

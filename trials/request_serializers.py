@@ -46,13 +46,16 @@ class ToldValuesField(serializers.Field[Any, Any, Any, Any]):
 
 
 @extend_schema_field({"type": "object", "additionalProperties": {"type": "number"}})
-class ToldStepsField(serializers.Field[Any, Any, Any, Any]):
-    """Intermediate values by step, an integer from 0 on written as a text."""
+class NumbersField(serializers.Field[Any, Any, Any, Any]):
+    """Numbers by name."""
 
-    def to_internal_value(self, data: Any) -> dict[int, float]:
+    def to_internal_value(self, data: Any) -> dict[Any, float]:
         if not isinstance(data, dict):
             raise serializers.ValidationError(f"expected an object, not {data!r:.80}")
-        return {self._step(key): self._value(key, value) for key, value in data.items()}
+        return {self._key(key): self._value(key, value) for key, value in data.items()}
+
+    def _key(self, key: str) -> Any:
+        return key
 
     def _value(self, key: str, value: Any) -> float:
         try:
@@ -60,7 +63,14 @@ class ToldStepsField(serializers.Field[Any, Any, Any, Any]):
         except serializers.ValidationError as error:
             raise serializers.ValidationError({key: error.detail}) from None
 
-    def _step(self, key: str) -> int:
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+class ToldStepsField(NumbersField):
+    """Intermediate values by step, an integer from 0 on written as a text."""
+
+    def _key(self, key: str) -> int:
         # Exactly as Python or JavaScript write it: "01" would be a second name of 1.
         is_integer = key.isascii() and key.isdigit() and (key == "0" or key[0] != "0")
         if not is_integer or len(key) > 10 or int(key) > MAX_STEP:
@@ -69,9 +79,6 @@ class ToldStepsField(serializers.Field[Any, Any, Any, Any]):
             )
         return int(key)
 
-    def to_representation(self, value: Any) -> Any:
-        return value
-
 
 @extend_schema_field({"type": "object", "additionalProperties": NUMBER_OR_NULL})
 class ReportedStepsField(ToldStepsField):
@@ -79,25 +86,6 @@ class ReportedStepsField(ToldStepsField):
 
     def _value(self, key: str, value: Any) -> float:
         return math.nan if value is None else super()._value(key, value)
-
-
-@extend_schema_field({"type": "object", "additionalProperties": {"type": "number"}})
-class ConstraintsField(serializers.Field[Any, Any, Any, Any]):
-    """A number for each of the study's constraints, feasible up to 0."""
-
-    def to_internal_value(self, data: Any) -> dict[str, float]:
-        if not isinstance(data, dict):
-            raise serializers.ValidationError(f"expected an object, not {data!r:.80}")
-        return {name: self._value(name, value) for name, value in data.items()}
-
-    def _value(self, name: str, value: Any) -> float:
-        try:
-            return StrictFloatField().run_validation(value)
-        except serializers.ValidationError as error:
-            raise serializers.ValidationError({name: error.detail}) from None
-
-    def to_representation(self, value: Any) -> Any:
-        return value
 
 
 class WorkerField(StrictCharField):
@@ -147,7 +135,9 @@ class CompleteSerializer(StrictSerializer):
     values = ToldValuesField(help_text="One number for each objective.")
     intermediate_values = ToldStepsField(required=False)
     user_attrs = AttributesField(required=False)
-    constraints = ConstraintsField(required=False)
+    constraints = NumbersField(
+        required=False, help_text="One number for each of the study's, feasible up to 0."
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         return {"outcome": Outcome(state=State.COMPLETE, **attrs)}
@@ -198,7 +188,9 @@ class EndedTrialSerializer(StrictSerializer):
     values = ToldValuesField(required=False)
     intermediate_values = ToldStepsField(required=False)
     user_attrs = AttributesField(required=False)
-    constraints = ConstraintsField(required=False)
+    constraints = NumbersField(
+        required=False, help_text="One number for each of the study's, feasible up to 0."
+    )
     reason = ReasonField()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -223,12 +215,17 @@ class ToldTrialSerializer(EndedTrialSerializer):
         return {"told": (attrs.pop("trial_id"), Outcome(state=state, **attrs))}
 
 
+@extend_schema_field(ToldTrialSerializer(many=True))
+class ToldTrialsField(serializers.ListField):
+    """As they are: each is read on its own."""
+
+    child = serializers.JSONField(allow_null=True)
+
+
 class CompleteBatchSerializer(StrictSerializer):
     """How several trials ended. What is wrong with one is its own answer."""
 
-    trials = serializers.ListField(
-        child=serializers.JSONField(allow_null=True), min_length=1, max_length=MAX_BATCH
-    )
+    trials = ToldTrialsField(min_length=1, max_length=MAX_BATCH)
 
 
 class NewTrialSerializer(StrictSerializer):
@@ -245,7 +242,9 @@ class NewTrialSerializer(StrictSerializer):
     values = ToldValuesField(required=False)
     intermediate_values = ReportedStepsField(required=False)
     user_attrs = AttributesField(required=False)
-    constraints = ConstraintsField(required=False)
+    constraints = NumbersField(
+        required=False, help_text="One number for each of the study's, feasible up to 0."
+    )
     reason = ReasonField()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class TrialSerializer(SuggestionSerializer):
     """A trial."""
 
     state = serializers.ChoiceField(choices=State.choices)
-    values = serializers.ListField(child=NumberField(), allow_null=True)
+    values = serializers.ListField(child=NumberField(allow_null=True), allow_null=True)
     datetime_start = UTCDateTimeField(allow_null=True)
     datetime_complete = UTCDateTimeField(allow_null=True)
     duration_seconds = serializers.FloatField(allow_null=True)

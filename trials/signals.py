@@ -11,6 +11,6 @@ from django.dispatch import Signal
 # have intermediate values.
 trials_added = Signal()
 
-# Provides: trials (list[Trial]): changed in place, all of one study; with_steps (bool): whether
-# intermediate values were added to them; with_params (bool): whether parameters were.
+# Provides: trials (list[Trial]): changed in place, all of one study; steps (list[int]): of the
+# intermediate values that were added to them; with_params (bool): whether parameters were.
 trials_changed = Signal()

@@ -57,6 +57,11 @@ _UPDATE = (
     "FROM (SELECT * FROM json_populate_recordset(NULL::trials_trial, %(rows)s) LIMIT {n:d}) AS n "
     "WHERE t.id = n.id"
 )
+# A heartbeat, which takes no lock but the trial's, may have renewed it meanwhile.
+_LEASE_NOW = (
+    "CASE WHEN t.state = 'RUNNING' AND n.state = 'RUNNING' "
+    "THEN greatest(t.lease_expires_at, n.lease_expires_at) ELSE n.lease_expires_at END"
+)
 _INSERT_STEPS = (
     "INSERT INTO trials_intermediatevalue (trial_id, step, value) SELECT trial_id, step, value "
     "FROM json_populate_recordset(NULL::trials_intermediatevalue, %(steps)s)"
@@ -164,7 +169,8 @@ def update(
 ) -> None:
     """Store what changed on trials, and their new (trial, step, value)."""
     columns = _STARTED if are_started else _CHANGEABLE
-    changes = ", ".join(f"{name} = n.{name}" for name in columns)
+    news = {name: f"n.{name}" for name in columns} | {"lease_expires_at": _LEASE_NOW}
+    changes = ", ".join(f"{name} = {new}" for name, new in news.items())
     statement = _UPDATE.format(changes=changes, n=len(trials))
     arguments = {"rows": _rows(trials, ("id", *columns))}
     if steps:
@@ -213,6 +219,8 @@ def _column(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, UUID):
         return str(value)
+    if isinstance(value, float):
+        return _number(value)
     if isinstance(value, list):  # of floats
         return [_number(each) for each in value]
     return value

@@ -1,7 +1,7 @@
 """Which points of a study that avoids duplicates are taken."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -22,25 +22,23 @@ SELECT EXISTS (SELECT FROM trials_trial
 
 
 class TakenPoints:
-    """The points of the trials that are told, run or wait, and did not fail.
-
-    `n_points` are the points of the space; None: endless.
-    """
+    """The points of the trials that are told, run or wait, and did not fail."""
 
     def __init__(self, space: SearchSpace) -> None:
         self._space = space
         self._points = Points(space)
         self._by_number: dict[int, Point] = {}
         self._counts: Counter[Point] = Counter()
-        self.n_points = self._points.n
+        n = self._points.n
+        self._counts_by_index = None if n is None else np.zeros(n, dtype=np.int32)
 
     def __contains__(self, point: Point | None) -> bool:
         return point in self._counts
 
     @property
     def n_left(self) -> int | None:
-        """How many points are left; None: endless."""
-        return None if self.n_points is None else self.n_points - len(self._counts)
+        """How many points are left; None: the space is endless."""
+        return None if self._points.n is None else self._points.n - len(self._counts)
 
     def of(self, params: Mapping[str, Any]) -> Point | None:
         """The point of these parameters; None while one is missing."""
@@ -48,30 +46,39 @@ class TakenPoints:
 
     def note(self, number: int, internal_params: Sequence[float | None], state: str) -> None:
         """Note how the trial of this number stands."""
-        if (before := self._by_number.pop(number, None)) is not None:
-            self._counts[before] -= 1
-            if not self._counts[before]:
-                del self._counts[before]
+        before = self._by_number.pop(number, None)
         point = None if state == "FAIL" else self._points.point(internal_params)
         if point is not None:
             self._by_number[number] = point
-            self._counts[point] += 1
+        if point == before:
+            return
+        if self._counts_by_index is not None:
+            # A trial's point is never changed, only freed or, once it is whole, taken.
+            self._counts_by_index[self._points.index(internal_params)] += -1 if before else 1
+        for each, n in ((before, -1), (point, 1)):
+            if each is not None:
+                self._counts[each] += n
+                if not self._counts[each]:
+                    del self._counts[each]
 
     def one_left(
-        self, fixed: Mapping[str, Any], beside: Collection[Point | None], seed: Any
+        self, fixed: Mapping[str, Any], beside: Iterable[Mapping[str, Any]], seed: Any
     ) -> dict[str, Any] | None:
         """The parameters of a point at random that has what is fixed and is not taken.
 
-        None: there is none, or the space is endless. Costs time in proportion to the space.
+        Nor is it one of those `beside`. None: there is none, or the space is endless.
         """
-        if self.n_points is None:
+        if self._counts_by_index is None:
             return None
-        left = [
-            params
-            for params in map(self._space.to_external, self._points.others(beside, self._counts))
-            if fixed.items() <= params.items()
-        ]
-        return left[np.random.default_rng(seed).integers(len(left))] if left else None
+        points = self._points
+        left = points.indexes(self._space.to_internal(fixed))
+        left = left[self._counts_by_index[left] == 0]
+        others = [points.index(self._space.to_internal(params)) for params in beside]
+        left = np.setdiff1d(left, [index for index in others if index is not None])
+        if not len(left):
+            return None
+        chosen = left[np.random.default_rng(seed).integers(len(left))]
+        return self._space.to_external(points.params(int(chosen)))
 
 
 def hash_of(space: SearchSpace, internal_params: Sequence[float | None]) -> UUID | None:

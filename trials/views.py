@@ -181,7 +181,7 @@ class TrialViewSet(StudyScope, ApiViewSet):
             return self.answer_list(TrialSerializer, trials, status=201)
         return self.answer(TrialSerializer, trials[0], status=201)
 
-    @extend_schema(operation_id="cancelTrial", responses=TrialSerializer)
+    @extend_schema(operation_id="cancelTrial", responses={200: TrialSerializer})
     def destroy(self, request: Request, study_name: str, trial_id: int) -> Response:
         """Cancel a WAITING trial: it ends as FAIL, and is answered."""
         self.body()

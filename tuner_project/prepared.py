@@ -75,11 +75,19 @@ class Literal(Expression):
 
 
 class PreparedQuery(Generic[Row]):
-    """A query that is compiled when it first runs. All its values are `Parameter`s or
-    `Literal`s."""
+    """A query that is compiled when it first runs. All its values are `Parameter`s or `Literal`s.
 
-    def __init__(self, build: Callable[[], "QuerySet[Row, Any]"]) -> None:
+    `afterwards` names annotations in SQL that are computed once the rows are found and locked:
+    one in the query itself would be computed before it waits for a lock.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[], "QuerySet[Row, Any]"],
+        afterwards: Mapping[str, str] | None = None,
+    ) -> None:
         self._build = build
+        self._afterwards = dict(afterwards or {})
 
     def rows(self, **parameters: Any) -> Iterator[tuple[Any, ...]]:
         """The rows as PostgreSQL's adapter reads them; no field converts its values."""
@@ -105,10 +113,14 @@ class PreparedQuery(Generic[Row]):
         statement, values = self._build().query.sql_with_params()
         if values:
             raise TypeError(f"a prepared query has no values of its own, but this one has {values}")
+        if self._afterwards:
+            more = ", ".join(self._afterwards.values())
+            return f"SELECT found.*, {more} FROM ({statement}) AS found"  # noqa: S608
         return str(statement)
 
     @cached_property
     def _columns(self) -> tuple[type[Row], list[str], list[str]]:
         queryset = self._build()
         fields = [field.attname for field in queryset.model._meta.concrete_fields]
-        return queryset.model, fields, list(queryset.query.annotation_select)
+        annotations = [*queryset.query.annotation_select, *self._afterwards]
+        return queryset.model, fields, annotations

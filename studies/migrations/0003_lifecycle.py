@@ -23,6 +23,13 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="study",
+            name="created_with",
+            field=studies.fields.PlainJSONField(
+                default=dict, help_text="What may have been changed since, as it was at first."
+            ),
+        ),
+        migrations.AddField(
+            model_name="study",
             name="deadline",
             field=models.DateTimeField(null=True),
         ),

@@ -65,15 +65,18 @@ def test_every_combination_is_a_point_of_its_own(parameters: list[JSON]) -> None
     ]
     found = {points.point(space.to_internal(params)) for params in combinations}
     assert points.n == len(combinations) == len(found)
-    others = list(points.others())
-    assert {points.point(internal) for internal in others} == found
-    assert len(others) == len(found)
-    for internal in others:
+    everything = [points.params(index) for index in range(points.n)]
+    assert {points.point(internal) for internal in everything} == found
+    assert [points.index(internal) for internal in everything] == list(range(points.n))
+    for internal in everything:
         params = space.to_external(internal)
         assert space.faults(params) == []
         assert points.point(space.to_internal(params)) == points.point(internal)
-    some = set(list(found)[::2])
-    assert {points.point(internal) for internal in points.others(some, [])} == found - some
+    first = everything[0]
+    like_the_first = [first[0], *[None] * (len(first) - 1)]
+    assert points.indexes(like_the_first).tolist() == [
+        index for index, internal in enumerate(everything) if internal[0] == first[0]
+    ]
     assert len({point_hash(point) for point in found if point is not None}) == len(found)
 
 

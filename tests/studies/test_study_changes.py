@@ -97,11 +97,17 @@ def test_loading_names_what_differs(api: APIClient, key: str, other: Any) -> Non
     assert stored(api) == study
 
 
-def test_loading_compares_with_what_was_changed_since(api: APIClient) -> None:
-    create_study(api, max_trials=5)
-    api.patch(URL, {"max_trials": 6})
-    assert_refused(post_study(api, max_trials=5), 409, "study_conflict")
-    assert post_study(api, max_trials=6).status_code == 200
+def test_loading_compares_with_what_it_is_and_with_what_it_was_at_first(api: APIClient) -> None:
+    """Workers start with the body with which the study was created."""
+    first = {"max_trials": 5, "deadline": "2100-01-31T12:00:00Z", "user_attrs": {"team": "ours"}}
+    create_study(api, **first)
+    now = {"max_trials": 7, "deadline": None, "user_attrs": {"team": "theirs"}}
+    changed = api.patch(URL, now).json()
+    for body in (first, now, {"max_trials": 7, "user_attrs": {"team": "ours"}}):
+        response = post_study(api, **body)
+        assert (response.status_code, response.json()) == (200, changed)
+    for other in ({"max_trials": 6}, {"user_attrs": {"team": "x"}}, {"max_retries": 1}):
+        assert_refused(post_study(api, **other), 409, "study_conflict")
 
 
 # Changes ---------------------------------------------------------------------------------

@@ -18,9 +18,10 @@ from trials.models import State, Trial
 
 
 def new_study(name: str = "search", *, space: Any = SPACE, **definition: Any) -> Study:
-    study, created = create_study(
-        definition=Definition(name=name, search_space=space, **definition), load_if_exists=False
-    )
+    names = (*Study.BUDGETS, "lease_seconds", "max_retries")
+    life = {key: definition.pop(key) for key in names if key in definition}
+    wanted = Definition(name=name, search_space=space, life=life, **definition)
+    study, created = create_study(definition=wanted, load_if_exists=False)
     assert created
     return study
 

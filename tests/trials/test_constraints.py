@@ -20,7 +20,9 @@ from tests.play import (
     pointers,
     post_study,
     start,
+    stored,
     suggest,
+    trials,
 )
 from tests.stock import stock_storage
 
@@ -354,3 +356,22 @@ def test_tpe_keeps_to_what_is_feasible(api: APIClient) -> None:
         constraints = {"c": 0.5 - suggested["params"]["x"]}
         post_complete(api, suggested["trial_id"], drawn[-1], constraints=constraints)
     assert sum(x >= 0.5 for x in drawn[20:]) > 24
+
+
+def test_constraints_may_be_violated_beyond_all_numbers(api: APIClient) -> None:
+    create(api, constraints=["a", "b"])
+    start(api), start(api), start(api)
+    told = [{"a": 1e308, "b": 1e308}, {"a": -1, "b": 0}, {"a": 1e308, "b": 0}]
+    response = api.post(
+        f"{URL}/trials/complete-batch",
+        {
+            "trials": [
+                {"trial_id": number, "state": "COMPLETE", "values": 1, "constraints": each}
+                for number, each in enumerate(told)
+            ]
+        },
+    )
+    assert [each["status"] for each in response.json()["results"]] == [200] * 3
+    assert [each["constraints"] for each in trials(api)] == told
+    assert stored(api)["best_value"] == 1
+    assert_in_sync()

@@ -8,6 +8,7 @@ from rest_framework.test import APIClient
 
 from tests.play import (
     JSON,
+    SPACE,
     add,
     ask,
     assert_busy,
@@ -375,3 +376,17 @@ def test_cancelled_queued_point_is_free_again(api: APIClient) -> None:
     add(api, {"params": params})
     assert api.delete(f"{URL}/trials/0").status_code == 200
     assert_all_points_once(suggest_batch(api, 100))
+
+
+@pytest.mark.parametrize("scramble", [False, True])
+def test_quasi_random_point_that_is_known_is_not_suggested(api: APIClient, scramble: bool) -> None:
+    """A number has but one point, instead of which another one is drawn."""
+    options = {"seed": 3, "scramble": scramble}
+    create(api, "qmc", search_space=SPACE, sampler_options=options, name="first")
+    first = [suggest(api, "first")["params"] for _ in range(6)]
+    create(api, "qmc", search_space=SPACE, sampler_options=options)
+    add(api, {"params": first[3], "state": "COMPLETE", "values": 1})
+    again = [suggest(api)["params"] for _ in range(5)]
+    assert again[:2] == first[1:3]
+    assert again[3:] == first[4:]
+    assert first[3] not in again

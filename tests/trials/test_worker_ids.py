@@ -1,5 +1,6 @@
 """A worker that asks again gets the trials back that it holds."""
 
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from tests.play import (
     assert_text_refused,
     complete,
     create_study,
+    database_clock,
     suggest,
     suggest_batch,
     trials,
@@ -228,3 +230,14 @@ def test_batch_fills_up_as_far_as_the_budget_goes(api: APIClient) -> None:
     assert offered(suggest_batch(api, 9, worker_id="w")) == [(n, True) for n in range(3)]
     response = api.post(f"{URL}/trials/suggest-batch", {"count": 2, "worker_id": "v"})
     assert (response.status_code, response.json()["code"]) == (429, "budget_in_flight")
+
+
+def test_trial_keeps_its_lease_unless_the_worker_wants_another(api: APIClient) -> None:
+    create_study(api, sampler="random")
+    for lease in (60, 5):
+        offer = suggest(api, worker_id="w", lease_seconds=lease)
+        again = suggest(api, worker_id="w")
+        for each in (offer, again):
+            left = datetime.fromisoformat(each["lease_expires_at"]) - database_clock()
+            assert timedelta(0) < left <= timedelta(seconds=lease)
+        assert again["reoffered"]

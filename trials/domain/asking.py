@@ -9,14 +9,15 @@ from django.db import transaction
 from studies.errors import BudgetInFlight, Contended, TooManyRunning
 from studies.lifecycle import refusal
 from studies.models import NamedStudy, Study, StudyState
-from trials.domain.endings import complete_if_over, is_exhausted
+from trials.domain.endings import complete_if_used_up
 from trials.domain.expiry import expire
-from trials.drafts import Draft, Plan
+from trials.drafts import Draft, Plan, Surprised
 from trials.histories import histories
 from trials.history import History
 from trials.leases import Lease
 from trials.managers import Reservation
 from trials.models import State, Trial
+from trials.projection import not_noted
 from trials.taken import has_point, hash_of
 from tuner_project.rest.errors import DomainError
 
@@ -36,10 +37,6 @@ class Wanted:
     @property
     def may_be_reoffered(self) -> bool:
         return bool(self.worker_id) and not self.new
-
-
-class Surprised(Exception):
-    """What is found under the lock is not what was planned for: undo it and plan again."""
 
 
 def ask(
@@ -78,7 +75,8 @@ def _ask(history: History, wanted: Wanted) -> list[Trial]:
     or the study has changed: plan again."""
     held = wanted.may_be_reoffered and Trial.objects.held(history.study, wanted.worker_id)
     # Where nothing is going to be drawn, the sampler need not think.
-    plan = None if held or history.has_refused else history.plan(wanted.count)
+    is_idle = history.has_refused and history.taken is None  # else it must know what is left
+    plan = None if held or is_idle else history.plan(wanted.count)
     serve = _serve_with_care if plan is None else _serve
     for _ in range(MAX_PLANS):
         try:
@@ -119,7 +117,7 @@ def _serve_with_care(
     """
     study = history.locked_study()
     is_as_planned = plan is not None and plan.revision == study.revision
-    complete_if_over(study)
+    complete_if_used_up(study)
     held = _reoffer(study, wanted)
     expire(study)
     n = _room(study, wanted.count - len(held))
@@ -128,7 +126,7 @@ def _serve_with_care(
     if study.max_trials is not None:
         n_new = min(n_new, study.max_trials - study.n_counted)
     n_planned = min(n_new, _n_planned(history, plan, n_new))
-    if n_planned < n_new and not is_as_planned and not is_exhausted(study):
+    if n_planned < n_new and not is_as_planned:
         return None
     queued = _start_queued(history, study, n_queued, plan, wanted)
     if queued is None:
@@ -201,7 +199,7 @@ def _start_queued(
             drafts.append(draft)
             trial.internal_params = study.space.to_internal(draft.trial.params)
             trial.system_attrs = trial.system_attrs | draft.system_attrs
-            trial.study_attrs = draft.study_attrs or None
+            trial.study_attrs = not_noted(study, draft.study_attrs) or None
             draft.number = trial.number
         _hand_out(trial, study.now, wanted.lease.of(study), wanted)
     _mark_points(history, queued, drafts)
@@ -249,7 +247,7 @@ def _mark_points(history: History, trials: Sequence[Trial], drafts: Sequence[Dra
     """
     if history.taken is None:
         return
-    if history.n_left is not None and any(d.is_repeated and not d.is_queued for d in drafts):
+    if history.n_left is not None and any(d.is_repeated and not d.is_fixed for d in drafts):
         raise Surprised
     repeated = {draft.number for draft in drafts if draft.is_repeated}
     points = []

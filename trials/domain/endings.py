@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from studies.lifecycle import SPACE_EXHAUSTED, complete_if_due, enter
+from studies.lifecycle import SPACE_EXHAUSTED, complete_if_budget_is_used_up, enter
 from studies.models import Duplicates, Study, StudyState
 from studies.points import Points
 from trials.domain.outcomes import Steps
@@ -42,18 +42,18 @@ def store_endings(study: Study, endings: Sequence[Ending]) -> None:
             trial.datetime_complete = study.now
         steps = [step for each in endings for step in each.steps]
         Trial.objects.change(study, trials, was=[each.was for each in endings], steps=steps)
-    complete_if_over(study)
+    complete_if_used_up(study)
 
 
-def complete_if_over(study: Study) -> None:
+def complete_if_used_up(study: Study) -> None:
     """Complete a locked study of which nothing runs or waits, and nothing may be handed out."""
-    complete_if_due(study)
+    complete_if_budget_is_used_up(study)
     is_open = StudyState(study.state).is_open
-    if is_open and study.is_idle and is_exhausted(study):
+    if is_open and study.is_idle and _is_exhausted(study):
         enter(study, StudyState.COMPLETED, SPACE_EXHAUSTED)
 
 
-def is_exhausted(study: Study) -> bool:
+def _is_exhausted(study: Study) -> bool:
     """Whether duplicates are avoided, and every point of the space is told, running or queued."""
     if study.duplicates != Duplicates.AVOID:
         return False

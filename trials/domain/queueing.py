@@ -9,7 +9,7 @@ from django.db import transaction
 from studies.errors import BudgetExceeded
 from studies.lifecycle import refusal
 from studies.models import Duplicates, NamedStudy, Study, StudyState
-from trials.domain.endings import Ending, complete_if_over, store_endings
+from trials.domain.endings import Ending, complete_if_used_up, store_endings
 from trials.domain.outcomes import Outcome, Steps, check_outcome, finish
 from trials.drafts import FIXED_PARAMS, Draft
 from trials.errors import InvalidOutcome, InvalidTrial, TrialNotWaiting
@@ -136,7 +136,7 @@ def _add(study: Study, new: Sequence[NewTrial], note: Draft | None) -> list[Tria
     if note is not None:
         next(t for t in trials if t.state != State.WAITING).study_attrs = note.study_attrs or None
     Trial.objects.add(trials, steps, settled=study)
-    complete_if_over(study)
+    complete_if_used_up(study)
     return trials
 
 

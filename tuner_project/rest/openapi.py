@@ -38,6 +38,10 @@ class TunerSchema(AutoSchema):
         if self.method != "GET":
             problems["409"] = "Refused as things are."
             problems["415"] = "The body is not JSON."
+        if getattr(self.view, "action", None) in ("suggest", "suggest_batch"):
+            problems["429"] = (
+                "Nothing can be handed out now: ask again after `Retry-After` seconds."
+            )
         return problems
 
 

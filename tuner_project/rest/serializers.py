@@ -172,3 +172,15 @@ class ProblemSerializer(serializers.Serializer[Any]):
     code = serializers.CharField(help_text="Stable, for programs.")
     # The name hides DRF's property, which only input needs.
     errors = ProblemDetailSerializer(many=True, required=False)  # type: ignore[assignment]
+    reason = serializers.CharField(
+        required=False, allow_null=True, help_text="Of a study that hands out nothing: why."
+    )
+    allowed = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="What is possible instead."
+    )
+    retry_trial_id = serializers.IntegerField(
+        required=False, allow_null=True, help_text="Of a lost lease: the next attempt."
+    )
+    least_violating = serializers.DictField(
+        required=False, help_text="Where no trial is feasible: the one that violates least."
+    )
