@@ -88,8 +88,7 @@ def importance(*, study: Study, target_idx: int = 0, method: str | None = None) 
     if study.n_complete < 2:
         raise TooFewTrials(f"{study.n_complete} trials have completed; at least 2 are needed")
     history = histories.of(study)
-    with history.lock:
-        history.sync()
+    history.sync()
     release_connection()  # the evaluators take seconds
     shares, used = importances(history, target_idx=target_idx, method=method)
     return Importance(importances=shares, method=used)

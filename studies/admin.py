@@ -109,29 +109,6 @@ class StudyAdmin(display.InspectionAdmin):
         ),
         ("Attributes", {"fields": ["user_attributes"]}),
     ]
-    readonly_fields = [
-        "name",
-        "state_read",
-        "id",
-        "directions_read",
-        "created",
-        "number_of_trials",
-        "states",
-        "best_value",
-        "best_parameters",
-        "budgets",
-        "trials_left",
-        "retries_and_leases",
-        "history_of_states",
-        "parameters",
-        "constraints_read",
-        "duplicates",
-        "sampler",
-        "options_of_sampler",
-        "pruner",
-        "options_of_pruner",
-        "user_attributes",
-    ]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return StudyChangeList

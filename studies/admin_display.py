@@ -19,7 +19,8 @@ MAX_COMPACT = 160  # characters of a cell in a list
 
 
 class InspectionAdmin(admin.ModelAdmin):
-    """Pages to look at: nothing can be added or changed.
+    """Pages to look at: nothing can be added or changed, so that Django takes all the fields of
+    `fieldsets` for read-only ones.
 
     `lookups` are the keys of a list's query, whole or up to the first "__". Others are refused:
     they are costly, or fail in the database.

@@ -183,27 +183,6 @@ class TrialAdmin(display.InspectionAdmin):
         ("Intermediate values", {"fields": ["steps"]}),
         ("Attributes", {"fields": ["user_attributes", "system_attributes"]}),
     ]
-    readonly_fields = [
-        "number",
-        "study_link",
-        "id",
-        "state_badge",
-        "reason_read",
-        "final_values",
-        "constraints_table",
-        "worker",
-        "lease",
-        "attempts",
-        "should_prune",
-        "priority",
-        "started",
-        "completed",
-        "duration",
-        "params_table",
-        "steps",
-        "user_attributes",
-        "system_attributes",
-    ]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -36,8 +36,8 @@ _LEAST_SIZE = 20  # the sampler, and columns without a row
 class History(KnownTrials):
     """What a sampler sees of a study, and the sampler itself.
 
-    Optuna can write to drafts only. One thread at a time may `sync` and draw (`lock`), since
-    samplers keep state.
+    Optuna can write to drafts only. One thread at a time may draw (`lock`), since samplers keep
+    state; that may take long, and nothing else waits for it.
     """
 
     def __init__(self, study: Study) -> None:

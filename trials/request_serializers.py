@@ -228,7 +228,7 @@ class CompleteBatchSerializer(StrictSerializer):
     trials = ToldTrialsField(min_length=1, max_length=MAX_BATCH)
 
 
-class NewTrialSerializer(StrictSerializer):
+class NewTrialSerializer(EndedTrialSerializer):
     """A trial to add: queued with some or all parameters, or finished with all of them."""
 
     params = serializers.DictField(child=serializers.JSONField())
@@ -239,13 +239,7 @@ class NewTrialSerializer(StrictSerializer):
         max_value=MAX_STEP,
         help_text="Of a WAITING trial: higher first, equal ones by number; 0.",
     )
-    values = ToldValuesField(required=False)
     intermediate_values = ReportedStepsField(required=False)
-    user_attrs = AttributesField(required=False)
-    constraints = NumbersField(
-        required=False, help_text="One number for each of the study's, feasible up to 0."
-    )
-    reason = ReasonField()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         params, user_attrs = attrs.pop("params"), attrs.pop("user_attrs", {})
@@ -257,9 +251,8 @@ class NewTrialSerializer(StrictSerializer):
         new = {"params": params, "user_attrs": user_attrs}
         if state == State.WAITING:
             return {"new": NewTrial(**new, priority=attrs.get("priority", 0))}
-        ended = EndedTrialSerializer().validate(attrs)
-        outcome = Outcome(**{**ended, "state": State(state)})
-        return {"new": NewTrial(**new, outcome=outcome)}
+        ended = super().validate(attrs) | {"state": State(state)}
+        return {"new": NewTrial(**new, outcome=Outcome(**ended))}
 
 
 MANY_NEW_TRIALS = serializers.ListField(
