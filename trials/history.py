@@ -25,7 +25,7 @@ from studies.samplers import (
     reseed,
     thinks,
 )
-from trials.drafts import FIXED_PARAMS, Draft, Plan, Surprised
+from trials.drafts import FIXED_PARAMS, Draft, Surprised
 from trials.known_trials import KnownTrials
 from trials.models import Trial
 from tuner_project.database import release_connection
@@ -84,39 +84,18 @@ class History(KnownTrials):
         return trial if trial is not None and trial.state == TrialState.RUNNING else None
 
     def sample(self) -> Draft:
-        """Draw a new trial, knowing everything that is committed; see `plan`."""
-        return self.plan(1).new[0]
+        """Draw a new trial, knowing everything that is committed."""
+        with self.turn():
+            self.give_way()
+            draft = self.draw_new()
+        if draft is None:
+            raise RuntimeError("no point of the space is left")
+        return draft
 
-    def plan(self, n: int) -> Plan:
-        """Draw n trials, those that wait in the queue first, knowing everything that is committed.
-
-        Holds no database lock, no transaction and no connection while the sampler thinks, which
-        one at random does not. Of a space that is nearly used up, fewer may be left.
-        """
-        if self.needs_number:
-            if self.taken is not None:
-                self.sync()
-            return Plan(self._revision)
-        with self._turn():
-            self.sync()
-            self.settle()
-            plan = Plan(self._revision)
-            try:
-                self._fill(plan, n)
-            except BaseException:
-                plan.close()
-                raise
-            return plan
-
-    def _fill(self, plan: Plan, n: int) -> None:
-        queued = Trial.objects.queue(self.study, n) if self._waiting else []
+    def give_way(self) -> None:
+        """Give the connection back before the sampler thinks, which one at random does not."""
         if self._thinks:
             release_connection()
-        for trial in queued:
-            if self.needs_draft(trial):
-                plan.queued[trial.number] = self._draw(trial.number, trial.params)
-        while len(queued) + len(plan.new) < n and (draft := self._draw_new()):
-            plan.new.append(draft)
 
     def needs_draft(self, trial: Trial) -> bool:
         """Whether the sampler has a say in a WAITING trial."""
@@ -129,20 +108,20 @@ class History(KnownTrials):
         """
         if not self._notes_on_trials:
             return None
-        with self._turn():
-            self.sync()
-            self.settle()
+        with self.turn():
             draft = self._draw_once(len(self._trials), params)
             draft.is_over = True
             return draft
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Wait for the sampler, without a connection."""
+    def turn(self) -> Iterator[None]:
+        """Wait for the sampler, without a connection, and let it know all that is committed."""
         if not self.lock.acquire(blocking=False):
             release_connection()
             self.lock.acquire()
         try:
+            self.sync()
+            self.settle()
             yield
         finally:
             self.lock.release()
@@ -167,22 +146,22 @@ class History(KnownTrials):
             if self.needs_number:  # then no plan settles what is over
                 for draft in [each for each in self._drafts.values() if each.is_over]:
                     self._drop(draft)
-            return self._draw(number, fixed)
+            return self.draw(number, fixed)
         finally:
             self.lock.release()
 
-    def _draw_new(self) -> Draft | None:
+    def draw_new(self) -> Draft | None:
         """Draw a trial for the next number; None: no point of the space is left."""
         if self.n_left == 0:
             return None
         numbers = [draft.trial.number + 1 for draft in self._drafts.values()]
-        draft = self._draw(max([len(self._trials), *numbers]))
+        draft = self.draw(max([len(self._trials), *numbers]))
         if draft.is_repeated and self.n_left is not None:
             self._drop(draft)
             return None
         return draft
 
-    def _draw(self, number: int, fixed: Mapping[str, Any] | None = None) -> Draft:
+    def draw(self, number: int, fixed: Mapping[str, Any] | None = None) -> Draft:
         """Draw a trial; where duplicates are avoided, again while its point is taken."""
         if self._seed is not None:
             reseed(self.optuna_study.sampler, self._seed, number)

@@ -67,6 +67,16 @@ class KnownTrials(BaseStorage):
         """The points that are left as far as is known; None: no matter, or endless."""
         return None if self.taken is None else self.taken.n_left
 
+    @property
+    def revision(self) -> int:
+        """The study's revision up to which it is known."""
+        return self._revision
+
+    @property
+    def has_queue(self) -> bool:
+        """Whether trials wait, as far as is known."""
+        return bool(self._waiting)
+
     def sync(self) -> None:
         """Read the trials that were written since the last time, in one statement.
 

@@ -19,6 +19,7 @@ from trials.consistency import differences
 from trials.domain import NewTrial, Outcome, asking
 from trials.history import History
 from trials.models import State, Trial
+from trials.planning import Plan
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -100,7 +101,7 @@ def test_seeded_ask_does_not_wait_for_a_sampler_within_its_transaction(
     twin = new_study("twin", sampler="random", sampler_options={"seed": 1})
     expected = [ask(twin).internal_params for _ in range(3)]
     history = synced(study)
-    plan = history.plan(1)
+    plan = Plan.of(history, 1)
     ask(study)
     with history.lock, pytest.raises(asking.Surprised), transaction.atomic():
         asking._serve(history, plan, asking.Wanted())
@@ -146,7 +147,7 @@ def test_parents_of_a_generation_are_noted_once_though_the_queue_is_out_of_order
     recorded = [NewTrial(params=point, outcome=known)] * 4
     domain.add_trials(named=only(study), new=[queued, *recorded])
     other_process = History(study)
-    plan = other_process.plan(1)
+    plan = Plan.of(other_process, 1)
     tell(study, 0, 0.5)
     domain.add_trials(named=only(study), new=[NewTrial(params={"batch_size": 32}, priority=1)])
 

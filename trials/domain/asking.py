@@ -11,12 +11,13 @@ from studies.lifecycle import refusal
 from studies.models import NamedStudy, Study, StudyState
 from trials.domain.endings import complete_if_used_up
 from trials.domain.expiry import expire
-from trials.drafts import Draft, Plan, Surprised
+from trials.drafts import Draft, Surprised
 from trials.histories import histories
 from trials.history import History
 from trials.leases import Lease
 from trials.managers import Reservation
 from trials.models import State, Trial
+from trials.planning import Plan
 from trials.projection import not_noted
 from trials.taken import has_point, hash_of
 from tuner_project.rest.errors import DomainError
@@ -76,7 +77,7 @@ def _ask(history: History, wanted: Wanted) -> list[Trial]:
     held = wanted.may_be_reoffered and Trial.objects.held(history.study, wanted.worker_id)
     # Where nothing is going to be drawn, the sampler need not think.
     is_idle = history.has_refused and history.taken is None  # else it must know what is left
-    plan = None if held or is_idle else history.plan(wanted.count)
+    plan = None if held or is_idle else Plan.of(history, wanted.count)
     serve = _serve_with_care if plan is None else _serve
     for _ in range(MAX_PLANS):
         try:
@@ -92,14 +93,14 @@ def _ask(history: History, wanted: Wanted) -> list[Trial]:
             raise found
         if found is not None:
             return found
-        plan, serve = history.plan(wanted.count), _serve_with_care
+        plan, serve = Plan.of(history, wanted.count), _serve_with_care
     raise Contended(f"{MAX_PLANS} times in a row, others were faster to ask the same study")
 
 
 def _serve(history: History, plan: Plan | None, wanted: Wanted) -> list[Trial] | DomainError | None:
     """Hand out trials, or say why not; None: something else was planned for."""
     n = wanted.count
-    if plan is not None and not plan.queued and _n_planned(history, plan, n) == n:
+    if plan is not None and not plan.queued and plan.n_new(n) == n:
         reserved = Trial.objects.reserve_running(history.study, n, wanted.lease)
         if reserved is not None:
             if wanted.may_be_reoffered and Trial.objects.held(history.study, wanted.worker_id):
@@ -125,7 +126,7 @@ def _serve_with_care(
     n_new = n - n_queued
     if study.max_trials is not None:
         n_new = min(n_new, study.max_trials - study.n_counted)
-    n_planned = min(n_new, _n_planned(history, plan, n_new))
+    n_planned = 0 if plan is None else plan.n_new(n_new)
     if n_planned < n_new and not is_as_planned:
         return None
     queued = _start_queued(history, study, n_queued, plan, wanted)
@@ -138,15 +139,6 @@ def _serve_with_care(
             raise Surprised  # a moment later, a lease or the deadline has passed
         new = _start_new(history, reserved, plan, wanted)
     return [*held, *queued, *new] or _refusal(study)
-
-
-def _n_planned(history: History, plan: Plan | None, n: int) -> int:
-    """How many of n new trials were planned for."""
-    if plan is None:
-        return 0
-    if not history.needs_number:
-        return len(plan.new)
-    return n if history.n_left is None else min(n, history.n_left)
 
 
 def _room(study: Study, n: int) -> int:
@@ -193,7 +185,7 @@ def _start_queued(
     drafts: list[Draft] = []
     for trial in queued:
         if history.needs_draft(trial):
-            draft = plan and plan.draft_of(trial, history)
+            draft = plan and plan.draft_of(trial)
             if not draft:
                 return None
             drafts.append(draft)
@@ -213,7 +205,7 @@ def _start_new(history: History, reserved: Reservation, plan: Plan, wanted: Want
     study = history.study
     trials = []
     for number, trial_id in enumerate(reserved.ids, reserved.first_number):
-        draft = plan.new_draft(number - reserved.first_number, number, history)
+        draft = plan.new_draft(number - reserved.first_number, number)
         draft.number = number
         trial = Trial(
             id=trial_id,
