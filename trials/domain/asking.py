@@ -76,8 +76,8 @@ def _ask(history: History, wanted: Wanted) -> list[Trial]:
     or the study has changed: plan again."""
     held = wanted.may_be_reoffered and Trial.objects.held(history.study, wanted.worker_id)
     # Where nothing is going to be drawn, the sampler need not think.
-    is_idle = history.has_refused and history.taken is None  # else it must know what is left
-    plan = None if held or is_idle else Plan.of(history, wanted.count)
+    is_refusing = history.has_refused and history.taken is None  # else it knows what is left
+    plan = None if held or is_refusing else Plan.of(history, wanted.count)
     serve = _serve_with_care if plan is None else _serve
     for _ in range(MAX_PLANS):
         try:
