@@ -140,7 +140,11 @@ class StudyAdmin(display.InspectionAdmin):
     @admin.display(description="oldest first")
     def history_of_states(self, study: Study) -> SafeString | str:
         rows = [
-            (display.state_badge(each["state"]), each["reason"] or "", each["datetime"][:19])
+            (
+                display.state_badge(each["state"]),
+                each["reason"] or "",
+                each["datetime"][:19].replace("T", " "),
+            )
             for each in study.state_history[-MAX_STATES:]
         ]
         return display.table(["State", "Reason", "UTC"], rows) if rows else display.EMPTY
