@@ -1,6 +1,6 @@
 """Studies in the admin: to look at, and to delete."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,31 +23,19 @@ MAX_DELETED_AT_ONCE = 500
 MAX_STATES = 100  # of the changes of state that are shown
 
 
-class SamplerFilter(admin.SimpleListFilter):
-    title = parameter_name = "sampler"
-    kinds: Mapping[str, Any] = SAMPLERS
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name) for name in self.kinds]
-
-    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> Any:
-        value = self.value()
-        return queryset if value is None else queryset.filter(**{self.parameter_name: value})
-
-
-class PrunerFilter(SamplerFilter):
-    title = parameter_name = "pruner"
-    kinds = PRUNERS
-
-
-class StateFilter(admin.SimpleListFilter):
+class StateFilter(display.ChoiceFilter):
     title = parameter_name = "state"
+    values = StudyState.values
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(state.value, state.value.lower()) for state in StudyState]
 
-    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> Any:
-        return queryset if self.value() is None else queryset.filter(state=self.value())
+class SamplerFilter(display.ChoiceFilter):
+    title = parameter_name = "sampler"
+    values = SAMPLERS
+
+
+class PrunerFilter(display.ChoiceFilter):
+    title = parameter_name = "pruner"
+    values = PRUNERS
 
 
 class ObjectivesFilter(admin.SimpleListFilter):

@@ -52,15 +52,10 @@ class StudyFilter(admin.SimpleListFilter):
         return queryset.none() if study is None else queryset.filter(study=study)
 
 
-class StateFilter(admin.SimpleListFilter):
+class StateFilter(display.ChoiceFilter):
     title = "state"
     parameter_name = STATE
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(state.value, state.value.lower()) for state in State]
-
-    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> Any:
-        return queryset if self.value() is None else queryset.filter(state=self.value())
+    values = State.values
 
 
 class FrontFilter(admin.SimpleListFilter):
