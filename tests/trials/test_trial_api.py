@@ -15,6 +15,17 @@ from trials.models import State, Trial
 
 JSON = dict[str, Any]
 URL = "/api/v1/studies/search/trials"
+# Of a trial without a worker's name, a lease, another attempt, constraints or a reason.
+UNEVENTFUL: JSON = {
+    "constraints": None,
+    "reason": None,
+    "priority": 0,
+    "worker_id": None,
+    "lease_expires_at": None,
+    "attempt": 1,
+    "retry_of": None,
+    "retried_as": None,
+}
 SPACE = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
 
 
@@ -89,14 +100,7 @@ def test_suggest_starts_a_trial(api: APIClient, study: JSON) -> None:
         "duration_seconds": None,
         "user_attrs": {},
         "intermediate_values": {},
-        "constraints": None,
-        "reason": None,
-        "priority": 0,
-        "worker_id": None,
-        "lease_expires_at": None,
-        "attempt": 1,
-        "retry_of": None,
-        "retried_as": None,
+        **UNEVENTFUL,
     }
     assert seconds(trial["datetime_start"])
 
@@ -152,14 +156,7 @@ def test_complete_ends_a_trial(api: APIClient) -> None:
         "duration_seconds": trial["duration_seconds"],
         "user_attrs": {"z": [1, 1.5, None], "a": {"ü": True}},
         "intermediate_values": {"0": 1.0, "2": -0.25, "10": 0.3},
-        "constraints": None,
-        "reason": None,
-        "priority": 0,
-        "worker_id": None,
-        "lease_expires_at": None,
-        "attempt": 1,
-        "retry_of": None,
-        "retried_as": None,
+        **UNEVENTFUL,
     }
     assert list(trial["intermediate_values"]) == ["0", "2", "10"]
     took = seconds(trial["datetime_complete"]) - seconds(trial["datetime_start"])
