@@ -103,14 +103,13 @@ def _add_complete(
 ) -> None:
     reserved = Trial.objects.reserve(study, {State.RUNNING: len(at)})
     trials = [
-        Trial(
-            id=reserved.ids[i],
+        Trial.reserved(
+            reserved,
+            i,
             study=study,
-            number=reserved.first_number + i,
             state=State.RUNNING,
             internal_params=point,
             datetime_start=reserved.now,
-            revision=reserved.revision,
         )
         for i, point in enumerate(at)
     ]

@@ -86,7 +86,7 @@ def check_budgets(budgets: Mapping[str, Any], *, n_objectives: int) -> None:
 
 def complete_if_budget_is_used_up(study: Study) -> None:
     """Complete a locked study whose budget is used up, where no trial may free a place of it."""
-    if not StudyState(study.state).is_open:
+    if not study.is_open:
         return
     budget = _used_up(study)
     if budget and (budget != "max_trials" or study.is_idle):

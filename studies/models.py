@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, NoReturn, Self
+from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
@@ -12,6 +13,7 @@ from django.db.models.functions import Now
 
 from studies.errors import StudyNotFound
 from studies.fields import NextValue, PlainJSONField
+from studies.points import Points
 from studies.search_space import SearchSpace
 from tuner_project.prepared import Parameter, PreparedQuery
 
@@ -224,6 +226,21 @@ class Study(models.Model):
     @property
     def trial_counts(self) -> dict[str, int]:
         return {state: getattr(self, field) for state, field in TALLIES.items()}
+
+    @property
+    def is_open(self) -> bool:
+        return StudyState(self.state).is_open
+
+    @cached_property
+    def points(self) -> Points:
+        return Points(self.space)
+
+    def point_hash(self, internal_params: Sequence[float | None]) -> UUID | None:
+        """What a trial's point is indexed by; None while it lacks a parameter, or where duplicates
+        are allowed."""
+        if self.duplicates == Duplicates.ALLOW:
+            return None
+        return self.points.hash(internal_params)
 
     @property
     def n_counted(self) -> int:

@@ -34,6 +34,11 @@ class Points:
             return None
         return tuple(axis.place(value) for axis, value in zip(self._axes, values, strict=True))
 
+    def hash(self, internal_params: Sequence[float | None]) -> UUID | None:
+        """128 bits of a trial's point, the same in every process; None while one is missing."""
+        point = self.point(internal_params)
+        return None if point is None else point_hash(point)
+
     @cached_property
     def n(self) -> int | None:
         """How many there are; None: endless, or more than `MAX_POINTS`."""

@@ -52,7 +52,7 @@ class KnownTrials(BaseStorage):
         self._drafts: dict[int, Draft] = {}
         self._reading = threading.Lock()
         is_avoiding = study.duplicates == Duplicates.AVOID
-        self.taken = TakenPoints(self._space) if is_avoiding else None
+        self.taken = TakenPoints(study) if is_avoiding else None
         self.columns: TrialColumns | None = None
         self._not_in_columns: list[tuple[FrozenTrial, list[float | None]]] = []
         if in_columns:

@@ -200,8 +200,9 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
 
     def _settle(self, study: Study, trials: Sequence["Trial"], moves: Counter[str]) -> None:
         on_front = [trial for trial in trials if trial.on_front]
-        leases = [t.lease_expires_at for t in trials if t.state == "RUNNING" and t.lease_expires_at]
-        until = min(leases, default=None)
+        running = [trial for trial in trials if trial.state == "RUNNING"]
+        expiries = [trial.lease_expires_at for trial in running if trial.lease_expires_at]
+        until = min(expiries, default=None)
         statements.settle(study, moves, [trial.id for trial in on_front], until)
         study.count(moves)
 

@@ -1,13 +1,14 @@
 """The trial: one evaluation of the objective, from ask to tell."""
 
-from typing import Any, NoReturn
+from datetime import datetime, timedelta
+from typing import Any, NoReturn, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from studies.fields import PlainJSONField
 from studies.models import DirectWriteRefused, Study
-from trials.managers import StepQuerySet, TrialManager
+from trials.managers import Reservation, StepQuerySet, TrialManager
 
 
 class State(models.TextChoices):
@@ -138,6 +139,22 @@ class Trial(GuardedModel):
 
     def __str__(self) -> str:
         return f"trial {self.number}"
+
+    @classmethod
+    def reserved(cls, reserved: Reservation, index: int, *, study: Study, **fields: Any) -> Self:
+        """A trial of the study under a number and an id that were reserved for it."""
+        return cls(
+            id=reserved.ids[index],
+            number=reserved.first_number + index,
+            revision=reserved.revision,
+            study=study,
+            **fields,
+        )
+
+    def renew_lease(self, now: datetime) -> None:
+        """Let its lease, if it has one, begin again."""
+        if self.lease_seconds is not None:
+            self.lease_expires_at = now + timedelta(seconds=self.lease_seconds)
 
     @property
     def params(self) -> dict[str, Any]:

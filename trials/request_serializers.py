@@ -263,7 +263,7 @@ MANY_NEW_TRIALS = serializers.ListField(
 def read_new_trials(body: Any) -> list[NewTrial]:
     """The trial to be added, or each of a list."""
     if not isinstance(body, list):
-        return [NewTrialSerializer().run_validation(body)["new"]]
+        return [MANY_NEW_TRIALS.child.run_validation(body)["new"]]
     read = MANY_NEW_TRIALS.run_validation(body)
     return [replace(each["new"], at=f"/{index}") for index, each in enumerate(read)]
 

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import numpy as np
 
-from studies.points import Point, Points, point_hash
-from studies.search_space import SearchSpace
+from studies.models import Study
+from studies.points import Point
 from tuner_project.prepared import row_of
 
 _COUNT_POINTS = """
@@ -24,9 +24,9 @@ SELECT EXISTS (SELECT FROM trials_trial
 class TakenPoints:
     """The points of the trials that are told, run or wait, and did not fail."""
 
-    def __init__(self, space: SearchSpace) -> None:
-        self._space = space
-        self._points = Points(space)
+    def __init__(self, study: Study) -> None:
+        self._space = study.space
+        self._points = study.points
         self._by_number: dict[int, Point] = {}
         self._counts: Counter[Point] = Counter()
         n = self._points.n
@@ -79,12 +79,6 @@ class TakenPoints:
             return None
         chosen = left[np.random.default_rng(seed).integers(len(left))]
         return self._space.to_external(points.params(int(chosen)))
-
-
-def hash_of(space: SearchSpace, internal_params: Sequence[float | None]) -> UUID | None:
-    """What the database indexes a point by; None while a parameter is missing."""
-    point = Points(space).point(internal_params)
-    return None if point is None else point_hash(point)
 
 
 def count_points(study_id: int) -> int:

@@ -78,16 +78,15 @@ def fill(study: Study, n: int, *, internal_params: Sequence[float] = (0.01, 0.75
     with transaction.atomic():
         reserved = Trial.objects.reserve(study, Counter(states))
         trials = [
-            Trial(
-                id=reserved.ids[i],
+            Trial.reserved(
+                reserved,
+                i,
                 study=study,
-                number=reserved.first_number + i,
                 state=state,
                 values=[i / 7] if state == State.COMPLETE else None,
                 internal_params=list(internal_params),
                 datetime_start=reserved.now,
                 datetime_complete=reserved.now,
-                revision=reserved.revision,
             )
             for i, state in enumerate(states)
         ]
@@ -140,15 +139,14 @@ def add_running(study: Study, n: int) -> None:
     with transaction.atomic():
         reserved = Trial.objects.reserve(study, {State.RUNNING: n})
         trials = [
-            Trial(
-                id=trial_id,
+            Trial.reserved(
+                reserved,
+                index,
                 study=study,
-                number=number,
                 state=State.RUNNING,
                 internal_params=[0.01, 0.6, 16, 0],
                 datetime_start=reserved.now,
-                revision=reserved.revision,
             )
-            for number, trial_id in enumerate(reserved.ids, reserved.first_number)
+            for index in range(n)
         ]
         Trial.objects.add(trials)

@@ -61,19 +61,18 @@ def add_finished(study: Study, count: int) -> None:
     with transaction.atomic():
         reserved = Trial.objects.reserve(study, {State.COMPLETE: count - 1})
         trials = [
-            Trial(
-                id=trial_id,
+            Trial.reserved(
+                reserved,
+                index,
                 study=study,
-                number=reserved.first_number + index,
                 state=State.COMPLETE,
                 values=[draw.random() for _ in study.directions],
                 internal_params=[draw.uniform(0.001, 1), draw.randint(1, 9), draw.randrange(3)],
                 datetime_start=reserved.now,
                 datetime_complete=reserved.now,
                 system_attrs={"NSGAIISampler:generation": 0},
-                revision=reserved.revision,
             )
-            for index, trial_id in enumerate(reserved.ids)
+            for index in range(count - 1)
         ]
         steps = [(trial, 1, 0.5) for trial in trials]
         Trial.objects.add(trials, steps)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 
@@ -19,7 +19,7 @@ from trials.managers import Reservation
 from trials.models import State, Trial
 from trials.planning import Plan
 from trials.projection import not_noted
-from trials.taken import has_point, hash_of
+from trials.taken import has_point
 from tuner_project.rest.errors import DomainError
 
 MAX_PLANS = 100  # each in vain because others were served
@@ -167,7 +167,7 @@ def _refusal(study: Study) -> DomainError:
 
 def _reoffer(study: Study, wanted: Wanted) -> list[Trial]:
     """The trials that the worker holds already, with a new lease."""
-    if not wanted.may_be_reoffered or not StudyState(study.state).is_open:
+    if not wanted.may_be_reoffered or not study.is_open:
         return []
     held = Trial.objects.held(study, wanted.worker_id)[: wanted.count]
     if held:
@@ -204,17 +204,17 @@ def _start_new(history: History, reserved: Reservation, plan: Plan, wanted: Want
     """Store new trials under the numbers that were reserved for them."""
     study = history.study
     trials = []
-    for number, trial_id in enumerate(reserved.ids, reserved.first_number):
-        draft = plan.new_draft(number - reserved.first_number, number)
+    for index in range(len(reserved.ids)):
+        number = reserved.first_number + index
+        draft = plan.new_draft(index, number)
         draft.number = number
-        trial = Trial(
-            id=trial_id,
+        trial = Trial.reserved(
+            reserved,
+            index,
             study=study,
-            number=number,
             internal_params=study.space.to_internal(draft.trial.params),
             system_attrs=draft.system_attrs,
             study_attrs=draft.study_attrs or None,
-            revision=reserved.revision,
         )
         _hand_out(trial, reserved.now, reserved.lease_seconds, wanted)
         trials.append(trial)
@@ -228,8 +228,7 @@ def _hand_out(trial: Trial, now: datetime, lease_seconds: float | None, wanted: 
     trial.datetime_start = now
     trial.worker_id = wanted.worker_id
     trial.lease_seconds = lease_seconds
-    if lease_seconds is not None:
-        trial.lease_expires_at = now + timedelta(seconds=lease_seconds)
+    trial.renew_lease(now)
 
 
 def _mark_points(history: History, trials: Sequence[Trial], drafts: Sequence[Draft]) -> None:
@@ -246,7 +245,7 @@ def _mark_points(history: History, trials: Sequence[Trial], drafts: Sequence[Dra
     for trial in trials:
         if trial.params_hash is not None:
             continue  # queued with all its parameters: somebody wants just this point
-        trial.params_hash = hash_of(history.study.space, trial.internal_params)
+        trial.params_hash = history.study.point_hash(trial.internal_params)
         if trial.params_hash is not None and trial.number not in repeated:
             points.append(trial.params_hash)
     if points and has_point(history.study.id, points):

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from studies.lifecycle import SPACE_EXHAUSTED, complete_if_budget_is_used_up, enter
 from studies.models import Duplicates, Study, StudyState
-from studies.points import Points
 from trials.domain.outcomes import Steps
 from trials.drafts import FIXED_PARAMS
 from trials.models import State, Trial
@@ -23,33 +22,30 @@ class Ending:
 
 
 def store_endings(study: Study, endings: Sequence[Ending]) -> None:
-    """Store trials of a locked study that ended, and what follows.
+    """Store trials of a locked study that ended, one at least, and what follows.
 
     While the study hands out trials and `max_retries` allows, those that want another attempt are
     queued again, with the same parameters. The study is completed if that was its end.
     """
-    is_open = StudyState(study.state).is_open
     retried = [
         each.trial
         for each in endings
-        if each.retry and is_open and each.trial.attempt <= study.max_retries
+        if each.retry and study.is_open and each.trial.attempt <= study.max_retries
     ]
     if retried:
         _queue_again(study, retried)
-    if endings:
-        trials = [each.trial for each in endings]
-        for trial in trials:
-            trial.datetime_complete = study.now
-        steps = [step for each in endings for step in each.steps]
-        Trial.objects.change(study, trials, was=[each.was for each in endings], steps=steps)
+    trials = [each.trial for each in endings]
+    for trial in trials:
+        trial.datetime_complete = study.now
+    steps = [step for each in endings for step in each.steps]
+    Trial.objects.change(study, trials, was=[each.was for each in endings], steps=steps)
     complete_if_used_up(study)
 
 
 def complete_if_used_up(study: Study) -> None:
     """Complete a locked study of which nothing runs or waits, and nothing may be handed out."""
     complete_if_budget_is_used_up(study)
-    is_open = StudyState(study.state).is_open
-    if is_open and study.is_idle and _is_exhausted(study):
+    if study.is_open and study.is_idle and _is_exhausted(study):
         enter(study, StudyState.COMPLETED, SPACE_EXHAUSTED)
 
 
@@ -57,7 +53,7 @@ def _is_exhausted(study: Study) -> bool:
     """Whether duplicates are avoided, and every point of the space is told, running or queued."""
     if study.duplicates != Duplicates.AVOID:
         return False
-    n_points = Points(study.space).n
+    n_points = study.points.n
     if n_points is None or study.n_counted < n_points:
         return False
     return count_points(study.id) >= n_points
@@ -66,10 +62,10 @@ def _is_exhausted(study: Study) -> bool:
 def _queue_again(study: Study, trials: Sequence[Trial]) -> None:
     reserved = Trial.objects.reserve(study, {State.WAITING: len(trials)})
     retries = [
-        Trial(
-            id=trial_id,
+        Trial.reserved(
+            reserved,
+            index,
             study=study,
-            number=number,
             state=State.WAITING,
             internal_params=trial.internal_params,
             params_hash=trial.params_hash,
@@ -78,11 +74,8 @@ def _queue_again(study: Study, trials: Sequence[Trial]) -> None:
             retry_of=trial.number,
             user_attrs=trial.user_attrs,
             system_attrs={FIXED_PARAMS: trial.params},
-            revision=reserved.revision,
         )
-        for trial, trial_id, number in zip(
-            trials, reserved.ids, range(reserved.first_number, study.next_number), strict=True
-        )
+        for index, trial in enumerate(trials)
     ]
     for trial, retry in zip(trials, retries, strict=True):
         trial.retried_as = retry.number

@@ -6,7 +6,7 @@ from django.db.models.functions import Now
 
 from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study, StudyState
-from trials.domain.endings import Ending, store_endings
+from trials.domain.endings import Ending, complete_if_used_up, store_endings
 from trials.models import State, Trial
 
 LEASE_EXPIRED = "lease expired"
@@ -15,22 +15,24 @@ LEASE_EXPIRED = "lease expired"
 def expire(study: Study) -> list[Trial]:
     """End the trials of a locked study whose leases have run out; gives them.
 
-    While `max_retries` allows, each is queued again. A study whose deadline has passed is
-    completed.
+    While `max_retries` allows, each is queued again.
     """
-    endings = []
-    if study.next_lease_expiry is not None and study.next_lease_expiry <= study.now:
-        for trial in Trial.objects.expired(study):
-            trial.state, trial.reason = State.FAIL, LEASE_EXPIRED
-            endings.append(Ending(trial, State.RUNNING, retry=True))
-    store_endings(study, endings)
-    if study.next_lease_expiry is not None and study.next_lease_expiry <= study.now:
-        Trial.objects.find_next_expiry(study)
-    return [each.trial for each in endings]
+    if study.next_lease_expiry is None or study.next_lease_expiry > study.now:
+        return []
+    expired = Trial.objects.expired(study)
+    for trial in expired:
+        trial.state, trial.reason = State.FAIL, LEASE_EXPIRED
+    if expired:
+        store_endings(study, [Ending(trial, State.RUNNING, retry=True) for trial in expired])
+    Trial.objects.find_next_expiry(study)
+    return expired
 
 
 def expire_trials() -> list[Trial]:
-    """End the trials of all studies whose leases have run out, each study in a transaction."""
+    """End the trials of all studies whose leases have run out, each study in a transaction.
+
+    Studies whose deadlines have passed are completed.
+    """
     is_late = Q(next_lease_expiry__lte=Now())
     is_open = Q(state__in=[state.value for state in StudyState if state.is_open])
     due = Study.objects.filter(is_late | (is_open & Q(deadline__lte=Now())))
@@ -38,7 +40,9 @@ def expire_trials() -> list[Trial]:
     for name in list(due.order_by("id").values_list("name", flat=True)):
         try:
             with transaction.atomic():
-                expired += expire(NamedStudy(name).locked())
+                study = NamedStudy(name).locked()
+                complete_if_used_up(study)
+                expired += expire(study)
         except StudyNotFound:
             continue  # deleted meanwhile
     return expired

@@ -1,5 +1,6 @@
 """Trials that nobody asked for: queued points, and results that are known already."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +9,7 @@ from django.db import transaction
 
 from studies.errors import BudgetExceeded
 from studies.lifecycle import refusal
-from studies.models import Duplicates, NamedStudy, Study, StudyState
+from studies.models import NamedStudy, Study
 from trials.domain.endings import Ending, complete_if_used_up, store_endings
 from trials.domain.outcomes import Outcome, Steps, check_outcome, finish
 from trials.drafts import FIXED_PARAMS, Draft
@@ -16,7 +17,6 @@ from trials.errors import InvalidOutcome, InvalidTrial, TrialNotWaiting
 from trials.histories import histories
 from trials.managers import Reservation
 from trials.models import State, Trial
-from trials.taken import hash_of
 from tuner_project.rest.errors import escaped
 
 CANCELLED = "cancelled"
@@ -50,13 +50,14 @@ def add_trials(*, named: NamedStudy, new: Sequence[NewTrial]) -> list[Trial]:
         StudyCompleted, StudyCancelled
         BudgetExceeded: `max_trials` leaves no room for them.
     """
-    study = named.one()
-    _check(study, new)
+    checked = named.one()
+    _check(checked, new)
     recorded = [each for each in new if each.outcome is not None]
-    note = histories.of(study).note(recorded[0].params) if recorded else None
+    note = histories.of(checked).note(recorded[0].params) if recorded else None
     with transaction.atomic():
         study = named.locked()
-        _check(study, new)  # it may be another one by now
+        if study.id != checked.id:  # deleted, and created again
+            _check(study, new)
         _check_room(study, new)
         return _add(study, new, note)
 
@@ -109,7 +110,7 @@ def _faults(study: Study, trial: NewTrial) -> list[tuple[str, str]]:
 
 
 def _check_room(study: Study, new: Sequence[NewTrial]) -> None:
-    if not StudyState(study.state).is_open and (error := refusal(study)):
+    if not study.is_open and (error := refusal(study)):
         raise error
     n = sum(trial.state != State.FAIL for trial in new)
     if study.max_trials is not None and study.n_counted + n > study.max_trials:
@@ -119,10 +120,7 @@ def _check_room(study: Study, new: Sequence[NewTrial]) -> None:
 
 
 def _add(study: Study, new: Sequence[NewTrial], note: Draft | None) -> list[Trial]:
-    states: dict[str, int] = {}
-    for each in new:
-        states[each.state] = states.get(each.state, 0) + 1
-    reserved = Trial.objects.reserve(study, states)
+    reserved = Trial.objects.reserve(study, Counter(each.state for each in new))
     trials: list[Trial] = []
     steps: Steps = []
     for index, each in enumerate(new):
@@ -142,17 +140,15 @@ def _add(study: Study, new: Sequence[NewTrial], note: Draft | None) -> list[Tria
 
 def _trial(study: Study, new: NewTrial, reserved: Reservation, index: int) -> Trial:
     internal_params = study.space.to_internal(new.params)
-    avoids = study.duplicates == Duplicates.AVOID
-    return Trial(
-        id=reserved.ids[index],
+    return Trial.reserved(
+        reserved,
+        index,
         study=study,
-        number=reserved.first_number + index,
         state=State.WAITING,
         internal_params=internal_params,
-        params_hash=hash_of(study.space, internal_params) if avoids else None,
+        params_hash=study.point_hash(internal_params),
         priority=new.priority,
         user_attrs=dict(new.user_attrs),
         # As Optuna's `enqueue_trial` stores it.
         system_attrs={FIXED_PARAMS: study.space.to_external(internal_params)},
-        revision=reserved.revision,
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 
@@ -67,8 +67,7 @@ def _report(history: History, number: int, steps: Mapping[int, float]) -> Verdic
         if judgement is not None and new:
             trial.should_prune = judgement.should_prune
             trial.system_attrs = trial.system_attrs | dict(judgement.system_attrs)
-        if trial.lease_seconds is not None:
-            trial.lease_expires_at = study.now + timedelta(seconds=trial.lease_seconds)
+        trial.renew_lease(study.now)
         Trial.objects.change(study, [trial], was=[State.RUNNING], steps=new)
     signs = _signs(trial.lease_expires_at, study.state, study.state_reason)
     reason = signs.reason
