@@ -1,6 +1,7 @@
 # make serve    run the service here (a first run installs it into .venv; no database needed)
 # make test     all checks and tests; PYTEST_ARGS="-k ask -x" passes arguments on to pytest
 # make accept   the long proofs: kills, chaos, optimisation quality
+# make browser  the admin, the plots and the dashboard in a real browser (needs Chromium)
 # make bench    measure ours against Optuna alone, twenty minutes; BENCH_ARGS=--quick
 # make torch    install PyTorch, for the `gp` sampler (serve and test do it too)
 # make lock     derive requirements/*.txt from pyproject.toml; LOCK_ARGS=--upgrade takes the newest
@@ -8,7 +9,7 @@
 # make clean    remove what the above made, except the data in .data
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test accept bench dev torch try-torch lock format clean
+.PHONY: help serve test accept browser bench dev torch try-torch lock format clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -55,6 +56,9 @@ test: dev
 accept: dev
 	$(PY) -m pytest -m accept -n 0 -s $(PYTEST_ARGS)
 
+browser: dev $(VENV)/.browser
+	$(PY) -m pytest -m browser -n 0 $(PYTEST_ARGS)
+
 bench: dev $(VENV)/.bench
 	$(PY) -m bench $(BENCH_ARGS)
 
@@ -78,6 +82,11 @@ $(VENV)/.serve: $(VENV)/.made requirements/serve.txt
 $(VENV)/.dev: $(VENV)/.serve requirements/dev.txt
 	@echo "Installing the tools for development into $(VENV)"
 	$(PIP_LOCKED) -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.browser: $(VENV)/.dev requirements/browser.txt
+	@echo "Installing Playwright into $(VENV)"
+	$(PIP_LOCKED) -r requirements/browser.txt
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev requirements/bench.txt
@@ -117,6 +126,8 @@ lock:
 	&& "$$uv" $(LOCK) -c requirements/lock.txt --extra embedded -o requirements/serve.txt \
 	&& "$$uv" $(LOCK) -c requirements/serve.txt --extra embedded --extra dev \
 		-o requirements/dev.txt \
+	&& "$$uv" $(LOCK) -c requirements/dev.txt --extra embedded --extra dev --extra browser \
+		-o requirements/browser.txt \
 	&& "$$uv" $(LOCK) -c requirements/dev.txt --extra embedded --extra dev --extra bench \
 		-o requirements/bench.txt
 
