@@ -5,33 +5,25 @@ what was known. Here what has changed since is read, in one.
 """
 
 import threading
-from bisect import bisect_left
-from collections.abc import Container, Sequence
-from typing import Any, NoReturn
+from collections.abc import Container
+from typing import Any
 
-from optuna.storages import BaseStorage
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from studies.columns import TrialColumns
 from studies.models import Duplicates, Study
 from trials.drafts import Draft
+from trials.frozen import DIRECTIONS, FrozenTrials, frozen_trial
 from trials.managers import TrialQuerySet
 from trials.models import Trial
 from trials.taken import TakenPoints
 from tuner_project.prepared import Parameter, PreparedQuery
 
-_STATES = {state.name: state for state in TrialState}
-_DIRECTIONS = {
-    "minimize": StudyDirection.MINIMIZE,
-    "maximize": StudyDirection.MAXIMIZE,
-}
 _COLUMNS = ("revision", "study_attrs", "number", "id", "state", "values", "system_attrs")
 _STEP_COLUMNS = ("steps", "step_values")
-_NOTHING: dict[Any, Any] = {}  # shared by all trials that have none: it is never changed
 
 
-class KnownTrials(BaseStorage):
+class KnownTrials(FrozenTrials):
     """A study's trials as Optuna's FrozenTrials, and the drafts of those that are being asked for.
 
     Optuna reads it as a storage. Trials are replaced and never changed in place: Optuna's pruners
@@ -40,13 +32,11 @@ class KnownTrials(BaseStorage):
     """
 
     def __init__(self, study: Study, *, in_columns: bool) -> None:
-        self.study = study  # its definition; the rest is of when it was read
+        super().__init__(study)
         self._space = study.space
-        self._directions = [_DIRECTIONS[direction] for direction in study.directions]
-        self.pruning_direction = _DIRECTIONS[study.pruning_direction or study.directions[0]]
+        self.pruning_direction = DIRECTIONS[study.pruning_direction or study.directions[0]]
         self._with_steps = study.sampler == "tpe" or study.pruner != "none"
         self._revision = 0
-        self._trials: list[FrozenTrial] = []
         self._waiting: set[int] = set()
         self._study_attrs: dict[str, Any] = {}
         self._drafts: dict[int, Draft] = {}
@@ -137,37 +127,9 @@ class KnownTrials(BaseStorage):
             internal_params = [None] * len(internal_params)
         else:
             self._waiting.discard(number)
-        return self._frozen(internal_params, number, trial_id, state, *rest), internal_params
-
-    def _frozen(
-        self,
-        internal_params: list[float | None],
-        number: int,
-        trial_id: int,
-        state: str,
-        values: list[float] | None,
-        system_attrs: dict[str, Any],
-        steps: Sequence[int] = (),
-        step_values: Sequence[float] = (),
-    ) -> FrozenTrial:
-        params = self._space.to_external(internal_params)
-        distributions = self._space.distributions
-        if len(params) < len(distributions):
-            distributions = {name: distributions[name] for name in params}
-        return FrozenTrial(
-            number=number,
-            state=_STATES[state],
-            value=None,
-            values=values,
-            datetime_start=None,  # no sampler and no pruner asks when
-            datetime_complete=None,
-            params=params,
-            distributions=distributions,
-            user_attrs=_NOTHING,
-            system_attrs=system_attrs or _NOTHING,
-            intermediate_values=dict(zip(steps, step_values, strict=True)) or _NOTHING,
-            trial_id=trial_id,
-        )
+        # No sampler and no pruner asks for user attributes, or when.
+        trial = frozen_trial(self._space, internal_params, number, trial_id, state, *rest)
+        return trial, internal_params
 
     def _put(self, trial: FrozenTrial) -> None:
         if trial.number == len(self._trials):
@@ -198,33 +160,12 @@ class KnownTrials(BaseStorage):
         return [draft.trial for draft in list(self._drafts.values())]
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        if trial_id in self._drafts:
-            return self._drafts[trial_id].trial
-        # Ids rise with numbers.
-        return self._trials[bisect_left(self._trials, trial_id, key=lambda t: t._trial_id)]
-
-    def get_study_id_from_name(self, study_name: str) -> int:
-        return self.study.id
-
-    def get_study_name_from_id(self, study_id: int) -> str:
-        return self.study.name
-
-    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
-        return self._directions
+        draft = self._drafts.get(trial_id)
+        return super().get_trial(trial_id) if draft is None else draft.trial
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
         drafts = [draft.study_attrs for draft in list(self._drafts.values())]
         return {key: value for attrs in drafts for key, value in attrs.items()} | self._study_attrs
-
-    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
-        return _NOTHING
-
-    def _refused(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise TypeError("a History is written by drawing from it; the rest goes through the domain")
-
-    create_new_study = delete_study = get_all_studies = _refused
-    set_study_user_attr = set_trial_user_attr = _refused
-    set_trial_state_values = set_trial_intermediate_value = _refused
 
 
 def _written() -> TrialQuerySet:

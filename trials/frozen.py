@@ -1,0 +1,105 @@
+"""Trials as Optuna reads them: FrozenTrials, and a storage that holds them and refuses writes."""
+
+from bisect import bisect_left
+from collections.abc import Container, Sequence
+from datetime import datetime
+from typing import Any, NoReturn
+
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from studies.models import Study
+from studies.search_space import SearchSpace
+
+_STATES = {state.name: state for state in TrialState}
+DIRECTIONS = {
+    "minimize": StudyDirection.MINIMIZE,
+    "maximize": StudyDirection.MAXIMIZE,
+}
+NOTHING: dict[Any, Any] = {}  # shared by all trials that have none: it is never changed
+
+
+def frozen_trial(
+    space: SearchSpace,
+    internal_params: Sequence[float | None],
+    number: int,
+    trial_id: int,
+    state: str,
+    values: list[float] | None,
+    system_attrs: dict[str, Any],
+    steps: Sequence[int] = (),
+    step_values: Sequence[float] = (),
+    *,
+    datetime_start: datetime | None = None,
+    datetime_complete: datetime | None = None,
+) -> FrozenTrial:
+    """One trial as Optuna reads it, which shares its distributions with the others."""
+    params = space.to_external(internal_params)
+    distributions = space.distributions
+    if len(params) < len(distributions):
+        distributions = {name: distributions[name] for name in params}
+    return FrozenTrial(
+        number=number,
+        state=_STATES[state],
+        value=None,
+        values=values,
+        datetime_start=datetime_start,
+        datetime_complete=datetime_complete,
+        params=params,
+        distributions=distributions,
+        user_attrs=NOTHING,
+        system_attrs=system_attrs or NOTHING,
+        intermediate_values=dict(zip(steps, step_values, strict=True)) or NOTHING,
+        trial_id=trial_id,
+    )
+
+
+class FrozenTrials(BaseStorage):
+    """Trials of one study, by number, as a storage that nobody can write to."""
+
+    def __init__(self, study: Study, trials: Sequence[FrozenTrial] = ()) -> None:
+        self.study = study  # its definition; the rest is of when it was read
+        self._directions = [DIRECTIONS[direction] for direction in study.directions]
+        self._trials = list(trials)
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        """The trials by number; as they are, whatever `deepcopy`: nobody changes them."""
+        trials = self._trials
+        return trials if states is None else [each for each in trials if each.state in states]
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        # Ids rise with numbers.
+        return self._trials[bisect_left(self._trials, trial_id, key=lambda t: t._trial_id)]
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        return self.study.id
+
+    def get_study_name_from_id(self, study_id: int) -> str:
+        return self.study.name
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        return self._directions
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        return NOTHING
+
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        return NOTHING
+
+    def _refused(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError("trials that were read are not written to: that goes through the domain")
+
+    create_new_study = delete_study = get_all_studies = _refused
+    set_study_user_attr = set_trial_user_attr = _refused
+    set_trial_state_values = set_trial_intermediate_value = _refused
+    # A History draws into drafts by these.
+    create_new_trial: Any = _refused
+    set_trial_param: Any = _refused
+    set_trial_system_attr: Any = _refused
+    set_study_system_attr: Any = _refused
