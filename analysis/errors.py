@@ -29,6 +29,27 @@ class TooFewTrials(DomainError):
     code = "too_few_trials"
 
 
+class NoSuchParameter(DomainError):
+    """A parameter that the study's search space does not have."""
+
+
+class InvalidReferencePoint(DomainError):
+    """A reference point has one finite number for each objective."""
+
+
+class PlotUnavailable(DomainError):
+    """There is no such plot of this study."""
+
+    code = "plot_unavailable"
+
+
+class ImageUnavailable(DomainError):
+    """PNG and SVG are drawn by a browser, which the service's machine does not have."""
+
+    status = 406
+    code = "image_unavailable"
+
+
 class NoSuchObjective(DomainError):
     """`target_idx` is not the index of one of the study's objectives."""
 

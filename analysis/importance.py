@@ -1,44 +1,112 @@
 """How much each parameter matters, by Optuna's evaluators."""
 
 import math
+import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from django.core.cache import cache
 from optuna import importance  # a lazy module: scikit-learn is imported at its first use
-from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
 
-from analysis.errors import ImportanceUnavailable
-from trials.history import History
+from analysis.errors import ImportanceUnavailable, SingleObjective, TooFewTrials
+from analysis.outline import Outline, check_objective
+from analysis.samples import Sample, of_objective, of_ranks
+from studies.models import Study
+from tuner_project.database import release_connection
 
 if TYPE_CHECKING:
     from optuna.importance import BaseImportanceEvaluator
 
 SEED = 0  # of the random forests, so that the same trials give the same answer
+MAX_RANKED = 2000  # trials among which the ranks are found; that is quadratic in them
 
-EVALUATORS: Mapping[str, Callable[[], "BaseImportanceEvaluator"]] = {
-    "fanova": lambda: importance.FanovaImportanceEvaluator(seed=SEED),
-    "mean_decrease_impurity": lambda: importance.MeanDecreaseImpurityImportanceEvaluator(seed=SEED),
-    "ped_anova": lambda: importance.PedAnovaImportanceEvaluator(),
+
+@dataclass(frozen=True)
+class Method:
+    """An evaluator, and of how many trials it answers within seconds on one core."""
+
+    build: Callable[[], "BaseImportanceEvaluator"]
+    most: int
+
+
+METHODS: Mapping[str, Method] = {
+    "fanova": Method(lambda: importance.FanovaImportanceEvaluator(seed=SEED), 300),
+    "mean_decrease_impurity": Method(
+        lambda: importance.MeanDecreaseImpurityImportanceEvaluator(seed=SEED), 4000
+    ),
+    "ped_anova": Method(lambda: importance.PedAnovaImportanceEvaluator(), 10_000),
 }
+# What matters: one objective, or to be near the Pareto front.
+OBJECTIVE, FRONT = "objective", "front"
+
+_evaluating = threading.Lock()  # one at a time: they take all of a core
 
 
-def importances(
-    history: History, *, target_idx: int, method: str | None
-) -> tuple[dict[str, float], str]:
-    """Each parameter's share, most important first and summing to 1, and the method used.
+@dataclass(frozen=True)
+class Importance:
+    """Each parameter's share of what makes the objective vary, most important first, summing to 1.
+
+    It was found from `n_trials` of the `n_complete` completed trials, evenly spaced by number.
+    """
+
+    importances: dict[str, float]
+    method: str
+    n_trials: int
+    n_complete: int
+
+    @property
+    def is_subsampled(self) -> bool:
+        return self.n_trials < self.n_complete
+
+
+def importance_of(
+    *, study: Study, target_idx: int = 0, target: str = OBJECTIVE, method: str | None = None
+) -> Importance:
+    """How much each parameter matters for the objective of this index, or for the whole front.
 
     Without a `method` it is fANOVA (Hutter et al. 2014) or, where that cannot be computed, as
-    of values that are all equal, the mean decrease in impurity.
+    of values that are all equal, the mean decrease in impurity. For the front a trial counts by
+    its non-domination rank (Deb et al. 2002). Answers are kept until the next trial is finished.
+
+    Raises:
+        NoSuchObjective, TooFewTrials
+        SingleObjective: it has no front.
+        ImportanceUnavailable: the method cannot be computed.
     """
-    methods = [method] if method else ["fanova", "mean_decrease_impurity"]
+    check_objective(study, target_idx)
+    if target == FRONT and not study.is_multi_objective:
+        raise SingleObjective(f'study "{study.name}" has one objective, and no front')
+    if study.n_complete < 2:
+        raise TooFewTrials(f"{study.n_complete} trials have completed; at least 2 are needed")
+    n_finished = study.n_complete + study.n_pruned + study.n_fail
+    key = f"importance:{study.id}:{n_finished}:{target}:{target_idx}:{method}"
+    found: Importance | None = cache.get(key)
+    if found is not None:
+        return found
+    outline = Outline.of(study)
+    names = [method] if method else ["fanova", "mean_decrease_impurity"]
+    samples = {name: _sample(outline, target, target_idx, METHODS[name].most) for name in names}
+    release_connection()  # the evaluators take seconds
+    with _evaluating:
+        found = cache.get(key) or _evaluate(samples)
+    cache.set(key, found, timeout=None)
+    return found
+
+
+def _sample(outline: Outline, target: str, target_idx: int, most: int) -> Sample:
+    if target == FRONT:
+        return of_ranks(outline, most=min(most, MAX_RANKED))
+    return of_objective(outline, target_idx, most=most)
+
+
+def _evaluate(samples: Mapping[str, Sample]) -> Importance:
+    """By the first of the methods that can be computed."""
     reason: Exception | None = None
-    for name in methods:
+    for name, sample in samples.items():
         try:
             shares = importance.get_param_importances(
-                history.optuna_study,
-                evaluator=EVALUATORS[name](),
-                target=_target(history, target_idx, name),
+                sample.optuna_study, evaluator=METHODS[name].build()
             )
             found = {parameter: float(share) for parameter, share in shares.items()}
             if not all(map(math.isfinite, found.values())):
@@ -47,18 +115,5 @@ def importances(
         except (RuntimeError, ValueError, ArithmeticError, AssertionError) as error:
             reason = error
         else:
-            return found, name
-    raise ImportanceUnavailable(f"{' and '.join(methods)} cannot be computed: {reason}")
-
-
-def _target(
-    history: History, target_idx: int, method: str
-) -> Callable[[FrozenTrial], float] | None:
-    """The objective asked for; None is the only one's own value."""
-    directions = history.optuna_study.directions
-    if len(directions) == 1:
-        return None
-    # PED-ANOVA takes what it is given as to be minimised.
-    is_negated = method == "ped_anova" and directions[target_idx] == StudyDirection.MAXIMIZE
-    sign = -1.0 if is_negated else 1.0
-    return lambda trial: sign * trial.values[target_idx]
+            return Importance(found, name, len(sample), sample.n_all)
+    raise ImportanceUnavailable(f"{' and '.join(samples)} cannot be computed: {reason}")

@@ -4,10 +4,11 @@ from typing import Any
 
 from rest_framework import serializers
 
-from analysis.importance import EVALUATORS
-from studies.serializers import ValueField
+from analysis.importance import METHODS
+from studies.models import StudyState
+from studies.serializers import TrialCountsSerializer, ValueField
 from tuner_project.rest.numbers import NumberField
-from tuner_project.rest.serializers import QueryIntegerField, StrictSerializer
+from tuner_project.rest.serializers import TextOrNullField, UTCDateTimeField
 
 
 class BestSerializer(serializers.Serializer[Any]):
@@ -26,15 +27,102 @@ class ParetoTrialSerializer(serializers.Serializer[Any]):
     params = serializers.DictField()
 
 
-class ImportanceQuerySerializer(StrictSerializer):
-    target_idx = QueryIntegerField(default=0, help_text="The objective's index, from 0.")
-    method = serializers.ChoiceField(
-        choices=list(EVALUATORS), required=False, help_text="Left out: fanova where it can be."
+class SampleSerializer(serializers.Serializer[Any]):
+    """From how many trials an answer was made."""
+
+    n_trials = serializers.IntegerField(help_text="The trials that were used.")
+    n_complete = serializers.IntegerField(help_text="The trials that have completed.")
+    is_subsampled = serializers.BooleanField(
+        help_text="Fewer were used than completed: evenly spaced ones."
     )
 
 
-class ImportanceSerializer(serializers.Serializer[Any]):
+class ImportanceSerializer(SampleSerializer):
     """How much each parameter matters, most important first; the shares sum to 1."""
 
     importances = serializers.DictField(child=serializers.FloatField())
-    method = serializers.ChoiceField(choices=list(EVALUATORS))
+    method = serializers.ChoiceField(choices=list(METHODS))
+
+
+class HistoryPointSerializer(serializers.Serializer[Any]):
+    """A completed trial."""
+
+    trial_id = serializers.IntegerField()
+    value = NumberField(allow_null=True)
+    best_value = NumberField(allow_null=True, help_text="Of the feasible trials up to this one.")
+
+
+class OptimizationHistorySerializer(SampleSerializer):
+    """What came out of trial after trial."""
+
+    trials = HistoryPointSerializer(many=True)
+
+
+class HypervolumePointSerializer(serializers.Serializer[Any]):
+    """The hypervolume once a trial had completed."""
+
+    trial_id = serializers.IntegerField()
+    hypervolume = NumberField(allow_null=True)
+
+
+class HypervolumeSerializer(SampleSerializer):
+    """What the Pareto front dominates."""
+
+    hypervolume = NumberField(allow_null=True)
+    reference_point = serializers.ListField(child=NumberField(allow_null=True))
+    history = HypervolumePointSerializer(many=True)
+
+
+class RunningTrialSerializer(serializers.Serializer[Any]):
+    """A trial that runs."""
+
+    trial_id = serializers.IntegerField(source="number")
+    worker_id = TextOrNullField()
+    datetime_start = UTCDateTimeField(allow_null=True)
+    lease_expires_at = UTCDateTimeField(allow_null=True)
+    attempt = serializers.IntegerField(help_text="1 for the first.")
+
+
+class FailureSerializer(serializers.Serializer[Any]):
+    """Why some of the latest trials failed."""
+
+    reason = TextOrNullField()
+    n_trials = serializers.IntegerField()
+    last_trial_id = serializers.IntegerField()
+
+
+class ProgressSerializer(serializers.Serializer[Any]):
+    """How far a study has come; light enough to be asked for every second."""
+
+    study_name = serializers.CharField(source="study.name")
+    state = serializers.ChoiceField(source="study.state", choices=StudyState.choices)
+    state_reason = TextOrNullField(source="study.state_reason")
+    trial_counts = TrialCountsSerializer(source="study.trial_counts")
+    n_trials = serializers.IntegerField(source="study.n_trials")
+    n_done = serializers.IntegerField(help_text="COMPLETE, PRUNED and FAIL.")
+    n_left = serializers.IntegerField(allow_null=True, help_text="Of max_trials, if there is one.")
+    max_trials = serializers.IntegerField(source="study.max_trials", allow_null=True)
+    best_value = ValueField(source="study.best_value", allow_null=True)
+    best_trial_id = serializers.IntegerField(source="study.best_number", allow_null=True)
+    rate_per_hour = NumberField(
+        allow_null=True, help_text="Trials that are finished in an hour, by the latest ones."
+    )
+    eta = UTCDateTimeField(
+        allow_null=True, help_text="When max_trials are done at this rate, at most the deadline."
+    )
+    running = RunningTrialSerializer(many=True, help_text="The first 20 of them.")
+    failures = FailureSerializer(
+        many=True, help_text="The commonest 5 reasons of the latest 200 trials that failed."
+    )
+    revision = serializers.IntegerField(
+        source="study.revision", help_text="Rises with each write to the study's trials."
+    )
+    datetime = UTCDateTimeField(source="now")
+
+
+class AdviceSerializer(serializers.Serializer[Any]):
+    """One thing that the study's owner should know."""
+
+    code = serializers.CharField(help_text="Stable, for programs.")
+    detail = serializers.CharField(help_text="For people.")
+    parameter = serializers.CharField(allow_null=True, help_text="Which one it is about, if one.")

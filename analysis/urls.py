@@ -1,12 +1,21 @@
-from django.urls import path
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
 
+from analysis.plots import KINDS
 from analysis.views import AnalysisViewSet
 from tuner_project.rest import paths  # noqa: F401  (registers the converters)
 
+
+class PlotKindConverter(StringConverter):
+    regex = "|".join(KINDS)
+
+
+register_converter(PlotKindConverter, "plot_kind")
+
 _STUDY = "studies/<study_name:study_name>"
+_ANSWERS = ("best", "pareto", "importance", "history", "hypervolume", "progress", "advice")
 
 urlpatterns = [
-    path(f"{_STUDY}/best", AnalysisViewSet.as_view({"get": "best"})),
-    path(f"{_STUDY}/pareto", AnalysisViewSet.as_view({"get": "pareto"})),
-    path(f"{_STUDY}/importance", AnalysisViewSet.as_view({"get": "importance"})),
+    *(path(f"{_STUDY}/{each}", AnalysisViewSet.as_view({"get": each})) for each in _ANSWERS),
+    path(f"{_STUDY}/plots/<plot_kind:kind>", AnalysisViewSet.as_view({"get": "plot"})),
 ]

@@ -2,16 +2,34 @@
 
 from typing import Any, ClassVar
 
-from drf_spectacular.utils import extend_schema
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from analysis import domain
-from analysis.serializers import (
-    BestSerializer,
+from analysis import plots
+from analysis.advice import advice
+from analysis.best import best, pareto_front
+from analysis.history import optimization_history
+from analysis.hypervolume import hypervolume_of
+from analysis.importance import importance_of
+from analysis.progress import progress
+from analysis.query_serializers import (
+    HistoryQuerySerializer,
+    HypervolumeQuerySerializer,
     ImportanceQuerySerializer,
+    PlotQuerySerializer,
+)
+from analysis.rendering import FORMATS, accepted_format
+from analysis.serializers import (
+    AdviceSerializer,
+    BestSerializer,
+    HypervolumeSerializer,
     ImportanceSerializer,
+    OptimizationHistorySerializer,
     ParetoTrialSerializer,
+    ProgressSerializer,
 )
 from studies.views import StudyScope
 from tuner_project.rest.serializers import EmptySerializer
@@ -23,7 +41,12 @@ class AnalysisViewSet(StudyScope, ApiViewSet):
     """What came out."""
 
     serializer_class = EmptySerializer
-    query_serializers: ClassVar[dict[str, Any]] = {"importance": ImportanceQuerySerializer}
+    query_serializers: ClassVar[dict[str, Any]] = {
+        "importance": ImportanceQuerySerializer,
+        "history": HistoryQuerySerializer,
+        "hypervolume": HypervolumeQuerySerializer,
+        "plot": PlotQuerySerializer,
+    }
 
     @extend_schema(operation_id="getBestTrial", responses=BestSerializer)
     def best(self, request: Request, study_name: str) -> Response:
@@ -33,18 +56,79 @@ class AnalysisViewSet(StudyScope, ApiViewSet):
         `no_feasible_trial` names the one that is `least_violating`.
         """
         study = self.named_study(study_name).one()
-        return self.answer(BestSerializer, domain.best(study=study))
+        return self.answer(BestSerializer, best(study=study))
 
     @extend_schema(operation_id="listParetoFront", responses=ParetoTrialSerializer(many=True))
     def pareto(self, request: Request, study_name: str) -> Response:
         """The Pareto front by number."""
         study = self.named_study(study_name).one()
-        front = domain.pareto_front(study=study)
-        return self.answer_list(ParetoTrialSerializer, front)
+        return self.answer_list(ParetoTrialSerializer, pareto_front(study=study))
 
     @extend_schema(operation_id="getImportance", responses=ImportanceSerializer)
     def importance(self, request: Request, study_name: str) -> Response:
-        """How much each parameter matters for one objective."""
+        """How much each parameter matters for one objective, or for the whole front.
+
+        Answers are kept until the next trial is finished. Of many trials evenly spaced ones are
+        used, so that an answer takes seconds: 300 by fanova, 4,000 by mean_decrease_impurity,
+        10,000 by ped_anova, and 2,000 for the front.
+        """
         study = self.named_study(study_name).one()
-        found = domain.importance(study=study, **self.query)
-        return self.answer(ImportanceSerializer, found)
+        return self.answer(ImportanceSerializer, importance_of(study=study, **self.query))
+
+    @extend_schema(operation_id="getHistory", responses=OptimizationHistorySerializer)
+    def history(self, request: Request, study_name: str) -> Response:
+        """The completed trials by number, each with the best value until then.
+
+        Of more than `limit` the ones that were better than all before are answered, and evenly
+        spaced others.
+        """
+        study = self.named_study(study_name).one()
+        found = optimization_history(study=study, **self.query)
+        return self.answer(OptimizationHistorySerializer, found)
+
+    @extend_schema(operation_id="getHypervolume", responses=HypervolumeSerializer)
+    def hypervolume(self, request: Request, study_name: str) -> Response:
+        """The hypervolume that the Pareto front dominates, and how it grew.
+
+        Its cost grows steeply with the objectives, so that of many trials those on the front are
+        used, and evenly spaced others: 2,000 for two objectives, 400 for three, 100 for four, 60
+        for five, 40 for six, 20 for more.
+        """
+        study = self.named_study(study_name).one()
+        return self.answer(HypervolumeSerializer, hypervolume_of(study=study, **self.query))
+
+    @extend_schema(operation_id="getProgress", responses=ProgressSerializer)
+    def progress(self, request: Request, study_name: str) -> Response:
+        """How far the study has come, how fast, and when it will be done."""
+        study = self.named_study(study_name).one()
+        return self.answer(ProgressSerializer, progress(study=study))
+
+    @extend_schema(operation_id="getAdvice", responses=AdviceSerializer(many=True))
+    def advice(self, request: Request, study_name: str) -> Response:
+        """What the study's owner should know, in words, the most urgent first; often nothing."""
+        study = self.named_study(study_name).one()
+        return self.answer_list(AdviceSerializer, advice(study=study))
+
+    @extend_schema(
+        operation_id="getPlot",
+        parameters=[
+            OpenApiParameter("kind", str, OpenApiParameter.PATH, enum=list(plots.KINDS)),
+        ],
+        responses={
+            (200, FORMATS["json"].media_type): OpenApiTypes.OBJECT,
+            (200, FORMATS["html"].media_type): OpenApiTypes.STR,
+            (200, FORMATS["png"].media_type): OpenApiTypes.BINARY,
+            (200, FORMATS["svg"].media_type): OpenApiTypes.STR,
+        },
+    )
+    def plot(self, request: Request, study_name: str, kind: str) -> HttpResponse:
+        """A plot of Optuna's as a Plotly figure: JSON, a page, or an image.
+
+        What a plot leaves out of a large study stands below its title. PNG and SVG are drawn by a
+        Chrome or Chromium on the service's machine; without one they are a 406.
+        """
+        study = self.named_study(study_name).one()
+        named = self.query.pop("format", None)
+        chosen = FORMATS[named or accepted_format(request._request)]
+        figure = plots.draw(kind=kind, asked=plots.Asked(study=study, **self.query))
+        return HttpResponse(chosen.render(figure), content_type=chosen.media_type)

@@ -56,11 +56,19 @@ def frozen_trial(
 
 
 class FrozenTrials(BaseStorage):
-    """Trials of one study, by number, as a storage that nobody can write to."""
+    """Trials of one study, by number, as a storage that nobody can write to.
 
-    def __init__(self, study: Study, trials: Sequence[FrozenTrial] = ()) -> None:
+    `directions` are the study's, unless the trials' values are others than the study's.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        trials: Sequence[FrozenTrial] = (),
+        directions: Sequence[str] | None = None,
+    ) -> None:
         self.study = study  # its definition; the rest is of when it was read
-        self._directions = [DIRECTIONS[direction] for direction in study.directions]
+        self._directions = [DIRECTIONS[each] for each in directions or study.directions]
         self._trials = list(trials)
 
     def get_all_trials(

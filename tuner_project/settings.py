@@ -5,6 +5,7 @@ names it.
 """
 
 import os
+from importlib.resources import files
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -157,6 +158,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
+# Scripts that come with Python packages: nothing is loaded from elsewhere.
+STATICFILES_DIRS = [("plotly", files("plotly") / "package_data")]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},

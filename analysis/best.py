@@ -1,21 +1,12 @@
-"""Read-only answers about a study."""
+"""The best of a study's trials."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.errors import (
-    NoCompletedTrials,
-    NoFeasibleTrial,
-    NoSuchObjective,
-    SingleObjective,
-    TooFewTrials,
-)
-from analysis.importance import importances
+from analysis.errors import NoCompletedTrials, NoFeasibleTrial, SingleObjective
 from studies.models import Study
-from trials.histories import histories
 from trials.models import Trial
-from tuner_project.database import release_connection
 from tuner_project.rest.errors import DomainError
 from tuner_project.rest.numbers import finite
 
@@ -27,14 +18,6 @@ class Best:
     params: dict[str, Any]
     value: float | list[float]
     trial_id: int
-
-
-@dataclass(frozen=True)
-class Importance:
-    """Each parameter's share of what makes the objective vary, summing to 1."""
-
-    importances: dict[str, float]
-    method: str
 
 
 def best(*, study: Study) -> Best:
@@ -73,22 +56,3 @@ def pareto_front(*, study: Study) -> Iterable[Trial]:
     if not study.is_multi_objective:
         raise SingleObjective(f'study "{study.name}" has one objective: ask for its best trial')
     return study.trials.filter(on_front=True).order_by("number")
-
-
-def importance(*, study: Study, target_idx: int = 0, method: str | None = None) -> Importance:
-    """How much each parameter matters for the objective of this index.
-
-    Raises:
-        NoSuchObjective, TooFewTrials
-        ImportanceUnavailable: the method cannot be computed.
-    """
-    objectives = len(study.directions)
-    if not 0 <= target_idx < objectives:
-        raise NoSuchObjective(f"target_idx is {target_idx}; expected 0 to {objectives - 1}")
-    if study.n_complete < 2:
-        raise TooFewTrials(f"{study.n_complete} trials have completed; at least 2 are needed")
-    history = histories.of(study)
-    history.sync()
-    release_connection()  # the evaluators take seconds
-    shares, used = importances(history, target_idx=target_idx, method=method)
-    return Importance(importances=shares, method=used)

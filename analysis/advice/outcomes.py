@@ -1,0 +1,135 @@
+"""Advice on what comes out of trials."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from django.db.models.functions import Now
+from numpy.typing import NDArray
+
+from analysis.advice.evidence import Advice, Evidence
+
+FEW = 10  # trials, below which nothing is said
+STALE_FACTOR = 10  # times the usual duration
+STALE_LEAST = 3600  # seconds
+NEAR = 0.02  # of a parameter's range
+
+
+def nothing_completes(evidence: Evidence) -> Iterator[Advice]:
+    study = evidence.study
+    if study.n_fail >= FEW and study.n_complete == 0:
+        yield Advice(
+            "nothing_completes",
+            f"{study.n_fail:,} trials failed and none has completed{_because(evidence)}.",
+        )
+
+
+def many_failures(evidence: Evidence) -> Iterator[Advice]:
+    ended = [trial for trial in evidence.recent if trial.state in ("COMPLETE", "PRUNED", "FAIL")]
+    failed = sum(trial.state == "FAIL" for trial in ended)
+    if evidence.study.n_complete and failed >= 5 and failed > 0.2 * len(ended):
+        yield Advice(
+            "many_failures",
+            f"{failed} of the latest {len(ended)} trials that ended have failed"
+            f"{_because(evidence)}.",
+        )
+
+
+def _because(evidence: Evidence) -> str:
+    reasons = Counter(trial.reason for trial in evidence.recent if trial.state == "FAIL")
+    reasons.pop("", None)
+    if not reasons:
+        return ""
+    [(reason, n)] = reasons.most_common(1)
+    return f', most often ({n} times) because: "{reason:.200}"'
+
+
+def stale_trials(evidence: Evidence) -> Iterator[Advice]:
+    running = evidence.study.trials.filter(state="RUNNING").order_by("number")
+    rows = list(running.values_list("number", "datetime_start", "lease_expires_at", Now())[:1000])
+    usual = evidence.usual_seconds or 0.0
+    limit = max(STALE_FACTOR * usual, STALE_LEAST)
+    stale = [
+        number
+        for number, start, lease, now in rows
+        if (lease is None and (now - start).total_seconds() > limit) or (lease and lease < now)
+    ]
+    if stale:
+        shown = ", ".join(map(str, stale[:5])) + (", …" if len(stale) > 5 else "")
+        yield Advice(
+            "stale_trials",
+            f"{len(stale):,} running trials ({shown}) have not been heard of for long: their "
+            "workers may be gone, and samplers keep away from their points. End them by `fail`; "
+            "with lease_seconds that happens by itself.",
+        )
+
+
+def nan_reports(evidence: Evidence) -> Iterator[Advice]:
+    n, n_nan = evidence.reports
+    if n >= FEW and n == n_nan:
+        yield Advice(
+            "objective_is_nan",
+            f"all of the latest {n:,} intermediate values are NaN: the objective diverges.",
+        )
+
+
+def constant_objective(evidence: Evidence) -> Iterator[Advice]:
+    outline = evidence.outline
+    if len(outline) < FEW:
+        return
+    for index, values in enumerate(outline.values.T):
+        if np.all(values == values[0]):
+            which = f"objective {index}" if evidence.study.is_multi_objective else "the objective"
+            yield Advice(
+                "objective_is_constant",
+                f"{which} was {values[0]:.6g} in all {len(values):,} completed trials: there is "
+                "nothing to optimise.",
+            )
+
+
+def never_feasible(evidence: Evidence) -> Iterator[Advice]:
+    outline = evidence.outline
+    if len(outline) >= FEW and not outline.is_feasible.any():
+        yield Advice(
+            "never_feasible",
+            f"none of the {len(outline):,} completed trials is feasible: constraints may be too "
+            "tight.",
+        )
+
+
+def pinned(evidence: Evidence) -> Iterator[Advice]:
+    """Where nearly all of the best tenth of the trials lie at a bound of a parameter."""
+    outline, study = evidence.outline, evidence.study
+    if len(outline) < 2 * FEW or study.is_multi_objective:
+        return
+    n_best = min(100, max(FEW, len(outline) // 10))
+    losses = np.where(outline.is_feasible, outline.losses[:, 0], np.inf)
+    best = outline.numbers[np.argsort(losses, kind="stable")[:n_best]]
+    params = study.trials.filter(number__in=best.tolist()).values_list("internal_params", flat=True)
+    for parameter, values in zip(study.search_space, zip(*params, strict=True), strict=True):
+        for bound, share in _shares_at_bounds(parameter, np.array(values, dtype=np.float64)):
+            if share >= 0.8:
+                yield Advice(
+                    "parameter_at_bound",
+                    f'parameter "{parameter["name"]}" is at its bound {parameter[bound]} in '
+                    f"{share:.0%} of the best {n_best} trials: better values may lie beyond.",
+                    parameter["name"],
+                )
+
+
+def _shares_at_bounds(
+    parameter: Mapping[str, Any], values: NDArray[np.float64]
+) -> Iterator[tuple[str, float]]:
+    """The shares of values that lie at either bound of a parameter with a wide range."""
+    if parameter["type"] == "categorical":
+        return
+    low, high = float(parameter["low"]), float(parameter["high"])
+    steps = parameter.get("step") or (1 if parameter["type"] == "int" else None)
+    if high <= low or (steps and (high - low) / steps < 4):
+        return
+    if parameter.get("log"):
+        low, high, values = np.log(low), np.log(high), np.log(values)
+    margin = NEAR * (high - low)
+    yield "low", float(np.mean(values <= low + margin))
+    yield "high", float(np.mean(values >= high - margin))

@@ -1,0 +1,54 @@
+"""The optimisation history: what came out of trial after trial, and the best so far."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.outline import Outline, check_objective, thinned
+from studies.models import Study
+
+
+@dataclass(frozen=True)
+class Point:
+    """A completed trial's value, and the best of a feasible trial until then."""
+
+    trial_id: int
+    value: float
+    best_value: float | None
+
+
+@dataclass(frozen=True)
+class OptimizationHistory:
+    """Some of the `n_complete` completed trials by number, among them those that were better than
+    all before them, as far as there is room."""
+
+    trials: list[Point]
+    n_complete: int
+
+    @property
+    def n_trials(self) -> int:
+        return len(self.trials)
+
+    @property
+    def is_subsampled(self) -> bool:
+        return self.n_trials < self.n_complete
+
+
+def optimization_history(
+    *, study: Study, target_idx: int = 0, limit: int = 1000
+) -> OptimizationHistory:
+    """The history of one objective, in at most `limit` trials; raises `NoSuchObjective`."""
+    check_objective(study, target_idx)
+    outline = Outline.of(study)
+    best = outline.best_so_far(target_idx)
+    chosen = thinned(len(outline), limit, outline.is_better(target_idx))
+    points = [
+        Point(number, value, None if np.isnan(so_far) else so_far)
+        for number, value, so_far in zip(
+            outline.numbers[chosen].tolist(),
+            outline.values[chosen, target_idx].tolist(),
+            best[chosen].tolist(),
+            strict=True,
+        )
+    ]
+    return OptimizationHistory(points, len(outline))

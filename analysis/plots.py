@@ -1,0 +1,237 @@
+"""Optuna's plots of a study, thinned to what can be looked at."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+import plotly.graph_objects as go
+from optuna import visualization
+from optuna.importance import BaseImportanceEvaluator
+
+from analysis import samples
+from analysis.errors import (
+    ImportanceUnavailable,
+    NoSuchParameter,
+    PlotUnavailable,
+    SingleObjective,
+    TooFewTrials,
+)
+from analysis.hypervolume import hypervolume_of
+from analysis.importance import FRONT, OBJECTIVE, importance_of
+from analysis.outline import Outline, check_objective
+from analysis.samples import Sample
+from studies.models import Study
+from trials.models import State
+
+# So many trials are drawn at most, that a figure stays below 3 MB and a laptop draws it at once.
+MAX_POINTS = 3000
+MAX_HOVERED = 1000  # where each has a text of its parameters
+MAX_CELLS = 30_000  # where each has a point for each parameter
+MAX_LINES = 1000
+MAX_RANKED = 300  # where each has a point for each pair of parameters
+MAX_CONTOURED = 100  # where each pair of parameters has a grid of all trials' values
+MAX_CURVES = 100
+MAX_STEPS = 200  # of a curve
+# And so many parameters, unless others are asked for.
+MAX_PARAMETERS = 20
+MAX_PAIRED = 4
+NOTHING_COMPLETED = "no trial has completed yet"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be drawn of a study; of its parameters the first ones, where none are named."""
+
+    study: Study
+    target_idx: int = 0
+    target: str = OBJECTIVE
+    method: str | None = None
+    params: Sequence[str] | None = None
+    reference_point: Sequence[float] | None = None
+
+    @property
+    def objective_name(self) -> str:
+        if self.target == FRONT:
+            return "the Pareto front"
+        return f"Objective {self.target_idx}" if self.study.is_multi_objective else "Objective"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure, and in words what it leaves out."""
+
+    figure: go.Figure
+    left_out: Sequence[str] = ()
+
+
+def draw(*, kind: str, asked: Asked) -> go.Figure:
+    """The plot of this kind; what it leaves out, or why it is empty, is said below its title.
+
+    Raises:
+        NoSuchObjective, NoSuchParameter
+        SingleObjective: the kind is for several objectives.
+        PlotUnavailable: of so many objectives there is none.
+    """
+    check_objective(asked.study, asked.target_idx)
+    for name in asked.params or ():
+        if name not in asked.study.space.distributions:
+            raise NoSuchParameter(f'the study has no parameter "{name}"')
+    drawing = KINDS[kind](asked)
+    subtitle = "; ".join(drawing.left_out)
+    drawing.figure.update_layout(title={"subtitle": {"text": subtitle}})
+    return drawing.figure
+
+
+def _history(asked: Asked) -> Drawing:
+    outline = Outline.of(asked.study)
+    wanted = outline.is_better(asked.target_idx)
+    sample = samples.of_objective(outline, asked.target_idx, most=MAX_POINTS, wanted=wanted)
+    # Optuna takes a trial's number for its position among all, which it is not here.
+    numbers = [trial.number for trial in sample.trials]
+    for position, trial in enumerate(sample.trials):
+        trial.number = position
+    drawing = _drawn(asked, sample, visualization.plot_optimization_history)
+    for curve in drawing.figure.data:
+        curve.x = [numbers[position] for position in curve.x]
+    return drawing
+
+
+def _edf(asked: Asked) -> Drawing:
+    outline = Outline.of(asked.study)
+    sample = samples.of_objective(outline, asked.target_idx, most=MAX_POINTS)
+    return _drawn(asked, sample, visualization.plot_edf)
+
+
+class _Found(BaseImportanceEvaluator):
+    """Answers what was found before."""
+
+    def __init__(self, importances: Mapping[str, float]) -> None:
+        self._importances = dict(importances)
+
+    def evaluate(
+        self, study: optuna.Study, params: list[str] | None = None, *, target: Any = None
+    ) -> dict[str, float]:
+        return self._importances
+
+
+def _importance(asked: Asked) -> Drawing:
+    try:
+        found = importance_of(
+            study=asked.study, target_idx=asked.target_idx, target=asked.target, method=asked.method
+        )
+    except (TooFewTrials, ImportanceUnavailable) as error:
+        return _nothing("Hyperparameter Importances", error.detail)
+    shown = dict(list(found.importances.items())[:MAX_PARAMETERS])
+    sample = samples.of_objective(Outline.of(asked.study), asked.target_idx, most=2)
+    figure = visualization.plot_param_importances(
+        sample.optuna_study, evaluator=_Found(shown), target_name=asked.objective_name
+    )
+    figure.update_layout(title={"text": f"Hyperparameter Importances by {found.method}"})
+    left_out = [
+        *_said(found.n_trials, found.n_complete, "completed trials"),
+        *_said(len(shown), len(found.importances), "parameters"),
+    ]
+    return Drawing(figure, left_out)
+
+
+def _by_parameter(
+    plot: Callable[..., go.Figure], most: int, most_parameters: int = MAX_PARAMETERS
+) -> Callable[[Asked], Drawing]:
+    """Of a plot that has something for each parameter, or for each pair of them."""
+
+    def drawing(asked: Asked) -> Drawing:
+        names = list(asked.params or asked.study.space.distributions)
+        shown = names[:most_parameters]
+        outline = Outline.of(asked.study)
+        sample = samples.of_objective(
+            outline,
+            asked.target_idx,
+            most=min(most, MAX_CELLS // len(shown)),
+            wanted=outline.is_better(asked.target_idx),
+        )
+        drawn = _drawn(asked, sample, plot, params=shown)
+        left_out = _said(len(shown), len(names), "parameters")
+        return Drawing(drawn.figure, [*drawn.left_out, *left_out])
+
+    return drawing
+
+
+def _intermediate_values(asked: Asked) -> Drawing:
+    sample = samples.with_steps(asked.study, most=MAX_CURVES, most_steps=MAX_STEPS)
+    if not sample.trials:
+        return _nothing("Intermediate Values Plot", "no trial has reported yet")
+    figure = visualization.plot_intermediate_values(sample.optuna_study)
+    left_out = _said(len(sample), sample.n_all, "trials that reported")
+    if any(len(trial.intermediate_values) >= MAX_STEPS for trial in sample.trials):
+        left_out.append(f"at most {MAX_STEPS} of a trial's steps")
+    return Drawing(figure, left_out)
+
+
+def _timeline(asked: Asked) -> Drawing:
+    ended = [State.COMPLETE, State.PRUNED, State.FAIL]
+    sample = samples.of_states(asked.study, ended, most=MAX_HOVERED)
+    if not sample.trials:
+        return _nothing("Timeline Plot", "no trial has ended yet")
+    figure = visualization.plot_timeline(sample.optuna_study)
+    return Drawing(figure, _said(len(sample), sample.n_all, "trials that ended"))
+
+
+def _pareto_front(asked: Asked) -> Drawing:
+    _check_several(asked.study)
+    names = [f"Objective {index}" for index in range(len(asked.study.directions))]
+    if len(names) > 3:
+        raise PlotUnavailable(f"a front is drawn of 2 or 3 objectives, and there are {len(names)}")
+    outline = Outline.of(asked.study)
+    sample = samples.of_completed(outline, most=MAX_HOVERED, wanted=outline.is_on_front)
+    if not sample.trials:
+        return _nothing("Pareto-front Plot", NOTHING_COMPLETED)
+    figure = visualization.plot_pareto_front(sample.optuna_study, target_names=names)
+    return Drawing(figure, _said(len(sample), sample.n_all, "completed trials"))
+
+
+def _hypervolume(asked: Asked) -> Drawing:
+    _check_several(asked.study)
+    found = hypervolume_of(study=asked.study, reference_point=asked.reference_point)
+    return Drawing(found.figure, _said(found.n_trials, found.n_complete, "completed trials"))
+
+
+# By kind, in the order in which they are worth looking at.
+KINDS: Mapping[str, Callable[[Asked], Drawing]] = {
+    "history": _history,
+    "importance": _importance,
+    "parallel_coordinate": _by_parameter(visualization.plot_parallel_coordinate, MAX_LINES),
+    "slice": _by_parameter(visualization.plot_slice, MAX_POINTS),
+    "intermediate_values": _intermediate_values,
+    "pareto_front": _pareto_front,
+    "hypervolume": _hypervolume,
+    "contour": _by_parameter(visualization.plot_contour, MAX_CONTOURED, MAX_PAIRED),
+    "rank": _by_parameter(visualization.plot_rank, MAX_RANKED, MAX_PAIRED),
+    "edf": _edf,
+    "timeline": _timeline,
+}
+
+
+def _drawn(
+    asked: Asked, sample: Sample, plot: Callable[..., go.Figure], **arguments: Any
+) -> Drawing:
+    """A plot of completed trials."""
+    if not sample.trials:
+        title = plot.__name__.removeprefix("plot_").replace("_", " ").title()
+        return _nothing(f"{title} Plot", NOTHING_COMPLETED)
+    figure = plot(sample.optuna_study, target_name=asked.objective_name, **arguments)
+    return Drawing(figure, _said(len(sample), sample.n_all, "completed trials"))
+
+
+def _nothing(title: str, why: str) -> Drawing:
+    """An empty plot."""
+    return Drawing(go.Figure(layout={"title": {"text": title}}), [why])
+
+
+def _check_several(study: Study) -> None:
+    if not study.is_multi_objective:
+        raise SingleObjective(f'study "{study.name}" has one objective')
+
+
+def _said(shown: int, n_all: int, what: str) -> list[str]:
+    return [] if shown == n_all else [f"{shown:,} of {n_all:,} {what} are shown"]

@@ -1,0 +1,87 @@
+"""The wire's shapes of what clients ask about a study."""
+
+import json
+import math
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from analysis.importance import FRONT, METHODS, OBJECTIVE
+from analysis.rendering import FORMATS
+from tuner_project.rest.serializers import QueryIntegerField, StrictSerializer
+
+MAX_POINTS = 3000
+
+
+@extend_schema_field(OpenApiTypes.STR)
+class ReferencePointField(serializers.Field[Any, Any, Any, Any]):
+    """Numbers separated by commas, one for each objective."""
+
+    def to_internal_value(self, data: Any) -> list[float]:
+        try:
+            point = [float(number) for number in data.split(",")]
+        except ValueError:
+            point = [math.nan]
+        if not all(map(math.isfinite, point)):
+            raise serializers.ValidationError(
+                f"expected a number for each objective, such as 1.5,20, not {data!r:.80}"
+            )
+        return point
+
+
+@extend_schema_field(OpenApiTypes.STR)
+class ParameterNamesField(serializers.Field[Any, Any, Any, Any]):
+    """A JSON array of parameters' names."""
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        try:
+            names = json.loads(data)
+        except (ValueError, RecursionError):
+            names = None
+        is_names = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        if not is_names or not names or len(set(names)) < len(names):
+            raise serializers.ValidationError(
+                f'expected a JSON array of parameters, such as ["x", "y"], not {data!r:.80}'
+            )
+        return names
+
+
+class ObjectiveQuerySerializer(StrictSerializer):
+    target_idx = QueryIntegerField(default=0, help_text="The objective's index, from 0.")
+
+
+class HistoryQuerySerializer(ObjectiveQuerySerializer):
+    limit = QueryIntegerField(
+        default=1000, min_value=2, max_value=MAX_POINTS, help_text="How many trials at most."
+    )
+
+
+class ImportanceQuerySerializer(ObjectiveQuerySerializer):
+    target = serializers.ChoiceField(
+        choices=[OBJECTIVE, FRONT],
+        default=OBJECTIVE,
+        help_text="What matters: the objective of target_idx, or to be near the Pareto front.",
+    )
+    method = serializers.ChoiceField(
+        choices=list(METHODS), required=False, help_text="Left out: fanova where it can be."
+    )
+
+
+class HypervolumeQuerySerializer(StrictSerializer):
+    reference_point = ReferencePointField(
+        required=False,
+        help_text="A number for each objective, such as 1.5,20: worse values add nothing. "
+        "Left out: the worst that came out.",
+    )
+
+
+class PlotQuerySerializer(ImportanceQuerySerializer, HypervolumeQuerySerializer):
+    params = ParameterNamesField(
+        required=False,
+        help_text='The parameters to draw, as a JSON array such as ["x", "y"]; the first ones.',
+    )
+    format = serializers.ChoiceField(
+        choices=list(FORMATS), required=False, help_text="Left out: as Accept says; json."
+    )

@@ -1,0 +1,57 @@
+"""Figures as JSON, as a page, and as images."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+from django.http import HttpRequest
+from django.templatetags.static import static
+
+from analysis.errors import ImageUnavailable
+
+WIDTH, HEIGHT = 1000, 600  # pixels of an image
+
+_browsing = threading.Lock()  # each image starts a browser: one at a time
+
+
+@dataclass(frozen=True)
+class Format:
+    media_type: str
+    render: Callable[[go.Figure], str | bytes]
+
+
+def _html(figure: go.Figure) -> str:
+    """A page that takes Plotly's script from this service."""
+    page: str = figure.to_html(include_plotlyjs=static("plotly/plotly.min.js"))
+    return page
+
+
+def _image(kind: str) -> Callable[[go.Figure], bytes]:
+    def render(figure: go.Figure) -> bytes:
+        with _browsing:
+            try:
+                image: bytes = figure.to_image(format=kind, width=WIDTH, height=HEIGHT)
+            except RuntimeError as error:  # there is none, or it does not start
+                reason = " ".join(str(error).split())
+                raise ImageUnavailable(
+                    f"{kind.upper()} is drawn by Chrome or Chromium on the service's machine, "
+                    f"and JSON and HTML need none; it failed: {reason:.200}"
+                ) from error
+        return image
+
+    return render
+
+
+FORMATS: Mapping[str, Format] = {
+    "json": Format("application/json", lambda figure: str(figure.to_json())),
+    "html": Format("text/html", _html),
+    "png": Format("image/png", _image("png")),
+    "svg": Format("image/svg+xml", _image("svg")),
+}
+
+
+def accepted_format(request: HttpRequest) -> str:
+    """The format that the request's Accept header prefers; JSON where it does not say."""
+    names = {each.media_type: name for name, each in FORMATS.items()}
+    return names.get(request.get_preferred_type(list(names)) or "", "json")
