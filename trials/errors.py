@@ -67,3 +67,7 @@ class InvalidOutcome(DomainError):
 
 class InvalidTrial(DomainError):
     """What is to be added does not fit the study; `errors` point at the keys."""
+
+
+class InvalidQuery(DomainError):
+    """The study has no such trials to list; `errors` point at the query's keys."""

@@ -8,6 +8,7 @@ from django.db import models
 
 from studies.fields import PlainJSONField
 from studies.models import DirectWriteRefused, Study
+from trials.keys import duration_key, value_key
 from trials.managers import Reservation, StepQuerySet, TrialManager
 
 
@@ -135,6 +136,8 @@ class Trial(GuardedModel):
                 name="trial_infeasible",
                 condition=models.Q(state="COMPLETE", violation__gt=0),
             ),
+            models.Index("study", value_key(), "number", name="trial_value"),
+            models.Index("study", duration_key(), "number", name="trial_duration"),
         )
 
     def __str__(self) -> str:

@@ -14,7 +14,6 @@ from trials.models import State
 from tuner_project.rest.numbers import NUMBER_OR_NULL
 from tuner_project.rest.serializers import (
     AttributesField,
-    PageQuerySerializer,
     ReasonField,
     StrictBooleanField,
     StrictCharField,
@@ -266,9 +265,3 @@ def read_new_trials(body: Any) -> list[NewTrial]:
         return [MANY_NEW_TRIALS.child.run_validation(body)["new"]]
     read = MANY_NEW_TRIALS.run_validation(body)
     return [replace(each["new"], at=f"/{index}") for index, each in enumerate(read)]
-
-
-class TrialQuerySerializer(PageQuerySerializer):
-    state = serializers.ChoiceField(
-        choices=State.choices, required=False, help_text="Only trials in this state."
-    )

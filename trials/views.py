@@ -10,7 +10,9 @@ from rest_framework.response import Response
 from studies.views import StudyScope
 from trials import domain
 from trials.domain import Outcome
+from trials.listing import list_trials
 from trials.models import Trial
+from trials.query_serializers import TrialQuerySerializer
 from trials.request_serializers import (
     CompleteBatchSerializer,
     CompleteSerializer,
@@ -21,7 +23,6 @@ from trials.request_serializers import (
     SuggestBatchSerializer,
     SuggestSerializer,
     ToldTrialSerializer,
-    TrialQuerySerializer,
     read_new_trials,
 )
 from trials.serializers import (
@@ -192,12 +193,14 @@ class TrialViewSet(StudyScope, ApiViewSet):
 
     @extend_schema(operation_id="listTrials", responses=TrialSerializer(many=True))
     def list(self, request: Request, study_name: str) -> Response:
-        """The trials by number."""
-        study = self.named_study(study_name).one()
-        limit, offset, state = (self.query.get(key) for key in ("limit", "offset", "state"))
-        trials = study.trials.page(limit=limit, offset=offset, state=state)
-        total = study.trial_counts[state] if state else study.n_trials
-        return self.answer_page(TrialSerializer, trials, total)
+        """The trials, by number or as `order_by` says.
+
+        `Link` leads to the other pages, and `X-Total-Count` counts the trials on all of them.
+        """
+        page = list_trials(study=self.named_study(study_name).one(), **self.query)
+        if page.is_plain:
+            return self.answer_page(TrialSerializer, page.trials, page.total)
+        return self.answer_cursor_page(TrialSerializer, page.trials, page.total, page.cursor)
 
     @extend_schema(operation_id="getTrial", responses=TrialSerializer)
     def retrieve(self, request: Request, study_name: str, trial_id: int) -> Response:

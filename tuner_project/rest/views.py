@@ -1,6 +1,6 @@
 """What all views of the API share: strict queries, strict bodies, pages."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -62,24 +62,49 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         self, shape: type[serializers.Serializer[Any]], contents: Iterable[Any], total: int
     ) -> Response:
         """One page of a list, with the headers that tell of the others."""
+        query = {key: value for key, value in self.query.items() if value is not None}
+        pages = {name: query | {"offset": start} for name, start in self._offsets(total).items()}
+        return self._answer_page(shape, contents, total, pages)
+
+    def answer_cursor_page(
+        self,
+        shape: type[serializers.Serializer[Any]],
+        contents: Iterable[Any],
+        total: int,
+        cursor: str | None,
+    ) -> Response:
+        """The same, where the next page, if there is one, begins at a cursor."""
+        given = {"limit": self.query["limit"], **self.request.query_params.dict()}
+        query = {key: text for key, text in given.items() if key not in ("offset", "cursor")}
+        offsets = self._offsets(total) if self.query["offset"] > 0 else {"first": 0}
+        pages = {name: query | {"offset": start} for name, start in offsets.items()}
+        pages.pop("next", None)
+        if cursor is not None:
+            pages["next"] = query | {"cursor": cursor}
+        return self._answer_page(shape, contents, total, pages)
+
+    def _answer_page(
+        self,
+        shape: type[serializers.Serializer[Any]],
+        contents: Iterable[Any],
+        total: int,
+        pages: Mapping[str, Mapping[str, Any]],
+    ) -> Response:
+        """A page with links to others, each by its query."""
         response = self.answer_list(shape, contents)
         response["X-Total-Count"] = str(total)
-        links = self._links(total)
-        if links:
-            response["Link"] = ", ".join(f'<{url}>; rel="{name}"' for name, url in links.items())
+        base = self.request.build_absolute_uri(escape_uri_path(self.request.path))
+        response["Link"] = ", ".join(
+            f'<{base}?{urlencode(query)}>; rel="{name}"' for name, query in sorted(pages.items())
+        )
         return response
 
-    def _links(self, total: int) -> dict[str, str]:
+    def _offsets(self, total: int) -> dict[str, int]:
+        """Where the other pages begin."""
         limit, offset = self.query["limit"], self.query["offset"]
-        last = max(total - 1, 0) // limit * limit
-        offsets = {"first": 0, "last": last}
+        offsets = {"first": 0, "last": max(total - 1, 0) // limit * limit}
         if offset > 0:
             offsets["prev"] = max(offset - limit, 0)
         if offset + limit < total:
             offsets["next"] = offset + limit
-        base = self.request.build_absolute_uri(escape_uri_path(self.request.path))
-        query = {key: value for key, value in self.query.items() if value is not None}
-        return {
-            name: f"{base}?{urlencode(query | {'offset': start})}"
-            for name, start in sorted(offsets.items())
-        }
+        return offsets

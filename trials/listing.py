@@ -1,0 +1,108 @@
+"""A page of a study's trials, as the API lists them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.core import signing
+from django.db.models import Count
+
+from studies.models import Study
+from trials.errors import InvalidQuery
+from trials.models import Trial
+from trials.narrowing import ANY, Between, Narrowed
+from trials.walks import NUMBER, Position, Walk
+
+SALT = "trials.listing"  # a signature tells our cursors from anything else
+MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A page: its trials, how many there are on all pages, and where the next one begins."""
+
+    trials: list[Trial]
+    total: int
+    is_plain: bool  # its next page is found by an offset
+    cursor: str | None = None
+
+
+def list_trials(
+    *,
+    study: Study,
+    limit: int,
+    offset: int,
+    cursor: str | None = None,
+    order_by: str = NUMBER,
+    target_idx: int = 0,
+    value: Between = ANY,
+    params: Mapping[str, Any] | None = None,
+    state: str | None = None,
+    worker_id: str | None = None,
+) -> Listed:
+    """A page of the trials that are asked for, after a cursor or an offset.
+
+    Raises:
+        InvalidQuery: no such objective or parameter, a value outside the space, or a cursor that
+            is not of this list.
+    """
+    if target_idx >= len(study.directions):
+        fault = f"expected the index of an objective, at most {len(study.directions) - 1}"
+        raise InvalidQuery(f"target_idx: {fault}", [("/target_idx", fault)])
+    walk = Walk(order_by, target_idx)
+    wanted = Narrowed(state, worker_id, value, target_idx, params or {})
+    if wanted.by_state_alone and order_by == NUMBER and cursor is None:
+        trials = study.trials.page(limit=limit, offset=offset, state=state)
+        return Listed(list(trials), _tally(study, state), is_plain=True)
+    trials = wanted.of(study)
+    after = None if cursor is None else _opened(cursor, study, walk)
+    known = _tally(study, state) if wanted.by_state_alone else None
+    if offset > 0 and walk.key is not None:
+        counts = trials.aggregate(all=Count("pk"), keyed=Count(walk.key))
+        found = walk.page_at(trials.with_steps(), limit + 1, offset, counts["keyed"])
+        known = counts["all"]
+    elif offset > 0:
+        found = walk.page_at(trials.with_steps(), limit + 1, offset)
+    else:
+        found = walk.page(trials.with_steps(), limit + 1, after)
+    return Listed(
+        trials=found[:limit],
+        total=trials.count() if known is None else known,
+        is_plain=False,
+        cursor=_cursor(study, walk, found[limit - 1]) if len(found) > limit else None,
+    )
+
+
+def _tally(study: Study, state: str | None) -> int:
+    return study.n_trials if state is None else study.trial_counts[state]
+
+
+# Cursors ---------------------------------------------------------------------------------
+
+
+def _list_of(study: Study, walk: Walk) -> list[Any]:
+    """What tells the lists apart in which a position means something."""
+    return [study.id, walk.order_by, walk.objective]
+
+
+def _cursor(study: Study, walk: Walk, last: Trial) -> str:
+    """The place after a trial. JSON keeps a float as it is."""
+    key, number = walk.position(last)
+    if isinstance(key, timedelta):
+        key = key // MICROSECOND
+    return signing.dumps([*_list_of(study, walk), key, number], salt=SALT)
+
+
+def _opened(cursor: str, study: Study, walk: Walk) -> Position:
+    try:
+        *of, key, number = signing.loads(cursor, salt=SALT)
+    except signing.BadSignature:
+        raise _invalid("expected a cursor of a next link, unchanged") from None
+    if of != _list_of(study, walk):
+        raise _invalid("this cursor is of another study, order_by or target_idx; begin without one")
+    return (key * MICROSECOND if isinstance(key, int) else key), number
+
+
+def _invalid(fault: str) -> InvalidQuery:
+    return InvalidQuery(f"cursor: {fault}", [("/cursor", fault)])

@@ -1,0 +1,128 @@
+"""Which of a study's trials are asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import ceil, floor
+from typing import TYPE_CHECKING, Any, cast
+
+from django.db.models import Q
+
+from studies.models import Study
+from studies.search_space import Parameter
+from trials.errors import InvalidQuery
+from trials.keys import value_key
+from tuner_project.rest.errors import escaped
+
+if TYPE_CHECKING:
+    from trials.managers import TrialQuerySet
+
+
+@dataclass(frozen=True)
+class Between:
+    """A range of numbers, with its ends; None: no end."""
+
+    low: float | None = None
+    high: float | None = None
+
+
+ANY = Between()
+
+
+@dataclass(frozen=True)
+class Narrowed:
+    """What trials have in common: None and nothing stand for any."""
+
+    state: str | None = None
+    worker_id: str | None = None
+    value: Between = ANY  # of the chosen objective
+    objective: int = 0
+    params: Mapping[str, Any] = field(default_factory=dict)  # by name, a value or a Between
+
+    @property
+    def by_state_alone(self) -> bool:
+        return self == Narrowed(state=self.state, objective=self.objective)
+
+    def of(self, study: Study) -> "TrialQuerySet":
+        """These trials of a study.
+
+        Raises:
+            InvalidQuery: a parameter that the study does not have, or a value outside its space.
+        """
+        trials = cast("TrialQuerySet", study.trials.all())
+        if self.state is not None:
+            trials = trials.filter(state=self.state)
+        if self.worker_id is not None:
+            trials = trials.filter(worker_id=self.worker_id)
+        if self.value != ANY:
+            trials = trials.alias(value_between=value_key(self.objective))
+            trials = trials.filter(_between("value_between", self.value))
+        return trials.filter(*_of_params(study, self.params))
+
+
+def _between(column: str, wanted: Between) -> Q:
+    ends = {f"{column}__gte": wanted.low, f"{column}__lte": wanted.high}
+    return Q(**{lookup: end for lookup, end in ends.items() if end is not None})
+
+
+def _of_params(study: Study, params: Mapping[str, Any]) -> list[Q]:
+    """A condition for each of the parameters."""
+    exact = {name: each for name, each in params.items() if not isinstance(each, Between)}
+    ranges = {name: each for name, each in params.items() if isinstance(each, Between)}
+    if faults := study.space.faults(exact) + _range_faults(study, ranges):
+        name, fault = faults[0]
+        at = [(f"/params/{escaped(each)}", text) for each, text in faults]
+        raise InvalidQuery(f'parameter "{name}": {fault}'[:2000], at)
+    internal = study.space.to_internal(exact)
+    return [
+        _between(
+            f"internal_params__{index}",
+            _range(parameter, ranges[parameter["name"]])
+            if value is None
+            else _one(parameter, value),
+        )
+        for index, (parameter, value) in enumerate(zip(study.search_space, internal, strict=True))
+        if parameter["name"] in params
+    ]
+
+
+def _range_faults(study: Study, ranges: Mapping[str, Between]) -> list[tuple[str, str]]:
+    kinds = {each["name"]: each["type"] for each in study.search_space}
+    unknown = [name for name in ranges if name not in kinds]
+    return study.space.faults(dict.fromkeys(unknown)) + [
+        (name, "a categorical parameter has no min and max; expected one of its choices")
+        for name in ranges
+        if kinds.get(name) == "categorical"
+    ]
+
+
+# Floats may be off their steps by what rounding makes of them, so that the ends of a range are
+# between two steps. Any other number is stored exactly.
+
+
+def _one(parameter: Parameter, value: float) -> Between:
+    """The range that holds one value of a parameter, as trials keep it."""
+    if not _has_float_steps(parameter):
+        return Between(value, value)
+    low, step = parameter["low"], parameter["step"]
+    index = round((value - low) / step)
+    return Between(low + (index - 0.5) * step, low + (index + 0.5) * step)
+
+
+def _range(parameter: Parameter, wanted: Between) -> Between:
+    """The range that holds the values of a parameter that are wanted."""
+    if not _has_float_steps(parameter):
+        return wanted
+    low, step = parameter["low"], parameter["step"]
+
+    def steps(end: float) -> float:
+        return (min(max(end, low - step), parameter["high"] + step) - low) / step
+
+    slack = 1e-6  # of a step
+    return Between(
+        None if wanted.low is None else low + (ceil(steps(wanted.low) - slack) - 0.5) * step,
+        None if wanted.high is None else low + (floor(steps(wanted.high) + slack) + 0.5) * step,
+    )
+
+
+def _has_float_steps(parameter: Parameter) -> bool:
+    return parameter["type"] == "float" and parameter.get("step") is not None

@@ -1,0 +1,139 @@
+"""What the query of a list of trials consists of."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.exceptions import ParseError
+
+from trials.models import State
+from trials.narrowing import Between
+from trials.request_serializers import WorkerField
+from trials.walks import ORDERS
+from tuner_project.rest.parsers import strict_json
+from tuner_project.rest.serializers import (
+    PageQuerySerializer,
+    QueryIntegerField,
+    StrictCharField,
+    StrictFloatField,
+    StrictSerializer,
+)
+
+JSON_NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
+
+
+class QueryFloatField(serializers.FloatField):
+    """A finite number in a query string, as JSON writes it."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if not re.fullmatch(JSON_NUMBER, str(data)):
+            raise serializers.ValidationError(f"expected a number, not {data!r:.80}")
+        number = float(data)
+        if not math.isfinite(number):
+            raise serializers.ValidationError("expected a finite number")
+        return number
+
+
+class RangeSerializer(StrictSerializer):
+    """A range of a parameter, with its ends."""
+
+    min = StrictFloatField(required=False)
+    max = StrictFloatField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> Any:
+        if not attrs:
+            raise serializers.ValidationError("expected min, max or both")
+        return between(attrs, "min", "max")
+
+
+RANGE = RangeSerializer()
+
+
+@extend_schema_field({"type": "string"})
+class ParamsField(serializers.Field[Any, Any, Any, Any]):
+    """A JSON object from parameters to a value each, or to a range."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        try:
+            params = strict_json(str(data).encode())
+        except ParseError as error:
+            fault = str(error.detail).replace("the body", "it", 1)
+            raise serializers.ValidationError(f"expected a JSON object: {fault}") from None
+        if not isinstance(params, dict):
+            raise serializers.ValidationError(f"expected a JSON object, not {data!r:.80}")
+        return {name: self._wanted(name, each) for name, each in params.items()}
+
+    def _wanted(self, name: str, wanted: Any) -> Any:
+        if not isinstance(wanted, dict):
+            return wanted
+        try:
+            return RANGE.run_validation(wanted)
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError({name: error.detail}) from None
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+class TrialQuerySerializer(PageQuerySerializer):
+    """Which trials are listed, in which order, and where the page begins.
+
+    What has a default that is not given stays away, and so out of the links to other pages.
+    """
+
+    state = serializers.ChoiceField(
+        choices=State.choices, required=False, help_text="Only trials in this state."
+    )
+    worker_id = WorkerField(help_text="Only trials of this worker.")
+    order_by = serializers.ChoiceField(
+        choices=ORDERS,
+        required=False,
+        help_text="By number unless given, with - the other way round. Trials without a value or a "
+        "duration come last both ways; equal ones are in the order of their numbers.",
+    )
+    target_idx = QueryIntegerField(
+        required=False,
+        min_value=0,
+        help_text="The objective, from 0 on, whose values `order_by`, `min_value` and `max_value` "
+        "mean; 0 unless given.",
+    )
+    min_value = QueryFloatField(
+        required=False, help_text="Only trials with this value or a greater one."
+    )
+    max_value = QueryFloatField(
+        required=False, help_text="Only trials with this value or a lesser one."
+    )
+    params = ParamsField(
+        required=False,
+        help_text="Only trials with these parameters: a JSON object from names to a value each or "
+        'a range with its ends, such as `{"optimizer": "adam", "lr": {"min": 0.001, "max": 0.1}}`.',
+    )
+    cursor = StrictCharField(
+        required=False,
+        max_length=1000,
+        help_text="Where the page begins: taken from a `Link` to the next page, in place of "
+        "`offset`. Such pages neither repeat nor miss trials while others are added and told.",
+    )
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping) and "cursor" in data and "offset" in data:
+            fault = "a cursor says where the page begins: leave offset out"
+            raise serializers.ValidationError({"offset": [fault]})
+        return super().to_internal_value(data)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "min_value" in attrs or "max_value" in attrs:
+            attrs["value"] = between(attrs, "min_value", "max_value")
+        return attrs
+
+
+def between(attrs: dict[str, Any], low: str, high: str) -> Between:
+    """The range between two keys, which are taken out."""
+    found = Between(attrs.pop(low, None), attrs.pop(high, None))
+    if found.low is not None and found.high is not None and found.low > found.high:
+        fault = f"{found.high!r} is below {low} ({found.low!r})"
+        raise serializers.ValidationError({high: [fault]})
+    return found

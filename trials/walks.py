@@ -1,0 +1,105 @@
+"""Going through trials in an order, page by page, however many there are."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import F, Func, TextField, Value
+from django.db.models.expressions import Combinable
+from django.db.models.lookups import GreaterThan, LessThan
+
+from trials.keys import duration_key, value_key
+
+if TYPE_CHECKING:
+    from trials.managers import TrialQuerySet
+    from trials.models import Trial
+
+NUMBER, VALUE, DURATION = "number", "value", "duration"
+ORDERS = [sign + name for name in (NUMBER, VALUE, DURATION) for sign in ("", "-")]
+
+Key = float | timedelta | None
+Position = tuple[Key, int]  # of a trial: its key, and its number
+
+
+@dataclass(frozen=True)
+class Walk:
+    """An order of one study's trials.
+
+    By a value or the duration: first those that have one, equal ones by number; then, whichever
+    the direction, those without one by number. Each of these two phases is a range of one index,
+    so that a page costs the same wherever it begins.
+    """
+
+    order_by: str = NUMBER
+    objective: int = 0  # whose values are meant
+
+    @property
+    def is_descending(self) -> bool:
+        return self.order_by.startswith("-")
+
+    @cached_property
+    def key(self) -> Combinable | None:
+        """What is sorted by; None: the number alone."""
+        match self.order_by.removeprefix("-"):
+            case "value":
+                return value_key(self.objective)
+            case "duration":
+                return duration_key()
+        return None
+
+    def position(self, trial: "Trial") -> Position:
+        """Where a trial of a page stands."""
+        return getattr(trial, "sort_key", None), trial.number
+
+    def page(self, trials: "TrialQuerySet", n: int, after: Position | None = None) -> list["Trial"]:
+        """The first n trials, or the first n after a position; in one statement a phase."""
+        found: list[Trial] = []
+        for phase in self._phases(trials, after):
+            if len(found) < n:
+                found += phase[: n - len(found)]
+        return found
+
+    def page_at(
+        self, trials: "TrialQuerySet", n: int, offset: int, n_keyed: int | None = None
+    ) -> list["Trial"]:
+        """n trials after the first `offset` ones, which are passed over one by one.
+
+        `n_keyed` is how many have a key, and is counted where it is needed and not given.
+        """
+        first, *rest = self._phases(trials, None)
+        found = list(first[offset : offset + n])
+        for phase in rest:
+            if len(found) < n:
+                if n_keyed is None and offset > 0:
+                    n_keyed = first.count()
+                start = max(0, offset - (n_keyed or 0))
+                found += phase[start : start + n - len(found)]
+        return found
+
+    def _phases(self, trials: "TrialQuerySet", after: Position | None) -> list["TrialQuerySet"]:
+        """The trials after a position, in order: those with a key, and those without."""
+        key, number = (None, None) if after is None else after
+        if self.key is None:
+            if number is not None:
+                side = "number__lt" if self.is_descending else "number__gt"
+                trials = trials.filter(**{side: number})
+            return [trials.order_by("-number" if self.is_descending else "number")]
+        trials = trials.annotate(sort_key=self.key)
+        keyless = trials.filter(sort_key__isnull=True).order_by("sort_key", "number")
+        if number is not None and key is None:
+            return [keyless.filter(number__gt=number)]
+        keyed = trials.filter(sort_key__isnull=False)
+        if number is not None:
+            keyed = keyed.filter(self._is_after(key, number))
+        columns = ("-sort_key", "-number") if self.is_descending else ("sort_key", "number")
+        return [keyed.order_by(*columns), keyless]
+
+    def _is_after(self, key: Key, number: int) -> GreaterThan | LessThan:
+        """A comparison of rows, which is a range of the index, also among many equal keys."""
+        compared = LessThan if self.is_descending else GreaterThan
+        return compared(_row(F("sort_key"), F("number")), _row(Value(key), Value(number)))
+
+
+def _row(*columns: Any) -> Func:
+    return Func(*columns, function="ROW", output_field=TextField())
