@@ -15,6 +15,7 @@ from trials.models import State
 
 Params = Mapping[str, Any]
 SEED = 7
+WORKERS = 4
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def seed_demo(demo: Demo) -> tuple[Study, bool]:
 
 def _play(demo: Demo, study: Study, number: int) -> None:
     named = NamedStudy(study.name)
-    trial = domain.ask(named=named)
+    trial = domain.ask(named=named, worker_id=f"gpu-{number % WORKERS}", new=True)
     if number >= demo.n_trials - demo.running:
         return
     outcome = _outcome(demo, number, demo.function(trial.params))
@@ -149,7 +150,7 @@ def _play(demo: Demo, study: Study, number: int) -> None:
 
 def _outcome(demo: Demo, number: int, values: Sequence[float]) -> Outcome:
     if number % 17 == 11:
-        return Outcome(state=State.FAIL, user_attrs={"error": "out of memory"})
+        return Outcome(state=State.FAIL, reason="out of memory")
     if not demo.steps:
         return Outcome(state=State.COMPLETE, values=values)
     curve = {step: values[0] * (1 - math.exp(-step / 6)) for step in range(1, demo.steps + 1)}
