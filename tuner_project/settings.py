@@ -5,7 +5,7 @@ names it.
 """
 
 import os
-from importlib.resources import files
+from importlib.metadata import distribution
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -83,7 +83,7 @@ CORS_ALLOWED_ORIGINS = env.origins(
     "CORS_ORIGINS", ["http://localhost:3000", "http://localhost:8080"]
 )
 CORS_EXPOSE_HEADERS = ["Link", "X-Total-Count"]
-CORS_URLS_REGEX = r"^/api/"
+CORS_URLS_REGEX = r"^/api/v1/"
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", [])
 
 # What readiness asks of the database: functions from a cursor to what is wrong, or None.
@@ -103,6 +103,7 @@ HISTORY_MAX_TRIALS = env.integer("HISTORY_MAX_TRIALS", 500_000, 1, 1_000_000_000
 
 # Django ----------------------------------------------------------------------------------
 INSTALLED_APPS = [
+    "tuner_project",  # first: its templates stand before the admin's
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -115,7 +116,6 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "tuner_project",
     "studies",
     "trials",
     "analysis",
@@ -158,8 +158,11 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-# Scripts that come with Python packages: nothing is loaded from elsewhere.
-STATICFILES_DIRS = [("plotly", files("plotly") / "package_data")]
+# Scripts of Python packages, which are found without being imported: that takes seconds.
+STATICFILES_DIRS = [
+    ("plotly", distribution("plotly").locate_file("plotly/package_data")),
+    ("optuna_dashboard", distribution("optuna-dashboard").locate_file("optuna_dashboard/public")),
+]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},

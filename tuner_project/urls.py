@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
@@ -14,12 +15,14 @@ api: list[Any] = [
     path("ready", HealthViewSet.as_view({"get": "ready"})),
     path("schema", SpectacularAPIView.as_view(), name="schema"),
     path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("", include("trials.transfer_urls")),
     path("", include("studies.urls")),
     path("", include("trials.urls")),
     path("", include("analysis.urls")),
 ]
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="docs")),
+    path("favicon.ico", RedirectView.as_view(url=static("tuner_project/icon.svg"))),
     # Pages of the admin end in a slash, which Django adds only for all URLs or for none.
     re_path(
         r"^(?P<page>admin(?:/.*)?)(?<!/)$",
@@ -29,6 +32,7 @@ urlpatterns = [
     ),
     path("admin/", admin.site.urls),
     path("api/v1/", include(api)),
+    path("", include("analysis.dashboard.urls")),
 ]
 
 handler400 = "tuner_project.rest.errors.bad_request"
