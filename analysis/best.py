@@ -1,8 +1,9 @@
 """The best of a study's trials."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+
+from django.db.models import QuerySet
 
 from analysis.errors import NoCompletedTrials, NoFeasibleTrial, SingleObjective
 from studies.models import Study
@@ -51,7 +52,7 @@ def _no_best(study: Study) -> DomainError:
     )
 
 
-def pareto_front(*, study: Study) -> Iterable[Trial]:
+def pareto_front(*, study: Study) -> "QuerySet[Trial]":
     """The trials that no other one beats, by number; raises `SingleObjective`."""
     if not study.is_multi_objective:
         raise SingleObjective(f'study "{study.name}" has one objective: ask for its best trial')

@@ -3,16 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
-from optuna import visualization
+from optuna import visualization  # a lazy module: Plotly comes with the first plot
 
 from analysis import samples
 from analysis.errors import InvalidReferencePoint, SingleObjective
 from analysis.outline import Outline
 from studies.models import Study
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 # Its time grows with the power of the objectives: so many trials take seconds.
 _MOST = {2: 2000, 3: 400, 4: 100, 5: 60, 6: 40}
@@ -34,7 +37,7 @@ class Hypervolume:
     reference_point: list[float]
     n_trials: int
     n_complete: int
-    figure: go.Figure
+    figure: "go.Figure"
 
     @cached_property
     def history(self) -> list[Point]:

@@ -79,6 +79,6 @@ def thinned(n: int, most: int, wanted: Mask | None = None) -> NDArray[np.int64]:
     if n <= most:
         return np.arange(n)
     chosen = np.flatnonzero(wanted) if wanted is not None else np.empty(0, dtype=np.int64)
-    chosen = chosen[thinned(len(chosen), most // 2)]
+    chosen = chosen[thinned(len(chosen), max(0, min(most // 2, most - 2)))]
     evenly = np.linspace(0, n - 1, most - len(chosen)).round().astype(np.int64)
     return np.union1d(chosen, evenly)

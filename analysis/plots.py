@@ -2,12 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import optuna
-import plotly.graph_objects as go
-from optuna import visualization
-from optuna.importance import BaseImportanceEvaluator
+import numpy as np
+from optuna import importance, visualization  # lazy modules: Plotly comes with the first plot
 
 from analysis import samples
 from analysis.errors import (
@@ -23,6 +21,10 @@ from analysis.outline import Outline, check_objective
 from analysis.samples import Sample
 from studies.models import Study
 from trials.models import State
+
+if TYPE_CHECKING:
+    import optuna
+    import plotly.graph_objects as go
 
 # So many trials are drawn at most, that a figure stays below 3 MB and a laptop draws it at once.
 MAX_POINTS = 3000
@@ -61,11 +63,11 @@ class Asked:
 class Drawing:
     """A figure, and in words what it leaves out."""
 
-    figure: go.Figure
+    figure: "go.Figure"
     left_out: Sequence[str] = ()
 
 
-def draw(*, kind: str, asked: Asked) -> go.Figure:
+def draw(*, kind: str, asked: Asked) -> "go.Figure":
     """The plot of this kind; what it leaves out, or why it is empty, is said below its title.
 
     Raises:
@@ -91,28 +93,31 @@ def _history(asked: Asked) -> Drawing:
     numbers = [trial.number for trial in sample.trials]
     for position, trial in enumerate(sample.trials):
         trial.number = position
-    drawing = _drawn(asked, sample, visualization.plot_optimization_history)
+    drawing = _drawn(asked, sample, "plot_optimization_history")
+    best = outline.best_so_far(asked.target_idx)[np.searchsorted(outline.numbers, numbers)]
     for curve in drawing.figure.data:
         curve.x = [numbers[position] for position in curve.x]
+        if curve.name == "Best Value":  # of the sample, which lacks some that were the best
+            curve.y = best.tolist()
     return drawing
 
 
 def _edf(asked: Asked) -> Drawing:
     outline = Outline.of(asked.study)
     sample = samples.of_objective(outline, asked.target_idx, most=MAX_POINTS)
-    return _drawn(asked, sample, visualization.plot_edf)
+    return _drawn(asked, sample, "plot_edf")
 
 
-class _Found(BaseImportanceEvaluator):
-    """Answers what was found before."""
+def _answering(importances: Mapping[str, float]) -> "importance.BaseImportanceEvaluator":
+    """An evaluator that gives what was found before."""
 
-    def __init__(self, importances: Mapping[str, float]) -> None:
-        self._importances = dict(importances)
+    class Found(importance.BaseImportanceEvaluator):
+        def evaluate(
+            self, study: "optuna.Study", params: list[str] | None = None, *, target: Any = None
+        ) -> dict[str, float]:
+            return dict(importances)
 
-    def evaluate(
-        self, study: optuna.Study, params: list[str] | None = None, *, target: Any = None
-    ) -> dict[str, float]:
-        return self._importances
+    return Found()
 
 
 def _importance(asked: Asked) -> Drawing:
@@ -125,7 +130,7 @@ def _importance(asked: Asked) -> Drawing:
     shown = dict(list(found.importances.items())[:MAX_PARAMETERS])
     sample = samples.of_objective(Outline.of(asked.study), asked.target_idx, most=2)
     figure = visualization.plot_param_importances(
-        sample.optuna_study, evaluator=_Found(shown), target_name=asked.objective_name
+        sample.optuna_study, evaluator=_answering(shown), target_name=asked.objective_name
     )
     figure.update_layout(title={"text": f"Hyperparameter Importances by {found.method}"})
     left_out = [
@@ -136,13 +141,15 @@ def _importance(asked: Asked) -> Drawing:
 
 
 def _by_parameter(
-    plot: Callable[..., go.Figure], most: int, most_parameters: int = MAX_PARAMETERS
+    plot: str, most: int, most_parameters: int = MAX_PARAMETERS
 ) -> Callable[[Asked], Drawing]:
     """Of a plot that has something for each parameter, or for each pair of them."""
 
     def drawing(asked: Asked) -> Drawing:
         names = list(asked.params or asked.study.space.distributions)
         shown = names[:most_parameters]
+        if plot == "plot_contour" and len(shown) < 2:
+            return _nothing("Contour Plot", "a contour is of two parameters at least")
         outline = Outline.of(asked.study)
         sample = samples.of_objective(
             outline,
@@ -200,31 +207,32 @@ def _hypervolume(asked: Asked) -> Drawing:
 KINDS: Mapping[str, Callable[[Asked], Drawing]] = {
     "history": _history,
     "importance": _importance,
-    "parallel_coordinate": _by_parameter(visualization.plot_parallel_coordinate, MAX_LINES),
-    "slice": _by_parameter(visualization.plot_slice, MAX_POINTS),
+    "parallel_coordinate": _by_parameter("plot_parallel_coordinate", MAX_LINES),
+    "slice": _by_parameter("plot_slice", MAX_POINTS),
     "intermediate_values": _intermediate_values,
     "pareto_front": _pareto_front,
     "hypervolume": _hypervolume,
-    "contour": _by_parameter(visualization.plot_contour, MAX_CONTOURED, MAX_PAIRED),
-    "rank": _by_parameter(visualization.plot_rank, MAX_RANKED, MAX_PAIRED),
+    "contour": _by_parameter("plot_contour", MAX_CONTOURED, MAX_PAIRED),
+    "rank": _by_parameter("plot_rank", MAX_RANKED, MAX_PAIRED),
     "edf": _edf,
     "timeline": _timeline,
 }
 
 
-def _drawn(
-    asked: Asked, sample: Sample, plot: Callable[..., go.Figure], **arguments: Any
-) -> Drawing:
-    """A plot of completed trials."""
+def _drawn(asked: Asked, sample: Sample, plot: str, **arguments: Any) -> Drawing:
+    """One of Optuna's plots, of completed trials."""
     if not sample.trials:
-        title = plot.__name__.removeprefix("plot_").replace("_", " ").title()
+        title = plot.removeprefix("plot_").replace("_", " ").title()
         return _nothing(f"{title} Plot", NOTHING_COMPLETED)
-    figure = plot(sample.optuna_study, target_name=asked.objective_name, **arguments)
+    draw_plot = getattr(visualization, plot)
+    figure = draw_plot(sample.optuna_study, target_name=asked.objective_name, **arguments)
     return Drawing(figure, _said(len(sample), sample.n_all, "completed trials"))
 
 
 def _nothing(title: str, why: str) -> Drawing:
     """An empty plot."""
+    import plotly.graph_objects as go
+
     return Drawing(go.Figure(layout={"title": {"text": title}}), [why])
 
 

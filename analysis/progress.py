@@ -73,7 +73,10 @@ class Progress:
 def progress(*, study: Study) -> Progress:
     """How far the study has come, in three statements whatever its size."""
     running = study.trials.filter(state=State.RUNNING).order_by("number")
-    read = running.only("number", "worker_id", "datetime_start", "lease_expires_at", "attempt")
+    # With its study, or each trial would read that by a statement of its own.
+    read = running.only(
+        "study", "number", "worker_id", "datetime_start", "lease_expires_at", "attempt"
+    )
     now, rate = _rate(study)
     return Progress(study, now, rate, list(read[:MAX_RUNNING]), _failures(study))
 

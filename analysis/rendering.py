@@ -3,12 +3,15 @@
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import plotly.graph_objects as go
 from django.http import HttpRequest
 from django.templatetags.static import static
 
 from analysis.errors import ImageUnavailable
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 WIDTH, HEIGHT = 1000, 600  # pixels of an image
 
@@ -18,17 +21,17 @@ _browsing = threading.Lock()  # each image starts a browser: one at a time
 @dataclass(frozen=True)
 class Format:
     media_type: str
-    render: Callable[[go.Figure], str | bytes]
+    render: Callable[["go.Figure"], str | bytes]
 
 
-def _html(figure: go.Figure) -> str:
+def _html(figure: "go.Figure") -> str:
     """A page that takes Plotly's script from this service."""
     page: str = figure.to_html(include_plotlyjs=static("plotly/plotly.min.js"))
     return page
 
 
-def _image(kind: str) -> Callable[[go.Figure], bytes]:
-    def render(figure: go.Figure) -> bytes:
+def _image(kind: str) -> Callable[["go.Figure"], bytes]:
+    def render(figure: "go.Figure") -> bytes:
         with _browsing:
             try:
                 image: bytes = figure.to_image(format=kind, width=WIDTH, height=HEIGHT)

@@ -28,7 +28,8 @@ SELECT trial_id, step, value FROM (
     WINDOW w AS (PARTITION BY trial_id ORDER BY step
                  ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
 ) AS steps
- WHERE position %% greatest(1, ceil(n::numeric / %(most)s)::bigint) = 0 OR position = n - 1
+ WHERE position %% greatest(1, ceil((n - 1)::numeric / (%(most)s - 1))::bigint) = 0
+    OR position = n - 1
  ORDER BY trial_id, step
 """
 _MOMENTS = ("datetime_start", "datetime_complete")

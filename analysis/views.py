@@ -32,7 +32,7 @@ from analysis.serializers import (
     ProgressSerializer,
 )
 from studies.views import StudyScope
-from tuner_project.rest.serializers import EmptySerializer
+from tuner_project.rest.serializers import EmptySerializer, LongPageQuerySerializer
 from tuner_project.rest.views import ApiViewSet
 
 
@@ -42,6 +42,7 @@ class AnalysisViewSet(StudyScope, ApiViewSet):
 
     serializer_class = EmptySerializer
     query_serializers: ClassVar[dict[str, Any]] = {
+        "pareto": LongPageQuerySerializer,
         "importance": ImportanceQuerySerializer,
         "history": HistoryQuerySerializer,
         "hypervolume": HypervolumeQuerySerializer,
@@ -62,7 +63,10 @@ class AnalysisViewSet(StudyScope, ApiViewSet):
     def pareto(self, request: Request, study_name: str) -> Response:
         """The Pareto front by number."""
         study = self.named_study(study_name).one()
-        return self.answer_list(ParetoTrialSerializer, pareto_front(study=study))
+        front = pareto_front(study=study)
+        limit, offset = self.query["limit"], self.query["offset"]
+        page = front[offset : offset + limit]
+        return self.answer_page(ParetoTrialSerializer, page, front.count())
 
     @extend_schema(operation_id="getImportance", responses=ImportanceSerializer)
     def importance(self, request: Request, study_name: str) -> Response:
