@@ -55,7 +55,7 @@ def create_study(*, definition: Definition, load_if_exists: bool = True) -> tupl
     """
     stored = Study.objects.filter(name=definition.name).first()
     if stored is None:
-        study = _new_study(definition)
+        study = new_study(definition)
         try:
             with transaction.atomic():
                 study.save(force_insert=True)
@@ -93,7 +93,8 @@ def delete_study(*, named: NamedStudy) -> None:
     named.one().delete()
 
 
-def _new_study(definition: Definition) -> Study:
+def new_study(definition: Definition) -> Study:
+    """A study as it is defined, which is not stored yet; raises `InvalidStudy`, `InvalidBudget`."""
     sampler = definition.sampler or settings.DEFAULT_SAMPLER
     pruner = definition.pruner or settings.DEFAULT_PRUNER
     _check_options(definition, sampler, pruner)

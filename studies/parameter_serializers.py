@@ -137,11 +137,13 @@ _KINDS: dict[str, type[_ParameterSerializer]] = {
 class ParameterField(serializers.Field[Any, Any, Any, Any]):
     """A parameter of one of the three kinds, told by its `type`."""
 
+    kinds = _KINDS
+
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
             raise serializers.ValidationError(f"expected an object, not {data!r:.80}")
         kind = data.get("type")
-        serializer_class = _KINDS.get(kind) if isinstance(kind, str) else None
+        serializer_class = self.kinds.get(kind) if isinstance(kind, str) else None
         if serializer_class is None:
             expected = "expected one of " + ", ".join(_KINDS)
             raise serializers.ValidationError({"type": f"{expected}, not {kind!r:.80}"})

@@ -16,7 +16,6 @@ from studies.samplers import SAMPLERS
 from tuner_project.rest.numbers import finite
 from tuner_project.rest.serializers import (
     AttributesField,
-    PageQuerySerializer,
     ReasonField,
     StrictBooleanField,
     StrictCharField,
@@ -26,7 +25,6 @@ from tuner_project.rest.serializers import (
     StrictSerializer,
     TextOrNullField,
     UTCDateTimeField,
-    page_limit,
 )
 
 MAX_NAME = 256
@@ -160,10 +158,9 @@ class ChangeStudySerializer(LifeSerializer):
         return {"changes": attrs}
 
 
-class CreateStudySerializer(LifeSerializer):
-    """A study as it is wanted."""
+class DefinitionSerializer(LifeSerializer):
+    """A study's definition, beside its name."""
 
-    name = NameField()
     search_space = serializers.ListField(
         child=ParameterField(), min_length=1, max_length=MAX_PARAMETERS
     )
@@ -192,9 +189,6 @@ class CreateStudySerializer(LifeSerializer):
         required=False,
         help_text="Of several objectives: the direction of a metric that is reported, to prune by.",
     )
-    load_if_exists = StrictBooleanField(
-        required=False, help_text="Answer an existing study that agrees; true."
-    )
 
     def validate_search_space(self, parameters: list[dict[str, Any]]) -> list[dict[str, Any]]:
         names: set[str] = set()
@@ -210,6 +204,15 @@ class CreateStudySerializer(LifeSerializer):
         if len(set(names)) < len(names):
             raise serializers.ValidationError("two constraints have one name; names are unique")
         return names
+
+
+class CreateStudySerializer(DefinitionSerializer):
+    """A study as it is wanted."""
+
+    name = NameField()
+    load_if_exists = StrictBooleanField(
+        required=False, help_text="Answer an existing study that agrees; true."
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         load_if_exists = attrs.pop("load_if_exists", True)
@@ -291,7 +294,3 @@ class StudySerializer(StudySummarySerializer):
     best_params = serializers.DictField(allow_null=True)
     user_attrs = serializers.DictField()
     search_space = serializers.ListField(child=ParameterField())
-
-
-class StudyPageSerializer(PageQuerySerializer):
-    limit = page_limit(default=1000)

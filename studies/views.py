@@ -12,12 +12,15 @@ from studies.models import NamedStudy, Study, StudyQuerySet, StudyState
 from studies.serializers import (
     ChangeStudySerializer,
     CreateStudySerializer,
-    StudyPageSerializer,
     StudySerializer,
     StudySummarySerializer,
     TransitionSerializer,
 )
-from tuner_project.rest.serializers import EmptySerializer, StrictSerializer
+from tuner_project.rest.serializers import (
+    EmptySerializer,
+    LongPageQuerySerializer,
+    StrictSerializer,
+)
 from tuner_project.rest.views import ApiViewSet
 
 
@@ -43,7 +46,7 @@ BODIES: dict[str, type[StrictSerializer]] = {
 class StudyViewSet(StudyScope, ApiViewSet):
     """What is to be optimised."""
 
-    query_serializers: ClassVar[dict[str, Any]] = {"list": StudyPageSerializer}
+    query_serializers: ClassVar[dict[str, Any]] = {"list": LongPageQuerySerializer}
 
     def get_serializer_class(self) -> Any:
         return BODIES.get(self.action or "", EmptySerializer)

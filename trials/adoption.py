@@ -1,13 +1,10 @@
 """Bringing a study that stock Optuna made in its schema into Django."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any
 
 import optuna
 from django.conf import settings
 from django.db import transaction
-from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
@@ -15,14 +12,17 @@ from studies.models import TALLIES, Study
 from studies.optuna_storage.storage import DjangoStorage
 from studies.pruners import PRUNERS
 from studies.samplers import SAMPLERS
-from studies.search_space import SearchSpace, parameter_of
 from trials.consistency import differences
-from trials.drafts import FIXED_PARAMS
+from trials.foreign import (
+    AdoptionRefused,
+    aware,
+    checked_name,
+    constraint_names,
+    constraints_of,
+    params_of,
+    search_space_of,
+)
 from trials.models import State, Trial
-
-
-class AdoptionRefused(Exception):
-    """The study cannot be represented in Django exactly as it is."""
 
 
 @transaction.atomic
@@ -39,7 +39,7 @@ def adopt(*, name: str) -> Study:
     if Study.objects.filter(name=name).exists():
         raise AdoptionRefused(f'study "{name}" is in Django already')
     try:
-        source = optuna.load_study(study_name=_checked_name(name), storage=storage)
+        source = optuna.load_study(study_name=checked_name(name), storage=storage)
     except KeyError:
         raise AdoptionRefused(f'there is no study "{name}" in Optuna\'s schema') from None
     trials = source.get_trials(deepcopy=False)
@@ -55,7 +55,7 @@ def adopt(*, name: str) -> Study:
 
 
 def _study(source: optuna.Study, trials: Sequence[FrozenTrial]) -> Study:
-    space = _search_space(trials)
+    space = search_space_of(trials)
     sampler, pruner = settings.DEFAULT_SAMPLER, settings.DEFAULT_PRUNER
     if len(source.directions) > 1:
         pruner = "none"
@@ -80,31 +80,11 @@ def _study(source: optuna.Study, trials: Sequence[FrozenTrial]) -> Study:
         revision=1,
         **tallies,
         n_failures=sum(t.state.name == "FAIL" and t.datetime_start is not None for t in trials),
-        constraints=sorted({name for trial in trials for name in trial.constraints}),
+        constraints=constraint_names(trials),
         best_number=best.number if best else None,
         best_values=best.values if best else None,
         best_internal_params=space.to_internal(best.params) if best else None,
     )
-
-
-def _checked_name(name: str) -> str:
-    if not name or len(name) > 256 or "/" in name or name in (".", ".."):
-        raise AdoptionRefused(f'"{name}" cannot be a name here: 1 to 256 characters without "/"')
-    return name
-
-
-def _search_space(trials: Sequence[FrozenTrial]) -> SearchSpace:
-    found: dict[str, BaseDistribution] = {}
-    for trial in trials:
-        for name, distribution in trial.distributions.items():
-            if found.setdefault(name, distribution) != distribution:
-                raise AdoptionRefused(
-                    f'parameter "{name}" of trial {trial.number} is distributed as '
-                    f"{distribution}, in an earlier trial as {found[name]}"
-                )
-    if not found:
-        raise AdoptionRefused("no trial has parameters, so that there is no search space")
-    return SearchSpace([parameter_of(name, each) for name, each in found.items()])
 
 
 def _front(source: optuna.Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
@@ -135,32 +115,21 @@ def _rows(
 
 
 def _row(study: Study, trial: FrozenTrial, on_front: bool) -> Trial:
-    is_waiting = trial.state.name == State.WAITING
-    fixed = trial.system_attrs.get(FIXED_PARAMS, {}) if is_waiting else {}
-    if faults := study.space.faults(fixed):
-        name, fault = faults[0]
-        raise AdoptionRefused(f'trial {trial.number} is queued with parameter "{name}": {fault}')
-    if trial.constraints and sorted(trial.constraints) != study.constraints:
-        raise AdoptionRefused(f"trial {trial.number} lacks a constraint that others have")
-    constraints = [trial.constraints[name] for name in study.constraints if trial.constraints]
+    params = params_of(trial, study.space)
+    constraints = list(constraints_of(trial, study.constraints).values())
     return Trial(
         id=trial._trial_id,
         study=study,
         number=trial.number,
         state=trial.state.name,
         values=trial.values,
-        internal_params=study.space.to_internal(fixed | trial.params),
+        internal_params=study.space.to_internal(params),
         constraints=constraints or None,
         violation=sum(max(value, 0.0) for value in constraints),
-        datetime_start=_aware(trial.datetime_start),
-        datetime_complete=_aware(trial.datetime_complete),
+        datetime_start=aware(trial.datetime_start),
+        datetime_complete=aware(trial.datetime_complete),
         user_attrs=trial.user_attrs,
         system_attrs=trial.system_attrs,
         on_front=on_front,
         revision=1,
     )
-
-
-def _aware(moment: datetime | None) -> Any:
-    """Optuna reads its naive UTC columns as naive local time."""
-    return moment and moment.astimezone(UTC)

@@ -44,12 +44,12 @@ SELECT 'Django', format('tallies %%s, counted %%s', tallied, counted)
 
 
 @contextmanager
-def snapshot() -> Iterator[None]:
-    """A transaction that sees one moment of both schemas."""
+def snapshot(*, mode: str = "READ ONLY") -> Iterator[None]:
+    """A transaction that sees one moment of both schemas, beside what it writes itself."""
     is_outermost = not connection.in_atomic_block
     with transaction.atomic(), connection.cursor() as cursor:
         if is_outermost:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            cursor.execute(f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, {mode}")
         yield
 
 

@@ -126,12 +126,16 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
 
     # Writing ---------------------------------------------------------------------------------
 
-    def reserve(self, study: Study, states: Mapping[str, int]) -> Reservation:
+    def reserve(
+        self, study: Study, states: Mapping[str, int], failures: int | None = None
+    ) -> Reservation:
         """Take numbers and ids for new trials, `states` counting them by state.
 
         One statement that is also the lock: numbers, ids and commits come in the same order.
+        Of those that failed all are failures, unless `failures` says how many.
         """
-        n, failures = sum(states.values()), states.get("FAIL", 0)
+        n = sum(states.values())
+        failures = states.get("FAIL", 0) if failures is None else failures
         moves = Counter(states) + Counter({FAILURES: failures})
         row = statements.reserve(study.id, moves, n)
         if row is None:
@@ -197,6 +201,18 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
                 steps=sorted({step for _, step, _ in steps}),
                 with_params=waited,
             )
+
+    def note_on_study(self, study: Study, notes: Mapping[int, Mapping[str, Any]]) -> None:
+        """Store what samplers noted on a study, by the number of the trial they noted it at.
+
+        For trials of a locked study that were added without, since notes may name later trials.
+        """
+        trials = self.numbered_in(study, list(notes)).values()
+        for trial in trials:
+            trial.study_attrs = dict(notes[trial.number])
+        with pipelined():
+            statements.update_notes(list(trials))
+            trials_changed.send(sender=self.model, trials=list(trials), steps=[], with_params=True)
 
     def _settle(self, study: Study, trials: Sequence["Trial"], moves: Counter[str]) -> None:
         on_front = [trial for trial in trials if trial.on_front]

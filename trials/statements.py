@@ -179,6 +179,12 @@ def update(
     run(statement, arguments)
 
 
+def update_notes(trials: Sequence["Trial"]) -> None:
+    """Store what was noted on the study at these trials."""
+    rows = _rows(trials, ("id", "study_attrs"))
+    run(_UPDATE.format(changes="study_attrs = n.study_attrs", n=len(trials)), {"rows": rows})
+
+
 def settle(
     study: Study, moves: Mapping[str, int], new: Sequence[int], until: datetime | None = None
 ) -> None:

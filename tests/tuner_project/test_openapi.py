@@ -22,6 +22,10 @@ from schemathesis.specs.openapi.checks import (
 
 from tuner_project.wsgi import application
 
+# What it makes up for the files of studies is sent as it is.
+for media_type in ("application/x-ndjson", "application/jsonl"):
+    schemathesis.serializer.alias(media_type, "text/plain")
+
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -32,11 +36,13 @@ OPERATIONS = {
     "addTrials",
     "cancelStudy",
     "cancelTrial",
+    "cloneStudy",
     "completeStudy",
     "completeTrial",
     "completeTrials",
     "createStudy",
     "deleteStudy",
+    "exportStudy",
     "failTrial",
     "getBestTrial",
     "getHealth",
@@ -44,6 +50,7 @@ OPERATIONS = {
     "getReadiness",
     "getStudy",
     "getTrial",
+    "importStudies",
     "listParetoFront",
     "listStudies",
     "listTrials",

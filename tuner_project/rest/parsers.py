@@ -37,7 +37,7 @@ class StrictJSONListParser(StrictJSONParser):
     expected = "a JSON object, or an array of them"
 
 
-def strict_json(text: bytes) -> Any:
+def strict_json(text: bytes, *, what: str = "the body", max_depth: int = MAX_DEPTH) -> Any:
     """What a JSON document says; raises `ParseError` where it is ambiguous or cannot be stored."""
     try:
         document = json.loads(
@@ -47,11 +47,12 @@ def strict_json(text: bytes) -> Any:
             parse_int=_bounded_int,
             object_pairs_hook=_object_of_unique_keys,
         )
-        _check(document, depth=0)
+        _check(document, max_depth)
     except RecursionError:
-        raise ParseError(_too_deep()) from None
+        detail = f"{what} is nested too deeply: at most {max_depth} levels are read"
+        raise ParseError(detail) from None
     except ValueError as error:
-        raise ParseError(f"the body is not valid JSON: {error}") from None
+        raise ParseError(f"{what} is not valid JSON: {error}") from None
     return document
 
 
@@ -79,19 +80,19 @@ def _object_of_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return unique
 
 
-def _check(value: Any, depth: int) -> None:
+def _check(value: Any, levels: int) -> None:
     """Refuse what PostgreSQL could not store, wherever it stands in the body."""
-    if depth > MAX_DEPTH:
-        raise ParseError(_too_deep())
+    if levels < 0:
+        raise RecursionError
     if isinstance(value, str):
         _check_text(value)
     elif isinstance(value, list):
         for item in value:
-            _check(item, depth + 1)
+            _check(item, levels - 1)
     elif isinstance(value, dict):
         for key, item in value.items():
             _check_text(key)
-            _check(item, depth + 1)
+            _check(item, levels - 1)
 
 
 def _check_text(text: str) -> None:
@@ -99,10 +100,6 @@ def _check_text(text: str) -> None:
         raise ParseError("text with a NUL character cannot be stored")
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise ParseError("text with a lone surrogate cannot be stored")
-
-
-def _too_deep() -> str:
-    return f"the body is nested too deeply: at most {MAX_DEPTH} levels are read"
 
 
 def _kind(value: Any) -> str:

@@ -84,6 +84,15 @@ class QueryIntegerField(serializers.IntegerField):
         return int(data)
 
 
+class QueryBooleanField(serializers.BooleanField):
+    """true or false in a query string."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if data not in ("true", "false"):
+            raise serializers.ValidationError(f"expected true or false, not {data!r:.80}")
+        return bool(data == "true")
+
+
 class UTCDateTimeField(serializers.DateTimeField):
     """ISO 8601 in UTC, with offset."""
 
@@ -155,6 +164,12 @@ class PageQuerySerializer(StrictSerializer):
     offset = QueryIntegerField(
         default=0, min_value=0, max_value=2**31 - 1, help_text="How many to pass over first."
     )
+
+
+class LongPageQuerySerializer(PageQuerySerializer):
+    """Of a list that is short as a rule, and is then answered whole."""
+
+    limit = page_limit(default=1000)
 
 
 class ProblemDetailSerializer(serializers.Serializer[Any]):

@@ -1,0 +1,63 @@
+"""What stock Optuna's trials are in our terms, where they can be represented exactly."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial
+
+from studies.search_space import SearchSpace, parameter_of
+from trials.drafts import FIXED_PARAMS
+from trials.models import State
+
+
+class AdoptionRefused(Exception):
+    """The study cannot be represented in Django exactly as it is."""
+
+
+def checked_name(name: str) -> str:
+    if not name or len(name) > 256 or "/" in name or name in (".", ".."):
+        raise AdoptionRefused(f'"{name}" cannot be a name here: 1 to 256 characters without "/"')
+    return name
+
+
+def search_space_of(trials: Sequence[FrozenTrial]) -> SearchSpace:
+    """The one search space of all trials; its order is that in which parameters first occur."""
+    found: dict[str, BaseDistribution] = {}
+    for trial in trials:
+        for name, distribution in trial.distributions.items():
+            if found.setdefault(name, distribution) != distribution:
+                raise AdoptionRefused(
+                    f'parameter "{name}" of trial {trial.number} is distributed as '
+                    f"{distribution}, in an earlier trial as {found[name]}"
+                )
+    if not found:
+        raise AdoptionRefused("no trial has parameters, so that there is no search space")
+    return SearchSpace([parameter_of(name, each) for name, each in found.items()])
+
+
+def constraint_names(trials: Sequence[FrozenTrial]) -> list[str]:
+    return sorted({name for trial in trials for name in trial.constraints})
+
+
+def constraints_of(trial: FrozenTrial, names: Sequence[str]) -> dict[str, float]:
+    """A trial's constraints, in the order of the names: all, or none."""
+    if trial.constraints and sorted(trial.constraints) != sorted(names):
+        raise AdoptionRefused(f"trial {trial.number} lacks a constraint that others have")
+    return {name: trial.constraints[name] for name in names if trial.constraints}
+
+
+def params_of(trial: FrozenTrial, space: SearchSpace) -> Mapping[str, Any]:
+    """A trial's parameters; of one that waits, also those that are fixed."""
+    is_waiting = trial.state.name == State.WAITING
+    fixed: dict[str, Any] = trial.system_attrs.get(FIXED_PARAMS, {}) if is_waiting else {}
+    if faults := space.faults(fixed):
+        name, fault = faults[0]
+        raise AdoptionRefused(f'trial {trial.number} is queued with parameter "{name}": {fault}')
+    return fixed | trial.params
+
+
+def aware(moment: datetime | None) -> Any:
+    """Optuna reads its naive UTC columns as naive local time."""
+    return moment and moment.astimezone(UTC)

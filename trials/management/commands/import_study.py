@@ -1,0 +1,58 @@
+"""Store the studies of a file, or of a stock Optuna storage."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from studies.pruners import PRUNERS
+from studies.samplers import SAMPLERS
+from trials.foreign import AdoptionRefused
+from trials.transfer.importing import Conflict, import_studies
+from trials.transfer.progress import with_bar
+from trials.transfer.reading import lines_of
+from trials.transfer.stock import Kinds, storage_lines
+from tuner_project.rest.errors import DomainError
+
+
+class Command(BaseCommand):
+    help = "Stores studies with their trials, all or none."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        source = parser.add_mutually_exclusive_group(required=True)
+        source.add_argument("file", nargs="?", help="Of export_study; - is the standard input.")
+        source.add_argument("--storage", metavar="URL", help="Stock Optuna's, or a journal's file.")
+        parser.add_argument("--study-name", metavar="NAME", help="Of the storage; else all.")
+        parser.add_argument("--sampler", choices=list(SAMPLERS), help="Of the storage's studies.")
+        parser.add_argument("--pruner", choices=list(PRUNERS), help="Of the storage's studies.")
+        parser.add_argument("--conflict", choices=Conflict.values, default=Conflict.FAIL.value)
+        parser.add_argument("--dry-run", action="store_true", help="Check, and store nothing.")
+        parser.add_argument("--progress", action="store_true", help="Without a terminal, too.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        path, bar = options["file"], {"is_wanted": options["progress"]}
+        try:
+            if path is None:
+                kinds = Kinds(options["sampler"], options["pruner"])
+                lines = storage_lines(options["storage"], name=options["study_name"], kinds=kinds)
+                self._store(with_bar(lines, total=None, in_bytes=False, **bar), options)
+            elif options["study_name"] or options["sampler"] or options["pruner"]:
+                raise CommandError("--study-name, --sampler and --pruner are for --storage")
+            elif path == "-":
+                lines = lines_of(sys.stdin.buffer)
+                self._store(with_bar(lines, total=None, in_bytes=True, **bar), options)
+            else:
+                with Path(path).open("rb") as file:
+                    size = Path(path).stat().st_size
+                    self._store(with_bar(lines_of(file), total=size, in_bytes=True, **bar), options)
+        except (DomainError, AdoptionRefused, OSError) as error:
+            raise CommandError(str(error), returncode=1) from None
+
+    def _store(self, lines: Iterator[bytes], options: dict[str, Any]) -> None:
+        conflict, dry_run = Conflict(options["conflict"]), options["dry_run"]
+        for each in import_studies(lines=lines, conflict=conflict, dry_run=dry_run):
+            self.stdout.write(str(each))
+        if dry_run:
+            self.stdout.write("a dry run: nothing was stored")

@@ -1,0 +1,157 @@
+"""A study made from another one, with the trials of it that fit."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from studies.domain import Definition, new_study
+from studies.errors import BudgetExceeded
+from studies.models import NamedStudy, Study
+from trials.consistency import snapshot
+from trials.domain.endings import complete_if_used_up
+from trials.histories import histories
+from trials.models import State, Trial
+from trials.transfer.exporting import CHUNK
+from trials.transfer.importing import save_new
+from trials.transfer.writing import TrialWriter
+
+_KEPT_STATES = [State.COMPLETE, State.PRUNED]
+_KEPT_FIELDS = (
+    "state",
+    "values",
+    "datetime_start",
+    "datetime_complete",
+    "reason",
+    "constraints",
+    "violation",
+    "worker_id",
+    "user_attrs",
+)
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A new study, and how many of the other one's trials it has and has not."""
+
+    study: Study
+    n_kept: int
+    n_left_out: int
+
+
+def clone_study(
+    *, named: NamedStudy, name: str, changes: Mapping[str, Any], with_trials: bool = True
+) -> Clone:
+    """Make a study like the one of a name, but for the changes, and active.
+
+    `changes` may be of the search space, the sampler, the pruner, their options, user attributes,
+    duplicates, budgets, retries and the lease. Options begin with the other study's, or where the
+    sampler or pruner is another one, with its defaults. The COMPLETE and PRUNED trials that have
+    all parameters of the space, with values in it, are kept as known results.
+
+    Raises:
+        StudyNotFound
+        StudyExists: the new name is taken.
+        InvalidStudy, InvalidBudget: as at a creation.
+        BudgetExceeded: the trials that are kept would use up `max_trials`.
+    """
+    with snapshot(mode="READ WRITE"):
+        source = named.one()
+        study = new_study(_definition(source, name, changes))
+        save_new(study)
+        writer = TrialWriter(study)
+        for trial in _fitting(source, study) if with_trials else ():
+            writer.put(trial)
+        writer.flush()
+        _check_room(study)
+        clone = NamedStudy(name).locked()
+        complete_if_used_up(clone)
+        return Clone(clone, writer.n_written, source.n_trials - writer.n_written)
+
+
+def _definition(source: Study, name: str, changes: Mapping[str, Any]) -> Definition:
+    life = {
+        field: getattr(source, field) for field in (*Study.BUDGETS, "lease_seconds", "max_retries")
+    }
+    return Definition(
+        name=name,
+        search_space=changes.get("search_space", source.search_space),
+        direction=source.direction,
+        **_kind("sampler", source, changes),
+        **_kind("pruner", source, changes),
+        constraints=source.constraints,
+        duplicates=changes.get("duplicates", source.duplicates),
+        pruning_direction=source.pruning_direction or None,
+        user_attrs=changes.get("user_attrs", source.user_attrs),
+        life={field: changes.get(field, value) for field, value in life.items()},
+    )
+
+
+def _kind(what: str, source: Study, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The sampler or pruner, and its options."""
+    kind = changes.get(what, getattr(source, what))
+    options = getattr(source, f"{what}_options") if kind == getattr(source, what) else {}
+    return {what: kind, f"{what}_options": {**options, **changes.get(f"{what}_options", {})}}
+
+
+def _fitting(source: Study, study: Study) -> Iterator[Trial]:
+    """The trials of a study that fit another one, numbered anew."""
+    note: dict[str, Any] | None = None
+    number = 0
+    for trial in _finished(source):
+        params = trial.params
+        if not _fits(params, study):
+            continue
+        kept = {name: params[name] for name in study.space.distributions}
+        if note is None:  # the sampler learns only from trials that have it
+            draft = histories.of(study).note(kept)
+            note = {} if draft is None else draft.system_attrs
+        yield _kept(trial, study, number, study.space.to_internal(kept), note)
+        number += 1
+
+
+def _finished(source: Study) -> Iterator[Trial]:
+    """The told trials of a study, by number, read in chunks."""
+    last = -1
+    told = Trial.objects.with_steps().filter(study_id=source.id, state__in=_KEPT_STATES)
+    while chunk := list(told.filter(number__gt=last).order_by("number")[:CHUNK]):
+        for trial in chunk:
+            trial.study = source
+            yield trial
+        last = chunk[-1].number
+
+
+def _fits(params: Mapping[str, Any], study: Study) -> bool:
+    kept = {name: params[name] for name in study.space.distributions if name in params}
+    return len(kept) == len(study.space.distributions) and not study.space.faults(kept)
+
+
+def _kept(
+    trial: Trial,
+    study: Study,
+    number: int,
+    internal_params: list[float | None],
+    note: Mapping[str, Any],
+) -> Trial:
+    fields = {field: getattr(trial, field) for field in _KEPT_FIELDS}
+    noted = {
+        f"constraints:{name}": each for name, each in (trial.constraints_by_name or {}).items()
+    }
+    kept = Trial(
+        study=study,
+        number=number,
+        internal_params=internal_params,
+        params_hash=study.point_hash(internal_params),
+        system_attrs={**note, **noted},
+        **fields,
+    )
+    kept.steps, kept.step_values = trial.steps, trial.step_values
+    return kept
+
+
+def _check_room(study: Study) -> None:
+    if study.max_trials is not None and study.n_trials > 0 and study.is_handed_out:
+        detail = (
+            f"max_trials is {study.max_trials}, and {study.n_trials} trials are kept: "
+            "give a larger max_trials, null for none, or trials: false"
+        )
+        raise BudgetExceeded(detail)

@@ -1,0 +1,125 @@
+"""What the lines of a file say."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from studies.models import Study
+from trials.models import Trial
+
+FORMAT = 1
+MEDIA_TYPE = "application/x-ndjson"
+NOT_FINITE = ("NaN", "Infinity", "-Infinity")
+
+# How Optuna's genetic samplers note on a study, by trial_id, which trials are the parents.
+_PARENTS = re.compile(r"[^:]+:parent:\d+")
+
+Document = dict[str, Any]
+
+
+def encoded(document: Document) -> bytes:
+    """A line of the file. Raises `ValueError` for what JSON cannot say."""
+    return json.dumps(document, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+
+
+def study_line(study: Study) -> Document:
+    """A study's definition and its life."""
+    return {
+        "kind": "study",
+        "format": FORMAT,
+        "study_name": study.name,
+        "direction": study.direction,
+        "search_space": study.search_space,
+        "sampler": study.sampler,
+        "sampler_options": study.sampler_options,
+        "pruner": study.pruner,
+        "pruner_options": study.pruner_options,
+        "constraints": study.constraints,
+        "duplicates": study.duplicates,
+        "pruning_direction": study.pruning_direction or None,
+        "user_attrs": study.user_attrs,
+        "max_trials": study.max_trials,
+        "max_concurrent": study.max_concurrent,
+        "max_failures": study.max_failures,
+        "target_value": study.target_value,
+        "deadline": moment(study.deadline),
+        "lease_seconds": study.lease_seconds,
+        "max_retries": study.max_retries,
+        "state": study.state,
+        "state_reason": study.state_reason or None,
+        "state_history": study.state_history,
+        "created_with": study.created_with,
+        "datetime_start": moment(study.created_at),
+    }
+
+
+def trial_line(trial: Trial, numbers: Mapping[int, int]) -> Document:
+    """A trial, with its steps; `numbers` are those of its study's trials, by id."""
+    constraints = trial.constraints_by_name
+    steps = trial.intermediate_values
+    return {
+        "kind": "trial",
+        "number": trial.number,
+        "state": trial.state,
+        "values": None if trial.values is None else [number(value) for value in trial.values],
+        "params": trial.params,
+        "intermediate_values": {str(step): number(value) for step, value in steps.items()},
+        "user_attrs": trial.user_attrs,
+        "system_attrs": trial.system_attrs,
+        "study_attrs": trial.study_attrs and renumbered(trial.study_attrs, numbers.get),
+        "constraints": constraints,
+        "datetime_start": moment(trial.datetime_start),
+        "datetime_complete": moment(trial.datetime_complete),
+        "reason": trial.reason or None,
+        "priority": trial.priority,
+        "worker_id": trial.worker_id or None,
+        "lease_seconds": trial.lease_seconds,
+        "lease_expires_at": moment(trial.lease_expires_at),
+        "should_prune": trial.should_prune,
+        "is_retry_wanted": trial.is_retry_wanted,
+        "attempt": trial.attempt,
+        "retry_of": trial.retry_of,
+        "retried_as": trial.retried_as,
+    }
+
+
+def end_line(study_name: str, n_trials: int) -> Document:
+    return {"kind": "end", "study_name": study_name, "n_trials": n_trials}
+
+
+def number(value: float) -> float | str:
+    """A float as JSON; what is not finite is a text."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+
+
+def moment(value: datetime | None) -> str | None:
+    if value is None:
+        return None
+    return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def parents(study_attrs: Mapping[str, Any]) -> Iterator[tuple[str, list[int]]]:
+    """(key, trials) of what names parents among the notes on a study."""
+    for key, value in study_attrs.items():
+        is_list = _PARENTS.fullmatch(key) and isinstance(value, list)
+        if is_list and all(type(each) is int for each in value):
+            yield key, value
+
+
+def renumbered(study_attrs: Mapping[str, Any], new: Callable[[int], int | None]) -> dict[str, Any]:
+    """Notes on a study with other numbers of the parents; those without one are left out."""
+    changed = {
+        key: [found for each in trials if (found := new(each)) is not None]
+        for key, trials in parents(study_attrs)
+    }
+    return dict(study_attrs) | changed
+
+
+def all_parents(notes: Sequence[Mapping[str, Any]]) -> list[int]:
+    """The trials that are named as parents, each once."""
+    return sorted({each for attrs in notes for _, trials in parents(attrs) for each in trials})

@@ -1,0 +1,227 @@
+"""From the lines of a file to studies and trials that are not stored yet, checked all through."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import IO, Any
+
+from rest_framework.exceptions import ParseError, ValidationError
+
+from studies.domain import new_study
+from studies.fields import same_json
+from studies.models import Study
+from trials.drafts import FIXED_PARAMS
+from trials.models import State, Trial
+from trials.transfer.format import Document, parents
+from trials.transfer.links import RetryLinks
+from trials.transfer.shapes import EndLineSerializer, StudyLineSerializer, TrialLineSerializer
+from tuner_project.rest.errors import DomainError, escaped, pointed
+from tuner_project.rest.parsers import MAX_DEPTH, strict_json
+from tuner_project.rest.serializers import StrictSerializer
+
+MAX_LINE = 16 * 2**20  # bytes
+
+_STUDY, _TRIAL, _END = StudyLineSerializer(), TrialLineSerializer(), EndLineSerializer()
+_CONSTRAINT = "constraints:"  # before a constraint's name, among what is noted on a trial
+
+
+class BadLine(DomainError):
+    """A line of the file is not as it must be; `errors` point at its keys."""
+
+    @classmethod
+    def at(cls, line: int, faults: Iterable[tuple[str, str]]) -> "BadLine":
+        """About (pointer, what is wrong) within the line of this number, from 1."""
+        (pointer, first), *others = faults
+        more = f" (and {len(others)} more)" if others else ""
+        where = f"{pointer}: " if pointer else ""
+        errors = [(f"/{line}{at}", text) for at, text in ((pointer, first), *others)]
+        return cls(f"line {line}: {where}{first}{more}", errors)
+
+
+@dataclass(frozen=True)
+class Line:
+    number: int
+    document: Document
+    size: int
+
+    @property
+    def kind(self) -> Any:
+        return self.document.get("kind")
+
+    def bad(self, text: str, pointer: str = "") -> BadLine:
+        return BadLine.at(self.number, [(pointer, text)])
+
+    def read(self, shape: StrictSerializer) -> dict[str, Any]:
+        try:
+            valid: dict[str, Any] = shape.run_validation(self.document)
+        except ValidationError as error:
+            raise BadLine.at(self.number, pointed(error.detail)) from None
+        return valid
+
+
+def lines_of(stream: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a file or a body; one that is too long is given in part."""
+    while line := stream.readline(MAX_LINE + 1):
+        yield line
+
+
+class Section:
+    """One study of a file: `study`, which is not stored, and its trials, which follow.
+
+    `notes` are what the trials that were read note on the study, with the parents' numbers.
+    """
+
+    def __init__(self, head: Line, rest: Iterator[Line]) -> None:
+        self._last = head
+        self._rest = rest
+        self._note_lines: dict[int, Line] = {}
+        self.notes: dict[int, Mapping[str, Any]] = {}
+        self.study = _study(head)
+        self.name = self.study.name  # in the file
+        self.n_trials = 0
+
+    def trials(self) -> Iterator[tuple[Trial, int]]:
+        """The trials in their order, and how many bytes each is; up to the study's end."""
+        links = RetryLinks()
+        for line in self._rest:
+            self._last = line
+            if line.kind == "end":
+                self._end(line, links)
+                return
+            yield self._trial(line, links), line.size
+        raise BadLine.at(
+            self._last.number + 1,
+            [("", f'the file ends within study "{self.name}": it was cut')],
+        )
+
+    def _trial(self, line: Line, links: RetryLinks) -> Trial:
+        if line.kind != "trial":
+            text = f'expected a trial or the end of study "{self.name}"'
+            raise line.bad(f"{text}, not {line.kind!r:.80}", "/kind")
+        attrs = line.read(_TRIAL)
+        if attrs["number"] != self.n_trials:
+            raise line.bad(f"expected trial {self.n_trials}, not {attrs['number']}", "/number")
+        faults = [*_faults(self.study, attrs), *links.faults(line.number, attrs)]
+        if faults:
+            raise BadLine.at(line.number, faults)
+        self.n_trials += 1
+        if notes := attrs.pop("study_attrs", None):
+            self.notes[attrs["number"]] = notes
+            self._note_lines[attrs["number"]] = line
+        return _new_trial(self.study, attrs)
+
+    def _end(self, line: Line, links: RetryLinks) -> None:
+        end = line.read(_END)
+        if end["study_name"] != self.name:
+            raise line.bad(f'expected the end of study "{self.name}"', "/study_name")
+        if end["n_trials"] != self.n_trials:
+            text = f"the study should have {end['n_trials']} trials, but {self.n_trials} stand here"
+            raise line.bad(text, "/n_trials")
+        if awaited := links.awaited():
+            number, text = awaited
+            raise BadLine.at(number, [("/retried_as", text)])
+        for trial, notes in self.notes.items():
+            for key, trials in parents(notes):
+                if not all(0 <= each < self.n_trials for each in trials):
+                    pointer = f"/study_attrs/{escaped(key)}"
+                    raise self._note_lines[trial].bad("it names trials that do not exist", pointer)
+
+
+def sections(lines: Iterable[bytes]) -> Iterator[Section]:
+    """The studies of a file, the trials of each to be read before the next one.
+
+    Raises `BadLine`.
+    """
+    read = _documents(lines)
+    is_empty = True
+    for line in read:
+        is_empty = False
+        if line.kind != "study":
+            raise line.bad(f"expected a study, not {line.kind!r:.80}", "/kind")
+        yield Section(line, read)
+    if is_empty:
+        raise BadLine.at(1, [("", "there is nothing: expected a study")])
+
+
+def _documents(lines: Iterable[bytes]) -> Iterator[Line]:
+    """What the lines say; only the last ones may be blank."""
+    blank = 0
+    for number, text in enumerate(lines, 1):
+        if len(text) > MAX_LINE:
+            raise BadLine.at(number, [("", f"it is longer than {MAX_LINE} bytes")])
+        if not text.strip():
+            blank = blank or number
+            continue
+        if blank:
+            raise BadLine.at(blank, [("", "it is blank, and the file goes on")])
+        yield Line(number, _document(number, text), len(text))
+
+
+def _document(number: int, text: bytes) -> Document:
+    try:
+        # A study's user attributes stand one level deeper here than where it was created.
+        document = strict_json(text, what="it", max_depth=MAX_DEPTH + 1)
+    except ParseError as error:
+        raise BadLine.at(number, [("", str(error.detail))]) from None
+    if not isinstance(document, dict):
+        raise BadLine.at(number, [("", "expected a JSON object")])
+    return document
+
+
+def _study(line: Line) -> Study:
+    attrs = line.read(_STUDY)
+    definition = attrs["definition"]
+    try:
+        study = new_study(definition)
+    except DomainError as error:
+        raise BadLine.at(line.number, error.errors or [("", error.detail)]) from None
+    for field in ("sampler_options", "pruner_options"):
+        given, complete = getattr(definition, field) or {}, getattr(study, field)
+        order = [*(key for key in given if key in complete), *complete]
+        setattr(study, field, {key: complete[key] for key in order})
+    for field, value in attrs["stored"].items():
+        setattr(study, field, value)
+    return study
+
+
+def _faults(study: Study, attrs: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(pointer, what is wrong) where a trial does not fit its study."""
+    for name, fault in study.space.faults(attrs["params"]):
+        yield f"/params/{escaped(name)}", f'parameter "{name}": {fault}'
+    values, n_objectives = attrs.get("values"), len(study.directions)
+    if values is not None and len(values) != n_objectives:
+        yield "/values", f"the study has {n_objectives} objectives, not {len(values)}"
+    system_attrs = attrs.get("system_attrs", {})
+    constraints = attrs.get("constraints")
+    if constraints is not None and sorted(constraints) != sorted(study.constraints):
+        names = ", ".join(study.constraints)
+        yield "/constraints", f"expected all of the study's constraints, and no others: {names}"
+    noted = {
+        key.removeprefix(_CONSTRAINT): value
+        for key, value in system_attrs.items()
+        if key.startswith(_CONSTRAINT)
+    }
+    if not same_json(noted, constraints or {}):
+        yield "/system_attrs", f"{_CONSTRAINT}… in it differ from constraints"
+    fixed = system_attrs.get(FIXED_PARAMS)
+    is_waiting = attrs["state"] == State.WAITING
+    if is_waiting and fixed is not None and not same_json(fixed, attrs["params"]):
+        yield f"/system_attrs/{FIXED_PARAMS}", "they differ from params"
+
+
+def _new_trial(study: Study, attrs: dict[str, Any]) -> Trial:
+    """A trial without an id and without a revision, which come when it is stored."""
+    by_name = attrs.pop("constraints", None)
+    constraints = by_name and [by_name[name] for name in study.constraints]
+    steps = sorted(attrs.pop("intermediate_values", {}).items())
+    internal_params = study.space.to_internal(attrs.pop("params"))
+    trial = Trial(
+        study=study,
+        internal_params=internal_params,
+        params_hash=study.point_hash(internal_params),
+        constraints=constraints or None,
+        violation=sum(max(value, 0.0) for value in constraints or ()),
+        **attrs,
+    )
+    trial.steps = [step for step, _ in steps]
+    trial.step_values = [value for _, value in steps]
+    return trial

@@ -1,0 +1,230 @@
+"""The shapes of a file's lines, as far as a line by itself can be checked."""
+
+import math
+from typing import Any
+
+from rest_framework import serializers
+
+from studies.domain import Definition
+from studies.models import Study, StudyState
+from studies.parameter_serializers import (
+    MAX_CHOICES,
+    CategoricalParameterSerializer,
+    ChoiceField,
+    ParameterField,
+)
+from studies.serializers import (
+    MAX_COUNT,
+    MAX_PARAMETERS,
+    DefinitionSerializer,
+    DirectionField,
+    LeaseSecondsField,
+    LifeSerializer,
+    NameField,
+)
+from trials.models import State
+from trials.request_serializers import MAX_STEP, NumbersField, ToldStepsField, WorkerField
+from trials.transfer.format import FORMAT, NOT_FINITE
+from tuner_project.rest.serializers import (
+    AttributesField,
+    ReasonField,
+    StrictBooleanField,
+    StrictCharField,
+    StrictDateTimeField,
+    StrictFloatField,
+    StrictIntegerField,
+    StrictSerializer,
+)
+
+LIFE = (*Study.BUDGETS, "lease_seconds", "max_retries")
+
+
+class ChoiceOrNullField(ChoiceField):
+    """A choice; adopted studies may have null for one."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_null=True, **kwargs)
+
+
+class StoredCategoricalSerializer(CategoricalParameterSerializer):
+    choices = serializers.ListField(child=ChoiceOrNullField(), min_length=1, max_length=MAX_CHOICES)
+
+
+class StoredParameterField(ParameterField):
+    """A parameter as it is stored: its keys stay in their order."""
+
+    kinds = ParameterField.kinds | {"categorical": StoredCategoricalSerializer}
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        valid = super().to_internal_value(data)
+        return {key: valid[key] for key in data if key in valid}
+
+
+class StateChangeLineSerializer(StrictSerializer):
+    state = serializers.ChoiceField(choices=StudyState.choices)
+    reason = ReasonField()
+    datetime = StrictDateTimeField()
+
+
+class StateHistoryField(serializers.ListField):
+    """Changes of a study's state, kept as they are written."""
+
+    child = StateChangeLineSerializer()
+
+    def to_internal_value(self, data: Any) -> Any:
+        super().to_internal_value(data)
+        return data
+
+
+class CreatedWithSerializer(LifeSerializer):
+    """What may have been changed since, kept as it is written."""
+
+    user_attrs = AttributesField(required=False)
+
+    def to_internal_value(self, data: Any) -> Any:
+        super().to_internal_value(data)
+        return data
+
+
+class StudyLineSerializer(DefinitionSerializer):
+    """A study's definition and its life; a key that is left out is as null."""
+
+    kind = serializers.ChoiceField(choices=["study"])
+    format = StrictIntegerField()
+    study_name = NameField()
+    search_space = serializers.ListField(
+        child=StoredParameterField(), min_length=1, max_length=MAX_PARAMETERS
+    )
+    direction = DirectionField()
+    state = serializers.ChoiceField(choices=StudyState.choices)
+    state_reason = ReasonField()
+    state_history = StateHistoryField(required=False)
+    created_with = CreatedWithSerializer(required=False)
+    datetime_start = StrictDateTimeField(required=False)
+
+    def validate_format(self, value: int) -> int:
+        if value != FORMAT:
+            raise serializers.ValidationError(f"format {value} is not read here, only {FORMAT}")
+        return value
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        for key in ("kind", "format"):
+            del attrs[key]
+        life = {name: attrs.pop(name, None) for name in LIFE}
+        stored = {
+            "state": attrs.pop("state"),
+            "state_reason": attrs.pop("state_reason", ""),
+            "state_history": attrs.pop("state_history", []),
+            "created_with": attrs.pop("created_with", {}),
+        }
+        if "datetime_start" in attrs:
+            stored["created_at"] = attrs.pop("datetime_start")
+        life["max_retries"] = life["max_retries"] or 0
+        definition = Definition(name=attrs.pop("study_name"), **attrs, life=life)
+        return {"definition": definition, "stored": stored}
+
+
+class StoredNumberField(StrictFloatField):
+    """A number; one that is not finite is a text."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, str) and data in NOT_FINITE:
+            return float(data)
+        return super().to_internal_value(data)
+
+
+_STORED_NUMBER = StoredNumberField()
+
+
+class StoredStepsField(ToldStepsField):
+    """Intermediate values by step."""
+
+    def _value(self, key: str, value: Any) -> float:
+        try:
+            return _STORED_NUMBER.run_validation(value)
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError({key: error.detail}) from None
+
+
+def _number(**kwargs: Any) -> StrictIntegerField:
+    """A trial's number."""
+    return StrictIntegerField(required=False, min_value=0, max_value=MAX_STEP, **kwargs)
+
+
+class TrialLineSerializer(StrictSerializer):
+    """A trial; a key that is left out is as null."""
+
+    kind = serializers.ChoiceField(choices=["trial"])
+    number = StrictIntegerField(min_value=0, max_value=MAX_STEP)
+    state = serializers.ChoiceField(choices=State.choices)
+    values = serializers.ListField(child=StoredNumberField(), required=False)
+    params = AttributesField()
+    intermediate_values = StoredStepsField(required=False)
+    user_attrs = AttributesField(required=False)
+    system_attrs = AttributesField(required=False)
+    study_attrs = AttributesField(required=False)
+    constraints = NumbersField(required=False)
+    datetime_start = StrictDateTimeField(required=False)
+    datetime_complete = StrictDateTimeField(required=False)
+    reason = ReasonField()
+    priority = StrictIntegerField(required=False, min_value=-(2**31), max_value=MAX_STEP)
+    worker_id = WorkerField()
+    lease_seconds = LeaseSecondsField()
+    lease_expires_at = StrictDateTimeField(required=False)
+    should_prune = StrictBooleanField(required=False)
+    is_retry_wanted = StrictBooleanField(required=False)
+    attempt = StrictIntegerField(required=False, min_value=1, max_value=MAX_COUNT)
+    retry_of = _number()
+    retried_as = _number()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        del attrs["kind"]
+        faults = {key: [text] for key, text in _incoherent(State(attrs["state"]), attrs)}
+        if faults:
+            raise serializers.ValidationError(faults)
+        return attrs
+
+
+class EndLineSerializer(StrictSerializer):
+    """The end of a study."""
+
+    kind = serializers.ChoiceField(choices=["end"])
+    study_name = StrictCharField()
+    n_trials = StrictIntegerField(min_value=0)
+
+
+# What a trial has, by its state; the rest of these it may have or not.
+_EACH = ("values", "datetime_start", "datetime_complete", "lease_expires_at", "constraints")
+_NEEDED = {
+    State.WAITING: set(),
+    State.RUNNING: {"datetime_start"},
+    State.COMPLETE: {"values", "datetime_start", "datetime_complete"},
+    State.PRUNED: {"datetime_start", "datetime_complete"},
+    State.FAIL: {"datetime_complete"},  # one that was cancelled has never started
+}
+_POSSIBLE = {
+    State.WAITING: set(),
+    State.RUNNING: {"lease_expires_at"},
+    State.COMPLETE: {"constraints"},
+    State.PRUNED: {"values", "constraints"},
+    State.FAIL: {"datetime_start", "lease_expires_at", "constraints"},
+}
+
+
+def _incoherent(state: State, attrs: dict[str, Any]) -> list[tuple[str, str]]:
+    """(key, what is wrong) where a trial is not as trials of its state are."""
+    needed, possible = _NEEDED[state], _NEEDED[state] | _POSSIBLE[state]
+    faults = [(key, f"a {state} trial has it") for key in _EACH if key in needed - attrs.keys()]
+    faults += [
+        (key, f"a {state} trial has none") for key in _EACH if key in attrs.keys() - possible
+    ]
+    has_lease = attrs.get("lease_seconds") is not None
+    if "lease_expires_at" in attrs and not has_lease:
+        faults.append(("lease_seconds", "a lease that runs out has a length"))
+    if state == State.RUNNING and has_lease and "lease_expires_at" not in attrs:
+        faults.append(("lease_expires_at", "a running trial's lease runs out at some time"))
+    if "retried_as" in attrs and state != State.FAIL:
+        faults.append(("retried_as", f"a {state} trial is not tried again"))
+    if any(math.isnan(value) for value in attrs.get("values", ())):
+        faults.append(("values", "NaN is no value of a trial"))
+    return faults

@@ -1,0 +1,101 @@
+"""Storing the trials of a new study, in chunks."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from django.db import connection
+
+from studies.models import Direction, Study
+from trials.models import State, Trial
+from trials.transfer.format import all_parents, renumbered
+
+CHUNK = 500  # trials that are stored at once
+MAX_BYTES = 4 * 2**20  # and what they may take
+
+
+class TrialWriter:
+    """Stores trials of a study that was made in this transaction, in the order of their numbers.
+
+    The study's counts, its best trial or front, and Optuna's schema follow.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._pending: list[Trial] = []
+        self._size = 0
+        self.n_written = 0
+        self._next_planning = 1
+
+    def put(self, trial: Trial, size: int = 0) -> None:
+        """Store a trial, of about `size` bytes, now or with the next ones."""
+        self._pending.append(trial)
+        self._size += size
+        if len(self._pending) >= CHUNK or self._size >= MAX_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Store the trials that are left."""
+        trials, self._pending, self._size = self._pending, [], 0
+        if not trials:
+            return
+        failures = sum(trial.is_failure for trial in trials)
+        states = Counter(trial.state for trial in trials)
+        reserved = Trial.objects.reserve(self._study, states, failures)
+        for trial, trial_id in zip(trials, reserved.ids, strict=True):
+            trial.id, trial.revision = trial_id, reserved.revision
+        _mark_front(self._study, trials)
+        steps = [
+            (trial, step, value)
+            for trial in trials
+            for step, value in zip(trial.steps, trial.step_values, strict=True)
+        ]
+        Trial.objects.add(trials, steps, settled=self._study)
+        self.n_written += len(trials)
+        self._plan_anew()
+
+    def _plan_anew(self) -> None:
+        """Let the checks of foreign keys, planned for empty tables, be planned for fuller ones."""
+        if self.n_written >= self._next_planning:
+            with connection.cursor() as cursor:
+                cursor.execute("DISCARD PLANS")
+            self._next_planning = 4 * self.n_written
+
+
+def store_notes(study: Study, notes: Mapping[int, Mapping[str, Any]]) -> None:
+    """Store what trials note on the study, by their numbers; parents are named by number, too."""
+    if not notes:
+        return
+    named = Trial.objects.filter(study_id=study.id, number__in=all_parents(list(notes.values())))
+    ids = dict(named.values_list("number", "id"))
+    by_id = {trial: renumbered(attrs, ids.get) for trial, attrs in notes.items()}
+    Trial.objects.note_on_study(study, by_id)
+
+
+def _mark_front(study: Study, trials: Sequence[Trial]) -> None:
+    """Mark those that may be the best trial, or on the Pareto front."""
+    complete = [
+        (trial, trial.values)
+        for trial in trials
+        if trial.state == State.COMPLETE and trial.values is not None and trial.violation == 0
+    ]
+    if study.is_multi_objective:
+        for (trial, _), is_best in zip(complete, _undominated(study, complete), strict=True):
+            trial.on_front = bool(is_best)
+        return
+    for trial, values in complete:
+        trial.on_front = study.may_be_best(values, trial.number)
+        if trial.on_front:
+            study.note_best(trial.number, values, trial.internal_params)
+
+
+def _undominated(study: Study, complete: Sequence[tuple[Trial, list[float]]]) -> Any:
+    """Which of some trials no other one of them beats, so that few are compared with the rest."""
+    if not complete:
+        return []
+    signs = [1 if each == Direction.MINIMIZE else -1 for each in study.directions]
+    losses = np.array([values for _, values in complete]) * signs
+    no_worse = (losses[:, None, :] <= losses[None, :, :]).all(axis=2)
+    better = (losses[:, None, :] < losses[None, :, :]).any(axis=2)
+    return ~(no_worse & better).any(axis=0)

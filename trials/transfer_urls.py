@@ -1,0 +1,25 @@
+"""Before the studies' own: a study may be named `import`."""
+
+from django.urls import path
+
+from trials.transfer_views import ImportViewSet, TransferViewSet
+from tuner_project.rest import paths  # noqa: F401  (registers the converters)
+
+_STUDY = "studies/<study_name:study_name>"
+
+urlpatterns = [
+    path(
+        "studies/import",
+        ImportViewSet.as_view(
+            {
+                "post": "import_studies",
+                "get": "retrieve",
+                "patch": "partial_update",
+                "delete": "destroy",
+            }
+        ),
+        {"study_name": "import"},
+    ),
+    path(f"{_STUDY}/export", TransferViewSet.as_view({"get": "export"})),
+    path(f"{_STUDY}/clone", TransferViewSet.as_view({"post": "clone"})),
+]

@@ -1,0 +1,119 @@
+"""The endpoints that move studies."""
+
+from typing import Any, ClassVar
+
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from studies.views import StudyScope, StudyViewSet
+from trials.transfer.attachment import attachment
+from trials.transfer.cloning import clone_study
+from trials.transfer.format import MEDIA_TYPE
+from trials.transfer.importing import Result, import_studies
+from trials.transfer.reading import lines_of
+from trials.transfer_serializers import (
+    ClonedStudySerializer,
+    CloneStudySerializer,
+    ImportQuerySerializer,
+    ImportSerializer,
+)
+from tuner_project.rest.serializers import EmptySerializer
+from tuner_project.rest.views import ApiViewSet
+
+OTHER_MEDIA_TYPE = "application/jsonl"
+
+
+class LinesParser(BaseParser):
+    """JSON Lines, read as they come: a body may be larger than the memory."""
+
+    media_type = MEDIA_TYPE
+
+    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
+        return lines_of(stream)
+
+
+class OtherLinesParser(LinesParser):
+    media_type = OTHER_MEDIA_TYPE
+
+
+@extend_schema(tags=["studies"])
+class TransferViewSet(StudyScope, ApiViewSet):
+    """A study as a file, and as the beginning of another."""
+
+    def get_serializer_class(self) -> Any:
+        return CloneStudySerializer if self.action == "clone" else EmptySerializer
+
+    @extend_schema(
+        operation_id="exportStudy",
+        responses={
+            (200, MEDIA_TYPE): OpenApiResponse(
+                OpenApiTypes.STR, "JSON Lines: the study, each trial, and the end."
+            )
+        },
+    )
+    def export(self, request: Request, study_name: str) -> StreamingHttpResponse:
+        """The study with its trials as a file for `importStudies`, as it is at one moment.
+
+        A file without its last line, of kind `end`, was cut.
+        """
+        return attachment([self.named_study(study_name).name], filename=study_name)
+
+    @extend_schema(
+        operation_id="cloneStudy",
+        request=CloneStudySerializer,
+        responses={201: ClonedStudySerializer},
+    )
+    def clone(self, request: Request, study_name: str) -> Response:
+        """Make a new study like this one, with another search space or sampler if wanted.
+
+        The COMPLETE and PRUNED trials that fit its search space are its first ones, from which
+        its sampler learns. Parameters that the new space lacks are dropped; a trial that lacks
+        one of it, or has a value outside, is left out. 409 `max_trials_exceeded`: those that are
+        kept would use up `max_trials`.
+        """
+        clone = clone_study(named=self.named_study(study_name), **self.body())
+        return self.answer(ClonedStudySerializer, clone, status=201)
+
+
+@extend_schema_view(
+    retrieve=extend_schema(exclude=True),
+    partial_update=extend_schema(exclude=True),
+    destroy=extend_schema(exclude=True),
+)
+class ImportViewSet(StudyViewSet):
+    """What lies at `studies/import`: the import of files, and the study of this name."""
+
+    query_serializers: ClassVar[dict[str, Any]] = {"import_studies": ImportQuerySerializer}
+
+    def get_parsers(self) -> Any:
+        if self.request is not None and self.request.method == "POST":
+            return [LinesParser(), OtherLinesParser()]
+        return super().get_parsers()
+
+    @extend_schema(
+        operation_id="importStudies",
+        tags=["studies"],
+        request={MEDIA_TYPE: OpenApiTypes.STR, OTHER_MEDIA_TYPE: OpenApiTypes.STR},
+        responses={
+            201: ImportSerializer,
+            200: OpenApiResponse(
+                ImportSerializer, "Nothing was stored: a dry run, or all skipped."
+            ),
+        },
+    )
+    def import_studies(self, request: Request, study_name: str) -> Response:
+        """Store the studies of a file that `exportStudy` gave, one or several, all or none.
+
+        Every line is checked; the `detail` of a 400 names the line, and the pointers of its
+        `errors` begin with it. 409 `study_exists`: a name is taken, and `conflict` is `fail`.
+        """
+        lines: Any = self.request.data or ()  # without a body nothing is parsed
+        studies = import_studies(lines=lines, **self.query)
+        is_stored = any(each.outcome != Result.SKIPPED for each in studies)
+        status = 201 if is_stored and not self.query["dry_run"] else 200
+        answer = {"dry_run": self.query["dry_run"], "studies": studies}
+        return self.answer(ImportSerializer, answer, status)
