@@ -1,4 +1,4 @@
-"""Studies in the admin: to look at, and to delete."""
+"""Studies in the admin: to look at, to pause and resume, and to delete."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,6 +14,8 @@ from django.utils.safestring import SafeString
 
 from studies import admin_display as display
 from studies import domain
+from studies.admin_actions import FINAL, LifecycleAdmin
+from studies.lifecycle import allowed_actions
 from studies.models import Study, StudyState
 from studies.pruners import PRUNERS
 from studies.samplers import SAMPLERS
@@ -64,9 +66,12 @@ class StudyChangeList(ChangeList):
         )
 
 
-@admin.register(Study)
-class StudyAdmin(display.InspectionAdmin):
-    """All counts are the tallies on the study's row, so no page depends on its trials' number."""
+class StudyAdmin(LifecycleAdmin):
+    """All counts are the tallies on the study's row, so no page depends on its trials' number.
+
+    What else a study's page shows, it asks the API for once it is there (`study.js`). Registered
+    by `trials.admin.studies`, which adds what needs trials.
+    """
 
     list_display = [
         "name",
@@ -86,8 +91,7 @@ class StudyAdmin(display.InspectionAdmin):
     list_per_page = 100
     list_max_show_all = 100
     fieldsets = [
-        (None, {"fields": ["name", "state_read", "id", "directions_read", "created"]}),
-        ("Progress", {"fields": ["number_of_trials", "states", "best_value", "best_parameters"]}),
+        (None, {"fields": ["name", "id", "directions_read", "created"]}),
         ("Budgets", {"fields": ["budgets", "trials_left", "retries_and_leases"]}),
         ("Changes of state", {"fields": ["history_of_states"]}),
         ("Search space", {"fields": ["parameters", "constraints_read", "duplicates"]}),
@@ -100,6 +104,30 @@ class StudyAdmin(display.InspectionAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return StudyChangeList
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        study: Study = context["original"]
+        shown = ("number_of_trials", "states", "best_value", "best_parameters")
+        context |= {
+            "title": study.name,
+            "subtitle": None,
+            "api_url": reverse("study", args=[study.name]),
+            "tools": self.tools(request, study),
+            "actions": allowed_actions(study) if self.has_operate_permission(request) else [],
+            "confirmed": FINAL,
+            "panel": {"state": self.state_read(study)}
+            | {name: getattr(self, name)(study) for name in shown},
+        }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def tools(self, request: HttpRequest, study: Study) -> list[tuple[str, str]]:
+        """The links at the top of a study's page."""
+        return [
+            ("Trials", _trials_url(study)),
+            ("Optuna dashboard", reverse("dashboard-study", args=[study.pk])),
+        ]
 
     @admin.display(description="state", ordering="state")
     def state_read(self, study: Study) -> SafeString:

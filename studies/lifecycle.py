@@ -45,7 +45,7 @@ def change_state(*, named: NamedStudy, to: StudyState, reason: str = "") -> Stud
     state = StudyState(study.state)
     if state == to:
         return study
-    allowed = [ACTIONS[each] for each in _LEADS_TO[state]]
+    allowed = allowed_actions(study)
     if state == StudyState.CANCELLED:
         raise StudyCancelled(f'study "{study.name}" was cancelled, which is final', allowed=allowed)
     if to not in _LEADS_TO[state]:
@@ -56,6 +56,11 @@ def change_state(*, named: NamedStudy, to: StudyState, reason: str = "") -> Stud
         raise StudyCompleted(detail, reason=budget, allowed=allowed)
     enter(study, to, reason)
     return study
+
+
+def allowed_actions(study: Study) -> list[str]:
+    """What can be done with the study in its state; budgets may forbid to resume it."""
+    return [ACTIONS[each] for each in _LEADS_TO[StudyState(study.state)]]
 
 
 @transaction.atomic

@@ -9,6 +9,7 @@ urlpatterns = [
     path(
         "studies/<study_name:study_name>",
         StudyViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
+        name="study",
     ),
     *(
         path(f"studies/<study_name:study_name>/{action}", StudyViewSet.as_view({"post": action}))

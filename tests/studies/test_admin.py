@@ -61,21 +61,6 @@ def play(api: APIClient, name: str, **definition: Any) -> Study:
     return Study.objects.get(name=name)
 
 
-@pytest.fixture
-def lesser_client(db: None, django_user_model: Any) -> Callable[..., Client]:
-    """Logs in somebody of the staff who has the named permissions only."""
-    from django.contrib.auth.models import Permission
-
-    def logged_in(*codenames: str) -> Client:
-        user = django_user_model.objects.create_user("staff", is_staff=True)
-        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-        client = Client()
-        client.force_login(user)
-        return client
-
-    return logged_in
-
-
 # What it shows ---------------------------------------------------------------------------
 
 

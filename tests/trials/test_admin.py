@@ -55,7 +55,8 @@ def test_list_shows_the_trials_of_one_study(admin_client: Client, study: Study) 
         "1e+300",
         "-inf",
         "tuner-state-running",
-        f"batch_size={best.params['batch_size']}",
+        '<span class="tuner-param">batch_size</span>',
+        f'<td class="field-param_2">{best.params["batch_size"]}</td>',
         f'<a href="/admin/studies/study/{study.pk}/change/">search</a>',
     ):
         assert text in page
@@ -68,6 +69,7 @@ def test_list_shows_the_trials_of_one_study(admin_client: Client, study: Study) 
         ({"state__exact": "COMPLETE"}, [1, 0]),
         ({"state__exact": "WAITING"}, []),
         ({"state__exact": "nonsense"}, []),
+        ({"state__exact": "%00"}, []),
         ({"on_front": "1"}, [1]),
         ({"on_front": "0"}, [4, 3, 2, 1, 0]),
         ({"q": "3"}, [3]),
@@ -90,7 +92,7 @@ def test_list_of_all_studies_shows_the_newest(
     admin_client: Client, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert numbers(admin_client, LIST) == [0, 4, 3, 2, 1, 0]
-    monkeypatch.setattr("trials.admin.NEWEST", 3)
+    monkeypatch.setattr("trials.admin.changelist.NEWEST", 3)
     assert numbers(admin_client, LIST) == [0, 4, 3]
     assert numbers(admin_client, f"{LIST}?state__exact=FAIL") == [3]
 

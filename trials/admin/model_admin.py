@@ -1,138 +1,36 @@
-"""Trials in the admin: to look at, study by study. They are deleted with their study only."""
+"""A trial's page, and what its list consists of."""
 
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters, ShowFacets
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
-from django.core.paginator import Page, Paginator
+from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import HttpRequest
-from django.urls import reverse
-from django.utils.functional import cached_property
+from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from studies import admin_display as display
-from studies.models import Study
-from trials.models import State, Trial
+from trials.admin.changelist import SORTABLE, TrialChangeList, TrialPaginator
+from trials.admin.columns import parameter_columns
+from trials.admin.export import csv_response
+from trials.admin.filters import (
+    FRONT,
+    STATE,
+    STUDY,
+    WORKER,
+    FrontFilter,
+    StateFilter,
+    StudyFilter,
+    WorkerFilter,
+    listed_study,
+)
+from trials.models import Trial
 
-NEWEST = 10_000  # trials are listed where no study is chosen
 MAX_STEPS = 1000
 MAX_NUMBER = 2**31 - 1
-STUDY, STATE, FRONT = "study__id__exact", "state__exact", "on_front"
-
-
-def listed_study(request: HttpRequest) -> Study | None:
-    """The study whose trials are listed, read once a request."""
-    cache = vars(request)
-    if "listed_study" not in cache:
-        try:
-            studies = Study.objects.defer("distributions", "user_attrs")
-            cache["listed_study"] = studies.filter(pk__in=request.GET.getlist(STUDY)[-1:]).first()
-        except ValueError as error:
-            raise IncorrectLookupParameters from error
-    return cache["listed_study"]
-
-
-class StudyFilter(admin.SimpleListFilter):
-    """Offers the chosen study and all; there can be thousands of others."""
-
-    title = "study"
-    parameter_name = STUDY
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        study = listed_study(request)
-        if self.value() is None:
-            return []
-        return [(str(self.value()), study.name if study else "deleted")]
-
-    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> Any:
-        study = listed_study(request)
-        return queryset.none() if study is None else queryset.filter(study=study)
-
-
-class StateFilter(display.ChoiceFilter):
-    title = "state"
-    parameter_name = STATE
-    values = State.values
-
-
-class FrontFilter(admin.SimpleListFilter):
-    title = "rank"
-    parameter_name = FRONT
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("1", "Best, or on the Pareto front")]
-
-    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> Any:
-        return queryset.filter(on_front=True) if self.value() == "1" else queryset
-
-
-class TrialChangeList(ChangeList):
-    """Trials of one study by number, or the newest of all, each with its study."""
-
-    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        super().__init__(request, *args, **kwargs)
-        study = listed_study(request)
-        if study is not None:
-            self.title = f"Trials of {study}"
-        elif STUDY not in request.GET:
-            self.title = f"The newest {NEWEST:,} trials; a study's page links to all of its own"
-
-    def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        trials = super().get_queryset(request, *args, **kwargs).select_related(None)
-        trials = trials.defer("user_attrs", "system_attrs", "study_attrs")
-        if STUDY in request.GET:
-            return trials
-        oldest = Trial.objects.order_by("-id").values_list("id", flat=True)[NEWEST - 1 : NEWEST]
-        return trials.filter(id__gte=next(iter(oldest), 0))
-
-    def get_ordering(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> list[Any]:
-        # Exactly an index, without the tie-breaker that Django would add.
-        return ["-number"] if STUDY in request.GET else ["-id"]
-
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        study = listed_study(request)
-        trials = list(self.result_list[: self.list_per_page])
-        studies = (
-            {study.pk: study}
-            if study
-            else Study.objects.defer("distributions", "user_attrs").in_bulk(
-                {trial.study_id for trial in trials}
-            )
-        )
-        # A study can be deleted between the two queries.
-        self.result_list = [trial for trial in trials if trial.study_id in studies]
-        for trial in self.result_list:
-            trial.study = studies[trial.study_id]
-
-
-class TrialPaginator(Paginator):
-    """Takes the count from the study's tallies, and finds a page of a whole study by number.
-
-    `tally` is the count if it is known, and `whole` says that nothing but a study was chosen.
-    """
-
-    object_list: models.QuerySet[Trial]
-
-    def __init__(self, *args: Any, tally: int | None, whole: bool, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.tally = tally
-        self.whole = whole
-
-    @cached_property
-    def count(self) -> int:
-        return self.object_list.count() if self.tally is None else self.tally
-
-    def page(self, number: int | str) -> Page:
-        if not self.whole:
-            return super().page(number)
-        number = self.validate_number(number)
-        end = self.count - (number - 1) * self.per_page
-        trials = self.object_list.filter(number__lt=end)[: self.per_page]
-        return Page(trials, number, self)
 
 
 @admin.register(Trial)
@@ -148,11 +46,10 @@ class TrialAdmin(display.InspectionAdmin):
         "duration",
         "started",
     ]
-    list_filter = [StudyFilter, StateFilter, FrontFilter]
-    lookups = [STUDY, STATE, FRONT]
+    list_filter = [StudyFilter, StateFilter, WorkerFilter, FrontFilter]
+    lookups = [STUDY, STATE, WORKER, FRONT]
     search_fields = ["number"]
     search_help_text = "The number of a trial."
-    sortable_by = ()  # by number alone, for which there is an index
     list_per_page = 100
     list_max_show_all = 100
     show_full_result_count = False
@@ -188,6 +85,16 @@ class TrialAdmin(display.InspectionAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return TrialChangeList
 
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        study = listed_study(request)
+        if study is None:
+            return self.list_display
+        first, rest = ["number", "state_badge", "final_values"], self.list_display[5:]
+        return [*first, *parameter_columns(study), *rest]
+
+    def get_sortable_by(self, request: HttpRequest) -> tuple[Any, ...]:
+        return () if listed_study(request) is None else tuple(SORTABLE)
+
     def get_search_results(
         self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str
     ) -> tuple[models.QuerySet[Any], bool]:
@@ -201,12 +108,30 @@ class TrialAdmin(display.InspectionAdmin):
         self, request: HttpRequest, queryset: models.QuerySet[Any], per_page: int, *args: Any
     ) -> TrialPaginator:
         study, state = listed_study(request), request.GET.get(STATE)
-        narrowed = bool(request.GET.get(SEARCH_VAR, "").strip()) or request.GET.get(FRONT) == "1"
+        searched = request.GET.get(SEARCH_VAR, "").strip()
+        narrowed = searched or WORKER in request.GET or request.GET.get(FRONT) == "1"
         tally = None
         if study is not None and not narrowed:
             tally = study.n_trials if state is None else study.trial_counts.get(state, 0)
         whole = tally is not None and state is None
         return TrialPaginator(queryset, per_page, *args, tally=tally, whole=whole)
+
+    def get_urls(self) -> list[URLPattern]:
+        export = self.admin_site.admin_view(self.export_view)
+        return [path("export/", export, name="trials_trial_export"), *super().get_urls()]
+
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """The trials of a study under the filters of its list, as CSV."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            trials = self.get_changelist_instance(request).queryset
+            study = listed_study(request)
+        except IncorrectLookupParameters:
+            return HttpResponseRedirect(reverse("admin:trials_trial_changelist"))
+        if study is None:
+            raise Http404("a study's trials are exported: choose one")
+        return csv_response(study, trials)
 
     @admin.display(description="study")
     def study_link(self, trial: Trial) -> SafeString:
@@ -217,7 +142,7 @@ class TrialAdmin(display.InspectionAdmin):
     def state_badge(self, trial: Trial) -> SafeString:
         return display.state_badge(trial.state)
 
-    @admin.display(description="values")
+    @admin.display(description="values", ordering="values")
     def final_values(self, trial: Trial) -> str:
         return display.numbers(trial.values)
 

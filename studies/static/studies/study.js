@@ -1,0 +1,316 @@
+// A study's page: follows the study, and draws its plots from the API once they come into view.
+"use strict";
+
+const page = document.getElementById("tuner-study");
+const api = page.dataset.api;
+const objectives = Number(page.dataset.objectives);
+const element = (id) => document.getElementById(`tuner-${id}`);
+
+const FOLLOW_MS = 2000; // between two looks at a study that hands out trials
+const REDRAW_MS = 10000; // between two drawings of a plot, at least
+const REDRAW_TIMES = 20; // and so many times what it took, so that large studies cost little
+const STATES = ["COMPLETE", "PRUNED", "RUNNING", "WAITING", "FAIL"];
+const KINDS = [
+  "history",
+  "importance",
+  "parallel_coordinate",
+  "slice",
+  "intermediate_values",
+  ...(objectives === 2 || objectives === 3 ? ["pareto_front"] : []),
+  ...(objectives > 1 ? ["hypervolume"] : []),
+  "contour",
+  "rank",
+  "edf",
+  "timeline",
+];
+
+async function ask(path) {
+  const response = await fetch(api + path, { headers: { Accept: "application/json" } });
+  if (!response.ok) throw new Error((await response.json()).detail);
+  return response.json();
+}
+
+function make(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+// What changes all the time -------------------------------------------------------------------
+
+const number = (value) => (value === null ? "–" : Number(value.toPrecision(6)).toString());
+const values = (value) => (Array.isArray(value) ? value.map(number).join(", ") : number(value));
+const moment = (text) => (text === null ? "–" : text.slice(0, 19).replace("T", " "));
+
+function since(text, now) {
+  if (text === null) return "–";
+  const seconds = Math.max(0, (Date.parse(now) - Date.parse(text)) / 1000);
+  if (seconds < 60) return `${seconds.toFixed(0)} s`;
+  if (seconds < 3600) return `${(seconds / 60).toFixed(0)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}
+
+function badge(state, text, href) {
+  const properties = { className: `tuner-state tuner-state-${state.toLowerCase()}`, textContent: text };
+  return make(href ? "a" : "span", href ? { ...properties, href } : properties);
+}
+
+const trialUrl = (trialId) => `${page.dataset.trials}&q=${trialId}`;
+
+function table(heads, rows, empty) {
+  if (rows.length === 0) return make("p", { className: "tuner-note", textContent: empty });
+  const cells = (tag, texts) =>
+    make("tr", {}, ...texts.map((text) => make(tag, {}, text instanceof Node ? text : String(text))));
+  return make(
+    "table",
+    { className: "tuner-table" },
+    make("thead", {}, cells("th", heads)),
+    make("tbody", {}, ...rows.map((row) => cells("td", row))),
+  );
+}
+
+function show(progress) {
+  const { trial_counts: counts, datetime: now } = progress;
+  element("state").replaceChildren(
+    badge(progress.state, progress.state.toLowerCase()),
+    ` ${progress.state_reason ?? ""}`,
+  );
+  const total = Math.max(progress.max_trials ?? 0, progress.n_trials);
+  const link = make("a", { href: page.dataset.trials }, progress.n_trials.toLocaleString());
+  element("trials").replaceChildren(
+    link,
+    progress.max_trials === null ? "" : ` of ${progress.max_trials.toLocaleString()}`,
+  );
+  element("bar").replaceChildren(
+    ...STATES.filter((state) => counts[state] > 0).map((state) => {
+      const part = make("span", { className: `tuner-state-${state.toLowerCase()}` });
+      part.style.width = `${(100 * counts[state]) / total}%`;
+      return part;
+    }),
+  );
+  element("counts").replaceChildren(
+    ...STATES.filter((state) => counts[state] > 0).flatMap((state) => [
+      badge(
+        state,
+        `${counts[state].toLocaleString()} ${state.toLowerCase()}`,
+        `${page.dataset.trials}&state__exact=${state}`,
+      ),
+      " ",
+    ]),
+  );
+  element("rate").textContent =
+    progress.rate_per_hour === null ? "–" : `${Number(progress.rate_per_hour.toPrecision(3)).toLocaleString()} trials an hour`;
+  element("eta").textContent =
+    progress.eta === null
+      ? `${progress.n_done.toLocaleString()} done`
+      : `${progress.n_done.toLocaleString()} done; expected end ${moment(progress.eta)} UTC`;
+  element("running").replaceChildren(
+    table(
+      ["Trial", "Worker", "For", "Lease runs out (UTC)"],
+      progress.running.map((trial) => [
+        make("a", { href: trialUrl(trial.trial_id) }, String(trial.trial_id)),
+        trial.worker_id ?? "–",
+        since(trial.datetime_start, now),
+        moment(trial.lease_expires_at),
+      ]),
+      "No trial runs.",
+    ),
+  );
+  if (counts.RUNNING > progress.running.length)
+    element("running").append(
+      make("p", {
+        className: "tuner-note",
+        textContent: `The first ${progress.running.length} of ${counts.RUNNING.toLocaleString()}.`,
+      }),
+    );
+  element("failures").replaceChildren(
+    table(
+      ["Reason", "Of the latest", "Last trial"],
+      progress.failures.map((failure) => [
+        failure.reason ?? "no reason given",
+        failure.n_trials,
+        make("a", { href: trialUrl(failure.last_trial_id) }, String(failure.last_trial_id)),
+      ]),
+      "No trial has failed.",
+    ),
+  );
+}
+
+let bestShown;
+
+async function showBest(progress) {
+  if (progress.best_trial_id === null || progress.best_trial_id === bestShown) return;
+  const best = await ask("/best");
+  bestShown = best.trial_id;
+  element("best").replaceChildren(
+    make("a", { href: trialUrl(best.trial_id), title: `trial ${best.trial_id}` }, values(best.value)),
+    make("small", { textContent: objectives > 1 ? " first of the front" : "" }),
+  );
+  const text = (value) => (typeof value === "number" ? number(value) : JSON.stringify(value));
+  element("params").replaceChildren(
+    table(["Parameter", "Value"], Object.entries(best.params).map(([name, value]) => [name, text(value)]), ""),
+  );
+}
+
+async function showAdvice() {
+  const advice = await ask("/advice");
+  element("advice").replaceChildren(...advice.map((each) => make("li", { textContent: each.detail })));
+  element("advice").hidden = advice.length === 0;
+}
+
+// Plots ---------------------------------------------------------------------------------------
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+// A colour of the theme as the browser resolves it, for a script that does not know light-dark().
+function resolved(name) {
+  const probe = page.appendChild(make("i"));
+  probe.style.color = `var(${name})`;
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+}
+
+function themed(layout) {
+  const lines = { gridcolor: resolved("--hairline-color"), zerolinecolor: resolved("--border-color") };
+  const template = structuredClone(layout.template ?? {});
+  template.layout = {
+    ...template.layout,
+    xaxis: { ...template.layout?.xaxis, ...lines },
+    yaxis: { ...template.layout?.yaxis, ...lines },
+  };
+  const annotations = (layout.annotations ?? []).map((each) => ({
+    ...each,
+    font: { ...each.font, color: resolved("--body-fg") },
+  }));
+  return {
+    ...layout,
+    template,
+    annotations,
+    title: undefined,
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { color: resolved("--body-fg"), family: colour("--font-family-primary"), size: 11 },
+    margin: { l: 50, r: 20, t: 20, b: 45 },
+    autosize: true,
+    width: undefined,
+    height: undefined,
+  };
+}
+
+class Plot {
+  constructor(kind) {
+    this.kind = kind;
+    this.title = make("h3", { textContent: kind.replaceAll("_", " ") });
+    this.note = make("p", { className: "tuner-note" });
+    this.area = make("div", { className: "tuner-plot", id: `tuner-plot-${kind}` });
+    this.card = make("div", { className: "tuner-card" }, this.title, this.note, this.area);
+    this.isInView = false;
+    this.notBefore = 0;
+    this.drawnOf = null; // what was drawn: the study's revision, and what was chosen
+    this.figure = null;
+  }
+
+  get query() {
+    const chosen = new URLSearchParams();
+    if (objectives > 1 && !["pareto_front", "hypervolume", "timeline", "intermediate_values"].includes(this.kind))
+      chosen.set("target_idx", element("tools").querySelector("[name=target_idx]").value);
+    if (this.kind === "importance")
+      chosen.set("method", element("tools").querySelector("[name=method]").value);
+    return chosen.toString();
+  }
+
+  async draw(revision, isUrgent = false) {
+    const wanted = `${revision}?${this.query}`;
+    const begun = performance.now();
+    if (!this.isInView || wanted === this.drawnOf || (begun < this.notBefore && !isUrgent)) return;
+    this.drawnOf = wanted;
+    this.notBefore = Infinity;
+    this.card.classList.add("tuner-loading");
+    try {
+      this.figure = await ask(`/plots/${this.kind}?${this.query}`);
+      await this.paint();
+    } catch (error) {
+      this.note.textContent = error.message;
+    } finally {
+      this.card.classList.remove("tuner-loading");
+      const now = performance.now();
+      this.notBefore = now + Math.max(REDRAW_MS, REDRAW_TIMES * (now - begun));
+    }
+  }
+
+  async paint() {
+    if (this.figure === null) return;
+    const { title } = this.figure.layout;
+    this.title.textContent = title.text;
+    this.note.textContent = title.subtitle?.text ?? "";
+    const isEmpty = this.figure.data.length === 0;
+    this.area.hidden = isEmpty;
+    if (isEmpty) return;
+    const options = { responsive: true, displaylogo: false };
+    await Plotly.react(this.area, this.figure.data, themed(this.figure.layout), options);
+  }
+}
+
+const plots = KINDS.map((kind) => new Plot(kind));
+element("plots").append(...plots.map((plot) => plot.card));
+const byCard = new Map(plots.map((plot) => [plot.card, plot]));
+const inView = new IntersectionObserver(
+  (entries) => {
+    for (const entry of entries) {
+      const plot = byCard.get(entry.target);
+      plot.isInView = entry.isIntersecting;
+      if (latest !== null) plot.draw(latest.revision);
+    }
+  },
+  { rootMargin: "200px" },
+);
+const drawAll = (isUrgent) => plots.forEach((plot) => plot.draw(latest.revision, isUrgent));
+
+// Following -----------------------------------------------------------------------------------
+
+let latest = null;
+let advised = null; // the revision of the study that the advice is about
+let adviseNotBefore = 0;
+
+async function follow() {
+  try {
+    const progress = await ask("/progress");
+    const isFirst = latest === null;
+    latest = progress;
+    show(progress);
+    element("live").classList.toggle("tuner-following", progress.state === "ACTIVE");
+    if (isFirst) plots.forEach((plot) => inView.observe(plot.card));
+    await showBest(progress);
+    drawAll(false);
+    if (progress.revision !== advised && performance.now() > adviseNotBefore) {
+      advised = progress.revision;
+      adviseNotBefore = performance.now() + REDRAW_MS;
+      await showAdvice();
+    }
+  } catch (error) {
+    element("live").classList.remove("tuner-following");
+    element("live").title = `Not followed just now: ${error.message}`;
+  }
+}
+
+async function followForEver() {
+  for (;;) {
+    if (!document.hidden) await follow();
+    await new Promise((resolve) => setTimeout(resolve, FOLLOW_MS));
+  }
+}
+
+element("objective").hidden = objectives === 1;
+element("tools").addEventListener("change", () => drawAll(true));
+new MutationObserver(() => plots.forEach((plot) => plot.paint())).observe(document.documentElement, {
+  attributeFilter: ["data-theme"],
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
+  plots.forEach((plot) => plot.paint()),
+);
+document.addEventListener("submit", (event) => {
+  const question = event.target.dataset.confirm;
+  if (question && !confirm(question)) event.preventDefault();
+});
+followForEver();

@@ -1,0 +1,107 @@
+"""Trials as CSV, for spreadsheets and data frames."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import models
+from django.http import StreamingHttpResponse
+from django.utils.http import content_disposition_header
+from django.utils.text import get_valid_filename
+
+from studies.models import Study
+from trials.models import Trial
+from tuner_project.database import release_connection
+
+CHUNK = 500  # trials that are read at once
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes a text for that begins so
+
+
+def csv_response(study: Study, trials: models.QuerySet[Trial]) -> StreamingHttpResponse:
+    """These trials of a study by number, read while they are sent."""
+    response = StreamingHttpResponse(_texts(study, trials), content_type="text/csv; charset=utf-8")
+    filename = get_valid_filename(f"{study.name[:100]}-trials.csv")
+    response["Content-Disposition"] = content_disposition_header(True, filename) or "attachment"
+    return response
+
+
+def _texts(study: Study, trials: models.QuerySet[Trial]) -> Iterator[str]:
+    yield _text([_head(study)])
+    trials = trials.defer(None).defer("system_attrs", "study_attrs").order_by("number")
+    for chunk in _chunks(trials):
+        for trial in chunk:
+            trial.study = study
+        yield _text(_row(trial) for trial in chunk)
+
+
+def _chunks(trials: models.QuerySet[Trial]) -> Iterator[list[Trial]]:
+    """The trials, read bit by bit: a client that is slow to take them keeps no connection busy."""
+    after = -1
+    while True:
+        chunk = list(trials.filter(number__gt=after)[:CHUNK])
+        release_connection()
+        if not chunk:
+            return
+        yield chunk
+        after = chunk[-1].number
+
+
+def _head(study: Study) -> list[str]:
+    n = len(study.directions)
+    return [
+        "number",
+        "state",
+        *(["value"] if n == 1 else [f"values_{index}" for index in range(n)]),
+        *(f"params_{parameter['name']}" for parameter in study.search_space),
+        "datetime_start",
+        "datetime_complete",
+        "duration_seconds",
+        "worker_id",
+        "reason",
+        "user_attrs",
+    ]
+
+
+def _row(trial: Trial) -> list[Any]:
+    params = trial.params
+    no_values: list[Any] = [None] * len(trial.study.directions)
+    return [
+        trial.number,
+        trial.state,
+        *(trial.values or no_values),
+        *(_param(params, parameter["name"]) for parameter in trial.study.search_space),
+        _moment(trial.datetime_start),
+        _moment(trial.datetime_complete),
+        trial.duration_seconds,
+        _guarded(trial.worker_id),
+        _guarded(trial.reason),
+        json.dumps(trial.user_attrs, ensure_ascii=False),
+    ]
+
+
+def _param(params: dict[str, Any], name: str) -> Any:
+    """A number as it is, and any other choice as JSON writes it, texts without their quotes."""
+    if name not in params:
+        return None
+    value = params[name]
+    if isinstance(value, str):
+        return _guarded(value)
+    return json.dumps(value) if value is None or isinstance(value, bool) else value
+
+
+def _guarded(text: str) -> str:
+    """The text with an apostrophe before it where a spreadsheet would take it for a formula."""
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def _moment(value: datetime | None) -> str:
+    return "" if value is None else value.astimezone(UTC).isoformat()
+
+
+def _text(rows: Iterable[list[Any]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows(rows)
+    return buffer.getvalue()
