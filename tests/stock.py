@@ -1,7 +1,7 @@
 """Stock Optuna, as somebody else's tool would use it on the tests' database."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from django.db import connection
 from optuna.storages import RDBStorage
@@ -23,10 +23,15 @@ def stock_url(schema: str) -> str:
     return url.render_as_string(hide_password=False)
 
 
-@contextmanager
-def stock_storage(schema: str) -> Iterator[RDBStorage]:
+def stock_storage(schema: str) -> AbstractContextManager[RDBStorage]:
     """Optuna's own storage on connections of its own, which see what is committed."""
-    storage = RDBStorage(stock_url(schema))
+    return storage_at(stock_url(schema))
+
+
+@contextmanager
+def storage_at(url: str) -> Iterator[RDBStorage]:
+    """Optuna's own storage, whose connections are closed in the end."""
+    storage = RDBStorage(url)
     try:
         yield storage
     finally:

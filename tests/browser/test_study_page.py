@@ -1,0 +1,169 @@
+"""A study's page in the admin: its plots, its life, and its end."""
+
+import optuna
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PHONE, Open, keep, open_study
+from tests.service import Client, Service
+from tests.stock import storage_at
+
+pytestmark = pytest.mark.browser
+
+SECONDS = 1000  # Playwright counts in milliseconds
+SPACE = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
+OF_ONE = {
+    "history",
+    "importance",
+    "parallel_coordinate",
+    "slice",
+    "intermediate_values",
+    "contour",
+    "rank",
+    "edf",
+    "timeline",
+}
+# What Plotly draws of data: points, lines, bars, and the areas of a contour.
+MARKS = ".point, .js-line, .points path, .contourfill path, .contourbg path"
+
+
+def drawn(page: Page, kind: str) -> int:
+    """How many marks the plot of this kind consists of, once it is drawn."""
+    card = page.locator(f"#tuner-plot-{kind}")
+    card.locator("..").scroll_into_view_if_needed()
+    expect(card.locator(MARKS).first).to_be_attached(timeout=30 * SECONDS)
+    return card.locator(MARKS).count()
+
+
+def points(page: Page, kind: str) -> int:
+    """How many values the first trace of a plot has."""
+    count = "area => area.data[0].x.length ?? area.data[0].x._inputArray.length"
+    return int(page.locator(f"#tuner-plot-{kind}").evaluate(count))
+
+
+@pytest.mark.parametrize(
+    ("study", "kinds"),
+    [
+        ("demo-training", OF_ONE),
+        ("demo-zdt1", OF_ONE - {"intermediate_values"} | {"pareto_front", "hypervolume"}),
+    ],
+)
+def test_each_plot_is_drawn_with_data(
+    open_page: Open, client: Client, study: str, kinds: set[str]
+) -> None:
+    page = open_study(open_page, client, study)
+    for kind in sorted(kinds):
+        assert drawn(page, kind) >= (1 if kind == "edf" else 3), kind  # a line, or many marks
+    shown = page.locator(".tuner-plot:not([hidden])")
+    assert {area.get_attribute("id") for area in shown.all()} == {f"tuner-plot-{k}" for k in kinds}
+    page.evaluate("scrollTo(0, 0)")
+    keep(page, study)
+    keep(page, f"{study}-whole", full_page=True)
+
+
+def test_a_plot_without_data_says_why(open_page: Open, client: Client) -> None:
+    page = open_study(open_page, client, "demo-zdt1")
+    card = page.locator("#tuner-plot-intermediate_values").locator("..")
+    card.scroll_into_view_if_needed()
+    expect(card).to_contain_text("no trial has reported yet")
+
+
+def test_the_page_fits_a_phone_in_the_dark(open_page: Open, client: Client) -> None:
+    page = open_study(open_page, client, "demo-training", size=PHONE, scheme="dark")
+    drawn(page, "history")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert max(map(int, background.removeprefix("rgb(").removesuffix(")").split(","))) < 60
+    page.evaluate("scrollTo(0, 0)")
+    keep(page, "phone-dark")
+    keep(page, "phone-dark-whole", full_page=True)
+
+
+def test_the_chosen_objective_and_method_are_drawn(open_page: Open, client: Client) -> None:
+    page = open_study(open_page, client, "demo-zdt1")
+    drawn(page, "importance")
+    page.get_by_label("Importance by").select_option("mean_decrease_impurity")
+    card = page.locator("#tuner-plot-importance").locator("..")
+    expect(card).to_contain_text("mean_decrease_impurity", timeout=30 * SECONDS)
+    page.get_by_label("Objective").select_option("1")
+    axis = page.locator("#tuner-plot-history .ytitle")
+    expect(axis).to_have_text("Objective 1", timeout=30 * SECONDS)
+
+
+def test_the_page_follows_a_running_study(open_page: Open, client: Client) -> None:
+    client.create_study(name="live", direction="minimize", search_space=SPACE)
+    tell(client, "live", [0.5, 0.25])
+    page = open_study(open_page, client, "live")
+    expect(page.locator("#tuner-trials")).to_have_text("2")
+    expect(page.locator("#tuner-best")).to_contain_text("0.25")
+    drawn(page, "history")
+    assert points(page, "history") == 2
+    client.call("POST", "/studies/live/trials/suggest", {"worker_id": "gpu-7"}).expect(200)
+    expect(page.locator("#tuner-running")).to_contain_text("gpu-7", timeout=10 * SECONDS)
+    client.complete("live", 2, values=0.125)
+    tell(client, "live", [0.75])
+    expect(page.locator("#tuner-trials")).to_have_text("4", timeout=10 * SECONDS)
+    expect(page.locator("#tuner-best")).to_contain_text("0.125")
+    expect(page.locator("#tuner-running")).to_contain_text("No trial runs.")
+    page.wait_for_function(
+        "document.getElementById('tuner-plot-history').data[0].x.length === 4",
+        timeout=60 * SECONDS,
+    )
+
+
+def test_a_study_is_paused_and_resumed(open_page: Open, client: Client) -> None:
+    client.create_study(name="paused", search_space=SPACE)
+    page = open_study(open_page, client, "paused")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator("#tuner-state")).to_contain_text("paused")
+    refused = client.call("POST", "/studies/paused/trials/suggest", {})
+    assert (refused.status, refused.body["code"]) == (409, "study_paused")
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator("#tuner-state")).to_contain_text("active")
+    client.suggest("paused")
+
+
+def test_cancelling_asks_first(open_page: Open, client: Client) -> None:
+    client.create_study(name="cancelled", search_space=SPACE)
+    page = open_study(open_page, client, "cancelled")
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.get_by_role("button", name="Cancel").click()
+    assert client.get("/studies/cancelled")["state"] == "ACTIVE"
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#tuner-state")).to_contain_text("cancelled")
+    assert client.get("/studies/cancelled")["state"] == "CANCELLED"
+
+
+def test_a_deleted_study_is_gone_from_both_schemas(
+    open_page: Open, client: Client, service: Service
+) -> None:
+    client.create_study(name="doomed", search_space=SPACE)
+    tell(client, "doomed", [0.5])
+    assert "doomed" in names_in_optuna(service)
+    page = open_study(open_page, client, "doomed")
+    page.get_by_role("link", name="Delete").click()
+    expect(page.locator("#content")).to_contain_text("Study doomed with 1 trials")
+    page.get_by_role("button", name="Yes, I’m sure").click()  # noqa: RUF001
+    expect(page.locator(".messagelist")).to_contain_text("deleted successfully")
+    assert client.call("GET", "/studies/doomed").status == 404
+    assert "doomed" not in names_in_optuna(service)
+    service.check_optuna()
+
+
+def test_advice_is_shown(open_page: Open, client: Client) -> None:
+    client.create_study(name="advised", search_space=SPACE, sampler="tpe", max_trials=20)
+    page = open_study(open_page, client, "advised")
+    expect(page.locator("#tuner-advice")).to_contain_text("max_trials is 20")
+
+
+def names_in_optuna(service: Service) -> list[str]:
+    with storage_at(service.optuna_url) as storage:
+        return optuna.get_all_study_names(storage)
+
+
+def tell(client: Client, study: str, values: list[float]) -> None:
+    """Ask for a trial for each of the values, and tell it."""
+    for value in values:
+        number = client.suggest(study)["trial_id"]
+        client.complete(study, number, values=value)
