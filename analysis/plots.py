@@ -127,15 +127,19 @@ def _importance(asked: Asked) -> Drawing:
         )
     except (TooFewTrials, ImportanceUnavailable) as error:
         return _nothing("Hyperparameter Importances", error.detail)
-    shown = dict(list(found.importances.items())[:MAX_PARAMETERS])
     sample = samples.of_objective(Outline.of(asked.study), asked.target_idx, most=2)
     figure = visualization.plot_param_importances(
-        sample.optuna_study, evaluator=_answering(shown), target_name=asked.objective_name
+        sample.optuna_study,
+        evaluator=_answering(found.importances),
+        target_name=asked.objective_name,
     )
     figure.update_layout(title={"text": f"Hyperparameter Importances by {found.method}"})
+    (bars,) = figure.data
+    for each in ("x", "y", "text", "hovertemplate"):  # the most important ones come last
+        bars[each] = bars[each][-MAX_PARAMETERS:]
     left_out = [
         *_said(found.n_trials, found.n_complete, "completed trials"),
-        *_said(len(shown), len(found.importances), "parameters"),
+        *_said(len(bars.y), len(found.importances), "parameters"),
     ]
     return Drawing(figure, left_out)
 
@@ -157,6 +161,7 @@ def _by_parameter(
             most=min(most, MAX_CELLS // len(shown)),
             wanted=outline.is_better(asked.target_idx),
         )
+        sample.keep_params(shown)  # the others would stand in the texts of the points
         drawn = _drawn(asked, sample, plot, params=shown)
         left_out = _said(len(shown), len(names), "parameters")
         return Drawing(drawn.figure, [*drawn.left_out, *left_out])
@@ -170,14 +175,14 @@ def _intermediate_values(asked: Asked) -> Drawing:
         return _nothing("Intermediate Values Plot", "no trial has reported yet")
     figure = visualization.plot_intermediate_values(sample.optuna_study)
     left_out = _said(len(sample), sample.n_all, "trials that reported")
-    if any(len(trial.intermediate_values) >= MAX_STEPS for trial in sample.trials):
+    if sample.has_thinned_steps:
         left_out.append(f"at most {MAX_STEPS} of a trial's steps")
     return Drawing(figure, left_out)
 
 
 def _timeline(asked: Asked) -> Drawing:
     ended = [State.COMPLETE, State.PRUNED, State.FAIL]
-    sample = samples.of_states(asked.study, ended, most=MAX_HOVERED)
+    sample = samples.of_states(asked.study, ended, most=_most_hovered(asked.study))
     if not sample.trials:
         return _nothing("Timeline Plot", "no trial has ended yet")
     figure = visualization.plot_timeline(sample.optuna_study)
@@ -190,7 +195,9 @@ def _pareto_front(asked: Asked) -> Drawing:
     if len(names) > 3:
         raise PlotUnavailable(f"a front is drawn of 2 or 3 objectives, and there are {len(names)}")
     outline = Outline.of(asked.study)
-    sample = samples.of_completed(outline, most=MAX_HOVERED, wanted=outline.is_on_front)
+    sample = samples.of_completed(
+        outline, most=_most_hovered(asked.study), wanted=outline.is_on_front
+    )
     if not sample.trials:
         return _nothing("Pareto-front Plot", NOTHING_COMPLETED)
     figure = visualization.plot_pareto_front(sample.optuna_study, target_names=names)
@@ -234,6 +241,11 @@ def _nothing(title: str, why: str) -> Drawing:
     import plotly.graph_objects as go
 
     return Drawing(go.Figure(layout={"title": {"text": title}}), [why])
+
+
+def _most_hovered(study: Study) -> int:
+    """How many trials are drawn where each has a text of all its parameters."""
+    return min(MAX_HOVERED, MAX_CELLS // len(study.search_space))
 
 
 def _check_several(study: Study) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 
-from studies.models import Study
+from studies.models import Study, StudyState
 from trials.models import State, Trial
 
 MAX_RUNNING = 20  # trials that are listed
@@ -37,7 +37,8 @@ class Progress:
     """A study with the rate at which its latest trials were finished.
 
     `rate_per_hour` is None before one is finished. `eta` is when `max_trials` are done at this
-    rate, or the deadline where that is sooner; None where neither is known. `running` are the
+    rate, or the deadline where that is sooner; None where neither is known, and for a study that
+    hands out nothing. `running` are the
     first trials that run, `failures` the commonest reasons among the latest that failed.
     """
 
@@ -61,7 +62,7 @@ class Progress:
 
     @property
     def eta(self) -> datetime | None:
-        if not self.study.is_open:
+        if self.study.state != StudyState.ACTIVE:
             return None
         ends = [self.study.deadline] if self.study.deadline else []
         if self.n_left is not None and self.rate_per_hour:

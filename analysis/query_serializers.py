@@ -1,7 +1,6 @@
 """The wire's shapes of what clients ask about a study."""
 
 import json
-import math
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -10,7 +9,7 @@ from rest_framework import serializers
 
 from analysis.importance import FRONT, METHODS, OBJECTIVE
 from analysis.rendering import FORMATS
-from tuner_project.rest.serializers import QueryIntegerField, StrictSerializer
+from tuner_project.rest.serializers import QueryFloatField, QueryIntegerField, StrictSerializer
 
 MAX_POINTS = 3000
 
@@ -21,14 +20,11 @@ class ReferencePointField(serializers.Field[Any, Any, Any, Any]):
 
     def to_internal_value(self, data: Any) -> list[float]:
         try:
-            point = [float(number) for number in data.split(",")]
-        except ValueError:
-            point = [math.nan]
-        if not all(map(math.isfinite, point)):
+            return [QueryFloatField().run_validation(number) for number in data.split(",")]
+        except serializers.ValidationError:
             raise serializers.ValidationError(
                 f"expected a number for each objective, such as 1.5,20, not {data!r:.80}"
-            )
-        return point
+            ) from None
 
 
 @extend_schema_field(OpenApiTypes.STR)

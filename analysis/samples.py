@@ -3,7 +3,7 @@
 They are read for one answer, so that neither its time nor its memory grows with the study.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,7 +22,7 @@ from trials.models import State
 
 # Steps are thinned where they are read: a trial can have reported any number of them.
 _STEPS = """
-SELECT trial_id, step, value FROM (
+SELECT trial_id, step, value, n > %(most)s FROM (
     SELECT trial_id, step, value, row_number() OVER w - 1 AS position, count(*) OVER w AS n
       FROM trials_intermediatevalue WHERE trial_id = ANY(%(trials)s)
     WINDOW w AS (PARTITION BY trial_id ORDER BY step
@@ -38,10 +38,11 @@ _COLUMNS = ("number", "id", "state", "values", "system_attrs")
 
 @dataclass(frozen=True)
 class Sample:
-    """Trials of a study, of which there are `n_all`."""
+    """Trials of a study, of which there are `n_all`; some may lack some of their steps."""
 
     optuna_study: optuna.Study
     n_all: int
+    has_thinned_steps: bool = False
 
     def __len__(self) -> int:
         return len(self.trials)
@@ -49,6 +50,12 @@ class Sample:
     @property
     def trials(self) -> list[FrozenTrial]:
         return self.optuna_study.get_trials(deepcopy=False)
+
+    def keep_params(self, names: Collection[str]) -> None:
+        """Leave the trials these parameters only."""
+        for trial in self.trials:
+            trial.params = {k: v for k, v in trial.params.items() if k in names}
+            trial.distributions = {k: v for k, v in trial.distributions.items() if k in names}
 
 
 def of_completed(outline: Outline, *, most: int, wanted: Mask | None = None) -> Sample:
@@ -103,8 +110,8 @@ def with_steps(study: Study, *, most: int, most_steps: int) -> Sample:
     numbers = _numbers_with_steps(study)
     shown = [numbers[index] for index in thinned(len(numbers), most)]
     trials = read(study, shown)
-    _read_steps(trials, most_steps)
-    return Sample(_optuna_study(study, trials, study.directions), len(numbers))
+    is_thinned = _read_steps(trials, most_steps)
+    return Sample(_optuna_study(study, trials, study.directions), len(numbers), is_thinned)
 
 
 def _optuna_study(
@@ -143,14 +150,18 @@ def _numbers_with_steps(study: Study) -> list[int]:
         return [number for (number,) in cursor.fetchall()]
 
 
-def _read_steps(trials: Sequence[FrozenTrial], most: int) -> None:
+def _read_steps(trials: Sequence[FrozenTrial], most: int) -> bool:
+    """Give the trials at most so many of their steps each; answers whether some have more."""
+    is_thinned = False
     by_id: dict[int, dict[int, float]] = {trial._trial_id: {} for trial in trials}
     with connection.cursor() as cursor:
         cursor.execute(_STEPS, {"trials": list(by_id), "most": most})
-        for trial_id, step, value in cursor.fetchall():
+        for trial_id, step, value, has_more in cursor.fetchall():
             by_id[trial_id][step] = value
+            is_thinned = is_thinned or has_more
     for trial in trials:
         trial.intermediate_values = by_id[trial._trial_id]
+    return is_thinned
 
 
 def _naive(moment: datetime | None) -> datetime | None:

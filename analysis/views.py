@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -32,7 +32,12 @@ from analysis.serializers import (
     ProgressSerializer,
 )
 from studies.views import StudyScope
-from tuner_project.rest.serializers import EmptySerializer, LongPageQuerySerializer
+from tuner_project.rest.errors import PROBLEM_JSON
+from tuner_project.rest.serializers import (
+    EmptySerializer,
+    LongPageQuerySerializer,
+    ProblemSerializer,
+)
 from tuner_project.rest.views import ApiViewSet
 
 
@@ -123,6 +128,9 @@ class AnalysisViewSet(StudyScope, ApiViewSet):
             (200, FORMATS["html"].media_type): OpenApiTypes.STR,
             (200, FORMATS["png"].media_type): OpenApiTypes.BINARY,
             (200, FORMATS["svg"].media_type): OpenApiTypes.STR,
+            (406, PROBLEM_JSON): OpenApiResponse(
+                ProblemSerializer, "There is no Chrome and no Chromium to draw an image."
+            ),
         },
     )
     def plot(self, request: Request, study_name: str, kind: str) -> HttpResponse:

@@ -1,7 +1,5 @@
 """What the query of a list of trials consists of."""
 
-import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,25 +14,12 @@ from trials.walks import ORDERS
 from tuner_project.rest.parsers import strict_json
 from tuner_project.rest.serializers import (
     PageQuerySerializer,
+    QueryFloatField,
     QueryIntegerField,
     StrictCharField,
     StrictFloatField,
     StrictSerializer,
 )
-
-JSON_NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
-
-
-class QueryFloatField(serializers.FloatField):
-    """A finite number in a query string, as JSON writes it."""
-
-    def to_internal_value(self, data: Any) -> float:
-        if not re.fullmatch(JSON_NUMBER, str(data)):
-            raise serializers.ValidationError(f"expected a number, not {data!r:.80}")
-        number = float(data)
-        if not math.isfinite(number):
-            raise serializers.ValidationError("expected a finite number")
-        return number
 
 
 class RangeSerializer(StrictSerializer):

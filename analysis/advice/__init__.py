@@ -21,7 +21,6 @@ RULES: tuple[Callable[[Evidence], Iterator[Advice]], ...] = (
     outcomes.pinned,
     settings.budget_beside_the_sampler,
     settings.budget_beyond_the_space,
-    settings.no_reports,
 )
 
 

@@ -63,14 +63,3 @@ def budget_beyond_the_space(evidence: Evidence) -> Iterator[Advice]:
             f"max_trials is {study.max_trials:,}, and the search space has {n_points:,} points: "
             "some would be tried twice.",
         )
-
-
-def no_reports(evidence: Evidence) -> Iterator[Advice]:
-    study = evidence.study
-    n, _ = evidence.reports
-    if study.pruner != "none" and study.n_complete >= FEW and n == 0:
-        yield Advice(
-            "pruner_hears_nothing",
-            f"the pruner {study.pruner} has nothing to judge by: the latest trials have reported "
-            "no intermediate values.",
-        )

@@ -20,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from analysis.plots import KINDS
 from tuner_project.wsgi import application
 
 # What it makes up for the files of studies is sent as it is.
@@ -44,9 +45,14 @@ OPERATIONS = {
     "deleteStudy",
     "exportStudy",
     "failTrial",
+    "getAdvice",
     "getBestTrial",
     "getHealth",
+    "getHistory",
+    "getHypervolume",
     "getImportance",
+    "getPlot",
+    "getProgress",
     "getReadiness",
     "getStudy",
     "getTrial",
@@ -197,3 +203,15 @@ def test_answers_are_as_documented(wire: Any, operation_id: str, data: st.DataOb
     if "trial_id" in case.path_parameters and data.draw(st.integers(0, 3)):
         case.path_parameters["trial_id"] = data.draw(st.integers(0, 4))
     case.call_and_validate(checks=CHECKS)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_plots_are_as_documented(wire: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROWSER_PATH", "/nowhere")  # so that an image is a problem, and soon
+    operation = wire.find_operation_by_id("getPlot")
+    for kind in KINDS:
+        for shape, status in (("json", 200), ("html", 200), ("png", 406), ("svg", 406)):
+            where = {"study_name": "two", "kind": kind}
+            case = operation.Case(path_parameters=where, query={"format": shape})
+            assert case.call_and_validate(checks=CHECKS).status_code == status

@@ -8,6 +8,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+JSON_NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 MAX_SAFE_INTEGER = 2**53  # beyond it a JSON number is no longer exact in most languages
 
 
@@ -82,6 +83,18 @@ class QueryIntegerField(serializers.IntegerField):
         if not re.fullmatch(r"-?[0-9]{1,15}", str(data)):
             raise serializers.ValidationError(f"expected an integer, not {data!r:.80}")
         return int(data)
+
+
+class QueryFloatField(serializers.FloatField):
+    """A finite number in a query string, as JSON writes it."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if not re.fullmatch(JSON_NUMBER, str(data)):
+            raise serializers.ValidationError(f"expected a number, not {data!r:.80}")
+        number = float(data)
+        if not math.isfinite(number):
+            raise serializers.ValidationError("expected a finite number")
+        return number
 
 
 class QueryBooleanField(serializers.BooleanField):

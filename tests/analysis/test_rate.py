@@ -1,0 +1,127 @@
+"""How fast a study gets on, and when it will be done."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from django.db import connection
+from rest_framework.test import APIClient
+
+from tests.analysis.played import URL, create, record, strict
+from tests.play import JSON, add, start
+
+HOUR = 3600
+
+
+def progress(api: APIClient) -> JSON:
+    return strict(api.get(f"{URL}/progress"))
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def let_trials_have_been(minutes: int) -> None:
+    """Trial k was written in turn, began k minutes after the first one, and took half a minute."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE trials_trial SET revision = number + 1, "
+            "datetime_start = clock_timestamp() + (number - %s) * interval '1 minute', "
+            "datetime_complete = clock_timestamp() + (number - %s + 0.5) * interval '1 minute'",
+            [minutes, minutes],
+        )
+
+
+def trial(api: APIClient, number: int) -> JSON:
+    return strict(api.get(f"{URL}/trials/{number}"))
+
+
+def since(found: JSON, text: str) -> float:
+    """Seconds from a moment until the answer."""
+    return (moment(found["datetime"]) - moment(text)).total_seconds()
+
+
+def test_rate_of_few_trials_is_from_the_first_start(api: APIClient) -> None:
+    create(api)
+    record(api, *range(10))
+    let_trials_have_been(minutes=60)
+    found = progress(api)
+    seconds = since(found, trial(api, 0)["datetime_start"])
+    assert found["rate_per_hour"] == pytest.approx(10 * HOUR / seconds)
+    assert found["rate_per_hour"] == pytest.approx(10, rel=0.05)
+
+
+def test_rate_of_many_trials_is_from_the_latest_two_hundred(api: APIClient) -> None:
+    create(api)
+    record(api, *range(250))
+    let_trials_have_been(minutes=250)
+    found = progress(api)
+    seconds = since(found, trial(api, 50)["datetime_complete"])
+    assert found["rate_per_hour"] == pytest.approx(199 * HOUR / seconds)
+
+
+def test_running_trials_among_the_latest_do_not_count(api: APIClient) -> None:
+    create(api)
+    record(api, *range(250))
+    let_trials_have_been(minutes=250)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE studies_study SET revision = 1000")
+    start(api)
+    add(api, {"params": {"x": 0.5}})
+    found = progress(api)
+    seconds = since(found, trial(api, 52)["datetime_complete"])
+    assert found["rate_per_hour"] == pytest.approx(197 * HOUR / seconds)
+
+
+def test_rate_of_a_completed_study_is_until_its_last_trial(api: APIClient) -> None:
+    create(api, max_trials=50)
+    record(api, *range(10))
+    let_trials_have_been(minutes=600)
+    api.post(f"{URL}/complete")
+    found = progress(api)
+    assert found["state"] == "COMPLETED"
+    assert found["rate_per_hour"] == pytest.approx(10 * HOUR / (9.5 * 60))
+    assert found["eta"] is None
+
+
+def test_eta_is_when_the_trials_left_are_done(api: APIClient) -> None:
+    create(api, max_trials=40)
+    record(api, *range(10))
+    let_trials_have_been(minutes=60)
+    found = progress(api)
+    hours = 30 / found["rate_per_hour"]
+    wait = moment(found["eta"]) - moment(found["datetime"])
+    assert found["n_left"] == 30
+    assert wait.total_seconds() == pytest.approx(hours * HOUR, abs=1e-3)
+
+
+def test_a_paused_study_has_no_eta(api: APIClient) -> None:
+    create(api, max_trials=40)
+    record(api, *range(10))
+    let_trials_have_been(minutes=60)
+    api.post(f"{URL}/pause")
+    assert progress(api)["eta"] is None
+
+
+@pytest.mark.parametrize("max_trials", [None, 40, 10**9])
+def test_eta_is_the_deadline_where_that_is_sooner(api: APIClient, max_trials: int | None) -> None:
+    """At ten trials an hour, thirty more take three hours."""
+    create(api, max_trials=max_trials)
+    record(api, *range(10))
+    let_trials_have_been(minutes=60)
+    now = moment(progress(api)["datetime"])
+    for hours in (1, 1000):
+        deadline = now + timedelta(hours=hours)
+        changed = api.patch(URL, {"deadline": deadline.isoformat()})
+        assert changed.status_code == 200
+        found = progress(api)
+        if hours == 1 or max_trials != 40:
+            assert moment(found["eta"]) == deadline
+        else:
+            assert moment(found["eta"]) < now + timedelta(hours=4)
+
+
+def test_eta_is_never_beyond_what_a_date_can_say(api: APIClient) -> None:
+    create(api, max_trials=2_000_000_000)
+    record(api, 1)
+    let_trials_have_been(minutes=60 * 24 * 365)
+    assert moment(progress(api)["eta"]).year < 2200
