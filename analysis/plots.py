@@ -1,5 +1,6 @@
 """Optuna's plots of a study, thinned to what can be looked at."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ from trials.models import State
 if TYPE_CHECKING:
     import optuna
     import plotly.graph_objects as go
+
+_logger = logging.getLogger(__name__)
 
 # So many trials are drawn at most, that a figure stays below 3 MB and a laptop draws it at once.
 MAX_POINTS = 3000
@@ -79,7 +82,11 @@ def draw(*, kind: str, asked: Asked) -> "go.Figure":
     for name in asked.params or ():
         if name not in asked.study.space.distributions:
             raise NoSuchParameter(f'the study has no parameter "{name}"')
-    drawing = KINDS[kind](asked)
+    try:
+        drawing = KINDS[kind](asked)
+    except (ValueError, ArithmeticError) as error:  # values too far apart for a scale, say
+        _logger.warning("no plot %s of study %s", kind, asked.study.name, exc_info=True)
+        drawing = _nothing(kind.replace("_", " ").capitalize(), f"it cannot be drawn: {error}")
     subtitle = "; ".join(drawing.left_out)
     drawing.figure.update_layout(title={"subtitle": {"text": subtitle}})
     return drawing.figure
@@ -153,7 +160,7 @@ def _by_parameter(
         names = list(asked.params or asked.study.space.distributions)
         shown = names[:most_parameters]
         if plot == "plot_contour" and len(shown) < 2:
-            return _nothing("Contour Plot", "a contour is of two parameters at least")
+            return _nothing(_title(plot), "a contour is of two parameters at least")
         outline = Outline.of(asked.study)
         sample = samples.of_objective(
             outline,
@@ -161,6 +168,10 @@ def _by_parameter(
             most=min(most, MAX_CELLS // len(shown)),
             wanted=outline.is_better(asked.target_idx),
         )
+        found = {name for trial in sample.trials for name in trial.params}
+        shown = [name for name in shown if name in found]
+        if sample.trials and not shown:
+            return _nothing(_title(plot), "no trial that has completed has these parameters")
         sample.keep_params(shown)  # the others would stand in the texts of the points
         drawn = _drawn(asked, sample, plot, params=shown)
         left_out = _said(len(shown), len(names), "parameters")
@@ -229,11 +240,14 @@ KINDS: Mapping[str, Callable[[Asked], Drawing]] = {
 def _drawn(asked: Asked, sample: Sample, plot: str, **arguments: Any) -> Drawing:
     """One of Optuna's plots, of completed trials."""
     if not sample.trials:
-        title = plot.removeprefix("plot_").replace("_", " ").title()
-        return _nothing(f"{title} Plot", NOTHING_COMPLETED)
+        return _nothing(_title(plot), NOTHING_COMPLETED)
     draw_plot = getattr(visualization, plot)
     figure = draw_plot(sample.optuna_study, target_name=asked.objective_name, **arguments)
     return Drawing(figure, _said(len(sample), sample.n_all, "completed trials"))
+
+
+def _title(plot: str) -> str:
+    return f"{plot.removeprefix('plot_').replace('_', ' ').title()} Plot"
 
 
 def _nothing(title: str, why: str) -> Drawing:

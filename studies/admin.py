@@ -235,7 +235,6 @@ class StudyAdmin(LifecycleAdmin):
         lacking = set() if self.has_delete_permission(request) else {"study"}
         return described, counts, lacking, []
 
-    @transaction.atomic  # the log's entries and the deletion together
     def response_action(
         self, request: HttpRequest, queryset: models.QuerySet[Any], *args: Any, **kwargs: Any
     ) -> HttpResponse | None:
@@ -243,7 +242,10 @@ class StudyAdmin(LifecycleAdmin):
             text = f"Choose at most {MAX_DELETED_AT_ONCE} studies at a time."
             self.message_user(request, text, messages.WARNING)
             return None
-        return super().response_action(request, queryset, *args, **kwargs)
+        if request.POST.get("action") != "delete_selected":
+            return super().response_action(request, queryset, *args, **kwargs)
+        with transaction.atomic():  # the log's entries and the deletion together
+            return super().response_action(request, queryset, *args, **kwargs)
 
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: int) -> HttpResponse:
         """Back to the list, where Django goes only for who may change studies."""

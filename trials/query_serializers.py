@@ -77,7 +77,7 @@ class TrialQuerySerializer(PageQuerySerializer):
         choices=ORDERS,
         required=False,
         help_text="By number unless given, with - the other way round. Trials without a value or a "
-        "duration come last both ways; equal ones are in the order of their numbers.",
+        "duration come last both ways; equal ones are by number, in the same direction.",
     )
     target_idx = QueryIntegerField(
         required=False,

@@ -26,9 +26,9 @@ Position = tuple[Key, int]  # of a trial: its key, and its number
 class Walk:
     """An order of one study's trials.
 
-    By a value or the duration: first those that have one, equal ones by number; then, whichever
-    the direction, those without one by number. Each of these two phases is a range of one index,
-    so that a page costs the same wherever it begins.
+    By a value or the duration: first those that have one, equal ones by number in the same
+    direction; then, in either direction, those without one by number. Each of these two phases is
+    a range of one index, so that a page costs the same wherever it begins.
     """
 
     order_by: str = NUMBER

@@ -24,6 +24,8 @@ from tests.play import (
 )
 
 LIST = "/admin/studies/study/"
+SPACE_TO = '[{{"type": "float", "name": "x", "low": 0, "high": {}}}]'
+CHOICES = '[{{"type": "categorical", "name": "x", "choices": ["{}"]}}]'
 
 
 @pytest.fixture
@@ -176,7 +178,7 @@ def test_a_study_is_cloned_with_its_trials(
     assert choose(admin_client, "clone_selected", study).redirect_chain == [(url, 302)]
     initial = admin_client.get(url).context["form"].initial
     assert initial["name"] == "search (clone)"
-    assert initial["search_space"] == SPACE
+    assert json.loads(initial["search_space"]) == SPACE
     response = admin_client.post(url, form("next", sampler="random", trials="on"), follow=True)
     clone = stored(api, "next")
     assert response.redirect_chain == [(f"{LIST}{clone['study_id']}/change/", 302)]
@@ -191,8 +193,14 @@ def test_a_study_is_cloned_with_its_trials(
     [
         ({"name": "search"}, 'study "search" exists'),
         ({"name": "a/b"}, '/name: a name has no "/", and is not "." or ".."'),
-        ({"search_space": "[]"}, "This field is required."),
-        ({"search_space": "{"}, "Enter a valid JSON."),
+        ({"search_space": "[]"}, "/search_space: "),
+        ({"search_space": "{"}, "it is not valid JSON"),
+        ({"search_space": "[" * 20_000}, "nested too deeply"),
+        ({"search_space": SPACE_TO.format("9" * 400)}, "too large"),
+        ({"search_space": SPACE_TO.format("9" * 5000)}, "too large"),
+        ({"search_space": SPACE_TO.format("NaN")}, "NaN is not a JSON number"),
+        ({"search_space": CHOICES.format(r"\u0000")}, "a NUL character"),
+        ({"search_space": CHOICES.format(r"\ud800")}, "a lone surrogate"),
         ({"search_space": '[{"type": "float", "name": "x", "low": 1, "high": 0}]'}, "is above"),
     ],
 )

@@ -1,6 +1,6 @@
 """What the admin does with a study and its trials together: export and clone."""
 
-from json import JSONEncoder
+import json
 from typing import Any
 
 from django import forms
@@ -17,9 +17,10 @@ from django.http import (
 )
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import ParseError, ValidationError
 
 from studies.admin import StudyAdmin
+from studies.fields import same_json
 from studies.models import NamedStudy, Study
 from studies.pruners import PRUNERS
 from studies.samplers import SAMPLERS
@@ -28,13 +29,7 @@ from trials.transfer.attachment import attachment
 from trials.transfer.cloning import Clone, clone_study
 from trials.transfer_serializers import CloneStudySerializer
 from tuner_project.rest.errors import DomainError, pointed
-
-
-class _Indented(JSONEncoder):
-    """JSON for people to change."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**{**options, "indent": 2})
+from tuner_project.rest.parsers import strict_json
 
 
 class CloneForm(forms.Form):
@@ -43,8 +38,8 @@ class CloneForm(forms.Form):
     name = forms.CharField(max_length=MAX_NAME, strip=False)
     sampler = forms.ChoiceField(choices=[(each, each) for each in SAMPLERS])
     pruner = forms.ChoiceField(choices=[(each, each) for each in PRUNERS])
-    search_space = forms.JSONField(
-        encoder=_Indented,
+    search_space = forms.CharField(
+        strip=False,
         widget=forms.Textarea(
             attrs={"rows": 14, "class": "vLargeTextField", "spellcheck": "false"}
         ),
@@ -54,10 +49,20 @@ class CloneForm(forms.Form):
         label="Keep the completed and pruned trials that fit the search space",
     )
 
+    def clean_search_space(self) -> Any:
+        """What the text says, refused where a body of the API would be."""
+        try:
+            return strict_json(self.cleaned_data["search_space"].encode(), what="it")
+        except ParseError as error:
+            raise forms.ValidationError(str(error.detail)) from None
+
     def clone(self, study: Study) -> Clone | None:
         """The clone; None where something is wrong with it, which the form then says."""
         try:
-            body = CloneStudySerializer().run_validation(self.cleaned_data)
+            changes = dict(self.cleaned_data)
+            if same_json(changes["search_space"], study.search_space):
+                del changes["search_space"]  # an adopted one may be more than can be created
+            body = CloneStudySerializer().run_validation(changes)
             return clone_study(named=NamedStudy(study.name), **body)
         except ValidationError as error:
             for pointer, detail in pointed(error.detail):
@@ -79,10 +84,17 @@ class MovableStudyAdmin(StudyAdmin):
 
     def has_clone_permission(self, request: HttpRequest) -> bool:
         user: Any = request.user
-        return bool(user.has_perm("studies.add_study"))
+        return bool(user.has_perms(["studies.view_study", "studies.add_study"]))
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        """Whether somebody may take studies along, which is to see all their trials."""
+        user: Any = request.user
+        return bool(user.has_perms(["studies.view_study", "trials.view_trial"]))
 
     def tools(self, request: HttpRequest, study: Study) -> list[tuple[str, str]]:
-        own = [("Export", f"{reverse('study', args=[study.name])}/export")]
+        own = []
+        if self.has_export_permission(request):
+            own.append(("Export", f"{reverse('study', args=[study.name])}/export"))
         if self.has_clone_permission(request):
             own.append(("Clone", _clone_url(study)))
         return super().tools(request, study) + own
@@ -94,7 +106,7 @@ class MovableStudyAdmin(StudyAdmin):
             *super().get_urls(),
         ]
 
-    @admin.action(description="Export selected studies", permissions=["view"])
+    @admin.action(description="Export selected studies", permissions=["export"])
     def export_studies(
         self, request: HttpRequest, queryset: models.QuerySet[Any]
     ) -> StreamingHttpResponse:
@@ -145,6 +157,6 @@ def _initial(study: Study) -> dict[str, Any]:
         "name": f"{study.name[: MAX_NAME - 8]} (clone)",
         "sampler": study.sampler,
         "pruner": study.pruner,
-        "search_space": study.search_space,
+        "search_space": json.dumps(study.search_space, indent=2, ensure_ascii=False),
         "trials": True,
     }
