@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils.html import format_html
 
-from studies import admin_display as display
+from studies.admin import display
 from studies.models import Study
 from trials.models import Trial
 

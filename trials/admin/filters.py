@@ -7,7 +7,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.db import models
 from django.http import HttpRequest
 
-from studies import admin_display as display
+from studies.admin import display
 from studies.models import Study
 from trials.models import State, Trial
 

@@ -12,7 +12,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from studies import admin_display as display
+from studies.admin import display
 from trials.admin.changelist import SORTABLE, TrialChangeList, TrialPaginator
 from trials.admin.columns import parameter_columns
 from trials.admin.export import csv_response

@@ -19,7 +19,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from rest_framework.exceptions import ParseError, ValidationError
 
-from studies.admin import StudyAdmin
+from studies.admin.study import StudyAdmin
 from studies.fields import same_json
 from studies.models import NamedStudy, Study
 from studies.pruners import PRUNERS

@@ -12,7 +12,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
-from studies.admin_display import InspectionAdmin
+from studies.admin.display import InspectionAdmin
 from studies.lifecycle import ACTIONS, change_state
 from studies.models import NamedStudy, Study, StudyState
 from tuner_project.rest.errors import DomainError

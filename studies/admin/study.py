@@ -12,58 +12,22 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from studies import admin_display as display
 from studies import domain
-from studies.admin_actions import FINAL, LifecycleAdmin
+from studies.admin import display
+from studies.admin.filters import (
+    ObjectivesFilter,
+    PrunerFilter,
+    SamplerFilter,
+    StateFilter,
+    StudyChangeList,
+)
+from studies.admin.lifecycle import FINAL, LifecycleAdmin
 from studies.lifecycle import allowed_actions
-from studies.models import Study, StudyState
-from studies.pruners import PRUNERS
-from studies.samplers import SAMPLERS
+from studies.models import Study
 
 # The confirmation's form sends one field a study, and Django accepts 1,000 fields.
 MAX_DELETED_AT_ONCE = 500
 MAX_STATES = 100  # of the changes of state that are shown
-
-
-class StateFilter(display.ChoiceFilter):
-    title = parameter_name = "state"
-    values = StudyState.values
-
-
-class SamplerFilter(display.ChoiceFilter):
-    title = parameter_name = "sampler"
-    values = SAMPLERS
-
-
-class PrunerFilter(display.ChoiceFilter):
-    title = parameter_name = "pruner"
-    values = PRUNERS
-
-
-class ObjectivesFilter(admin.SimpleListFilter):
-    title = "objectives"
-    parameter_name = "objectives"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("one", "One"), ("several", "Several")]
-
-    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> Any:
-        match self.value():
-            case "one":
-                return queryset.filter(directions__len=1)
-            case "several":
-                return queryset.filter(directions__len__gt=1)
-        return queryset
-
-
-class StudyChangeList(ChangeList):
-    """The list, without the columns that can be long and are not shown."""
-
-    def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        studies = super().get_queryset(request, *args, **kwargs)
-        return studies.defer(
-            "search_space", "distributions", "user_attrs", "best_internal_params", "state_history"
-        )
 
 
 class StudyAdmin(LifecycleAdmin):
