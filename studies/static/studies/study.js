@@ -1,40 +1,9 @@
-// A study's page: follows the study, and draws its plots from the API once they come into view.
-"use strict";
-
-const page = document.getElementById("tuner-study");
-const api = page.dataset.api;
-const objectives = Number(page.dataset.objectives);
-const element = (id) => document.getElementById(`tuner-${id}`);
+// A study's page: follows the study, and lets its plots follow once they come into view.
+import { ask, element, make, objectives, page } from "./page.js";
+import { KINDS, Plot, REDRAW_MS } from "./plots.js";
 
 const FOLLOW_MS = 2000; // between two looks at a study that hands out trials
-const REDRAW_MS = 10000; // between two drawings of a plot, at least
-const REDRAW_TIMES = 20; // and so many times what it took, so that large studies cost little
 const STATES = ["COMPLETE", "PRUNED", "RUNNING", "WAITING", "FAIL"];
-const KINDS = [
-  "history",
-  "importance",
-  "parallel_coordinate",
-  "slice",
-  "intermediate_values",
-  ...(objectives === 2 || objectives === 3 ? ["pareto_front"] : []),
-  ...(objectives > 1 ? ["hypervolume"] : []),
-  "contour",
-  "rank",
-  "edf",
-  "timeline",
-];
-
-async function ask(path) {
-  const response = await fetch(api + path, { headers: { Accept: "application/json" } });
-  if (!response.ok) throw new Error((await response.json()).detail);
-  return response.json();
-}
-
-function make(tag, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
-}
 
 // What changes all the time -------------------------------------------------------------------
 
@@ -158,99 +127,11 @@ async function showAdvice() {
   element("advice").hidden = advice.length === 0;
 }
 
-// Plots ---------------------------------------------------------------------------------------
+// Following the study --------------------------------------------------------------------------
 
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-
-// A colour of the theme as the browser resolves it, for a script that does not know light-dark().
-function resolved(name) {
-  const probe = page.appendChild(make("i"));
-  probe.style.color = `var(${name})`;
-  const found = getComputedStyle(probe).color;
-  probe.remove();
-  return found;
-}
-
-function themed(layout) {
-  const lines = { gridcolor: resolved("--hairline-color"), zerolinecolor: resolved("--border-color") };
-  const template = structuredClone(layout.template ?? {});
-  template.layout = {
-    ...template.layout,
-    xaxis: { ...template.layout?.xaxis, ...lines },
-    yaxis: { ...template.layout?.yaxis, ...lines },
-  };
-  const annotations = (layout.annotations ?? []).map((each) => ({
-    ...each,
-    font: { ...each.font, color: resolved("--body-fg") },
-  }));
-  return {
-    ...layout,
-    template,
-    annotations,
-    title: undefined,
-    paper_bgcolor: "rgba(0,0,0,0)",
-    plot_bgcolor: "rgba(0,0,0,0)",
-    font: { color: resolved("--body-fg"), family: colour("--font-family-primary"), size: 11 },
-    margin: { l: 50, r: 20, t: 20, b: 45 },
-    autosize: true,
-    width: undefined,
-    height: undefined,
-  };
-}
-
-class Plot {
-  constructor(kind) {
-    this.kind = kind;
-    this.title = make("h3", { textContent: kind.replaceAll("_", " ") });
-    this.note = make("p", { className: "tuner-note" });
-    this.area = make("div", { className: "tuner-plot", id: `tuner-plot-${kind}` });
-    this.card = make("div", { className: "tuner-card" }, this.title, this.note, this.area);
-    this.isInView = false;
-    this.notBefore = 0;
-    this.drawnOf = null; // what was drawn: the study's revision, and what was chosen
-    this.figure = null;
-  }
-
-  get query() {
-    const chosen = new URLSearchParams();
-    if (objectives > 1 && !["pareto_front", "hypervolume", "timeline", "intermediate_values"].includes(this.kind))
-      chosen.set("target_idx", element("tools").querySelector("[name=target_idx]").value);
-    if (this.kind === "importance")
-      chosen.set("method", element("tools").querySelector("[name=method]").value);
-    return chosen.toString();
-  }
-
-  async draw(revision, isUrgent = false) {
-    const wanted = `${revision}?${this.query}`;
-    const begun = performance.now();
-    if (!this.isInView || wanted === this.drawnOf || (begun < this.notBefore && !isUrgent)) return;
-    this.drawnOf = wanted;
-    this.notBefore = Infinity;
-    this.card.classList.add("tuner-loading");
-    try {
-      this.figure = await ask(`/plots/${this.kind}?${this.query}`);
-      await this.paint();
-    } catch (error) {
-      this.note.textContent = error.message;
-    } finally {
-      this.card.classList.remove("tuner-loading");
-      const now = performance.now();
-      this.notBefore = now + Math.max(REDRAW_MS, REDRAW_TIMES * (now - begun));
-    }
-  }
-
-  async paint() {
-    if (this.figure === null) return;
-    const { title } = this.figure.layout;
-    this.title.textContent = title.text;
-    this.note.textContent = title.subtitle?.text ?? "";
-    const isEmpty = this.figure.data.length === 0;
-    this.area.hidden = isEmpty;
-    if (isEmpty) return;
-    const options = { responsive: true, displaylogo: false };
-    await Plotly.react(this.area, this.figure.data, themed(this.figure.layout), options);
-  }
-}
+let latest = null; // the progress that is shown
+let advised = null; // the revision of the study that the advice is about
+let adviseNotBefore = 0;
 
 const plots = KINDS.map((kind) => new Plot(kind));
 element("plots").append(...plots.map((plot) => plot.card));
@@ -266,12 +147,6 @@ const inView = new IntersectionObserver(
   { rootMargin: "200px" },
 );
 const drawAll = (isUrgent) => plots.forEach((plot) => plot.draw(latest.revision, isUrgent));
-
-// Following -----------------------------------------------------------------------------------
-
-let latest = null;
-let advised = null; // the revision of the study that the advice is about
-let adviseNotBefore = 0;
 
 async function follow() {
   try {
@@ -302,7 +177,7 @@ async function followForEver() {
 }
 
 element("objective").hidden = objectives === 1;
-element("tools").addEventListener("change", () => drawAll(true));
+element("tools").addEventListener("change", () => latest && drawAll(true));
 new MutationObserver(() => plots.forEach((plot) => plot.paint())).observe(document.documentElement, {
   attributeFilter: ["data-theme"],
 });
