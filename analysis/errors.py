@@ -58,3 +58,11 @@ class ImportanceUnavailable(DomainError):
     """The chosen method cannot be computed from these trials."""
 
     code = "importance_unavailable"
+
+
+class EvaluatorsBusy(DomainError):
+    """Importances and images take all of a core: each process makes one at a time."""
+
+    status = 503
+    code = "evaluators_busy"
+    wait = 5

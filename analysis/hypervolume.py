@@ -1,5 +1,6 @@
 """The hypervolume of a Pareto front: how much of the space of objectives it dominates."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,12 +57,12 @@ class Hypervolume:
 def hypervolume_of(*, study: Study, reference_point: Sequence[float] | None = None) -> Hypervolume:
     """The hypervolume that the feasible trials dominate up to `reference_point`, over time.
 
-    Without a point it is the worst value of each objective among the completed trials. A trial
+    Without a point it is the worst value of each objective among the feasible trials. A trial
     that is worse than it in an objective adds nothing (`optuna.visualization`).
 
     Raises:
         SingleObjective
-        InvalidReferencePoint: it has not one number an objective.
+        InvalidReferencePoint: it has not one number an objective, or is too far away.
     """
     objectives = len(study.directions)
     if objectives == 1:
@@ -74,10 +75,17 @@ def hypervolume_of(*, study: Study, reference_point: Sequence[float] | None = No
     most = _MOST.get(objectives, _LEAST)
     sample = samples.of_completed(outline, most=most, wanted=outline.is_on_front)
     figure = visualization.plot_hypervolume_history(sample.optuna_study, point.tolist())
-    return Hypervolume(point.tolist(), len(sample), sample.n_all, figure)
+    found = Hypervolume(point.tolist(), len(sample), sample.n_all, figure)
+    if not math.isfinite(found.hypervolume):
+        detail = "the hypervolume up to this point is too large for a number"
+        raise InvalidReferencePoint(detail, [("/reference_point", detail)])
+    return found
 
 
 def _worst(outline: Outline) -> NDArray[np.float64]:
-    if not len(outline):
+    """The worst value of each objective among the feasible trials."""
+    losses = outline.losses[outline.is_feasible]
+    if not len(losses):
         return np.zeros(len(outline.study.directions))
-    return outline.losses.max(axis=0) * outline.signs
+    worst: NDArray[np.float64] = losses.max(axis=0) * outline.signs
+    return worst

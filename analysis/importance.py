@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 from django.core.cache import cache
 from optuna import importance  # a lazy module: scikit-learn is imported at its first use
 
-from analysis.errors import ImportanceUnavailable, SingleObjective, TooFewTrials
+from analysis.errors import (
+    EvaluatorsBusy,
+    ImportanceUnavailable,
+    SingleObjective,
+    TooFewTrials,
+)
 from analysis.outline import Outline, check_objective
 from analysis.samples import Sample, of_objective, of_ranks
 from studies.models import Study
@@ -24,21 +29,41 @@ MAX_RANKED = 2000  # trials among which the ranks are found; that is quadratic i
 
 @dataclass(frozen=True)
 class Method:
-    """An evaluator, and of how many trials it answers within seconds on one core."""
+    """An evaluator, and how many trials and cells (trials × columns) take it seconds on one core.
+
+    A numeric parameter is one column, a categorical one as many as it has choices.
+    """
 
     build: Callable[[], "BaseImportanceEvaluator"]
-    most: int
+    most_trials: int
+    most_cells: int
+    most_choices: int | None = None  # of one parameter
+
+    def most(self, study: Study) -> int:
+        """Of how many trials of the study it answers in time; raises `ImportanceUnavailable`."""
+        choices = [len(parameter.get("choices", ())) for parameter in study.search_space]
+        if self.most_choices is not None and max(choices) > self.most_choices:
+            raise ImportanceUnavailable(
+                f"a parameter has {max(choices)} choices, and its time doubles with each: "
+                f"at most {self.most_choices} are possible"
+            )
+        return max(10, min(self.most_trials, self.most_cells // sum(max(n, 1) for n in choices)))
 
 
 METHODS: Mapping[str, Method] = {
-    "fanova": Method(lambda: importance.FanovaImportanceEvaluator(seed=SEED), 300),
-    "mean_decrease_impurity": Method(
-        lambda: importance.MeanDecreaseImpurityImportanceEvaluator(seed=SEED), 4000
+    "fanova": Method(
+        lambda: importance.FanovaImportanceEvaluator(seed=SEED), 300, 30_000, most_choices=8
     ),
-    "ped_anova": Method(lambda: importance.PedAnovaImportanceEvaluator(), 10_000),
+    "mean_decrease_impurity": Method(
+        lambda: importance.MeanDecreaseImpurityImportanceEvaluator(seed=SEED), 4000, 100_000
+    ),
+    "ped_anova": Method(lambda: importance.PedAnovaImportanceEvaluator(), 10_000, 500_000),
 }
+DEFAULT_METHODS = ("fanova", "mean_decrease_impurity")
 # What matters: one objective, or to be near the Pareto front.
 OBJECTIVE, FRONT = "objective", "front"
+
+PATIENCE = 10  # seconds to wait for one's turn
 
 _evaluating = threading.Lock()  # one at a time: they take all of a core
 
@@ -73,47 +98,59 @@ def importance_of(
         NoSuchObjective, TooFewTrials
         SingleObjective: it has no front.
         ImportanceUnavailable: the method cannot be computed.
+        EvaluatorsBusy: others are, and take long.
     """
     check_objective(study, target_idx)
     if target == FRONT and not study.is_multi_objective:
         raise SingleObjective(f'study "{study.name}" has one objective, and no front')
     if study.n_complete < 2:
         raise TooFewTrials(f"{study.n_complete} trials have completed; at least 2 are needed")
+    reasons: list[str] = []
+    for name in [method] if method else DEFAULT_METHODS:
+        found = _by(name, study, target, target_idx)
+        if isinstance(found, Importance):
+            return found
+        reasons.append(f"{name} cannot be computed: {found}")
+    raise ImportanceUnavailable("; ".join(reasons))
+
+
+def _by(method: str, study: Study, target: str, target_idx: int) -> Importance | str:
+    """What the method finds, or why it finds nothing; either is kept."""
     n_finished = study.n_complete + study.n_pruned + study.n_fail
     key = f"importance:{study.id}:{n_finished}:{target}:{target_idx}:{method}"
-    found: Importance | None = cache.get(key)
+    found: Importance | str | None = cache.get(key)
     if found is not None:
         return found
-    outline = Outline.of(study)
-    names = [method] if method else ["fanova", "mean_decrease_impurity"]
-    samples = {name: _sample(outline, target, target_idx, METHODS[name].most) for name in names}
+    try:
+        sample = _sample(study, target, target_idx, METHODS[method].most(study))
+    except ImportanceUnavailable as error:
+        return error.detail
     release_connection()  # the evaluators take seconds
-    with _evaluating:
-        found = cache.get(key) or _evaluate(samples)
+    if not _evaluating.acquire(timeout=PATIENCE):
+        raise EvaluatorsBusy("other importances are being computed: ask again in a moment")
+    try:
+        found = cache.get(key) or _evaluate(method, sample)
+    finally:
+        _evaluating.release()
     cache.set(key, found, timeout=None)
     return found
 
 
-def _sample(outline: Outline, target: str, target_idx: int, most: int) -> Sample:
+def _sample(study: Study, target: str, target_idx: int, most: int) -> Sample:
+    outline = Outline.of(study)
     if target == FRONT:
         return of_ranks(outline, most=min(most, MAX_RANKED))
     return of_objective(outline, target_idx, most=most)
 
 
-def _evaluate(samples: Mapping[str, Sample]) -> Importance:
-    """By the first of the methods that can be computed."""
-    reason: Exception | None = None
-    for name, sample in samples.items():
-        try:
-            shares = importance.get_param_importances(
-                sample.optuna_study, evaluator=METHODS[name].build()
-            )
-            found = {parameter: float(share) for parameter, share in shares.items()}
-            if not all(map(math.isfinite, found.values())):
-                raise OverflowError("the values are too large")
-        # fANOVA asserts that no variance is negative, which huge values break.
-        except (RuntimeError, ValueError, ArithmeticError, AssertionError) as error:
-            reason = error
-        else:
-            return Importance(found, name, len(sample), sample.n_all)
-    raise ImportanceUnavailable(f"{' and '.join(samples)} cannot be computed: {reason}")
+def _evaluate(method: str, sample: Sample) -> Importance | str:
+    evaluator = METHODS[method].build()
+    try:
+        shares = importance.get_param_importances(sample.optuna_study, evaluator=evaluator)
+        found = {parameter: float(share) for parameter, share in shares.items()}
+        if not all(map(math.isfinite, found.values())):
+            return "the values are too large"
+    # fANOVA asserts that no variance is negative, which huge values break.
+    except (RuntimeError, ValueError, ArithmeticError, AssertionError) as error:
+        return str(error) or "the values are too large"
+    return Importance(found, method, len(sample), sample.n_all)

@@ -54,7 +54,9 @@ class Outline:
         """(n,): the best value of a feasible trial up to each; NaN before there is one."""
         losses = np.where(self.is_feasible, self.losses[:, objective], np.inf)
         best = np.minimum.accumulate(losses)
-        return np.where(np.isinf(best), np.nan, best * self.signs[objective])
+        return np.where(
+            np.logical_or.accumulate(self.is_feasible), best * self.signs[objective], np.nan
+        )
 
     def is_better(self, objective: int) -> Mask:
         """(n,): whether a trial was better than all before it."""
@@ -80,5 +82,6 @@ def thinned(n: int, most: int, wanted: Mask | None = None) -> NDArray[np.int64]:
         return np.arange(n)
     chosen = np.flatnonzero(wanted) if wanted is not None else np.empty(0, dtype=np.int64)
     chosen = chosen[thinned(len(chosen), max(0, min(most // 2, most - 2)))]
-    evenly = np.linspace(0, n - 1, most - len(chosen)).round().astype(np.int64)
-    return np.union1d(chosen, evenly)
+    others = np.setdiff1d(np.arange(n), chosen)
+    evenly = np.linspace(0, len(others) - 1, most - len(chosen)).round().astype(np.int64)
+    return np.union1d(chosen, others[evenly])

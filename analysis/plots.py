@@ -134,9 +134,8 @@ def _importance(asked: Asked) -> Drawing:
         )
     except (TooFewTrials, ImportanceUnavailable) as error:
         return _nothing("Hyperparameter Importances", error.detail)
-    sample = samples.of_objective(Outline.of(asked.study), asked.target_idx, most=2)
     figure = visualization.plot_param_importances(
-        sample.optuna_study,
+        samples.of_two(asked.study).optuna_study,
         evaluator=_answering(found.importances),
         target_name=asked.objective_name,
     )
@@ -168,10 +167,11 @@ def _by_parameter(
             most=min(most, MAX_CELLS // len(shown)),
             wanted=outline.is_better(asked.target_idx),
         )
-        found = {name for trial in sample.trials for name in trial.params}
-        shown = [name for name in shown if name in found]
-        if sample.trials and not shown:
-            return _nothing(_title(plot), "no trial that has completed has these parameters")
+        if sample.trials:
+            found = {name for trial in sample.trials for name in trial.params}
+            shown = [name for name in shown if name in found]
+            if not shown:
+                return _nothing(_title(plot), "no completed trial has these parameters")
         sample.keep_params(shown)  # the others would stand in the texts of the points
         drawn = _drawn(asked, sample, plot, params=shown)
         left_out = _said(len(shown), len(names), "parameters")

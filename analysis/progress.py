@@ -14,12 +14,14 @@ MAX_RUNNING = 20  # trials that are listed
 MAX_REASONS = 5
 MAX_REASON = 300  # characters of one
 
-# The latest writes are found by their index, and few of them are of running trials.
+# The latest are found by the index of revisions, past those that wait or run now.
 _RECENT = """
 SELECT clock_timestamp(), count(*), min(started), min(ended), max(ended)
-  FROM (SELECT datetime_start AS started, datetime_complete AS ended, state
-          FROM trials_trial WHERE study_id = %s ORDER BY revision DESC LIMIT 200) AS recent
- WHERE state IN ('COMPLETE', 'PRUNED', 'FAIL') AND started IS NOT NULL
+  FROM (SELECT datetime_start AS started, datetime_complete AS ended
+          FROM trials_trial
+         WHERE study_id = %s AND state IN ('COMPLETE', 'PRUNED', 'FAIL')
+           AND datetime_start IS NOT NULL
+         ORDER BY revision DESC LIMIT 200) AS recent
 """
 
 
@@ -89,7 +91,7 @@ def _rate(study: Study) -> tuple[datetime, float | None]:
         now, n, first_start, first_end, last_end = cursor.fetchone()
     is_whole = n == study.n_complete + study.n_pruned + study.n_fail
     since = first_start if is_whole else first_end
-    until = now if study.is_open else last_end
+    until = now if study.state == StudyState.ACTIVE else last_end
     seconds = (until - since).total_seconds() if n else 0.0
     n_since = n if is_whole else n - 1  # the first one ended when the time begins
     return now, n_since * 3600 / seconds if seconds > 0 else None

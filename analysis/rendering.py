@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from django.http import HttpRequest
 from django.templatetags.static import static
 
-from analysis.errors import ImageUnavailable
+from analysis.errors import EvaluatorsBusy, ImageUnavailable
+from tuner_project.database import release_connection
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 WIDTH, HEIGHT = 1000, 600  # pixels of an image
+PATIENCE = 10  # seconds to wait for one's turn
 
 _browsing = threading.Lock()  # each image starts a browser: one at a time
 
@@ -32,15 +34,19 @@ def _html(figure: "go.Figure") -> str:
 
 def _image(kind: str) -> Callable[["go.Figure"], bytes]:
     def render(figure: "go.Figure") -> bytes:
-        with _browsing:
-            try:
-                image: bytes = figure.to_image(format=kind, width=WIDTH, height=HEIGHT)
-            except RuntimeError as error:  # there is none, or it does not start
-                reason = " ".join(str(error).split())
-                raise ImageUnavailable(
-                    f"{kind.upper()} is drawn by Chrome or Chromium on the service's machine, "
-                    f"and JSON and HTML need none; it failed: {reason:.200}"
-                ) from error
+        release_connection()  # a browser takes seconds
+        if not _browsing.acquire(timeout=PATIENCE):
+            raise EvaluatorsBusy("other images are being drawn: ask again in a moment")
+        try:
+            image: bytes = figure.to_image(format=kind, width=WIDTH, height=HEIGHT)
+        except RuntimeError as error:  # there is none, or it does not start
+            reason = " ".join(str(error).split())
+            raise ImageUnavailable(
+                f"{kind.upper()} is drawn by Chrome or Chromium on the service's machine, "
+                f"and JSON and HTML need none; it failed: {reason:.200}"
+            ) from error
+        finally:
+            _browsing.release()
         return image
 
     return render

@@ -96,6 +96,15 @@ def _sample(
     return Sample(_optuna_study(study, trials, [direction]), len(outline))
 
 
+def of_two(study: Study) -> Sample:
+    """The first two completed trials as of one objective, for what looks at parameters only."""
+    completed = study.trials.filter(state=State.COMPLETE).order_by("number")
+    trials = read(study, list(completed.values_list("number", flat=True)[:2]))
+    for trial in trials:
+        trial.values = trial.values[:1]
+    return Sample(_optuna_study(study, trials, study.directions[:1]), study.n_complete)
+
+
 def of_states(study: Study, states: Sequence[State], *, most: int) -> Sample:
     """At most `most` of the trials in these states."""
     chosen = study.trials.filter(state__in=states).order_by("number")

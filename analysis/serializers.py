@@ -33,7 +33,7 @@ class SampleSerializer(serializers.Serializer[Any]):
     n_trials = serializers.IntegerField(help_text="The trials that were used.")
     n_complete = serializers.IntegerField(help_text="The trials that have completed.")
     is_subsampled = serializers.BooleanField(
-        help_text="Fewer were used than completed: evenly spaced ones."
+        help_text="Fewer were used than completed: those that matter most, and evenly spaced ones."
     )
 
 

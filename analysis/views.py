@@ -78,8 +78,9 @@ class AnalysisViewSet(StudyScope, ApiViewSet):
         """How much each parameter matters for one objective, or for the whole front.
 
         Answers are kept until the next trial is finished. Of many trials evenly spaced ones are
-        used, so that an answer takes seconds: 300 by fanova, 4,000 by mean_decrease_impurity,
-        10,000 by ped_anova, and 2,000 for the front.
+        used, so that an answer takes seconds: at most 300 by fanova, 4,000 by
+        mean_decrease_impurity, 10,000 by ped_anova, 2,000 for the front, and fewer where there are
+        many parameters. fanova takes no parameter of more than 8 choices.
         """
         study = self.named_study(study_name).one()
         return self.answer(ImportanceSerializer, importance_of(study=study, **self.query))
@@ -100,8 +101,8 @@ class AnalysisViewSet(StudyScope, ApiViewSet):
         """The hypervolume that the Pareto front dominates, and how it grew.
 
         Its cost grows steeply with the objectives, so that of many trials those on the front are
-        used, and evenly spaced others: 2,000 for two objectives, 400 for three, 100 for four, 60
-        for five, 40 for six, 20 for more.
+        used first, and evenly spaced others, which gives a lower bound: 2,000 for two objectives,
+        400 for three, 100 for four, 60 for five, 40 for six, 20 for more.
         """
         study = self.named_study(study_name).one()
         return self.answer(HypervolumeSerializer, hypervolume_of(study=study, **self.query))

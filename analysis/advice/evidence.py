@@ -1,6 +1,7 @@
 """What advice is given on: a fixed number of statements, whatever the study's size."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from statistics import median
 
@@ -8,9 +9,13 @@ from django.db import connection
 
 from analysis.outline import Outline
 from studies.models import Study
-from trials.models import Trial
+from trials.models import State, Trial
 
-RECENT = 200  # writes, in which to look for what goes wrong now
+RECENT = 200  # trials, in which to look for what goes wrong now
+MAX_RUNNING = 1000
+FEW = 10  # trials, below which nothing is said of what came out
+
+_LONG = ("user_attrs", "system_attrs", "study_attrs")
 
 
 @dataclass(frozen=True)
@@ -27,13 +32,31 @@ class Evidence:
 
     def __init__(self, study: Study) -> None:
         self.study = study
-        self.outline = Outline.of(study)
+
+    @cached_property
+    def outline(self) -> Outline:
+        return Outline.of(self.study)
 
     @cached_property
     def recent(self) -> list[Trial]:
-        """The trials that were written last."""
-        trials = self.study.trials.order_by("-revision")
-        return list(trials.defer("user_attrs", "system_attrs", "study_attrs")[:RECENT])
+        """The trials that ended last, the last one first."""
+        ended = self.study.trials.filter(state__in=[each for each in State if each.is_finished])
+        trials = ended.order_by("-revision")
+        return list(trials.defer(*_LONG)[:RECENT])
+
+    @cached_property
+    def running(self) -> list[Trial]:
+        """The first trials that run."""
+        trials = self.study.trials.filter(state=State.RUNNING).order_by("number")
+        return list(trials.defer(*_LONG)[:MAX_RUNNING])
+
+    @cached_property
+    def now(self) -> datetime:
+        """The database's clock."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT clock_timestamp()")
+            (now,) = cursor.fetchone()
+            return now
 
     @cached_property
     def usual_seconds(self) -> float | None:
@@ -52,7 +75,7 @@ class Evidence:
             cursor.execute(
                 "SELECT count(*), count(*) FILTER (WHERE value = 'NaN') FROM (SELECT value "
                 "FROM trials_intermediatevalue WHERE trial_id = ANY(%s) LIMIT 10000) AS steps",
-                [[trial.id for trial in self.recent]],
+                [[trial.id for trial in [*self.recent, *self.running]]],
             )
             n, n_nan = cursor.fetchone()
             return n, n_nan

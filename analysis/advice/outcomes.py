@@ -1,16 +1,15 @@
 """Advice on what comes out of trials."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from django.db.models.functions import Now
 from numpy.typing import NDArray
 
-from analysis.advice.evidence import Advice, Evidence
+from analysis.advice.evidence import FEW, Advice, Evidence
+from trials.models import Trial
 
-FEW = 10  # trials, below which nothing is said
 STALE_FACTOR = 10  # times the usual duration
 STALE_LEAST = 3600  # seconds
 NEAR = 0.02  # of a parameter's range
@@ -46,23 +45,46 @@ def _because(evidence: Evidence) -> str:
 
 
 def stale_trials(evidence: Evidence) -> Iterator[Advice]:
-    running = evidence.study.trials.filter(state="RUNNING").order_by("number")
-    rows = list(running.values_list("number", "datetime_start", "lease_expires_at", Now())[:1000])
-    usual = evidence.usual_seconds or 0.0
-    limit = max(STALE_FACTOR * usual, STALE_LEAST)
-    stale = [
-        number
-        for number, start, lease, now in rows
-        if (lease is None and (now - start).total_seconds() > limit) or (lease and lease < now)
+    expired = [
+        t for t in evidence.running if t.lease_expires_at and t.lease_expires_at < evidence.now
     ]
-    if stale:
-        shown = ", ".join(map(str, stale[:5])) + (", …" if len(stale) > 5 else "")
+    if expired:
         yield Advice(
             "stale_trials",
-            f"{len(stale):,} running trials ({shown}) have not been heard of for long: their "
-            "workers may be gone, and samplers keep away from their points. End them by `fail`; "
-            "with lease_seconds that happens by itself.",
+            f"the leases of {_named(expired)} have run out: the next ask ends them, or the command "
+            "expire_trials.",
         )
+    silent = [trial for trial in evidence.running if _is_silent(evidence, trial)]
+    if silent:
+        yield Advice(
+            "stale_trials",
+            f"{_named(silent)} have run, and reported nothing, for {STALE_FACTOR} times as long as "
+            "others take: their workers may be gone, and samplers keep away from their points. "
+            "End them by `fail`; for trials with lease_seconds that happens by itself.",
+        )
+
+
+def _has_expired(evidence: Evidence, trial: Trial) -> bool:
+    return trial.lease_expires_at is not None and trial.lease_expires_at < evidence.now
+
+
+def _is_silent(evidence: Evidence, trial: Trial) -> bool:
+    """Whether a trial without a lease was not written to for much longer than others take.
+
+    It was silent since the first of the later writes, each of which ended a trial.
+    """
+    if trial.lease_expires_at is not None or evidence.usual_seconds is None:
+        return False
+    later = [t.datetime_complete for t in evidence.recent if t.revision > trial.revision]
+    since = min((moment for moment in later if moment), default=None)
+    limit = max(STALE_FACTOR * evidence.usual_seconds, STALE_LEAST)
+    return since is not None and (evidence.now - since).total_seconds() > limit
+
+
+def _named(trials: Sequence[Trial]) -> str:
+    numbers = ", ".join(str(trial.number) for trial in trials[:5])
+    more = ", …" if len(trials) > 5 else ""
+    return f"{len(trials):,} running trials ({numbers}{more})"
 
 
 def nan_reports(evidence: Evidence) -> Iterator[Advice]:
@@ -107,8 +129,9 @@ def pinned(evidence: Evidence) -> Iterator[Advice]:
     losses = np.where(outline.is_feasible, outline.losses[:, 0], np.inf)
     best = outline.numbers[np.argsort(losses, kind="stable")[:n_best]]
     params = study.trials.filter(number__in=best.tolist()).values_list("internal_params", flat=True)
-    for parameter, values in zip(study.search_space, zip(*params, strict=True), strict=True):
-        for bound, share in _shares_at_bounds(parameter, np.array(values, dtype=np.float64)):
+    spaces = zip(study.search_space, study.space.distributions.values(), strict=True)
+    for (parameter, distribution), values in zip(spaces, zip(*params, strict=True), strict=True):
+        for bound, share in _shares_at_bounds(distribution, np.array(values, dtype=np.float64)):
             if share >= 0.8:
                 yield Advice(
                     "parameter_at_bound",
@@ -119,16 +142,15 @@ def pinned(evidence: Evidence) -> Iterator[Advice]:
 
 
 def _shares_at_bounds(
-    parameter: Mapping[str, Any], values: NDArray[np.float64]
+    distribution: Any, values: NDArray[np.float64]
 ) -> Iterator[tuple[str, float]]:
-    """The shares of values that lie at either bound of a parameter with a wide range."""
-    if parameter["type"] == "categorical":
+    """The shares of values that lie at either reachable bound of a parameter with a wide range."""
+    low, high = getattr(distribution, "low", None), getattr(distribution, "high", None)
+    if low is None or high is None or high <= low:
+        return  # a choice, or a constant
+    if distribution.step and (high - low) / distribution.step < 4:
         return
-    low, high = float(parameter["low"]), float(parameter["high"])
-    steps = parameter.get("step") or (1 if parameter["type"] == "int" else None)
-    if high <= low or (steps and (high - low) / steps < 4):
-        return
-    if parameter.get("log"):
+    if distribution.log:
         low, high, values = np.log(low), np.log(high), np.log(values)
     margin = NEAR * (high - low)
     yield "low", float(np.mean(values <= low + margin))

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from analysis.advice.evidence import Advice, Evidence
+from analysis.advice.evidence import FEW, Advice, Evidence
 
-FEW = 10  # trials, below which nothing is said
 # How many trials a sampler is for, as Optuna recommends:
 # https://optuna.readthedocs.io/en/stable/reference/samplers/index.html
 BUDGETS: Mapping[str, tuple[int, int]] = {

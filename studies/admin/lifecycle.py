@@ -38,6 +38,9 @@ def _transition(
 class LifecycleAdmin(InspectionAdmin):
     """Changes studies' states, from their list and from the page of one."""
 
+    class Media:
+        js = ["studies/list.js"]
+
     actions: list[Any] = [_transition(action) for action in STATES]
 
     def has_operate_permission(self, request: HttpRequest) -> bool:

@@ -104,7 +104,7 @@ class StudyAdmin(LifecycleAdmin):
         rows = [(name, value) for name, value in given.items() if value is not None]
         return display.table(["Budget", "Limit"], rows) if rows else display.EMPTY
 
-    @admin.display(description="trials left")
+    @admin.display(description="trials to hand out")
     def trials_left(self, study: Study) -> str:
         if study.max_trials is None:
             return "unlimited"

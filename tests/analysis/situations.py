@@ -31,20 +31,20 @@ def fail(api: APIClient, n: int, reason: str | None = None) -> None:
     add(api, [{"params": at, "state": "FAIL", **more} for at in points(n)])
 
 
-def run(api: APIClient, n: int, hours: float = 0, minutes: float = 0) -> None:
-    """n trials run, since a while; those that completed took some minutes."""
+def run(api: APIClient, n: int) -> None:
+    """n trials run."""
     for _ in range(n):
         start(api)
+
+
+def ended_since(hours: float, minutes: float = 1) -> None:
+    """The trials that completed did so this long ago, and took some minutes."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE trials_trial SET datetime_start = clock_timestamp() - %s * interval '1 hour' "
-            "WHERE state = 'RUNNING'",
-            [hours],
-        )
-        cursor.execute(
-            "UPDATE trials_trial SET datetime_start = datetime_complete "
-            "- %s * interval '1 minute' WHERE state = 'COMPLETE'",
-            [minutes],
+            "UPDATE trials_trial SET datetime_complete = clock_timestamp() - %(hours)s * "
+            "interval '1 hour', datetime_start = clock_timestamp() - %(hours)s * interval '1 hour' "
+            "- %(minutes)s * interval '1 minute' WHERE state = 'COMPLETE'",
+            {"hours": hours, "minutes": minutes},
         )
 
 

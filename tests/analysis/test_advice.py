@@ -8,13 +8,22 @@ from tests.analysis.situations import (
     Situation,
     advice,
     completed,
+    ended_since,
     fail,
     in_turn,
     pinned,
     report,
     run,
 )
-from tests.play import JSON, suggest
+from tests.play import JSON, suggest, tell
+
+
+def outlasted(situation: Situation, hours: float, minutes: float = 1) -> Situation:
+    """What runs, while others, which took some minutes, ended hours ago."""
+    return in_turn(
+        situation, lambda api: record(api, 1, 2, 3), lambda api: ended_since(hours, minutes)
+    )
+
 
 # Each by: its code; the study; what happens, and what does not lead to it; and words of it.
 RULES: dict[str, tuple[JSON, Situation, list[Situation], str]] = {
@@ -36,13 +45,18 @@ RULES: dict[str, tuple[JSON, Situation, list[Situation], str]] = {
     ),
     "stale_trials": (
         {},
-        lambda api: run(api, 7, hours=1.01),
+        outlasted(lambda api: run(api, 7), hours=1.01),
         [
-            lambda api: run(api, 7, hours=0.9),
-            in_turn(lambda api: record(api, 1, 2, 3), lambda api: run(api, 7, hours=3, minutes=20)),
-            in_turn(lambda api: suggest(api, lease_seconds=60), lambda api: run(api, 0, hours=3)),
+            lambda api: run(api, 7),
+            outlasted(lambda api: run(api, 7), hours=0.9),
+            outlasted(lambda api: run(api, 7), hours=3, minutes=20),
+            outlasted(lambda api: suggest(api, lease_seconds=60), hours=3),
+            in_turn(
+                outlasted(lambda api: run(api, 1), hours=3),
+                lambda api: tell(api, 0, "report", step=1, value=0.5),
+            ),
         ],
-        "7 running trials (0, 1, 2, 3, 4, …) have not been heard of for long",
+        "7 running trials (0, 1, 2, 3, 4, …) have run, and reported nothing, for 10 times as long",
     ),
     "objective_is_nan": (
         {},

@@ -96,6 +96,14 @@ def test_most_urgent_advice_comes_first(api: APIClient) -> None:
     ]
 
 
+def test_trials_whose_leases_ran_out_are_named(api: APIClient) -> None:
+    create(api, lease_seconds=60)
+    run(api, 2)
+    let_leases_run_out()
+    (found,) = advice(api)
+    assert found["detail"].startswith("the leases of 2 running trials (0, 1) have run out")
+
+
 @pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.definition.name)
 def test_healthy_studies_get_none(api: APIClient, demo: Demo) -> None:
     seed_demo(demo)

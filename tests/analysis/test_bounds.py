@@ -60,7 +60,7 @@ GETS: dict[str, list[tuple[str, str, int]]] = {
     f"{STUDY}/history": [(ONE, "", 2), (TWO, "?limit=3000&target_idx=1", 2)],
     f"{STUDY}/hypervolume": [(TWO, "", 3)],
     f"{STUDY}/progress": [(ONE, "", 4), (TWO, "", 4)],
-    f"{STUDY}/advice": [(ONE, "", 6), (TWO, "", 6)],
+    f"{STUDY}/advice": [(ONE, "", 7), (TWO, "", 7)],
     PLOT: [],  # PLOTS
 }
 PLOTS: dict[str, tuple[str, int]] = {

@@ -156,7 +156,7 @@ def test_importance_of_many_trials_is_that_of_evenly_spaced_ones(
     monkeypatch.setitem(
         importance.METHODS,
         method,
-        replace(importance.METHODS[method], most=most),
+        replace(importance.METHODS[method], most_trials=most),
     )
     create(api)
     record_outcomes(api, 39 if most == 20 else 19)

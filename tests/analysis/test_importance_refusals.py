@@ -6,7 +6,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from tests.analysis.played import SPACE, URL, create, record, strict
-from tests.play import JSON, assert_refused, complete, start
+from tests.play import JSON, add, assert_refused, complete, start
 
 
 @pytest.mark.parametrize(
@@ -97,3 +97,20 @@ def test_importance_of_two_trials_sums_to_one(api: APIClient) -> None:
     record(api, 1, 2)
     answer = strict(api.get(f"{URL}/importance"))
     assert sum(answer["importances"].values()) == pytest.approx(1)
+
+
+def test_fanova_takes_no_parameter_of_many_choices(api: APIClient) -> None:
+    """Its time doubles with each choice."""
+    choices = [f"c{n}" for n in range(15)]
+    create(api, search_space=[{"type": "categorical", "name": "c", "choices": choices}, SPACE[0]])
+    add(
+        api,
+        [
+            {"params": {"c": c, "x": 0.5}, "state": "COMPLETE", "values": n}
+            for n, c in enumerate(choices)
+        ],
+    )
+    response = api.get(f"{URL}/importance", {"method": "fanova"})
+    problem = assert_refused(response, 400, "importance_unavailable")
+    assert "a parameter has 15 choices" in problem["detail"]
+    assert api.get(f"{URL}/importance").json()["method"] == "mean_decrease_impurity"

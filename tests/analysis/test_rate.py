@@ -68,8 +68,8 @@ def test_running_trials_among_the_latest_do_not_count(api: APIClient) -> None:
     start(api)
     add(api, {"params": {"x": 0.5}})
     found = progress(api)
-    seconds = since(found, trial(api, 52)["datetime_complete"])
-    assert found["rate_per_hour"] == pytest.approx(197 * HOUR / seconds)
+    seconds = since(found, trial(api, 50)["datetime_complete"])
+    assert found["rate_per_hour"] == pytest.approx(199 * HOUR / seconds)
 
 
 def test_rate_of_a_completed_study_is_until_its_last_trial(api: APIClient) -> None:
@@ -125,3 +125,11 @@ def test_eta_is_never_beyond_what_a_date_can_say(api: APIClient) -> None:
     record(api, 1)
     let_trials_have_been(minutes=60 * 24 * 365)
     assert moment(progress(api)["eta"]).year < 2200
+
+
+def test_queued_trials_do_not_hide_the_rate(api: APIClient) -> None:
+    create(api, max_trials=2000)
+    record(api, *range(20))
+    let_trials_have_been(minutes=60)
+    add(api, [{"params": {"x": 0.5}}] * 300)
+    assert progress(api)["rate_per_hour"] == pytest.approx(20, rel=0.05)

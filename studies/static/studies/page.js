@@ -5,8 +5,9 @@ export const element = (id) => document.getElementById(`tuner-${id}`);
 
 export async function ask(path) {
   const response = await fetch(page.dataset.api + path, { headers: { Accept: "application/json" } });
-  if (!response.ok) throw new Error((await response.json()).detail);
-  return response.json();
+  if (response.ok) return response.json();
+  const { detail } = await response.json().catch(() => ({ detail: response.statusText }));
+  throw Object.assign(new Error(detail), { status: response.status });
 }
 
 export function make(tag, properties = {}, ...children) {

@@ -29,7 +29,8 @@ function resolved(name) {
   return found;
 }
 
-function themed(layout) {
+// `view` names what is shown: while it stays, so do the zoom and the hidden traces.
+function themed(layout, view) {
   const lines = { gridcolor: resolved("--hairline-color"), zerolinecolor: resolved("--border-color") };
   const template = structuredClone(layout.template ?? {});
   template.layout = {
@@ -46,6 +47,7 @@ function themed(layout) {
     template,
     annotations,
     title: undefined,
+    uirevision: view,
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: resolved("--body-fg"), family: colour("--font-family-primary"), size: 11 },
@@ -86,15 +88,18 @@ export class Plot {
     this.notBefore = Infinity;
     this.card.classList.add("tuner-loading");
     try {
-      this.figure = await ask(`/plots/${this.kind}?${this.query}`);
+      const figure = await ask(`/plots/${this.kind}?${this.query}`);
+      if (wanted !== this.drawnOf) return; // something else was chosen meanwhile
+      this.figure = figure;
       await this.paint();
     } catch (error) {
+      if (wanted !== this.drawnOf) return;
       this.note.textContent = error.message;
-    } finally {
-      this.card.classList.remove("tuner-loading");
-      const now = performance.now();
-      this.notBefore = now + Math.max(REDRAW_MS, REDRAW_TIMES * (now - begun));
+      this.drawnOf = null; // to be tried again
     }
+    this.card.classList.remove("tuner-loading");
+    const now = performance.now();
+    this.notBefore = now + Math.max(REDRAW_MS, REDRAW_TIMES * (now - begun));
   }
 
   async paint() {
@@ -106,6 +111,6 @@ export class Plot {
     this.area.hidden = isEmpty;
     if (isEmpty) return;
     const options = { responsive: true, displaylogo: false };
-    await Plotly.react(this.area, this.figure.data, themed(this.figure.layout), options);
+    await Plotly.react(this.area, this.figure.data, themed(this.figure.layout, this.query || "all"), options);
   }
 }

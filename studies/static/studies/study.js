@@ -3,6 +3,7 @@ import { ask, element, make, objectives, page } from "./page.js";
 import { KINDS, Plot, REDRAW_MS } from "./plots.js";
 
 const FOLLOW_MS = 2000; // between two looks at a study that hands out trials
+const SLOWEST_MS = 30000; // where the service does not answer
 const STATES = ["COMPLETE", "PRUNED", "RUNNING", "WAITING", "FAIL"];
 
 // What changes all the time -------------------------------------------------------------------
@@ -148,31 +149,39 @@ const inView = new IntersectionObserver(
 );
 const drawAll = (isUrgent) => plots.forEach((plot) => plot.draw(latest.revision, isUrgent));
 
+// Each part is tried by itself, so that one that fails leaves the others alone.
 async function follow() {
-  try {
-    const progress = await ask("/progress");
-    const isFirst = latest === null;
-    latest = progress;
-    show(progress);
-    element("live").classList.toggle("tuner-following", progress.state === "ACTIVE");
-    if (isFirst) plots.forEach((plot) => inView.observe(plot.card));
-    await showBest(progress);
-    drawAll(false);
-    if (progress.revision !== advised && performance.now() > adviseNotBefore) {
-      advised = progress.revision;
-      adviseNotBefore = performance.now() + REDRAW_MS;
-      await showAdvice();
-    }
-  } catch (error) {
-    element("live").classList.remove("tuner-following");
-    element("live").title = `Not followed just now: ${error.message}`;
+  const progress = await ask("/progress");
+  const isFirst = latest === null;
+  latest = progress;
+  show(progress);
+  if (isFirst) plots.forEach((plot) => inView.observe(plot.card));
+  drawAll(false);
+  await showBest(progress);
+  if (progress.revision !== advised && performance.now() > adviseNotBefore) {
+    adviseNotBefore = performance.now() + REDRAW_MS;
+    await showAdvice();
+    advised = progress.revision;
   }
 }
 
+function say(text, isFollowing = false) {
+  element("live").classList.toggle("tuner-following", isFollowing);
+  element("said").textContent = text;
+}
+
 async function followForEver() {
-  for (;;) {
-    if (!document.hidden) await follow();
-    await new Promise((resolve) => setTimeout(resolve, FOLLOW_MS));
+  for (let pause = FOLLOW_MS; ; ) {
+    try {
+      if (!document.hidden) await follow();
+      pause = FOLLOW_MS;
+      say("", latest?.state === "ACTIVE");
+    } catch (error) {
+      if (error.status === 404) return say("This study is gone: it was deleted.");
+      pause = Math.min(2 * pause, SLOWEST_MS);
+      say(`Not followed just now: ${error.message}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, pause));
   }
 }
 
