@@ -52,7 +52,7 @@ class Method:
 
 METHODS: Mapping[str, Method] = {
     "fanova": Method(
-        lambda: importance.FanovaImportanceEvaluator(seed=SEED), 300, 30_000, most_choices=8
+        lambda: importance.FanovaImportanceEvaluator(seed=SEED), 300, 30_000, most_choices=6
     ),
     "mean_decrease_impurity": Method(
         lambda: importance.MeanDecreaseImpurityImportanceEvaluator(seed=SEED), 4000, 100_000

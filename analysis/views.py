@@ -80,7 +80,7 @@ class AnalysisViewSet(StudyScope, ApiViewSet):
         Answers are kept until the next trial is finished. Of many trials evenly spaced ones are
         used, so that an answer takes seconds: at most 300 by fanova, 4,000 by
         mean_decrease_impurity, 10,000 by ped_anova, 2,000 for the front, and fewer where there are
-        many parameters. fanova takes no parameter of more than 8 choices.
+        many parameters. fanova takes no parameter of more than 6 choices.
         """
         study = self.named_study(study_name).one()
         return self.answer(ImportanceSerializer, importance_of(study=study, **self.query))
