@@ -1,8 +1,9 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from rest_framework.test import APIClient
 
 from studies.optuna_storage import SCHEMA
@@ -45,3 +46,18 @@ def study(api: APIClient) -> dict[str, Any]:
     response = api.post("/api/v1/studies", {"name": "search", "search_space": SPACE})
     assert response.status_code == 201, response.content
     return response.json()
+
+
+@pytest.fixture
+def staff_client(db: None, django_user_model: Any) -> Callable[..., Client]:
+    """Logs in somebody of the staff who has the named permissions only."""
+    from django.contrib.auth.models import Permission  # once the apps are ready
+
+    def logged_in(*codenames: str) -> Client:
+        user = django_user_model.objects.create_user("staff", is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return logged_in

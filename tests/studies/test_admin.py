@@ -175,9 +175,9 @@ def test_nothing_can_be_added_or_changed(admin_client: Client, api: APIClient) -
     assert list(Study.objects.values_list("name", "n_complete")) == [("first", 1)]
 
 
-def test_only_who_may_delete_deletes(lesser_client: Callable[..., Client], api: APIClient) -> None:
+def test_only_who_may_delete_deletes(staff_client: Callable[..., Client], api: APIClient) -> None:
     study = play(api, "first")
-    client = lesser_client("view_study")
+    client = staff_client("view_study")
     assert client.get(f"{LIST}{study.pk}/change/").status_code == 200
     assert client.post(f"{LIST}{study.pk}/delete/", {"post": "yes"}).status_code == 403
     chosen = {"action": "delete_selected", "_selected_action": [study.pk], "post": "yes"}
@@ -186,10 +186,10 @@ def test_only_who_may_delete_deletes(lesser_client: Callable[..., Client], api: 
 
 
 def test_the_right_to_delete_studies_is_enough(
-    lesser_client: Callable[..., Client], api: APIClient
+    staff_client: Callable[..., Client], api: APIClient
 ) -> None:
     study = play(api, "first")
-    client = lesser_client("view_study", "delete_study")
+    client = staff_client("view_study", "delete_study")
     assert client.post(f"{LIST}{study.pk}/delete/", {"post": "yes"}).status_code == 302
     assert set(stored_rows().values()) == {0}
 

@@ -106,9 +106,9 @@ def test_a_forged_form_changes_nothing(admin_client: Client, api: APIClient, stu
 
 
 def test_who_may_look_only_looks(
-    lesser_client: Callable[..., Client], api: APIClient, study: Study
+    staff_client: Callable[..., Client], api: APIClient, study: Study
 ) -> None:
-    client = lesser_client("view_study", "view_trial")
+    client = staff_client("view_study", "view_trial")
     page = client.get(f"{LIST}{study.pk}/change/")
     assert page.context["actions"] == []
     assert [label for label, _ in page.context["tools"]] == [
@@ -125,9 +125,9 @@ def test_who_may_look_only_looks(
 
 
 def test_who_may_change_studies_changes_states(
-    lesser_client: Callable[..., Client], api: APIClient, study: Study
+    staff_client: Callable[..., Client], api: APIClient, study: Study
 ) -> None:
-    client = lesser_client("view_study", "change_study")
+    client = staff_client("view_study", "change_study")
     assert client.post(f"{LIST}{study.pk}/act/pause/").status_code == 302
     assert life(api) == ("PAUSED", None)
 

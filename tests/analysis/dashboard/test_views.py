@@ -148,8 +148,8 @@ def test_data_are_for_the_staff(client: Client, django_user_model: Any, path: st
     assert "login to the admin" in assert_reason(client.get(path), 403, "staff_only")
 
 
-def test_staff_without_permissions_looks(staff: Callable[..., Client], study: Study) -> None:
-    client = staff()
+def test_staff_without_permissions_looks(staff_client: Callable[..., Client], study: Study) -> None:
+    client = staff_client()
     for path in ("/dashboard", "/api/meta", "/api/studies", f"/api/studies/{study.id}"):
         assert client.get(path).status_code == 200
 

@@ -109,10 +109,10 @@ def test_what_the_application_writes_fails_outside_of_a_transaction(
 
 
 def test_deletion_goes_through_django(
-    staff: Callable[..., Client], api: APIClient, study: Study
+    staff_client: Callable[..., Client], api: APIClient, study: Study
 ) -> None:
     create_study(api, name="kept")
-    client = staff("delete_study")
+    client = staff_client("delete_study")
     assert client.get(f"/api/studies/{study.id}").status_code == 200
     response = delete(client, study.id, **OWN)
     assert (response.status_code, response.json()) == (200, {})
@@ -134,8 +134,8 @@ def test_deletion_of_nothing_is_not_found(admin_client: Client, study: Study) ->
     assert LogEntry.objects.count() == 0
 
 
-def test_deletion_needs_the_permission(staff: Callable[..., Client], study: Study) -> None:
-    client = staff("view_study", "delete_trial")
+def test_deletion_needs_the_permission(staff_client: Callable[..., Client], study: Study) -> None:
+    client = staff_client("view_study", "delete_trial")
     assert_reason(delete(client, study.id, **OWN), 403, "permission_denied")
     assert_in_sync()
 
