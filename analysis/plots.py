@@ -1,14 +1,14 @@
 """Optuna's plots of a study, thinned to what can be looked at."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from optuna import importance, visualization  # lazy modules: Plotly comes with the first plot
 
 from analysis import samples
+from analysis.drawing import Asked, Drawing, nothing, said, title
 from analysis.errors import (
     ImportanceUnavailable,
     NoSuchParameter,
@@ -17,7 +17,7 @@ from analysis.errors import (
     TooFewTrials,
 )
 from analysis.hypervolume import hypervolume_of
-from analysis.importance import FRONT, OBJECTIVE, importance_of
+from analysis.importance import importance_of
 from analysis.outline import Outline, check_objective
 from analysis.samples import Sample
 from studies.models import Study
@@ -44,32 +44,6 @@ MAX_PAIRED = 4
 NOTHING_COMPLETED = "no trial has completed yet"
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What is to be drawn of a study; of its parameters the first ones, where none are named."""
-
-    study: Study
-    target_idx: int = 0
-    target: str = OBJECTIVE
-    method: str | None = None
-    params: Sequence[str] | None = None
-    reference_point: Sequence[float] | None = None
-
-    @property
-    def objective_name(self) -> str:
-        if self.target == FRONT:
-            return "the Pareto front"
-        return f"Objective {self.target_idx}" if self.study.is_multi_objective else "Objective"
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure, and in words what it leaves out."""
-
-    figure: "go.Figure"
-    left_out: Sequence[str] = ()
-
-
 def draw(*, kind: str, asked: Asked) -> "go.Figure":
     """The plot of this kind; what it leaves out, or why it is empty, is said below its title.
 
@@ -86,7 +60,7 @@ def draw(*, kind: str, asked: Asked) -> "go.Figure":
         drawing = KINDS[kind](asked)
     except (ValueError, ArithmeticError) as error:  # values too far apart for a scale, say
         _logger.warning("no plot %s of study %s", kind, asked.study.name, exc_info=True)
-        drawing = _nothing(kind.replace("_", " ").capitalize(), f"it cannot be drawn: {error}")
+        drawing = nothing(kind.replace("_", " ").capitalize(), f"it cannot be drawn: {error}")
     subtitle = "; ".join(drawing.left_out)
     drawing.figure.update_layout(title={"subtitle": {"text": subtitle}})
     return drawing.figure
@@ -133,7 +107,7 @@ def _importance(asked: Asked) -> Drawing:
             study=asked.study, target_idx=asked.target_idx, target=asked.target, method=asked.method
         )
     except (TooFewTrials, ImportanceUnavailable) as error:
-        return _nothing("Hyperparameter Importances", error.detail)
+        return nothing("Hyperparameter Importances", error.detail)
     figure = visualization.plot_param_importances(
         samples.of_two(asked.study).optuna_study,
         evaluator=_answering(found.importances),
@@ -144,8 +118,8 @@ def _importance(asked: Asked) -> Drawing:
     for each in ("x", "y", "text", "hovertemplate"):  # the most important ones come last
         bars[each] = bars[each][-MAX_PARAMETERS:]
     left_out = [
-        *_said(found.n_trials, found.n_complete, "completed trials"),
-        *_said(len(bars.y), len(found.importances), "parameters"),
+        *said(found.n_trials, found.n_complete, "completed trials"),
+        *said(len(bars.y), len(found.importances), "parameters"),
     ]
     return Drawing(figure, left_out)
 
@@ -159,7 +133,7 @@ def _by_parameter(
         names = list(asked.params or asked.study.space.distributions)
         shown = names[:most_parameters]
         if plot == "plot_contour" and len(shown) < 2:
-            return _nothing(_title(plot), "a contour is of two parameters at least")
+            return nothing(title(plot), "a contour is of two parameters at least")
         outline = Outline.of(asked.study)
         sample = samples.of_objective(
             outline,
@@ -171,10 +145,10 @@ def _by_parameter(
             found = {name for trial in sample.trials for name in trial.params}
             shown = [name for name in shown if name in found]
             if not shown:
-                return _nothing(_title(plot), "no completed trial has these parameters")
+                return nothing(title(plot), "no completed trial has these parameters")
         sample.keep_params(shown)  # the others would stand in the texts of the points
         drawn = _drawn(asked, sample, plot, params=shown)
-        left_out = _said(len(shown), len(names), "parameters")
+        left_out = said(len(shown), len(names), "parameters")
         return Drawing(drawn.figure, [*drawn.left_out, *left_out])
 
     return drawing
@@ -183,9 +157,9 @@ def _by_parameter(
 def _intermediate_values(asked: Asked) -> Drawing:
     sample = samples.with_steps(asked.study, most=MAX_CURVES, most_steps=MAX_STEPS)
     if not sample.trials:
-        return _nothing("Intermediate Values Plot", "no trial has reported yet")
+        return nothing("Intermediate Values Plot", "no trial has reported yet")
     figure = visualization.plot_intermediate_values(sample.optuna_study)
-    left_out = _said(len(sample), sample.n_all, "trials that reported")
+    left_out = said(len(sample), sample.n_all, "trials that reported")
     if sample.has_thinned_steps:
         left_out.append(f"at most {MAX_STEPS} of a trial's steps")
     return Drawing(figure, left_out)
@@ -195,9 +169,9 @@ def _timeline(asked: Asked) -> Drawing:
     ended = [State.COMPLETE, State.PRUNED, State.FAIL]
     sample = samples.of_states(asked.study, ended, most=_most_hovered(asked.study))
     if not sample.trials:
-        return _nothing("Timeline Plot", "no trial has ended yet")
+        return nothing("Timeline Plot", "no trial has ended yet")
     figure = visualization.plot_timeline(sample.optuna_study)
-    return Drawing(figure, _said(len(sample), sample.n_all, "trials that ended"))
+    return Drawing(figure, said(len(sample), sample.n_all, "trials that ended"))
 
 
 def _pareto_front(asked: Asked) -> Drawing:
@@ -210,15 +184,15 @@ def _pareto_front(asked: Asked) -> Drawing:
         outline, most=_most_hovered(asked.study), wanted=outline.is_on_front
     )
     if not sample.trials:
-        return _nothing("Pareto-front Plot", NOTHING_COMPLETED)
+        return nothing("Pareto-front Plot", NOTHING_COMPLETED)
     figure = visualization.plot_pareto_front(sample.optuna_study, target_names=names)
-    return Drawing(figure, _said(len(sample), sample.n_all, "completed trials"))
+    return Drawing(figure, said(len(sample), sample.n_all, "completed trials"))
 
 
 def _hypervolume(asked: Asked) -> Drawing:
     _check_several(asked.study)
     found = hypervolume_of(study=asked.study, reference_point=asked.reference_point)
-    return Drawing(found.figure, _said(found.n_trials, found.n_complete, "completed trials"))
+    return Drawing(found.figure, said(found.n_trials, found.n_complete, "completed trials"))
 
 
 # By kind, in the order in which they are worth looking at.
@@ -240,21 +214,10 @@ KINDS: Mapping[str, Callable[[Asked], Drawing]] = {
 def _drawn(asked: Asked, sample: Sample, plot: str, **arguments: Any) -> Drawing:
     """One of Optuna's plots, of completed trials."""
     if not sample.trials:
-        return _nothing(_title(plot), NOTHING_COMPLETED)
+        return nothing(title(plot), NOTHING_COMPLETED)
     draw_plot = getattr(visualization, plot)
     figure = draw_plot(sample.optuna_study, target_name=asked.objective_name, **arguments)
-    return Drawing(figure, _said(len(sample), sample.n_all, "completed trials"))
-
-
-def _title(plot: str) -> str:
-    return f"{plot.removeprefix('plot_').replace('_', ' ').title()} Plot"
-
-
-def _nothing(title: str, why: str) -> Drawing:
-    """An empty plot."""
-    import plotly.graph_objects as go
-
-    return Drawing(go.Figure(layout={"title": {"text": title}}), [why])
+    return Drawing(figure, said(len(sample), sample.n_all, "completed trials"))
 
 
 def _most_hovered(study: Study) -> int:
@@ -265,7 +228,3 @@ def _most_hovered(study: Study) -> int:
 def _check_several(study: Study) -> None:
     if not study.is_multi_objective:
         raise SingleObjective(f'study "{study.name}" has one objective')
-
-
-def _said(shown: int, n_all: int, what: str) -> list[str]:
-    return [] if shown == n_all else [f"{shown:,} of {n_all:,} {what} are shown"]

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from analysis import plots
 from analysis.advice import advice
 from analysis.best import best, pareto_front
+from analysis.drawing import Asked
 from analysis.history import optimization_history
 from analysis.hypervolume import hypervolume_of
 from analysis.importance import importance_of
@@ -143,5 +144,5 @@ class AnalysisViewSet(StudyScope, ApiViewSet):
         study = self.named_study(study_name).one()
         named = self.query.pop("format", None)
         chosen = FORMATS[named or accepted_format(request._request)]
-        figure = plots.draw(kind=kind, asked=plots.Asked(study=study, **self.query))
+        figure = plots.draw(kind=kind, asked=Asked(study=study, **self.query))
         return HttpResponse(chosen.render(figure), content_type=chosen.media_type)
