@@ -127,7 +127,7 @@ def new_study(definition: Definition) -> Study:
         constraints=list(definition.constraints or []),
         duplicates=definition.duplicates or Duplicates.ALLOW,
         pruning_direction=definition.pruning_direction or "",
-        created_with={name: _as_json(value) for name, value in life.items()}
+        created_with={name: as_json(value) for name, value in life.items()}
         | {"user_attrs": user_attrs},
         **life,
     )
@@ -183,12 +183,13 @@ def _differences(study: Study, definition: Definition) -> Iterator[str]:
         if given not in (None, stored):
             yield f"{name} is {stored or None!r}, not {given!r}"
     for name, value in definition.life.items():
-        given, stored = _as_json(value), _as_json(getattr(study, name))
+        given, stored = as_json(value), as_json(getattr(study, name))
         if given not in (stored, study.created_with.get(name, stored)):
             yield f"{name} is {stored!r}, not {given!r}"
 
 
-def _as_json(value: Any) -> Any:
+def as_json(value: Any) -> Any:
+    """A budget, a lease or a number of retries as `created_with` has it."""
     return value.isoformat() if isinstance(value, datetime) else value
 
 

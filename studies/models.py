@@ -183,10 +183,11 @@ class Study(models.Model):
     objects = StudyQuerySet.as_manager()
 
     BUDGETS = ("max_trials", "max_concurrent", "max_failures", "target_value", "deadline")
+    LIFE = (*BUDGETS, "lease_seconds", "max_retries")
     STATE = ("state", "state_reason", "state_history")
     # All that may change once it is stored: trials, and the histories of other processes, rely on
     # the rest.
-    UNKNOWN_TO_OPTUNA = frozenset({"lease_seconds", "max_retries", *BUDGETS, *STATE})
+    UNKNOWN_TO_OPTUNA = frozenset({*LIFE, *STATE})
     CHANGEABLE = UNKNOWN_TO_OPTUNA | {"user_attrs"}
 
     class Meta:

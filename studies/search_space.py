@@ -56,11 +56,10 @@ class SearchSpace:
     def faults(self, params: Mapping[str, Any]) -> list[tuple[str, str]]:
         """(parameter, what is wrong) for values that are not in the space; nothing is coerced."""
         known = ", ".join(self.distributions)
-        return [
-            (name, f"unknown parameter; the parameters are: {known}"[:2000])
-            for name in params
-            if name not in self.distributions
-        ] + [
+        if len(known) > 300:
+            known = f"{known[:300]}…"
+        unknown = f"unknown parameter; the parameters are: {known}"
+        return [(name, unknown) for name in params if name not in self.distributions] + [
             (parameter["name"], fault)
             for parameter in self.parameters
             if parameter["name"] in params

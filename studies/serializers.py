@@ -216,8 +216,7 @@ class CreateStudySerializer(DefinitionSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         load_if_exists = attrs.pop("load_if_exists", True)
-        names = (*Study.BUDGETS, "lease_seconds", "max_retries")
-        given = {name: attrs.pop(name) for name in names if name in attrs}
+        given = {name: attrs.pop(name) for name in Study.LIFE if name in attrs}
         # Here null is "left out" for a budget, and a value for the lease alone.
         life = {k: value for k, value in given.items() if value is not None or k == "lease_seconds"}
         definition = Definition(**attrs, life=life)

@@ -45,10 +45,13 @@ SELECT 'Django', format('tallies %%s, counted %%s', tallied, counted)
 
 @contextmanager
 def snapshot(*, mode: str = "READ ONLY") -> Iterator[None]:
-    """A transaction that sees one moment of both schemas, beside what it writes itself."""
+    """A transaction that sees one moment of both schemas, beside what it writes itself.
+
+    Raises `RuntimeError` within another transaction, which cannot be made such a one any more.
+    """
     is_outermost = not connection.in_atomic_block
-    with transaction.atomic(), connection.cursor() as cursor:
-        if is_outermost:
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        if is_outermost:  # else in the transaction of a test
             cursor.execute(f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, {mode}")
         yield
 

@@ -16,12 +16,6 @@ class AdoptionRefused(Exception):
     """The study cannot be represented in Django exactly as it is."""
 
 
-def checked_name(name: str) -> str:
-    if not name or len(name) > 256 or "/" in name or name in (".", ".."):
-        raise AdoptionRefused(f'"{name}" cannot be a name here: 1 to 256 characters without "/"')
-    return name
-
-
 def search_space_of(trials: Sequence[FrozenTrial]) -> SearchSpace:
     """The one search space of all trials; its order is that in which parameters first occur."""
     found: dict[str, BaseDistribution] = {}
@@ -38,20 +32,32 @@ def search_space_of(trials: Sequence[FrozenTrial]) -> SearchSpace:
 
 
 def constraint_names(trials: Sequence[FrozenTrial]) -> list[str]:
-    return sorted({name for trial in trials for name in trial.constraints})
+    return sorted({name for trial in trials for name in _constraints(trial)})
 
 
 def constraints_of(trial: FrozenTrial, names: Sequence[str]) -> dict[str, float]:
     """A trial's constraints, in the order of the names: all, or none."""
-    if trial.constraints and sorted(trial.constraints) != sorted(names):
+    constraints = _constraints(trial)
+    if constraints and sorted(constraints) != sorted(names):
         raise AdoptionRefused(f"trial {trial.number} lacks a constraint that others have")
-    return {name: trial.constraints[name] for name in names if trial.constraints}
+    return {name: constraints[name] for name in names if constraints}
+
+
+def _constraints(trial: FrozenTrial) -> dict[str, float]:
+    try:
+        return trial.constraints
+    except TypeError:  # Optuna goes through what is no list
+        detail = f"trial {trial.number}: /system_attrs/constraints: expected a list of numbers"
+        raise AdoptionRefused(detail) from None
 
 
 def params_of(trial: FrozenTrial, space: SearchSpace) -> Mapping[str, Any]:
     """A trial's parameters; of one that waits, also those that are fixed."""
     is_waiting = trial.state.name == State.WAITING
-    fixed: dict[str, Any] = trial.system_attrs.get(FIXED_PARAMS, {}) if is_waiting else {}
+    fixed: Any = trial.system_attrs.get(FIXED_PARAMS, {}) if is_waiting else {}
+    if not isinstance(fixed, dict):
+        detail = f"trial {trial.number}: /system_attrs/{FIXED_PARAMS}: expected an object"
+        raise AdoptionRefused(detail)
     if faults := space.faults(fixed):
         name, fault = faults[0]
         raise AdoptionRefused(f'trial {trial.number} is queued with parameter "{name}": {fault}')

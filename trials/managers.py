@@ -207,12 +207,14 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
 
         For trials of a locked study that were added without, since notes may name later trials.
         """
-        trials = self.numbered_in(study, list(notes)).values()
-        for trial in trials:
-            trial.study_attrs = dict(notes[trial.number])
+        found = self.filter(study_id=study.id, number__in=list(notes)).values_list("number", "id")
+        trials = [
+            self.model(id=trial_id, number=number, study_attrs=dict(notes[number]))
+            for number, trial_id in found
+        ]
         with pipelined():
-            statements.update_notes(list(trials))
-            trials_changed.send(sender=self.model, trials=list(trials), steps=[], with_params=True)
+            statements.update_notes(trials)
+            trials_changed.send(sender=self.model, trials=trials, steps=[], with_params=True)
 
     def _settle(self, study: Study, trials: Sequence["Trial"], moves: Counter[str]) -> None:
         on_front = [trial for trial in trials if trial.on_front]

@@ -1,5 +1,7 @@
 """The endpoints that move studies."""
 
+from functools import partial
+from io import BytesIO
 from typing import Any, ClassVar
 
 from django.http import StreamingHttpResponse
@@ -15,12 +17,14 @@ from trials.transfer.cloning import clone_study
 from trials.transfer.format import MEDIA_TYPE
 from trials.transfer.importing import Result, import_studies
 from trials.transfer.reading import lines_of
+from trials.transfer.spooling import BLOCK, spooled
 from trials.transfer_serializers import (
     ClonedStudySerializer,
     CloneStudySerializer,
     ImportQuerySerializer,
     ImportSerializer,
 )
+from tuner_project.database import release_connection
 from tuner_project.rest.serializers import EmptySerializer
 from tuner_project.rest.views import ApiViewSet
 
@@ -28,12 +32,16 @@ OTHER_MEDIA_TYPE = "application/jsonl"
 
 
 class LinesParser(BaseParser):
-    """JSON Lines, read as they come: a body may be larger than the memory."""
+    """JSON Lines in a temporary file, since a body may be larger than the memory.
+
+    Nothing of the database is held while they come in, however slowly.
+    """
 
     media_type = MEDIA_TYPE
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
-        return lines_of(stream)
+        release_connection()
+        return spooled(iter(partial(stream.read, BLOCK), b""))
 
 
 class OtherLinesParser(LinesParser):
@@ -60,7 +68,8 @@ class TransferViewSet(StudyScope, ApiViewSet):
 
         A file without its last line, of kind `end`, was cut.
         """
-        return attachment([self.named_study(study_name).name], filename=study_name)
+        names = [self.named_study(study_name).name]
+        return attachment(names, filename=study_name, is_head=request.method == "HEAD")
 
     @extend_schema(
         operation_id="cloneStudy",
@@ -73,7 +82,8 @@ class TransferViewSet(StudyScope, ApiViewSet):
         The COMPLETE and PRUNED trials that fit its search space are its first ones, from which
         its sampler learns. Parameters that the new space lacks are dropped; a trial that lacks
         one of it, or has a value outside, is left out. 409 `max_trials_exceeded`: those that are
-        kept would use up `max_trials`.
+        kept would use up `max_trials`. 409 `budget_used_up`: they have reached `target_value`, or
+        `deadline` has passed.
         """
         clone = clone_study(named=self.named_study(study_name), **self.body())
         return self.answer(ClonedStudySerializer, clone, status=201)
@@ -111,8 +121,9 @@ class ImportViewSet(StudyViewSet):
         Every line is checked; the `detail` of a 400 names the line, and the pointers of its
         `errors` begin with it. 409 `study_exists`: a name is taken, and `conflict` is `fail`.
         """
-        lines: Any = self.request.data or ()  # without a body nothing is parsed
-        studies = import_studies(lines=lines, **self.query)
+        body: Any = self.request.data or BytesIO()  # without a body nothing is parsed
+        with body as file:
+            studies = import_studies(lines=lines_of(file), **self.query)
         is_stored = any(each.outcome != Result.SKIPPED for each in studies)
         status = 201 if is_stored and not self.query["dry_run"] else 200
         answer = {"dry_run": self.query["dry_run"], "studies": studies}

@@ -1,28 +1,45 @@
 """Exported studies as the answer to a request."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import IO
 
 from django.http import StreamingHttpResponse
 from django.utils.http import content_disposition_header
 
 from studies.models import NamedStudy
-from trials.transfer.exporting import export_lines, in_blocks
+from trials.transfer.exporting import lines_of_studies
 from trials.transfer.format import MEDIA_TYPE
+from trials.transfer.spooling import BLOCK, spooled
+from tuner_project.database import release_connection
 
 
-def attachment(names: Sequence[str], *, filename: str) -> StreamingHttpResponse:
+def attachment(
+    names: Sequence[str], *, filename: str, is_head: bool = False
+) -> StreamingHttpResponse:
     """The studies of these names, one after the other, as a file to keep.
 
-    Raises `StudyNotFound` before anything is sent where the first is not there.
+    They are written into a temporary file before anything is sent, and the connection is given
+    back: a client that is slow to read holds nothing of the database, and however large the
+    studies are, they take a constant memory. Of a HEAD request nothing is read.
+
+    Raises `StudyNotFound` where one is not there.
     """
-    lines = _lines(names)
-    response = StreamingHttpResponse(in_blocks(next(lines), lines), content_type=MEDIA_TYPE)
+    if is_head:
+        for name in names:
+            NamedStudy(name).one()
+    with closing(lines_of_studies([] if is_head else names)) as lines:
+        file = spooled(lines)
+    release_connection()
+    response = StreamingHttpResponse(_blocks(file), content_type=MEDIA_TYPE)
     printable = "".join(each if each.isprintable() else "_" for each in filename)
     disposition = content_disposition_header(as_attachment=True, filename=f"{printable}.jsonl")
     response["Content-Disposition"] = disposition
     return response
 
 
-def _lines(names: Sequence[str]) -> Generator[bytes]:
-    for name in names:
-        yield from export_lines(named=NamedStudy(name))
+def _blocks(file: IO[bytes]) -> Iterator[bytes]:
+    """What is in the file, which is closed at its end, or when nobody wants more."""
+    with file:
+        while block := file.read(BLOCK):
+            yield block

@@ -14,6 +14,7 @@ from trials.models import State, Trial
 from trials.transfer.exporting import CHUNK
 from trials.transfer.importing import save_new
 from trials.transfer.writing import TrialWriter
+from tuner_project.rest.errors import DomainError
 
 _KEPT_STATES = [State.COMPLETE, State.PRUNED]
 _KEPT_FIELDS = (
@@ -27,6 +28,13 @@ _KEPT_FIELDS = (
     "worker_id",
     "user_attrs",
 )
+
+
+class BudgetUsedUp(DomainError):
+    """A budget would end the clone before its first trial."""
+
+    status = 409
+    code = "budget_used_up"
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,7 @@ def clone_study(
         StudyExists: the new name is taken.
         InvalidStudy, InvalidBudget: as at a creation.
         BudgetExceeded: the trials that are kept would use up `max_trials`.
+        BudgetUsedUp: they have reached `target_value`, or `deadline` has passed.
     """
     with snapshot(mode="READ WRITE"):
         source = named.one()
@@ -62,16 +71,13 @@ def clone_study(
         for trial in _fitting(source, study) if with_trials else ():
             writer.put(trial)
         writer.flush()
-        _check_room(study)
         clone = NamedStudy(name).locked()
+        _check_budgets(clone)
         complete_if_used_up(clone)
         return Clone(clone, writer.n_written, source.n_trials - writer.n_written)
 
 
 def _definition(source: Study, name: str, changes: Mapping[str, Any]) -> Definition:
-    life = {
-        field: getattr(source, field) for field in (*Study.BUDGETS, "lease_seconds", "max_retries")
-    }
     return Definition(
         name=name,
         search_space=changes.get("search_space", source.search_space),
@@ -82,7 +88,7 @@ def _definition(source: Study, name: str, changes: Mapping[str, Any]) -> Definit
         duplicates=changes.get("duplicates", source.duplicates),
         pruning_direction=source.pruning_direction or None,
         user_attrs=changes.get("user_attrs", source.user_attrs),
-        life={field: changes.get(field, value) for field, value in life.items()},
+        life={field: changes.get(field, getattr(source, field)) for field in Study.LIFE},
     )
 
 
@@ -148,7 +154,14 @@ def _kept(
     return kept
 
 
-def _check_room(study: Study) -> None:
+def _check_budgets(study: Study) -> None:
+    """Raise where the locked clone would be completed before its first own trial."""
+    if study.deadline is not None and study.deadline <= study.now:
+        detail = f"the deadline, {study.deadline.isoformat()}, has passed: "
+        raise BudgetUsedUp(f'{detail}give another one, or "deadline": null for none')
+    if study.has_reached_target:
+        detail = f"a kept trial has reached target_value, {study.target_value}: "
+        raise BudgetUsedUp(f'{detail}give another one, "target_value": null, or trials: false')
     if study.max_trials is not None and study.n_trials > 0 and study.is_handed_out:
         detail = (
             f"max_trials is {study.max_trials}, and {study.n_trials} trials are kept: "

@@ -15,7 +15,7 @@ MEDIA_TYPE = "application/x-ndjson"
 NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 
 # How Optuna's genetic samplers note on a study, by trial_id, which trials are the parents.
-_PARENTS = re.compile(r"[^:]+:parent:\d+")
+PARENTS = re.compile(r"[^:]+:parent:\d+")
 
 Document = dict[str, Any]
 
@@ -106,7 +106,7 @@ def moment(value: datetime | None) -> str | None:
 def parents(study_attrs: Mapping[str, Any]) -> Iterator[tuple[str, list[int]]]:
     """(key, trials) of what names parents among the notes on a study."""
     for key, value in study_attrs.items():
-        is_list = _PARENTS.fullmatch(key) and isinstance(value, list)
+        is_list = PARENTS.fullmatch(key) and isinstance(value, list)
         if is_list and all(type(each) is int for each in value):
             yield key, value
 

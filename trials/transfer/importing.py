@@ -107,10 +107,18 @@ def _is_saved(study: Study) -> bool:
     try:
         with transaction.atomic():
             study.save(force_insert=True)
-    except IntegrityError:  # somebody was faster, or made it with stock Optuna
+    except IntegrityError as error:  # somebody was faster, or made it with stock Optuna
+        if not _is_of_names(error):
+            raise
         study.id, study._state.adding = Study().id, True  # as before
         return False
     return True
+
+
+def _is_of_names(error: IntegrityError) -> bool:
+    """Whether a name is taken, in Django's or in Optuna's table of studies."""
+    diagnosis = getattr(error.__cause__, "diag", None)
+    return diagnosis is not None and "name" in (diagnosis.constraint_name or "")
 
 
 def _other_names(name: str) -> Iterator[str]:

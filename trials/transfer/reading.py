@@ -13,28 +13,39 @@ from trials.drafts import FIXED_PARAMS
 from trials.models import State, Trial
 from trials.transfer.format import Document, parents
 from trials.transfer.links import RetryLinks
+from trials.transfer.notes import note_faults, noted_constraints
 from trials.transfer.shapes import EndLineSerializer, StudyLineSerializer, TrialLineSerializer
 from tuner_project.rest.errors import DomainError, escaped, pointed
 from tuner_project.rest.parsers import MAX_DEPTH, strict_json
 from tuner_project.rest.serializers import StrictSerializer
 
-MAX_LINE = 16 * 2**20  # bytes
+MAX_LINE = 128 * 2**20  # bytes
+MAX_FAULTS = 20  # that are told of one line
 
 _STUDY, _TRIAL, _END = StudyLineSerializer(), TrialLineSerializer(), EndLineSerializer()
-_CONSTRAINT = "constraints:"  # before a constraint's name, among what is noted on a trial
+_BOM = b"\xef\xbb\xbf"
 
 
 class BadLine(DomainError):
-    """A line of the file is not as it must be; `errors` point at its keys."""
+    """A line of the file is not as it must be; `errors` point at its keys.
+
+    `line` is its number, and `text` what is wrong with it.
+    """
+
+    line: int
+    text: str
 
     @classmethod
     def at(cls, line: int, faults: Iterable[tuple[str, str]]) -> "BadLine":
         """About (pointer, what is wrong) within the line of this number, from 1."""
-        (pointer, first), *others = faults
-        more = f" (and {len(others)} more)" if others else ""
-        where = f"{pointer}: " if pointer else ""
-        errors = [(f"/{line}{at}", text) for at, text in ((pointer, first), *others)]
-        return cls(f"line {line}: {where}{first}{more}", errors)
+        every = list(faults)
+        pointer, first = every[0]
+        more = f" (and {len(every) - 1} more)" if len(every) > 1 else ""
+        text = f"{pointer}: {first}{more}" if pointer else f"{first}{more}"
+        errors = [(f"/{line}{at}", fault) for at, fault in every[:MAX_FAULTS]]
+        error = cls(f"line {line}: {text}", errors)
+        error.line, error.text = line, text
+        return error
 
 
 @dataclass(frozen=True)
@@ -146,6 +157,8 @@ def _documents(lines: Iterable[bytes]) -> Iterator[Line]:
     """What the lines say; only the last ones may be blank."""
     blank = 0
     for number, text in enumerate(lines, 1):
+        if number == 1:
+            text = text.removeprefix(_BOM)
         if len(text) > MAX_LINE:
             raise BadLine.at(number, [("", f"it is longer than {MAX_LINE} bytes")])
         if not text.strip():
@@ -195,17 +208,19 @@ def _faults(study: Study, attrs: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if constraints is not None and sorted(constraints) != sorted(study.constraints):
         names = ", ".join(study.constraints)
         yield "/constraints", f"expected all of the study's constraints, and no others: {names}"
-    noted = {
-        key.removeprefix(_CONSTRAINT): value
-        for key, value in system_attrs.items()
-        if key.startswith(_CONSTRAINT)
-    }
-    if not same_json(noted, constraints or {}):
-        yield "/system_attrs", f"{_CONSTRAINT}… in it differ from constraints"
+    if faults := list(note_faults(study, attrs)):
+        yield from faults
+        return
+    if not same_json(noted_constraints(system_attrs), constraints or {}):
+        yield "/system_attrs", "constraints:… in it differ from constraints"
     fixed = system_attrs.get(FIXED_PARAMS)
     is_waiting = attrs["state"] == State.WAITING
     if is_waiting and fixed is not None and not same_json(fixed, attrs["params"]):
         yield f"/system_attrs/{FIXED_PARAMS}", "they differ from params"
+    # Those of stock Optuna, which has no workers and leases, may end or run without.
+    is_ours = attrs.get("worker_id") or attrs.get("lease_seconds") is not None
+    if is_ours and (missing := study.space.distributions.keys() - attrs["params"].keys()):
+        yield "/params", f'"{min(missing)}" is missing: a worker is given all parameters'
 
 
 def _new_trial(study: Study, attrs: dict[str, Any]) -> Trial:

@@ -5,7 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from studies.domain import Definition
+from studies.domain import Definition, as_json
 from studies.models import Study, StudyState
 from studies.parameter_serializers import (
     MAX_CHOICES,
@@ -36,8 +36,6 @@ from tuner_project.rest.serializers import (
     StrictSerializer,
 )
 
-LIFE = (*Study.BUDGETS, "lease_seconds", "max_retries")
-
 
 class ChoiceOrNullField(ChoiceField):
     """A choice; adopted studies may have null for one."""
@@ -61,29 +59,25 @@ class StoredParameterField(ParameterField):
 
 
 class StateChangeLineSerializer(StrictSerializer):
+    """A change of a study's state, as it is stored."""
+
     state = serializers.ChoiceField(choices=StudyState.choices)
     reason = ReasonField()
     datetime = StrictDateTimeField()
 
-
-class StateHistoryField(serializers.ListField):
-    """Changes of a study's state, kept as they are written."""
-
-    child = StateChangeLineSerializer()
-
-    def to_internal_value(self, data: Any) -> Any:
-        super().to_internal_value(data)
-        return data
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        reason, moment = attrs.get("reason") or None, as_json(attrs["datetime"])
+        return {"state": attrs["state"], "reason": reason, "datetime": moment}
 
 
 class CreatedWithSerializer(LifeSerializer):
-    """What may have been changed since, kept as it is written."""
+    """What may have been changed since, as it is stored: its keys stay in their order."""
 
     user_attrs = AttributesField(required=False)
 
-    def to_internal_value(self, data: Any) -> Any:
-        super().to_internal_value(data)
-        return data
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        valid = super().run_validation(data)
+        return {key: as_json(valid[key]) for key in data if key in valid}
 
 
 class StudyLineSerializer(DefinitionSerializer):
@@ -98,7 +92,7 @@ class StudyLineSerializer(DefinitionSerializer):
     direction = DirectionField()
     state = serializers.ChoiceField(choices=StudyState.choices)
     state_reason = ReasonField()
-    state_history = StateHistoryField(required=False)
+    state_history = serializers.ListField(child=StateChangeLineSerializer(), required=False)
     created_with = CreatedWithSerializer(required=False)
     datetime_start = StrictDateTimeField(required=False)
 
@@ -110,7 +104,7 @@ class StudyLineSerializer(DefinitionSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         for key in ("kind", "format"):
             del attrs[key]
-        life = {name: attrs.pop(name, None) for name in LIFE}
+        life = {name: attrs.pop(name, None) for name in Study.LIFE}
         stored = {
             "state": attrs.pop("state"),
             "state_reason": attrs.pop("state_reason", ""),
@@ -195,6 +189,14 @@ class EndLineSerializer(StrictSerializer):
 
 # What a trial has, by its state; the rest of these it may have or not.
 _EACH = ("values", "datetime_start", "datetime_complete", "lease_expires_at", "constraints")
+_OF_STARTED = (
+    "intermediate_values",
+    "worker_id",
+    "lease_seconds",
+    "should_prune",
+    "is_retry_wanted",
+    "retried_as",
+)
 _NEEDED = {
     State.WAITING: set(),
     State.RUNNING: {"datetime_start"},
@@ -218,6 +220,17 @@ def _incoherent(state: State, attrs: dict[str, Any]) -> list[tuple[str, str]]:
     faults += [
         (key, f"a {state} trial has none") for key in _EACH if key in attrs.keys() - possible
     ]
+    start, complete = attrs.get("datetime_start"), attrs.get("datetime_complete")
+    if start is None:
+        faults += [
+            (key, "a trial that has not started has none") for key in _OF_STARTED if attrs.get(key)
+        ]
+    if attrs.get("is_retry_wanted") and state != State.FAIL:
+        faults.append(("is_retry_wanted", f"a {state} trial is not tried again"))
+    if "reason" in attrs and not state.is_finished:
+        faults.append(("reason", f"a {state} trial has none"))
+    if state.is_finished and start and complete and complete < start:
+        faults.append(("datetime_complete", "it is before datetime_start"))
     has_lease = attrs.get("lease_seconds") is not None
     if "lease_expires_at" in attrs and not has_lease:
         faults.append(("lease_seconds", "a lease that runs out has a length"))

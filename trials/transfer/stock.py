@@ -1,7 +1,7 @@
-"""The studies of a stock Optuna storage as the lines of a file."""
+"""The studies of a stock Optuna storage as the lines of a file, and their import."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,17 +9,18 @@ from typing import Any
 
 import optuna
 from django.conf import settings
+from django.db import transaction
 from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from studies.search_space import SearchSpace
 from trials.foreign import (
     AdoptionRefused,
     aware,
-    checked_name,
     constraint_names,
     constraints_of,
     params_of,
@@ -34,6 +35,10 @@ from trials.transfer.format import (
     number,
     renumbered,
 )
+from trials.transfer.importing import Conflict, Imported, import_studies
+from trials.transfer.reading import BadLine
+
+Lines = Iterator[bytes]
 
 
 @dataclass(frozen=True)
@@ -47,39 +52,84 @@ class Kinds:
 DEFAULT_KINDS = Kinds()
 
 
-def storage_lines(
-    url: str, *, name: str | None = None, kinds: Kinds = DEFAULT_KINDS
-) -> Iterator[bytes]:
-    """The study of a name, or all, of the storage at a URL, or in the file of a journal.
+@transaction.atomic
+def import_storage(
+    *,
+    url: str,
+    name: str | None = None,
+    kinds: Kinds = DEFAULT_KINDS,
+    conflict: Conflict = Conflict.FAIL,
+    dry_run: bool = False,
+    shown: Callable[[Lines], Lines] = iter,
+) -> list[Imported]:
+    """Store the study of a name, or all, of the storage at a URL, or in the file of a journal.
 
-    Raises `AdoptionRefused`, with the reason in one line: the storage cannot be read, or a study
-    cannot be represented exactly as it is.
+    All or none, as `import_studies` does; the lines of each study go through `shown`.
+
+    Raises:
+        AdoptionRefused: with the reason in one line. The storage cannot be read, or a study
+            cannot be represented exactly as it is.
+        StudyExists: the name of one is taken, and a conflict is to fail.
     """
+    imported: list[Imported] = []
     with _opened(url) as storage:
-        names = [name] if name is not None else optuna.get_all_study_names(storage)
-        if not names:
-            raise AdoptionRefused("the storage has no study")
-        for each in names:
-            try:
-                study = optuna.load_study(study_name=each, storage=storage)
-            except KeyError:
-                raise AdoptionRefused(f'the storage has no study "{each}"') from None
-            try:
-                yield from _lines(study, kinds)
-            except AdoptionRefused as error:
-                raise AdoptionRefused(f'study "{each}": {error}') from None
+        for study in _studies(storage, name):
+            with refusals(f'study "{study.study_name}": '):
+                lines = shown(study_lines(study, kinds))
+                imported += import_studies(lines=lines, conflict=conflict, dry_run=dry_run)
+    return imported
+
+
+@contextmanager
+def refusals(prefix: str = "") -> Iterator[None]:
+    """Refuse what is bad in the lines of a stock study: told by its trials, and not by lines."""
+    try:
+        yield
+    except BadLine as error:
+        where = "" if error.line == 1 else f"trial {error.line - 2}: "
+        raise AdoptionRefused(f"{prefix}{where}{error.text}") from None
+    except AdoptionRefused as error:
+        raise AdoptionRefused(f"{prefix}{error}") from None
+
+
+def study_lines(study: optuna.Study, kinds: Kinds = DEFAULT_KINDS) -> Lines:
+    """A stock study as the lines of a file.
+
+    Raises `AdoptionRefused` for what lines cannot say.
+    """
+    trials = study.get_trials(deepcopy=False)
+    space, names = search_space_of(trials), constraint_names(trials)
+    yield _encoded(_study_line(study, trials, space, names, kinds), "the study")
+    numbers = {trial._trial_id: trial.number for trial in trials}
+    notes = renumbered(study._storage.get_study_system_attrs(study._study_id), numbers.get)
+    for trial in trials:
+        line = _trial_line(trial, space, names)
+        if trial.number == 0:
+            line["study_attrs"] = notes or None
+        yield _encoded(line, f"trial {trial.number}")
+    yield encoded(end_line(study.study_name, len(trials)))
+
+
+# The storage ---------------------------------------------------------------------------------
+
+
+def _studies(storage: BaseStorage, name: str | None) -> Iterator[optuna.Study]:
+    names = [name] if name is not None else optuna.get_all_study_names(storage)
+    if not names:
+        raise AdoptionRefused("the storage has no study")
+    for each in names:
+        try:
+            yield optuna.load_study(study_name=each, storage=storage)
+        except KeyError:
+            raise AdoptionRefused(f'the storage has no study "{each}"') from None
 
 
 @contextmanager
 def _opened(url: str) -> Iterator[BaseStorage]:
     """The storage, in which nothing is created."""
-    path = url.removeprefix("sqlite:///")
-    is_journal = "://" not in url
-    if (is_journal or path != url) and not Path(path).is_file():
-        raise AdoptionRefused(f"there is no file {path}")
     try:
-        if is_journal:
-            yield _journal(path)
+        if "://" not in url:
+            yield _journal(url)
             return
         storage = _database(url)
         try:
@@ -94,17 +144,32 @@ def _opened(url: str) -> Iterator[BaseStorage]:
 def _database(url: str) -> RDBStorage:
     # psycopg is the driver that is installed here.
     url = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
+    parsed = make_url(url)
+    if parsed.drivername.startswith("sqlite") and parsed.database:
+        _check_is_there(parsed.database.removeprefix("file:"))
     try:
         return RDBStorage(url, skip_table_creation=True)
-    except (ImportError, RuntimeError, ValueError) as error:
+    except (ImportError, RuntimeError, TypeError, ValueError) as error:
         raise _unreadable(error) from None
 
 
 def _journal(path: str) -> JournalStorage:
+    _check_is_there(path)
+    backend = JournalFileBackend(path)
     try:
-        return JournalStorage(JournalFileBackend(path))
-    except (KeyError, TypeError, ValueError):
-        raise AdoptionRefused(f"the storage cannot be read: {path} is no journal") from None
+        has_logs = any(True for _ in backend.read_logs(0))
+        if has_logs or Path(path).stat().st_size == 0:
+            return JournalStorage(backend)
+    except Exception as error:  # noqa: BLE001  (Optuna checks nothing of what stands there)
+        reason = " ".join(f"{type(error).__name__} {error}".split())
+        detail = f"the storage cannot be read: {path} is no journal, or is broken: {reason:.200}"
+        raise AdoptionRefused(detail) from None
+    raise AdoptionRefused(f"the storage cannot be read: {path} is no journal")
+
+
+def _check_is_there(path: str) -> None:
+    if not Path(path).is_file():
+        raise AdoptionRefused(f"there is no file {path}")
 
 
 def _unreadable(error: BaseException) -> AdoptionRefused:
@@ -114,18 +179,7 @@ def _unreadable(error: BaseException) -> AdoptionRefused:
     return AdoptionRefused(f"the storage cannot be read: {reason:.500}")
 
 
-def _lines(study: optuna.Study, kinds: Kinds) -> Iterator[bytes]:
-    trials = study.get_trials(deepcopy=False)
-    space, names = search_space_of(trials), constraint_names(trials)
-    yield _encoded(_study_line(study, trials, space, names, kinds), "the study")
-    numbers = {trial._trial_id: trial.number for trial in trials}
-    notes = renumbered(study._storage.get_study_system_attrs(study._study_id), numbers.get)
-    for trial in trials:
-        line = _trial_line(trial, space, names)
-        if trial.number == 0:
-            line["study_attrs"] = notes or None
-        yield _encoded(line, f"trial {trial.number}")
-    yield encoded(end_line(study.study_name, len(trials)))
+# Lines ---------------------------------------------------------------------------------------
 
 
 def _encoded(line: Document, what: str) -> bytes:
@@ -148,7 +202,7 @@ def _study_line(
     return {
         "kind": "study",
         "format": FORMAT,
-        "study_name": checked_name(study.study_name),
+        "study_name": study.study_name,
         "direction": directions if len(directions) > 1 else directions[0],
         "search_space": space.parameters,
         "sampler": kinds.sampler or settings.DEFAULT_SAMPLER,

@@ -44,7 +44,8 @@ class TrialWriter:
         states = Counter(trial.state for trial in trials)
         reserved = Trial.objects.reserve(self._study, states, failures)
         for trial, trial_id in zip(trials, reserved.ids, strict=True):
-            trial.id, trial.revision = trial_id, reserved.revision
+            trial.id = trial.id or trial_id  # one that is adopted has its own
+            trial.revision = reserved.revision
         _mark_front(self._study, trials)
         steps = [
             (trial, step, value)

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from rest_framework.test import APIClient
 
@@ -19,3 +21,11 @@ def file(api: APIClient) -> bytes:
     assert len(documents(file)) == N_TRIALS + 2
     delete(api)
     return file
+
+
+@pytest.fixture(params=["sqlite", "journal"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where there is no storage yet."""
+    return (
+        f"sqlite:///{tmp_path}/stock.db" if request.param == "sqlite" else f"{tmp_path}/stock.log"
+    )

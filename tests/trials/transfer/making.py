@@ -183,7 +183,12 @@ class _Maker:
     def link(self, trial: Document, trials: Sequence[Document]) -> None:
         """Let a failed trial be tried again as a later one."""
         later = [each for each in trials[trial["number"] + 1 :] if each["retry_of"] is None]
-        if trial["state"] != "FAIL" or not later or self.random.random() < 0.3:
+        if (
+            trial["state"] != "FAIL"
+            or trial["datetime_start"] is None
+            or not later
+            or self.random.random() < 0.3
+        ):
             return
         retry = self.random.choice(later)
         trial["retried_as"], retry["retry_of"] = retry["number"], trial["number"]
@@ -191,7 +196,9 @@ class _Maker:
 
     def trial(self, study: Document, number: int, n_objectives: int) -> Document:
         state = self.random.choice(STATES)
-        is_partial = state == "WAITING" or self.random.random() < 0.1
+        has_started = state != "WAITING" and (state != "FAIL" or self.random.random() < 0.8)
+        is_given = has_started and self.random.random() < 0.9  # to a worker; else adopted
+        is_partial = not is_given and (not has_started or self.random.random() < 0.5)
         params = {
             each["name"]: self.value(each)
             for each in study["search_space"]
@@ -204,8 +211,8 @@ class _Maker:
         constraints = None
         if state == "COMPLETE" and study["constraints"]:
             constraints = {name: self.finite() for name in study["constraints"]}
-        has_started = state != "WAITING" and (state != "FAIL" or self.random.random() < 0.8)
-        lease = self.maybe(self.random.uniform(0.5, 1e6)) if has_started else None
+        start, complete = sorted((self.moment(), self.moment()))
+        lease = self.maybe(self.random.uniform(0.5, 1e6)) if is_given else None
         has_expiry = lease is not None and (
             state == "RUNNING" or (state == "FAIL" and self.random.random() < 0.5)
         )
@@ -220,15 +227,15 @@ class _Maker:
             "system_attrs": self.system_attrs(study, state, params, constraints),
             "study_attrs": None,
             "constraints": constraints,
-            "datetime_start": self.moment() if has_started else None,
-            "datetime_complete": self.moment() if has_ended else None,
+            "datetime_start": start if has_started else None,
+            "datetime_complete": complete if has_ended else None,
             "reason": self.maybe(self.random.choice(TEXTS)) or None if has_ended else None,
             "priority": self.random.choice((0, 0, 7, -(2**31))),
-            "worker_id": self.maybe("gpu-7 ü") if has_started else None,
+            "worker_id": self.maybe("gpu-7 ü") if is_given else None,
             "lease_seconds": lease,
             "lease_expires_at": self.moment() if has_expiry else None,
-            "should_prune": self.random.random() < 0.2,
-            "is_retry_wanted": state == "FAIL" and self.random.random() < 0.5,
+            "should_prune": has_started and self.random.random() < 0.2,
+            "is_retry_wanted": state == "FAIL" and has_started and self.random.random() < 0.5,
             "attempt": 1,
             "retry_of": None,
             "retried_as": None,

@@ -227,10 +227,36 @@ def test_kept_trials_count_against_the_budget(api: APIClient) -> None:
     assert_refused(ask(api, "clone"), 429, "budget_in_flight")
 
 
-def test_target_that_a_kept_trial_reached_completes_the_clone(api: APIClient) -> None:
+def test_target_that_a_kept_trial_reached_is_refused(api: APIClient) -> None:
     play(api, direction="minimize")
-    assert clone(api, target_value=1e9)["state_reason"] == "target_value"
-    assert life(api, "clone") == ("COMPLETED", "target_value")
+    body = {"name": "clone", "target_value": 1e9}
+
+    problem = assert_refused(api.post(URL, body), 409, "budget_used_up")
+
+    assert problem["detail"] == (
+        "a kept trial has reached target_value, 1000000000.0: "
+        'give another one, "target_value": null, or trials: false'
+    )
+    assert_refused(api.get(f"{STUDIES}/clone"), 404, "study_not_found")
+    clone(api, target_value=1e9, trials=False)
+    assert life(api, "clone") == ("ACTIVE", None)
+
+
+@pytest.mark.parametrize("with_trials", [True, False])
+def test_deadline_that_has_passed_is_refused(api: APIClient, with_trials: bool) -> None:
+    create_study(api, deadline="2020-01-01T00:00:00+00:00")
+    body = {"name": "clone", "trials": with_trials}
+
+    problem = assert_refused(api.post(URL, body), 409, "budget_used_up")
+
+    assert problem["detail"] == (
+        "the deadline, 2020-01-01T00:00:00+00:00, has passed: "
+        'give another one, or "deadline": null for none'
+    )
+    assert_refused(api.get(f"{STUDIES}/clone"), 404, "study_not_found")
+    assert clone(api, deadline=None)["state"] == "ACTIVE"
+    later = "2100-01-01T00:00:00+00:00"
+    assert clone(api, name="other", deadline=later)["deadline"] == later
 
 
 # Refusals ------------------------------------------------------------------------------------

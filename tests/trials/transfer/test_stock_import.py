@@ -1,16 +1,12 @@
 """Studies of stock Optuna's storages, brought in."""
 
-from collections.abc import Callable
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from optuna.distributions import FloatDistribution
-from optuna.storages import JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState, create_trial
 from rest_framework.test import APIClient
 
@@ -20,39 +16,13 @@ from studies.optuna_storage.storage import DjangoStorage
 from tests.play import JSON, assert_in_sync, complete, create_study, stored, suggest
 from tests.stock import stock_url
 from tests.trials.transfer.moving import delete, export, import_file
+from tests.trials.transfer.stocks import bring_in, close, new_stock_study
 from trials.models import Trial
 
 pytestmark = [
     pytest.mark.django_db,
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
 ]
-
-
-@pytest.fixture(params=["sqlite", "journal"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where there is no storage yet."""
-    return (
-        f"sqlite:///{tmp_path}/stock.db" if request.param == "sqlite" else f"{tmp_path}/stock.log"
-    )
-
-
-def new_stock_study(url: str, name: str = "stock", **options: Any) -> optuna.Study:
-    storage: Any = url if "://" in url else JournalStorage(JournalFileBackend(url))
-    return optuna.create_study(study_name=name, storage=storage, **options)
-
-
-def close(study: optuna.Study) -> None:
-    """Let go of the database, which would warn."""
-    backend = getattr(study._storage, "_backend", None)
-    if isinstance(backend, RDBStorage):
-        backend.scoped_session.remove()
-        backend.engine.dispose()
-
-
-def bring_in(*arguments: str) -> str:
-    output = StringIO()
-    call_command("import_study", *arguments, stdout=output)
-    return output.getvalue()
 
 
 def objective(trial: optuna.Trial) -> float:
@@ -205,93 +175,3 @@ def test_postgresql_is_a_source(api: APIClient) -> None:
     assert output == 'study "ours": imported as "ours (2)" with 1 trials\n'
     assert stored(api, "ours (2)")["best_value"] == 1.5
     assert_in_sync("ours (2)")
-
-
-# Refusals ------------------------------------------------------------------------------------
-
-
-def _dynamic(study: optuna.Study) -> None:
-    for high in (1.0, 2.0):
-        space: Any = {"x": FloatDistribution(0, high)}
-        study.add_trial(create_trial(params={"x": 0.5}, distributions=space, value=1.0))
-
-
-def _without_parameters(study: optuna.Study) -> None:
-    study.add_trial(create_trial(state=TrialState.FAIL))
-
-
-def _with_nan(study: optuna.Study) -> None:
-    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
-    study.set_user_attr("loss", float("nan"))
-
-
-def _queued_outside(study: optuna.Study) -> None:
-    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
-    study.enqueue_trial({"x": 7})
-
-
-@pytest.mark.filterwarnings("ignore:.*is not JSON serializable")
-@pytest.mark.parametrize(
-    ("name", "fill", "reason"),
-    [
-        ("dynamic", _dynamic, 'study "dynamic": parameter "x" of trial 1 is distributed as'),
-        ("bare", _without_parameters, 'study "bare": no trial has parameters'),
-        ("a/b", _queued_outside, '"a/b" cannot be a name here'),
-        ("nan", _with_nan, "the study has an attribute with NaN"),
-        ("queued", _queued_outside, 'trial 1 is queued with parameter "x": 7 is not a number'),
-    ],
-)
-def test_what_cannot_be_represented_is_refused(
-    url: str, name: str, fill: Callable[[optuna.Study], None], reason: str
-) -> None:
-    first = new_stock_study(url, "first")
-    first.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
-    study = new_stock_study(url, name)
-    fill(study)
-
-    with pytest.raises(CommandError, match=reason) as refused:
-        bring_in("--storage", url)
-
-    assert "\n" not in str(refused.value)
-    assert refused.value.returncode == 1
-    assert not Study.objects.exists()
-    close(first)
-    close(study)
-
-
-@pytest.mark.parametrize(
-    ("url", "reason"),
-    [
-        ("sqlite:////nowhere/stock.db", "there is no file /nowhere/stock.db"),
-        ("/nowhere/journal.log", "there is no file /nowhere/journal.log"),
-        ("mysql://nobody@127.0.0.1/nothing", "the storage cannot be read: No module named"),
-        ("postgresql://nobody@127.0.0.1:1/nothing", "the storage cannot be read: "),
-        ("gopher://x", "the storage cannot be read: "),
-    ],
-)
-def test_storage_that_cannot_be_read_is_a_line(url: str, reason: str) -> None:
-    with pytest.raises(CommandError, match=reason) as refused:
-        bring_in("--storage", url)
-    assert "\n" not in str(refused.value)
-
-
-def test_study_that_the_storage_has_not_is_a_line(url: str) -> None:
-    close(new_stock_study(url))
-    with pytest.raises(CommandError, match='the storage has no study "ghost"'):
-        bring_in("--storage", url, "--study-name", "ghost")
-
-
-def test_database_without_optunas_tables_is_left_as_it_is(tmp_path: Path) -> None:
-    path = tmp_path / "empty.db"
-    path.touch()
-    with pytest.raises(CommandError, match=r"the storage cannot be read: .*no such table"):
-        bring_in("--storage", f"sqlite:///{path}")
-    assert path.stat().st_size == 0
-
-
-@pytest.mark.parametrize("text", ["no journal\n\n", "[1]\n", "{}\n"])
-def test_file_that_is_no_journal_is_a_line(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "file"
-    path.write_text(text)
-    with pytest.raises(CommandError, match="is no journal"):
-        bring_in("--storage", str(path))

@@ -2,18 +2,19 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import RequestFactory
 from rest_framework.test import APIClient
 
-from studies.models import Study
+from studies.models import NamedStudy, Study
 from tests.play import add, complete, create_study, start
 from tests.trials.helpers import released
-from tests.trials.transfer.moving import delete, documents, path_of
-from trials.transfer import exporting
+from tests.trials.transfer.moving import IMPORT, NDJSON, delete, documents, path_of
+from trials.transfer import exporting, importing, spooling
 from tuner_project.wsgi import application
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -24,23 +25,21 @@ N_TRIALS = 20
 @pytest.fixture(autouse=True)
 def small_pieces(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "CHUNK", 2)
-    monkeypatch.setattr(exporting, "BLOCK", 1)
+    monkeypatch.setattr(spooling, "IN_MEMORY", 100)
     create_study(api)
     for _ in range(N_TRIALS):
         start(api)
     connection.close()
 
 
-def answered(name: str) -> Any:
-    """An export as a server gets it from the application."""
+def answered(request: Any) -> Any:
+    """What the application answers, as a server gets it."""
     serve: Any = application
-    return serve(RequestFactory().get(f"{path_of(name)}/export").environ, lambda *_: None)
+    return serve(request.environ, lambda *_: None)
 
 
-def begun() -> tuple[Iterator[bytes], Any]:
-    """An export as a server reads it, and its end."""
-    response = answered("search")
-    return iter(response), response.close
+def exported(name: str = "search") -> Any:
+    return answered(RequestFactory().get(f"{path_of(name)}/export"))
 
 
 def is_given_back() -> bool:
@@ -53,48 +52,96 @@ def elsewhere(action: Any, *arguments: Any) -> None:
         pool.submit(released, action, *arguments).result(60)
 
 
+def lines_of_search() -> Iterator[bytes]:
+    return exporting.export_lines(named=NamedStudy("search"))
+
+
 def test_export_is_of_the_moment_when_it_began(api: APIClient) -> None:
-    pieces, end = begun()
-    first = next(pieces)
+    lines = lines_of_search()
+    first = next(lines)
     elsewhere(complete, api, "search", 0, 1.5)
     elsewhere(add, api, {"params": {"x": 0.5}})
-    lines = documents(first + b"".join(pieces))
-    end()
+    read = documents(first + b"".join(lines))
 
-    assert [line["state"] for line in lines[1:-1]] == ["RUNNING"] * N_TRIALS
-    assert lines[-1]["n_trials"] == N_TRIALS
+    assert [line["state"] for line in read[1:-1]] == ["RUNNING"] * N_TRIALS
+    assert read[-1]["n_trials"] == N_TRIALS
     assert Study.objects.get().n_complete == 1
 
 
 def test_export_of_a_study_that_is_deleted_meanwhile_is_whole(api: APIClient) -> None:
-    pieces, end = begun()
-    first = next(pieces)
+    lines = lines_of_search()
+    first = next(lines)
     elsewhere(delete, api)
-    lines = documents(first + b"".join(pieces))
-    end()
-    assert len(lines) == N_TRIALS + 2
+    assert len(documents(first + b"".join(lines))) == N_TRIALS + 2
     assert not Study.objects.exists()
 
 
-@pytest.mark.parametrize("n_pieces", [0, 1, 5, N_TRIALS])
-def test_connection_is_given_back_where_the_client_hangs_up(n_pieces: int) -> None:
-    pieces, end = begun()
-    for _ in range(n_pieces):
-        next(pieces)
-    assert not is_given_back()
-    end()
+def test_export_within_a_transaction_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
+        next(lines_of_search())
+
+
+def test_client_that_does_not_read_holds_no_connection() -> None:
+    response = exported()
+    assert is_given_back()
+    pieces = list(response)
+    assert is_given_back()
+    response.close()
+    assert len(documents(b"".join(pieces))) == N_TRIALS + 2
+
+
+def test_client_that_hangs_up_leaves_no_file() -> None:
+    response = exported()
+    next(iter(response))
+    response.close()
+    assert list(response) == []  # the reading has ended, and with it the file
     assert is_given_back()
 
 
-def test_connection_is_given_back_at_the_end() -> None:
-    pieces, end = begun()
-    assert len(list(pieces)) > N_TRIALS / 2
-    end()
-    assert is_given_back()
+def test_head_reads_no_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(exporting, "trial_line")
+    response = answered(RequestFactory().head(f"{path_of('search')}/export"))
+    assert (response.status_code, response["Content-Type"]) == (200, NDJSON)
+    assert "Content-Length" not in response
+    assert b"".join(response) == b""
+    response.close()
+    assert answered(RequestFactory().head(f"{path_of('ghost')}/export")).status_code == 404
 
 
 def test_refused_export_holds_nothing() -> None:
-    response = answered("ghost")
+    response = exported("ghost")
     assert b"study_not_found" in b"".join(response)
     response.close()
     assert is_given_back()
+
+
+class SlowBody(BytesIO):
+    """A body that notes whether the service holds a connection while it waits for it."""
+
+    was_held = False
+
+    def read(self, *size: Any) -> bytes:
+        self.was_held = self.was_held or not is_given_back()
+        return super().read(*size)
+
+
+def test_client_that_is_slow_to_send_holds_no_connection(api: APIClient) -> None:
+    file = b"".join(lines_of_search())
+    delete(api)
+    body = SlowBody(file)
+    request = RequestFactory().post(IMPORT, file, content_type=NDJSON)
+    request.environ["wsgi.input"] = body
+    response = answered(request)
+    assert response.status_code == 201
+    assert not body.was_held
+    assert b"".join(lines_of_search()) == file
+
+
+def test_import_begins_when_the_body_is_there(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "sections", lambda lines: iter(lines) and iter(()))
+    request = RequestFactory().post(IMPORT, b"x" * 300_000, content_type=NDJSON)
+    body = request.environ["wsgi.input"]
+    assert answered(request).status_code == 200
+    assert body.read() == b""

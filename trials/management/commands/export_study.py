@@ -1,13 +1,16 @@
 """Write studies into a file that `import_study` reads."""
 
+import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from studies.models import NamedStudy, Study
-from trials.transfer.exporting import export_lines
+from trials.transfer.exporting import lines_of_studies
 from trials.transfer.progress import with_bar
 from tuner_project.rest.errors import DomainError
 
@@ -30,11 +33,10 @@ class Command(BaseCommand):
         if options["all"]:
             names = list(Study.objects.order_by("id").values_list("name", flat=True))
         try:
-            studies = [NamedStudy(name) for name in names]
-            total = sum(named.one().n_trials + 2 for named in studies)
-            lines = (line for named in studies for line in export_lines(named=named))
-            shown = with_bar(lines, total=total, in_bytes=False, is_wanted=options["progress"])
-            self._write(shown, options["output"])
+            total = sum(NamedStudy(name).one().n_trials + 2 for name in names)
+            with closing(lines_of_studies(names)) as lines:
+                shown = with_bar(lines, total=total, in_bytes=False, is_wanted=options["progress"])
+                self._write(shown, options["output"])
         except (DomainError, OSError) as error:
             raise CommandError(str(error), returncode=1) from None
 
@@ -42,11 +44,29 @@ class Command(BaseCommand):
         if path is None:
             for line in lines:
                 self.stdout.write(line.decode(), ending="")
-            return
-        part = Path(f"{path}.part")  # so that a file of this name is whole
-        try:
-            with part.open("wb") as file:
+        elif Path(path).exists() and not Path(path).is_file():  # a pipe, or a device
+            with Path(path).open("wb") as file:
                 file.writelines(lines)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        else:
+            _replace(Path(path).resolve(), lines)
+
+
+def _replace(path: Path, lines: Iterator[bytes]) -> None:
+    """Write a file that is whole as soon as it has this name."""
+    mode = path.stat().st_mode if path.exists() else 0o666 & ~_umask()
+    part = NamedTemporaryFile(dir=path.parent, prefix=f"{path.name[:100]}.", delete=False)  # noqa: SIM115
+    try:
+        with part as file:
+            file.writelines(lines)
+        Path(part.name).chmod(mode)
+        Path(part.name).replace(path)
+    except BaseException:
+        Path(part.name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    """What new files of this process are not allowed."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from studies.pruners import PRUNERS
 from studies.samplers import SAMPLERS
 from trials.foreign import AdoptionRefused
-from trials.transfer.importing import Conflict, import_studies
+from trials.transfer.importing import Conflict, Imported, import_studies
 from trials.transfer.progress import with_bar
 from trials.transfer.reading import lines_of
-from trials.transfer.stock import Kinds, storage_lines
+from trials.transfer.stock import Kinds, import_storage
 from tuner_project.rest.errors import DomainError
 
 
@@ -32,27 +33,39 @@ class Command(BaseCommand):
         parser.add_argument("--progress", action="store_true", help="Without a terminal, too.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        path, bar = options["file"], {"is_wanted": options["progress"]}
+        path = options["file"]
+        if path is not None and (options["study_name"] or options["sampler"] or options["pruner"]):
+            raise CommandError("--study-name, --sampler and --pruner are for --storage")
+        how = {"conflict": Conflict(options["conflict"]), "dry_run": options["dry_run"]}
+        shown = partial(with_bar, is_wanted=options["progress"])
         try:
-            if path is None:
-                kinds = Kinds(options["sampler"], options["pruner"])
-                lines = storage_lines(options["storage"], name=options["study_name"], kinds=kinds)
-                self._store(with_bar(lines, total=None, in_bytes=False, **bar), options)
-            elif options["study_name"] or options["sampler"] or options["pruner"]:
-                raise CommandError("--study-name, --sampler and --pruner are for --storage")
-            elif path == "-":
-                lines = lines_of(sys.stdin.buffer)
-                self._store(with_bar(lines, total=None, in_bytes=True, **bar), options)
-            else:
-                with Path(path).open("rb") as file:
-                    size = Path(path).stat().st_size
-                    self._store(with_bar(lines_of(file), total=size, in_bytes=True, **bar), options)
+            imported = (
+                _from_storage(options, how, shown) if path is None else _from_file(path, how, shown)
+            )
         except (DomainError, AdoptionRefused, OSError) as error:
             raise CommandError(str(error), returncode=1) from None
-
-    def _store(self, lines: Iterator[bytes], options: dict[str, Any]) -> None:
-        conflict, dry_run = Conflict(options["conflict"]), options["dry_run"]
-        for each in import_studies(lines=lines, conflict=conflict, dry_run=dry_run):
+        for each in imported:
             self.stdout.write(str(each))
-        if dry_run:
+        if options["dry_run"]:
             self.stdout.write("a dry run: nothing was stored")
+
+
+def _from_storage(
+    options: dict[str, Any], how: dict[str, Any], shown: "partial[Iterator[bytes]]"
+) -> list[Imported]:
+    return import_storage(
+        url=options["storage"],
+        name=options["study_name"],
+        kinds=Kinds(options["sampler"], options["pruner"]),
+        shown=partial(shown, total=None, in_bytes=False),
+        **how,
+    )
+
+
+def _from_file(path: str, how: dict[str, Any], shown: "partial[Iterator[bytes]]") -> list[Imported]:
+    if path == "-":
+        lines = lines_of(sys.stdin.buffer)
+        return import_studies(lines=shown(lines, total=None, in_bytes=True), **how)
+    with Path(path).open("rb") as file:
+        size = Path(path).stat().st_size
+        return import_studies(lines=shown(lines_of(file), total=size, in_bytes=True), **how)
