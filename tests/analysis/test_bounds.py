@@ -133,6 +133,7 @@ def test_answers_about_many_trials_are_bounded(
     assert n_bytes <= ANSWER
 
 
+@pytest.mark.accept  # that each is small is shown above
 @pytest.mark.parametrize("kind", KINDS)
 def test_plots_of_many_trials_are_as_large_as_those_of_few(
     api: APIClient, large: dict[str, Study], kind: str
