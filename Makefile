@@ -57,7 +57,7 @@ accept: dev
 	$(PY) -m pytest -m accept -n 0 -s $(PYTEST_ARGS)
 
 browser: dev $(VENV)/.browser
-	$(PY) -m pytest -m browser -n 0 $(PYTEST_ARGS)
+	$(PY) -m pytest -m browser -n 0 tests/browser $(PYTEST_ARGS)
 
 bench: dev $(VENV)/.bench
 	$(PY) -m bench $(BENCH_ARGS)

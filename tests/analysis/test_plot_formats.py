@@ -145,6 +145,7 @@ def test_page_is_not_broken_out_of(api: APIClient) -> None:
 # Images ----------------------------------------------------------------------------------
 
 
+@pytest.mark.accept  # it needs Chromium, and seconds
 @needs_browser
 @pytest.mark.parametrize(
     ("query", "accept", "media_type", "magic"),

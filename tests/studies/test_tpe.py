@@ -228,8 +228,9 @@ def test_tpe_suggests_what_stock_does(data: st.DataObject, seed: int) -> None:
     )
 
 
+@pytest.mark.accept
 @pytest.mark.parametrize("directions", [["maximize"], ["minimize", "maximize"]], ids=len)
-@pytest.mark.parametrize("multivariate", [True, pytest.param(False, marks=pytest.mark.accept)])
+@pytest.mark.parametrize("multivariate", [True, False])
 def test_tpe_suggests_what_stock_does_after_thousands_of_trials(
     directions: list[str], multivariate: bool
 ) -> None:

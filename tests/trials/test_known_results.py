@@ -194,7 +194,7 @@ def test_recorded_trial_may_end_the_study(
     [
         ("tpe", {"n_startup_trials": 10}, 6),
         ("nsgaii", {"population_size": 10}, 12),
-        ("gp", {"n_startup_trials": 10}, 2),
+        pytest.param("gp", {"n_startup_trials": 10}, 2, marks=pytest.mark.accept),
         ("random", {}, 6),
         ("qmc", {"scramble": True}, 6),
     ],

@@ -187,7 +187,7 @@ def wire(api: APIClient) -> Any:
 @pytest.mark.django_db(transaction=True)  # as in production, a request's end closes the connection
 @pytest.mark.parametrize("operation_id", sorted(OPERATIONS))
 @settings(
-    max_examples=15,
+    max_examples=10,
     derandomize=True,
     database=None,
     deadline=None,

@@ -31,15 +31,25 @@ def attachment(
     with closing(lines_of_studies([] if is_head else names)) as lines:
         file = spooled(lines)
     release_connection()
-    response = StreamingHttpResponse(_blocks(file), content_type=MEDIA_TYPE)
+    response = StreamingHttpResponse(_Blocks(file), content_type=MEDIA_TYPE)
     printable = "".join(each if each.isprintable() else "_" for each in filename)
     disposition = content_disposition_header(as_attachment=True, filename=f"{printable}.jsonl")
     response["Content-Disposition"] = disposition
     return response
 
 
-def _blocks(file: IO[bytes]) -> Iterator[bytes]:
-    """What is in the file, which is closed at its end, or when nobody wants more."""
-    with file:
-        while block := file.read(BLOCK):
-            yield block
+class _Blocks(Iterator[bytes]):
+    """What is in a file, which is closed at its end, or when nobody wants any (more)."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def __next__(self) -> bytes:
+        block = b"" if self._file.closed else self._file.read(BLOCK)
+        if not block:
+            self.close()
+            raise StopIteration
+        return block
+
+    def close(self) -> None:
+        self._file.close()

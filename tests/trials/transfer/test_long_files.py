@@ -22,6 +22,7 @@ from tests.trials.transfer.moving import (
 from trials.transfer import importing, reading, spooling
 
 
+@pytest.mark.accept
 def test_trial_of_many_steps_is_one_line(api: APIClient, file: bytes) -> None:
     steps = {str(step): step / 7 for step in range(800_000)}
     line = as_file([documents(file)[1] | {"intermediate_values": steps}])

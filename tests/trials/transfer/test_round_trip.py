@@ -32,7 +32,7 @@ from tests.trials.transfer.moving import (
 )
 from trials.models import Trial
 
-N_RANDOM = 60
+N_RANDOM = 25
 MIXED = [
     {"type": "float", "name": "lr", "low": 1e-5, "high": 0.1, "log": True},
     {"type": "float", "name": "dropout", "low": 0.0, "high": 0.3, "step": 0.1},

@@ -207,6 +207,7 @@ def _refusals(study: optuna.Study, url: str, add: Callable[[optuna.Study], None]
     return [f'study "{study.study_name}": {adopted.value}', str(imported.value)]
 
 
+@pytest.mark.accept  # that an import refuses them is shown beside
 @pytest.mark.parametrize(("trial", "reason"), BAD_TRIALS)
 def test_trial_that_an_import_refuses_is_not_adopted(
     url: str, trial: optuna.trial.FrozenTrial, reason: str
