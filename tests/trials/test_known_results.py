@@ -301,7 +301,7 @@ def test_stock_optuna_reads_recorded_trials(stock: RDBStorage, api: APIClient) -
     assert [repr(each.params) for each in loaded.trials] == [repr(FULL)] * 3
     assert [each.system_attrs for each in loaded.trials] == [{}] * 3
     first = loaded.trials[0]
-    assert repr(first.intermediate_values) == "{0: nan, 1: 2.0}"
+    assert repr(sorted(first.intermediate_values.items())) == "[(0, nan), (1, 2.0)]"
     assert first.user_attrs == {"a": [1, None]}
     assert first.datetime_start == first.datetime_complete is not None
     assert loaded.best_trial.number == 0

@@ -53,14 +53,14 @@ def play(url: str) -> optuna.Study:
 
 
 def same(trial: optuna.trial.FrozenTrial) -> JSON:
-    """What a trial says, but for its id; NaN as a text, which is equal to itself."""
+    """What a trial says, but for its id; NaN as a text, equal to itself; tables have no order."""
     return {
         "number": trial.number,
         "state": trial.state,
         "values": trial.values,
         "params": repr(sorted(trial.params.items(), key=str)),
         "distributions": trial.distributions,
-        "steps": repr(trial.intermediate_values),
+        "steps": repr(sorted(trial.intermediate_values.items())),
         "user_attrs": trial.user_attrs,
         "system_attrs": trial.system_attrs,
         "times": [
