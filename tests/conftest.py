@@ -2,6 +2,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test import Client
 from rest_framework.test import APIClient
@@ -15,6 +16,13 @@ SPACE = [
     {"type": "int", "name": "batch_size", "low": 16, "high": 128, "step": 16},
     {"type": "categorical", "name": "optimizer", "choices": ["adam", "sgd", "rmsprop"]},
 ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_slow_on_purpose() -> None:
+    """Clients of the tests look for no static files at start, and passwords are hashed quickly."""
+    settings.WHITENOISE_AUTOREFRESH = True
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(autouse=True)
