@@ -1,0 +1,1 @@
+"""Who may do what: tokens, scopes, limits and the audit."""
