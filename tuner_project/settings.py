@@ -85,6 +85,8 @@ CORS_ALLOWED_ORIGINS = env.origins(
 CORS_EXPOSE_HEADERS = ["Link", "X-Total-Count"]
 CORS_URLS_REGEX = r"^/api/v1/"
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", [])
+# How many proxies stand in front: whose X-Forwarded-For says who the client is.
+TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, 0, 10)
 
 # What readiness asks of the database: functions from a cursor to what is wrong, or None.
 READINESS_CHECKS = [

@@ -170,7 +170,7 @@ def test_every_variable_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
         *("DEBUG", "PORT", "WEB_WORKERS", "WEB_THREADS"),
         *("DB_POOL_MIN_SIZE", "DB_POOL_MAX_SIZE", "DB_POOL_TIMEOUT", "HISTORY_MAX_TRIALS"),
         *("DEFAULT_SAMPLER", "DEFAULT_PRUNER", "CORS_ORIGINS", "CSRF_TRUSTED_ORIGINS"),
-        *("DATABASE_URL", "HOST", "ALLOWED_HOSTS"),
+        *("DATABASE_URL", "HOST", "ALLOWED_HOSTS", "TRUSTED_PROXIES"),
     ]
     source = (ROOT / "tuner_project" / "settings.py").read_text()
     for name in names:

@@ -1,0 +1,32 @@
+"""Whose request it is, with and without proxies in front."""
+
+import pytest
+from django.test import RequestFactory
+from pytest_django import Settings
+
+from tuner_project.rest.addresses import client_address
+
+
+@pytest.mark.parametrize(
+    ("n_proxies", "forwarded", "address"),
+    [
+        (0, None, "10.0.0.1"),
+        (0, "192.0.2.1", "10.0.0.1"),
+        (1, None, "10.0.0.1"),
+        (1, "192.0.2.1", "192.0.2.1"),
+        (1, "6.6.6.6, 192.0.2.1", "192.0.2.1"),
+        (2, "6.6.6.6,192.0.2.1, 10.0.0.2", "192.0.2.1"),
+        (2, "192.0.2.1", "10.0.0.1"),
+        (1, "2001:DB8::1", "2001:db8::1"),
+        (1, "unknown", "10.0.0.1"),
+        (1, "", "10.0.0.1"),
+        (1, "192.0.2.1,\0", "10.0.0.1"),
+    ],
+)
+def test_client_address_is_what_the_last_trusted_proxy_saw(
+    settings: Settings, n_proxies: int, forwarded: str | None, address: str
+) -> None:
+    settings.TRUSTED_PROXIES = n_proxies
+    headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+    request = RequestFactory().get("/", headers=headers, REMOTE_ADDR="10.0.0.1")
+    assert client_address(request) == address
