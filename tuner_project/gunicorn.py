@@ -39,4 +39,6 @@ graceful_timeout = 25  # seconds for what is in flight when it stops
 timeout = 60  # seconds without a sign of life until a worker is replaced
 keepalive = 75  # seconds; longer than a balancer's, which should close first
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
+logger_class = "tuner_project.observability.gunicorn_logger.GunicornLogger"
+loglevel = settings.LOG_LEVEL.lower()
 control_socket_disable = True  # it would be made in the home folder

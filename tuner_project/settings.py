@@ -8,6 +8,7 @@ import os
 from importlib.metadata import distribution
 from pathlib import Path
 
+from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 from environ import Env
@@ -15,6 +16,7 @@ from environ import Env
 from tuner_project import __version__
 from tuner_project.embedded_postgres import EmbeddedPostgres
 from tuner_project.environment import Environment
+from tuner_project.observability.logs import FORMATS, LEVELS, logging_config
 
 # Before anything imports NumPy: its threads and PyTorch's would take each other's cores (Optuna's
 # note on GPSampler).
@@ -82,7 +84,8 @@ ALLOWED_HOSTS = [
 CORS_ALLOWED_ORIGINS = env.origins(
     "CORS_ORIGINS", ["http://localhost:3000", "http://localhost:8080"]
 )
-CORS_EXPOSE_HEADERS = ["Link", "X-Total-Count"]
+CORS_ALLOW_HEADERS = [*default_headers, "x-request-id"]
+CORS_EXPOSE_HEADERS = ["Link", "X-Request-ID", "X-Total-Count"]
 CORS_URLS_REGEX = r"^/api/v1/"
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", [])
 # How many proxies stand in front: whose X-Forwarded-For says who the client is.
@@ -123,6 +126,8 @@ INSTALLED_APPS = [
     "analysis",
 ]
 MIDDLEWARE = [
+    "tuner_project.observability.request_id.RequestIdMiddleware",  # first: it names what follows
+    "tuner_project.observability.access_log.AccessLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -172,13 +177,18 @@ STORAGES = {
 # Without a collectstatic (a checkout), the files are served from the packages themselves.
 WHITENOISE_USE_FINDERS = not any(STATIC_ROOT.glob("[!.]*"))
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": "WARNING"},
-}
+# Seeing inside ---------------------------------------------------------------------------
+LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", LEVELS)
+LOG_FORMAT = env.choice("LOG_FORMAT", "line" if EMBEDDED_POSTGRES else "json", FORMATS)
+ACCESS_LOG = env.boolean("ACCESS_LOG", EMBEDDED_POSTGRES is None)
+# Who sent a request, for the access log: a function from the request to a name, or None.
+CALLER_NAME = ""
+LOGGING = logging_config(
+    LOG_FORMAT,
+    LOG_LEVEL,
+    packages=["tuner_project", "studies", "trials", "analysis", "gunicorn"],
+    access_log=ACCESS_LOG,
+)
 
 # REST ------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

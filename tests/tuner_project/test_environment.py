@@ -171,6 +171,7 @@ def test_every_variable_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
         *("DB_POOL_MIN_SIZE", "DB_POOL_MAX_SIZE", "DB_POOL_TIMEOUT", "HISTORY_MAX_TRIALS"),
         *("DEFAULT_SAMPLER", "DEFAULT_PRUNER", "CORS_ORIGINS", "CSRF_TRUSTED_ORIGINS"),
         *("DATABASE_URL", "HOST", "ALLOWED_HOSTS", "TRUSTED_PROXIES"),
+        *("LOG_LEVEL", "LOG_FORMAT", "ACCESS_LOG"),
     ]
     source = (ROOT / "tuner_project" / "settings.py").read_text()
     for name in names:
@@ -191,7 +192,9 @@ def test_allowed_origin_may_read_answers_and_headers(api: APIClient, settings: S
     response = api.get("/api/v1/studies", headers={"Origin": "https://app.example.org"})
     assert response["Access-Control-Allow-Origin"] == "https://app.example.org"
     exposed = response["Access-Control-Expose-Headers"]
-    assert {"Link", "X-Total-Count"} <= {each.strip() for each in exposed.split(",")}
+    assert {"Link", "X-Request-ID", "X-Total-Count"} <= {
+        each.strip() for each in exposed.split(",")
+    }
 
 
 def test_allowed_origin_may_preflight(api: APIClient, settings: Settings) -> None:

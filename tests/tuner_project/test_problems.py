@@ -35,7 +35,11 @@ def assert_problem(response: Any, status: int, code: str) -> dict[str, Any]:
         500: "Internal Server Error",
         503: "Service Unavailable",
     }
-    assert document.keys() - {"errors"} == {"type", "title", "status", "detail", "code"}
+    members = {"type", "title", "status", "detail", "code"}
+    if status >= 500:
+        members |= {"request_id"}
+        assert document["request_id"] == response["X-Request-ID"]
+    assert document.keys() - {"errors"} == members
     assert document["type"] == f"urn:tuner:problem:{code}"
     assert (document["title"], document["status"]) == (titles[status], status)
     assert document["code"] == code

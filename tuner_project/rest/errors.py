@@ -12,6 +12,8 @@ from rest_framework import exceptions, views
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
+from tuner_project.observability.request_id import current_request_id
+
 PROBLEM_JSON = "application/problem+json"
 API_PREFIX = "/api/"
 
@@ -129,7 +131,10 @@ def escaped(key: object) -> str:
 def problem(
     status: int, code: str, detail: str, errors: list[tuple[str, str]] | None = None
 ) -> dict[str, Any]:
-    """A problem document: `code` is for programs, `detail` for people."""
+    """A problem document: `code` is for programs, `detail` for people.
+
+    One of the service's own failures names the request, so that its log lines are found.
+    """
     document: dict[str, Any] = {
         "type": f"urn:tuner:problem:{code}",
         "title": HTTPStatus(status).phrase,
@@ -139,6 +144,8 @@ def problem(
     }
     if errors:
         document["errors"] = [{"pointer": at, "detail": text} for at, text in errors]
+    if status >= 500 and (request_id := current_request_id()):
+        document["request_id"] = request_id
     return document
 
 

@@ -200,6 +200,9 @@ class ProblemSerializer(serializers.Serializer[Any]):
     code = serializers.CharField(help_text="Stable, for programs.")
     # The name hides DRF's property, which only input needs.
     errors = ProblemDetailSerializer(many=True, required=False)  # type: ignore[assignment]
+    request_id = serializers.CharField(
+        required=False, help_text="Of a failure of the service: as its log names the request."
+    )
     reason = serializers.CharField(
         required=False, allow_null=True, help_text="Of a study that hands out nothing: why."
     )
