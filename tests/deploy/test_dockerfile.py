@@ -1,0 +1,55 @@
+"""The image's recipe: clean by hadolint, and with every package of the service in it."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from tests.deploy.documents import ROOT
+
+DOCKERFILES = sorted(ROOT.glob("Dockerfile")) + sorted(ROOT.glob("deploy/**/Dockerfile"))
+
+
+def packages() -> list[str]:
+    """The names of the service's packages, which pyproject.toml lists."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = project["tool"]["setuptools"]["packages"]["find"]["include"]
+    return [pattern.removesuffix("*") for pattern in patterns]
+
+
+def test_hadolint_finds_nothing() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run(
+        [hadolint, "--failure-threshold", "style", *DOCKERFILES],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_hadolint_would_find_something(tmp_path: Path) -> None:
+    dockerfile = tmp_path / "Dockerfile"
+    dockerfile.write_text("FROM debian:latest\nRUN cd /tmp\n")
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run(
+        [hadolint, dockerfile], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "DL3007" in done.stdout
+
+
+def test_image_has_every_package_of_the_service() -> None:
+    copied = re.findall(r"^COPY (\S+) \1/$", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
+    ignored_not = re.findall(r"^!(\w+)$", (ROOT / ".dockerignore").read_text(), flags=re.MULTILINE)
+    assert sorted(copied) == sorted(packages())
+    assert sorted(ignored_not) == sorted(packages())
+
+
+def test_image_runs_as_nobody_in_particular() -> None:
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    assert lines.index("USER 10001:10001") > max(
+        i for i, line in enumerate(lines) if line.startswith(("COPY", "RUN"))
+    )

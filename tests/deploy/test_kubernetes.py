@@ -1,0 +1,236 @@
+"""The manifests: as Kubernetes' own schemas want them, and as the service is.
+
+kubernetes-validate carries the schemas of each version of Kubernetes. Two kinds have none there:
+the kustomization, and the ServiceMonitor, a resource of the Prometheus operator: for it a schema of
+the fields that are used, written by hand after the operator's documentation, stands below.
+"""
+
+from typing import Any
+
+import jsonschema
+import kubernetes_validate
+import pytest
+from django.core.management import get_commands
+from django.urls import resolve
+
+from tests.deploy.documents import (
+    KUBERNETES,
+    documented_variables,
+    kustomization,
+    manifests,
+    of_kind,
+    pod_templates,
+    the,
+)
+from tuner_project import __version__
+from tuner_project import gunicorn as gunicorn_settings
+
+VERSIONS = ["1.31", "1.34", kubernetes_validate.latest_version()]
+SERVICE_MONITOR = {
+    "type": "object",
+    "required": ["apiVersion", "kind", "metadata", "spec"],
+    "properties": {
+        "apiVersion": {"const": "monitoring.coreos.com/v1"},
+        "kind": {"const": "ServiceMonitor"},
+        "spec": {
+            "type": "object",
+            "required": ["selector", "endpoints"],
+            "additionalProperties": False,
+            "properties": {
+                "selector": {
+                    "type": "object",
+                    "required": ["matchLabels"],
+                    "additionalProperties": False,
+                    "properties": {"matchLabels": {"type": "object"}},
+                },
+                "endpoints": {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {
+                        "type": "object",
+                        "required": ["port"],
+                        "additionalProperties": False,
+                        "properties": {
+                            "port": {"type": "string"},
+                            "path": {"type": "string"},
+                            "interval": {"type": "string", "pattern": "^[0-9]+s$"},
+                            "scrapeTimeout": {"type": "string", "pattern": "^[0-9]+s$"},
+                            "authorization": {
+                                "type": "object",
+                                "required": ["credentials"],
+                                "additionalProperties": False,
+                                "properties": {
+                                    "type": {"const": "Bearer"},
+                                    "credentials": {
+                                        "type": "object",
+                                        "required": ["name", "key"],
+                                        "additionalProperties": False,
+                                        "properties": {
+                                            "name": {"type": "string"},
+                                            "key": {"type": "string"},
+                                        },
+                                    },
+                                },
+                            },
+                        },
+                    },
+                },
+            },
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_manifests_are_what_kubernetes_takes(version: str) -> None:
+    for file, document in manifests():
+        if document["kind"] != "ServiceMonitor":
+            try:
+                kubernetes_validate.validate(document, version, strict=True)
+            except kubernetes_validate.ValidationError as error:
+                pytest.fail(f"{file}: {list(error.path)}: {error.message}")
+
+
+def test_misspelt_field_is_found() -> None:
+    deployment = the("Deployment")
+    deployment["spec"]["template"]["spec"]["containers"][0]["readOnlyRootFileSystem"] = True
+    with pytest.raises(kubernetes_validate.ValidationError, match="readOnlyRootFileSystem"):
+        kubernetes_validate.validate(deployment, VERSIONS[-1], strict=True)
+
+
+def test_service_monitor_has_the_operators_fields() -> None:
+    jsonschema.validate(the("ServiceMonitor"), SERVICE_MONITOR)
+
+
+def test_kustomization_names_each_file_or_says_when_to() -> None:
+    text = (KUBERNETES / "kustomization.yaml").read_text()
+    left_out = {"ingress.yaml", "servicemonitor.yaml", "secret.example.yaml"}
+    files = {file.name for file in KUBERNETES.glob("*.yaml")} - {"kustomization.yaml"}
+    assert set(kustomization()["resources"]) == files - left_out
+    assert [name for name in sorted(left_out) if name not in text] == []
+    assert kustomization()["namespace"] == the("Namespace")["metadata"]["name"]
+
+
+def test_kustomization_gives_every_container_the_image_of_this_version() -> None:
+    (image,) = kustomization()["images"]
+    assert image["newTag"] == __version__
+    names = {c["image"] for _, template in pod_templates() for c in template["spec"]["containers"]}
+    assert names == {image["name"]}
+
+
+def test_pods_may_do_nothing_but_serve() -> None:
+    for workload, template in pod_templates():
+        pod = template["spec"]
+        assert pod["securityContext"] == {
+            "runAsNonRoot": True,
+            "runAsUser": 10001,
+            "runAsGroup": 10001,
+            "fsGroup": 10001,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }, workload
+        assert pod["automountServiceAccountToken"] is False, workload
+        assert pod["serviceAccountName"] == the("ServiceAccount")["metadata"]["name"], workload
+        for container in pod["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }, workload
+            assert [m["mountPath"] for m in container["volumeMounts"]] == ["/tmp"], workload  # noqa: S108
+            assert container["resources"]["limits"]["memory"], workload
+
+
+def test_variables_are_those_of_the_service() -> None:
+    variables = {*the("ConfigMap")["data"], *the("Secret")["stringData"]}
+    for _, template in pod_templates():
+        for container in template["spec"]["containers"]:
+            variables |= {variable["name"] for variable in container.get("env", [])}
+            assert container["envFrom"] == [
+                {"configMapRef": {"name": the("ConfigMap")["metadata"]["name"]}},
+                {"secretRef": {"name": the("Secret")["metadata"]["name"]}},
+            ]
+    assert variables - documented_variables() == set()
+
+
+def test_secrets_are_in_the_secret() -> None:
+    secret = {"DATABASE_URL", "SECRET_KEY"}
+    assert secret <= set(the("Secret")["stringData"])
+    assert secret & set(the("ConfigMap")["data"]) == set()
+
+
+def test_probes_ask_urls_of_the_service() -> None:
+    (container,) = the("Deployment")["spec"]["template"]["spec"]["containers"]
+    asked = {name: container[name]["httpGet"]["path"] for name in container if "Probe" in name}
+    assert asked == {
+        "startupProbe": "/api/v1/health",
+        "livenessProbe": "/api/v1/health",
+        "readinessProbe": "/api/v1/ready",
+    }
+    for path in asked.values():
+        resolve(path)
+
+
+def test_selectors_choose_the_pods_of_the_service_alone() -> None:
+    template = the("Deployment")["spec"]["template"]
+    selectors = {
+        "Deployment": the("Deployment")["spec"]["selector"]["matchLabels"],
+        "Service": the("Service")["spec"]["selector"],
+        "PodDisruptionBudget": the("PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
+    }
+    for kind, selector in selectors.items():
+        chosen = [
+            name
+            for name, template in pod_templates()
+            if selector.items() <= template["metadata"]["labels"].items()
+        ]
+        assert chosen == ["tuner"], kind
+    policy = the("NetworkPolicy")["spec"]["podSelector"]["matchLabels"]
+    assert all(policy.items() <= t["metadata"]["labels"].items() for _, t in pod_templates())
+    assert (
+        template["spec"]["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"]
+        == (template["metadata"]["labels"])
+    )
+    monitored = the("ServiceMonitor")["spec"]["selector"]["matchLabels"]
+    assert monitored.items() <= the("Service")["metadata"]["labels"].items()
+
+
+def test_ports_agree() -> None:
+    (container,) = the("Deployment")["spec"]["template"]["spec"]["containers"]
+    (port,) = container["ports"]
+    assert {v["name"]: v["value"] for v in container["env"]}["PORT"] == str(port["containerPort"])
+    (served,) = the("Service")["spec"]["ports"]
+    assert served["targetPort"] == port["name"]
+    (rule,) = the("Ingress")["spec"]["rules"]
+    backend = rule["http"]["paths"][0]["backend"]["service"]
+    assert backend == {"name": the("Service")["metadata"]["name"], "port": {"name": served["name"]}}
+    assert the("ServiceMonitor")["spec"]["endpoints"][0]["port"] == served["name"]
+    allowed = the("NetworkPolicy")["spec"]["ingress"][0]["ports"]
+    assert [each["port"] for each in allowed] == [port["name"]]
+
+
+def test_autoscaler_scales_the_deployment_which_says_no_number() -> None:
+    deployment, autoscaler = the("Deployment"), the("HorizontalPodAutoscaler")
+    assert autoscaler["spec"]["scaleTargetRef"] == {
+        "apiVersion": deployment["apiVersion"],
+        "kind": "Deployment",
+        "name": deployment["metadata"]["name"],
+    }
+    assert "replicas" not in deployment["spec"]
+    assert autoscaler["spec"]["minReplicas"] > the("PodDisruptionBudget")["spec"]["maxUnavailable"]
+
+
+def test_pods_have_time_for_a_graceful_stop() -> None:
+    pod = the("Deployment")["spec"]["template"]["spec"]
+    _, seconds = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    assert pod["terminationGracePeriodSeconds"] > int(seconds) + gunicorn_settings.graceful_timeout
+
+
+def test_jobs_run_commands_that_exist() -> None:
+    known: dict[str, Any] = get_commands()
+    for workload in [*of_kind("Job"), *of_kind("CronJob")]:
+        name = workload["metadata"]["name"]
+        template = dict(pod_templates())[name]
+        for container in template["spec"]["containers"]:
+            python, manage, command, *_ = container["command"]
+            assert (python, manage) == ("python", "manage.py")
+            assert command in known, name
