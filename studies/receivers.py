@@ -1,8 +1,12 @@
-"""Studies are carried into Optuna's schema, in the transaction that changed them."""
+"""Studies are carried into Optuna's schema, in the transaction that changed them; `migrate`
+upgrades that schema first."""
 
 from typing import Any
 
-from django.db.models.signals import post_save, pre_delete
+from django.apps import AppConfig, apps
+from django.core.management.base import CommandError
+from django.db import DEFAULT_DB_ALIAS
+from django.db.models.signals import post_save, pre_delete, pre_migrate
 from django.dispatch import receiver
 
 from studies.models import Study
@@ -23,3 +27,23 @@ def unproject_study(instance: Study, **kwargs: Any) -> None:
     # Optuna's side between this deletion and the study's own.
     Study.objects.filter(pk=instance.pk).select_for_update(of=("self",)).first()
     delete_study_rows(instance.id)
+
+
+@receiver(
+    pre_migrate,
+    sender=apps.get_app_config("studies"),
+    dispatch_uid="studies.upgrade_optuna_schema",
+)
+def upgrade_optuna_tables(sender: AppConfig, using: str, **kwargs: Any) -> None:
+    if using != DEFAULT_DB_ALIAS:
+        return
+    # Here: alembic is for the rare start that needs it.
+    from studies.optuna_storage.schema import REVISION, SchemaMismatch
+    from studies.optuna_storage.upgrade import upgrade_optuna_schema
+
+    try:
+        found = upgrade_optuna_schema()
+    except SchemaMismatch as error:
+        raise CommandError(str(error)) from None
+    if found and kwargs.get("stdout") is not None:
+        kwargs["stdout"].write(f"Upgraded Optuna's tables from revision {found} to {REVISION}.")

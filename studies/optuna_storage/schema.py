@@ -1,5 +1,7 @@
 """Optuna's tables in their schema: created by a migration, checked by readiness."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import optuna
@@ -24,19 +26,29 @@ def create_optuna_schema(apps: Any, schema_editor: Any) -> None:
     """
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-        if current_revision(cursor) is None:
-            _create_tables(cursor)
+        if not has_tables(cursor):
+            with unqualified_names(cursor):
+                RDBStorage(URL, engine_kwargs=engine_kwargs())
         wrong = wrong_revision(cursor)
     if wrong:
         raise SchemaMismatch(wrong)
 
 
-def _create_tables(cursor: Any) -> None:
+@contextmanager
+def unqualified_names(cursor: Any) -> Iterator[None]:
+    """Within a transaction: a block in which tables without a schema are those of Optuna's."""
     cursor.execute("SHOW search_path")
     search_path = cursor.fetchone()[0]
     cursor.execute(f"SET LOCAL search_path = {SCHEMA}")
-    RDBStorage(URL, engine_kwargs=engine_kwargs())
+    yield
+    # Not after an error: the transaction takes no statement then, and its end takes the path back.
     cursor.execute("SELECT set_config('search_path', %s, true)", [search_path])
+
+
+def has_tables(cursor: Any) -> bool:
+    """Whether there are tables in Optuna's schema."""
+    cursor.execute("SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = %s)", [SCHEMA])
+    return bool(cursor.fetchone()[0])
 
 
 def current_revision(cursor: Any) -> str | None:
@@ -56,5 +68,5 @@ def wrong_revision(cursor: Any) -> str | None:
         return None
     return (
         f"schema {SCHEMA} holds Optuna's tables in revision {revision}, but Optuna "
-        f"{optuna.__version__} needs {REVISION}: see `optuna storage upgrade`"
+        f"{optuna.__version__} needs {REVISION}: run manage.py migrate"
     )

@@ -1,0 +1,38 @@
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+
+from tests.upgrade import databases
+
+MIGRATED = "upgrade_migrated"
+
+
+@pytest.fixture(scope="session")
+def _databases(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
+    """Lets tests connect; gives a beginning of names, which other processes of tests do not use."""
+    with django_db_blocker.unblock():
+        yield f"{connection.settings_dict['NAME']}_"
+
+
+@pytest.fixture(scope="session")
+def migrated(_databases: str) -> Iterator[str]:
+    """The name of a database that is migrated, and empty."""
+    name = f"{_databases}{MIGRATED}"
+    databases.create(name)
+    with databases.connected_to(name):
+        call_command("migrate", verbosity=0)
+    yield name
+    databases.drop(name)
+
+
+@pytest.fixture
+def fresh(migrated: str, _databases: str) -> Iterator[str]:
+    """Django works on a database of this test, which is migrated and empty."""
+    name = f"{_databases}fresh"
+    databases.create(name, template=migrated)
+    with databases.connected_to(name):
+        yield name
+    databases.drop(name)

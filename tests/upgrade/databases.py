@@ -1,0 +1,47 @@
+"""Databases of their own, between which the tests' connection changes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection
+from psycopg import sql
+
+from trials.histories import histories
+from tuner_project.database import close_pool
+
+
+def create(name: str, *, template: str = "template0") -> None:
+    """Create a database, empty or as a copy, which nobody may be connected to."""
+    drop(name)
+    _run("CREATE DATABASE {} TEMPLATE {}", name, template)
+
+
+def drop(name: str) -> None:
+    _run("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+
+@contextmanager
+def connected_to(name: str) -> Iterator[None]:
+    """A block in which Django works on this database."""
+    before = connection.settings_dict["NAME"]
+    _change(name)
+    try:
+        yield
+    finally:
+        _change(before)
+
+
+def _change(name: str) -> None:
+    close_pool()
+    connection.settings_dict["NAME"] = name
+    # What a process remembers of its database.
+    histories.clear()
+    ContentType.objects.clear_cache()
+
+
+def _run(statement: str, *names: str) -> None:
+    parameters = connection.get_connection_params() | {"dbname": "postgres"}
+    with psycopg.connect(**parameters, autocommit=True) as maintenance:
+        maintenance.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
