@@ -96,6 +96,8 @@ READINESS_CHECKS = [
     "tuner_project.health.missing_migration",
     "studies.optuna_storage.schema.wrong_revision",
 ]
+# What `purge` deletes unasked: functions that delete it, and answer what it was and how many.
+LEFTOVERS = ["tuner_project.leftovers.delete_expired_sessions"]
 
 # Optimisation ----------------------------------------------------------------------------
 MAX_LEASE_SECONDS = 366 * 24 * 3600

@@ -1,0 +1,45 @@
+"""Delete what is old."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from trials.retention import purge_studies
+from tuner_project.leftovers import delete_leftovers
+
+MAX_DAYS = 36_500
+
+
+class Command(BaseCommand):
+    help = (
+        "Deletes what nobody needs any more, such as expired sessions; and, where --studies-days "
+        "is given, the studies that ended so long ago and were left alone since."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--studies-days",
+            type=int,
+            metavar="N",
+            help="Also studies, COMPLETED or CANCELLED, that nobody touched for N days.",
+        )
+        parser.add_argument(
+            "--studies", metavar="PATTERN", help="Of those, only such names: 'tmp-*'."
+        )
+        parser.add_argument("--dry-run", action="store_true", help="Say it, and delete nothing.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        days, pattern, dry_run = (options[each] for each in ("studies_days", "studies", "dry_run"))
+        if days is None and pattern is not None:
+            raise CommandError("--studies narrows --studies-days down: give that, too")
+        if days is not None and not 0 <= days <= MAX_DAYS:
+            raise CommandError(f"--studies-days: expected 0 to {MAX_DAYS}")
+        verb = "would delete" if dry_run else "deleted"
+        if days is not None:
+            pattern = "*" if pattern is None else pattern
+            for study in purge_studies(days=days, pattern=pattern, dry_run=dry_run):
+                self.stdout.write(
+                    f'{verb} study "{study.name}": {study.state}, {study.n_trials} trials'
+                )
+        for what, n in delete_leftovers(dry_run=dry_run):
+            self.stdout.write(f"{verb} {n} {what}")
