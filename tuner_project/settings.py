@@ -91,6 +91,13 @@ CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", [])
 # How many proxies stand in front: whose X-Forwarded-For says who the client is.
 TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, 0, 10)
 
+# Bodies above these are refused unread: 413.
+MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 2**20, 1024, 2**30)
+LARGE_BODIES = {
+    "POST /api/v1/studies/import": env.integer("MAX_IMPORT_BYTES", 2**30, 1024, 2**40),
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES  # of the admin's forms
+
 # What readiness asks of the database: functions from a cursor to what is wrong, or None.
 READINESS_CHECKS = [
     "tuner_project.health.missing_migration",
@@ -134,6 +141,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "tuner_project.rest.middleware.ApiMiddleware",
+    "tuner_project.rest.middleware.BodyLimitMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -183,7 +183,7 @@ def test_malformed_body_is_refused(api: APIClient, study: dict[str, Any], body: 
 
 
 def test_many_keys_of_which_the_last_is_repeated_are_refused_fast(api: APIClient) -> None:
-    keys = ",".join(f'"{number}":0' for number in [*range(200_000), 199_999])
+    keys = ",".join(f'"{number}":0' for number in [*range(90_000), 89_999])
     assert_problem(send(api, f"{{{keys}}}"), 400, "parse_error")
 
 

@@ -6,7 +6,14 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    JsonResponse,
+    UnreadablePostError,
+)
 from django.views import defaults
 from rest_framework import exceptions, views
 from rest_framework.renderers import JSONRenderer
@@ -16,6 +23,7 @@ from tuner_project.observability.request_id import current_request_id
 
 PROBLEM_JSON = "application/problem+json"
 API_PREFIX = "/api/"
+MAX_ERRORS = 100  # of one document
 
 
 class DomainError(Exception):
@@ -62,6 +70,12 @@ class _StorageAway(exceptions.APIException):
     wait = 1  # seconds; DRF answers it as Retry-After
 
 
+class _BodyTimeout(exceptions.APIException):
+    status_code = 408
+    default_code = "body_timeout"
+    default_detail = "the body came too slowly: send it again"
+
+
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's EXCEPTION_HANDLER: a problem document for every exception that is an answer.
 
@@ -83,6 +97,8 @@ def _api_exception(error: Exception) -> Exception:
     match error:
         case DomainError():
             return _DomainProblem(error)
+        case UnreadablePostError():
+            return _unreadable(error)
         case OperationalError() | InterfaceError():
             return _StorageAway()
         case Http404():
@@ -90,6 +106,14 @@ def _api_exception(error: Exception) -> Exception:
         case PermissionDenied():
             return exceptions.PermissionDenied()
     return error
+
+
+def _unreadable(error: BaseException) -> Exception:
+    """What to say to a client whose body did not come in whole."""
+    while isinstance(error, UnreadablePostError) and error.__cause__ is not None:
+        error = error.__cause__
+    is_slow = isinstance(error, TimeoutError)
+    return _BodyTimeout() if is_slow else exceptions.ParseError("the body broke off")
 
 
 def _document(error: exceptions.APIException) -> dict[str, Any]:
@@ -143,7 +167,10 @@ def problem(
         "code": code,
     }
     if errors:
-        document["errors"] = [{"pointer": at, "detail": text} for at, text in errors]
+        shown = errors[:MAX_ERRORS]
+        document["errors"] = [{"pointer": at, "detail": text} for at, text in shown]
+        if len(errors) > MAX_ERRORS:
+            document["more_errors"] = len(errors) - MAX_ERRORS
     if status >= 500 and (request_id := current_request_id()):
         document["request_id"] = request_id
     return document

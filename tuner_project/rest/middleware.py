@@ -1,16 +1,19 @@
-"""What the API refuses before any view is asked."""
+"""What is refused before any view is asked, and before the body is read."""
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from tuner_project.rest.errors import API_PREFIX, problem_response
+
+Next = Callable[[HttpRequest], HttpResponse]
 
 
 class ApiMiddleware:
     """Refuse bodies of unknown length: WSGI would silently take them for empty."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+    def __init__(self, get_response: Next) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
@@ -21,3 +24,22 @@ class ApiMiddleware:
             detail = "send the body with a Content-Length, not with a Transfer-Encoding"
             return problem_response(411, "length_required", detail)
         return self.get_response(request)
+
+
+class BodyLimitMiddleware:
+    """Refuse bodies that are too large, by what their Content-Length says."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        limit = settings.LARGE_BODIES.get(
+            f"{request.method} {request.path}", settings.MAX_BODY_BYTES
+        )
+        length = int(request.META.get("CONTENT_LENGTH") or 0)  # the server has checked its digits
+        if length <= limit:
+            return self.get_response(request)
+        detail = f"the body has {length} bytes; at most {limit} are read here"
+        if request.path.startswith(API_PREFIX):
+            return problem_response(413, "body_too_large", detail)
+        return HttpResponse(detail, status=413, content_type="text/plain; charset=utf-8")

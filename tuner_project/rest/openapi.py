@@ -37,6 +37,8 @@ class TunerSchema(AutoSchema):
             problems["404"] = "The study or the trial is not there."
         if self.method != "GET":
             problems["409"] = "Refused as things are."
+            problems["408"] = "The body came too slowly."
+            problems["413"] = "The body is too large."
             problems["415"] = "The body is not JSON."
         if getattr(self.view, "action", None) in ("suggest", "suggest_batch"):
             problems["429"] = (

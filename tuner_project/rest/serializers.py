@@ -203,6 +203,9 @@ class ProblemSerializer(serializers.Serializer[Any]):
     request_id = serializers.CharField(
         required=False, help_text="Of a failure of the service: as its log names the request."
     )
+    more_errors = serializers.IntegerField(
+        required=False, help_text="How many more errors there are than are listed."
+    )
     reason = serializers.CharField(
         required=False, allow_null=True, help_text="Of a study that hands out nothing: why."
     )
