@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 # Neither a developer's .env nor the database that they work on have a say in the tests.
-for name in ("DATABASE_URL", "DEBUG", "ALLOWED_HOSTS"):
+for name in ("DATABASE_URL", "DEBUG", "ALLOWED_HOSTS", "HTTPS", "TRUSTED_PROXIES"):
     os.environ.pop(name, None)
 for name in ("SAMPLER", "PRUNER", "LEASE_SECONDS"):
     os.environ.pop(f"DEFAULT_{name}", None)

@@ -5,6 +5,7 @@ names it.
 """
 
 import os
+from datetime import timedelta
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -91,6 +92,42 @@ CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", [])
 # How many proxies stand in front: whose X-Forwarded-For says who the client is.
 TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, 0, 10)
 
+# Logins to the admin.
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # first: it refuses who has failed too often
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_HANDLER = "tuner_project.logins.LoginHandler"
+AXES_FAILURE_LIMIT = env.integer("LOGIN_FAILURES_LIMIT", 5, 1, 1000)
+AXES_COOLOFF_TIME = timedelta(seconds=env.integer("LOGIN_COOLOFF_SECONDS", 900, 1, 30 * 24 * 3600))
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "tuner_project.logins.address"
+AXES_USERNAME_CALLABLE = "tuner_project.logins.name"
+AXES_LOCKOUT_CALLABLE = "tuner_project.logins.locked_out"
+AXES_RESET_ON_SUCCESS = True
+# Trying on while locked out is not noted: it neither fills the table nor lengthens the wait.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_DISABLE_ACCESS_LOG = True  # only failures, as long as they count
+AXES_ENABLE_ADMIN = False  # ours shows what is kept
+AXES_VERBOSE = False
+
+# HTTPS, which a proxy in front ends: the service cannot see that there is one. Wrongly true would
+# lock everybody out, and browsers for as long as HSTS lasts; wrongly false is tuner.W003.
+HTTPS = env.boolean("HTTPS", False)
+if HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = True
+    # Probes and Prometheus ask the service itself.
+    SECURE_REDIRECT_EXEMPT = [r"^api/v1/(health|ready)$", r"^metrics$"]
+    SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 30 * 24 * 3600, 0, 10 * 365 * 24 * 3600)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SILENCED_SYSTEM_CHECKS = [
+    # HSTS for the domains below and for the browsers' own lists: not this service's to promise.
+    *("security.W005", "security.W021"),
+    # Without HTTPS tuner.W003 says what these four do.
+    *([] if HTTPS else [f"security.W0{number}" for number in ("04", "08", "12", "16")]),
+]
+
 # Bodies above these are refused unread: 413.
 MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 2**20, 1024, 2**30)
 LARGE_BODIES = {
@@ -127,6 +164,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.postgres",
     "corsheaders",
+    "axes",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -148,6 +186,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",  # last: it answers for a login that is locked out
 ]
 ROOT_URLCONF = "tuner_project.urls"
 WSGI_APPLICATION = "tuner_project.wsgi.application"

@@ -4,7 +4,7 @@ import pytest
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from tuner_project.rest.addresses import client_address
+from tuner_project.rest.addresses import client_address, client_network
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,7 @@ from tuner_project.rest.addresses import client_address
         (2, "6.6.6.6,192.0.2.1, 10.0.0.2", "192.0.2.1"),
         (2, "192.0.2.1", "10.0.0.1"),
         (1, "2001:DB8::1", "2001:db8::1"),
+        (1, "::ffff:192.0.2.1", "192.0.2.1"),
         (1, "unknown", "10.0.0.1"),
         (1, "", "10.0.0.1"),
         (1, "192.0.2.1,\0", "10.0.0.1"),
@@ -30,3 +31,16 @@ def test_client_address_is_what_the_last_trusted_proxy_saw(
     headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
     request = RequestFactory().get("/", headers=headers, REMOTE_ADDR="10.0.0.1")
     assert client_address(request) == address
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::"),
+        ("", ""),
+    ],
+)
+def test_client_network_is_of_64_bits_with_ipv6(address: str, network: str) -> None:
+    assert client_network(RequestFactory().get("/", REMOTE_ADDR=address)) == network

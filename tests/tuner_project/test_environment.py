@@ -172,6 +172,7 @@ def test_every_variable_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
         *("DEFAULT_SAMPLER", "DEFAULT_PRUNER", "CORS_ORIGINS", "CSRF_TRUSTED_ORIGINS"),
         *("DATABASE_URL", "HOST", "ALLOWED_HOSTS", "TRUSTED_PROXIES"),
         *("LOG_LEVEL", "LOG_FORMAT", "ACCESS_LOG"),
+        *("HTTPS", "LOGIN_FAILURES_LIMIT", "LOGIN_COOLOFF_SECONDS"),
         *("MAX_BODY_BYTES", "MAX_IMPORT_BYTES"),
     ]
     source = (ROOT / "tuner_project" / "settings.py").read_text()

@@ -1,0 +1,59 @@
+"""Logins to the admin: throttled by django-axes, in the database and so right across processes.
+
+Failures count for a name together with an address, so that nobody can lock out somebody else from
+elsewhere, and for an address alone, so that trying many names from there has an end as well.
+"""
+
+from typing import Any
+
+from axes.handlers.database import AxesDatabaseHandler
+from axes.models import AccessAttempt
+from django.conf import settings
+from django.contrib import admin
+from django.db.models import Sum
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from tuner_project.rest.addresses import client_network
+
+# How many times more failures an address may have than one name there: offices share an address.
+NAMES_AN_ADDRESS = 5
+_MAX_NAME = 255  # characters that are kept
+
+
+class LoginHandler(AxesDatabaseHandler):
+    """axes' own, which counts the failures of an address besides."""
+
+    def get_failures(self, request: Any, credentials: dict[str, Any] | None = None) -> int:
+        of_name: int = super().get_failures(request, credentials)
+        recent = AccessAttempt.objects.filter(
+            ip_address=request.axes_ip_address,
+            attempt_time__gte=request.axes_attempt_time - settings.AXES_COOLOFF_TIME,
+        )
+        of_address = recent.aggregate(sum=Sum("failures_since_start"))["sum"] or 0
+        return max(of_name, of_address // NAMES_AN_ADDRESS)
+
+
+def address(request: HttpRequest) -> str | None:
+    """Where a login comes from; AXES_CLIENT_IP_CALLABLE."""
+    return client_network(request) or None
+
+
+def name(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:
+    """Whose login it is, as far as it can be stored; AXES_USERNAME_CALLABLE."""
+    given = str((credentials or request.POST).get("username") or "")
+    return given.replace("\0", "")[:_MAX_NAME]
+
+
+def locked_out(
+    request: HttpRequest, response: HttpResponse | None, credentials: dict[str, Any] | None
+) -> HttpResponse:
+    """The page for somebody who is locked out; AXES_LOCKOUT_CALLABLE."""
+    seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
+    context = admin.site.each_context(request) | {
+        "title": "Too many failed logins",
+        "minutes": -(-seconds // 60),
+    }
+    page = render(request, "admin/locked_out.html", context, status=429)
+    page["Retry-After"] = str(seconds)
+    return page
