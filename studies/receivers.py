@@ -11,6 +11,7 @@ from django.dispatch import receiver
 
 from studies.models import Study
 from studies.optuna_storage.projection import delete_study_rows, write_study_rows
+from tuner_project.database import lift_statement_timeout
 
 
 @receiver(post_save, sender=Study, dispatch_uid="studies.project_study")
@@ -26,6 +27,7 @@ def unproject_study(instance: Study, **kwargs: Any) -> None:
     # The study's row is the lock that every writer takes first; so nobody adds a trial to
     # Optuna's side between this deletion and the study's own.
     Study.objects.filter(pk=instance.pk).select_for_update(of=("self",)).first()
+    lift_statement_timeout()
     delete_study_rows(instance.id)
 
 

@@ -10,6 +10,7 @@ from studies.models import NamedStudy, Study
 from studies.optuna_storage import SCHEMA
 from studies.optuna_storage.projection import STUDY_TABLES, delete_study_rows
 from trials.projection import TRIAL_TABLES
+from tuner_project.database import lift_statement_timeout
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def snapshot(*, mode: str = "READ ONLY") -> Iterator[None]:
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         if is_outermost:  # else in the transaction of a test
             cursor.execute(f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, {mode}")
+        lift_statement_timeout()
         yield
 
 

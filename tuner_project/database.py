@@ -10,6 +10,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 
+from tuner_project.connections import PoolConnection
+
 
 @contextmanager
 def running_database() -> Iterator[None]:
@@ -21,19 +23,41 @@ def running_database() -> Iterator[None]:
         yield
 
 
-def direct_connection(timeout: int) -> psycopg.Connection[Any]:
-    """A connection beside the pool; it and each of its statements take `timeout` s at most."""
+@contextmanager
+def direct_cursor(timeout: int) -> Iterator[psycopg.Cursor[Any]]:
+    """A transaction on a connection beside the pool.
+
+    To connect takes `timeout` s at most, and so does each statement. What limits them ends with
+    the transaction: behind a pooler, the session is another one's next.
+    """
     # All parameters: sslrootcert and the like decide whether the database lets us in.
     parameters = connections["default"].get_connection_params() | {"connect_timeout": timeout}
-    direct: psycopg.Connection[Any] = psycopg.connect(**parameters, autocommit=True)
-    direct.execute(f"SET statement_timeout = {timeout * 1000:d}")
-    return direct
+    with psycopg.connect(**parameters) as direct, direct.cursor() as cursor:
+        cursor.execute(f"SET LOCAL statement_timeout = {timeout * 1000:d}")
+        yield cursor
+
+
+def limit_statements() -> None:
+    """Let no statement of this process's pool take longer than DB_STATEMENT_TIMEOUT.
+
+    Called where requests are served, so that commands may take their time.
+    """
+    PoolConnection.statement_timeout = settings.DB_STATEMENT_TIMEOUT * 1000
+    PoolConnection.has_sessions = not settings.DB_POOLER
+
+
+def lift_statement_timeout() -> None:
+    """Let the statements of this transaction take their time: they go through all trials."""
+    if PoolConnection.statement_timeout:
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SET LOCAL statement_timeout = 0")
 
 
 def check_database() -> None:
     """Raise `ImproperlyConfigured`, with the reason, where the database cannot be reached."""
     try:
-        direct_connection(timeout=10).close()
+        with direct_cursor(timeout=10):
+            pass
     except psycopg.OperationalError as error:
         reason = " ".join(str(error).split())
         raise ImproperlyConfigured(f"DATABASE_URL: {reason}") from None

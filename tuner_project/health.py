@@ -16,7 +16,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tuner_project.database import direct_connection
+from tuner_project.database import direct_cursor
 from tuner_project.rest.serializers import EmptySerializer
 from tuner_project.rest.views import ApiViewSet
 
@@ -101,7 +101,7 @@ def _reason_not_ready() -> str | None:
 def _ask_database(question: Callable[[psycopg.Cursor[Any]], T]) -> T | None:
     """The answer, or None where the database cannot be reached."""
     try:
-        with direct_connection(TIMEOUT) as direct:
-            return question(direct.cursor())
+        with direct_cursor(TIMEOUT) as cursor:
+            return question(cursor)
     except psycopg.Error:
         return None

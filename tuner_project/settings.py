@@ -15,6 +15,7 @@ from django.core.management.utils import get_random_secret_key
 from environ import Env
 
 from tuner_project import __version__
+from tuner_project.connections import PoolConnection
 from tuner_project.embedded_postgres import EmbeddedPostgres
 from tuner_project.environment import Environment
 from tuner_project.observability.logs import FORMATS, LEVELS, logging_config
@@ -51,6 +52,7 @@ _pool = {
     "timeout": env.integer("DB_POOL_TIMEOUT", 10, 1, 600),
     # What the pool may do in the background while the database is away, in seconds.
     "reconnect_timeout": 5,
+    "connection_class": PoolConnection,
 }
 DATABASES = {
     "default": env.postgresql(
@@ -59,9 +61,14 @@ DATABASES = {
 }
 DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 5)
 DATABASES["default"]["OPTIONS"]["pool"] = _pool
+# PgBouncer in transaction mode, or the like: the next transaction has another session.
+DB_POOLER = env.boolean("DB_POOLER", False)
+DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = DB_POOLER
+# Of the statements of a request, in seconds; 0: none.
+DB_STATEMENT_TIMEOUT = env.integer("DB_STATEMENT_TIMEOUT", 30, 0, 24 * 3600)
 # Of `prepared_cursor()`: after this many executions a connection prepares a statement.
 DATABASES["default"]["OPTIONS"]["prepare_threshold"] = (
-    2 if env.boolean("DB_PREPARED_STATEMENTS", True) else None
+    2 if env.boolean("DB_PREPARED_STATEMENTS", not DB_POOLER) else None
 )
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 

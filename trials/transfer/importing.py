@@ -11,6 +11,7 @@ from studies.models import Study
 from studies.serializers import MAX_NAME
 from trials.transfer.reading import Section, sections
 from trials.transfer.writing import TrialWriter, store_notes
+from tuner_project.database import lift_statement_timeout
 
 
 class Conflict(models.TextChoices):
@@ -58,6 +59,7 @@ def import_studies(
         BadLine: names the line, and what is wrong with it.
         StudyExists: the name of one is taken, and a conflict is to fail.
     """
+    lift_statement_timeout()
     imported = [_store(section, conflict) for section in sections(lines)]
     if dry_run:
         transaction.set_rollback(True)

@@ -1,11 +1,11 @@
 """From exceptions to RFC 9457 problem documents (https://www.rfc-editor.org/rfc/rfc9457)."""
 
+import sys
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
 from django.http import (
     Http404,
     HttpRequest,
@@ -14,11 +14,13 @@ from django.http import (
     JsonResponse,
     UnreadablePostError,
 )
+from django.template import loader
 from django.views import defaults
 from rest_framework import exceptions, views
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
+from tuner_project.faults import Fault, fault_of
 from tuner_project.observability.request_id import current_request_id
 
 PROBLEM_JSON = "application/problem+json"
@@ -63,11 +65,14 @@ class _DomainProblem(exceptions.APIException):
             self.wait = error.wait  # DRF answers it as Retry-After
 
 
-class _StorageAway(exceptions.APIException):
+class _StorageFault(exceptions.APIException):
+    """A fault of the database on its way through DRF's own handler."""
+
     status_code = 503
-    default_code = "storage_away"
-    default_detail = "the database cannot be reached: try again; the same tell twice is harmless"
-    wait = 1  # seconds; DRF answers it as Retry-After
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.detail, fault.code)
+        self.wait = fault.wait  # DRF answers it as Retry-After
 
 
 class _BodyTimeout(exceptions.APIException):
@@ -99,13 +104,12 @@ def _api_exception(error: Exception) -> Exception:
             return _DomainProblem(error)
         case UnreadablePostError():
             return _unreadable(error)
-        case OperationalError() | InterfaceError():
-            return _StorageAway()
         case Http404():
             return exceptions.NotFound("there is nothing here")
         case PermissionDenied():
             return exceptions.PermissionDenied()
-    return error
+    fault = fault_of(error)
+    return error if fault is None else _StorageFault(fault)
 
 
 def _unreadable(error: BaseException) -> Exception:
@@ -199,7 +203,20 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
     return problem_response(403, "permission_denied", "you are not allowed to do this")
 
 
+def storage_fault(request: HttpRequest, fault: Fault) -> HttpResponseBase:
+    """What is answered outside DRF's views while the database does not serve us."""
+    if request.path.startswith(API_PREFIX):
+        response: HttpResponse = problem_response(503, fault.code, fault.detail)
+    else:
+        response = HttpResponse(loader.render_to_string("503.html", {"fault": fault}), status=503)
+    response["Retry-After"] = str(fault.wait)
+    return response
+
+
 def server_error(request: HttpRequest) -> HttpResponseBase:
+    # Django calls this while it handles the exception, which may come from a middleware.
+    if fault := fault_of(sys.exception()):
+        return storage_fault(request, fault)
     if not request.path.startswith(API_PREFIX):
         return defaults.server_error(request)
     detail = "the service failed to handle this request; its log says why"

@@ -31,7 +31,9 @@ class TunerSchema(AutoSchema):
     def _problems(self) -> dict[str, str]:
         problems = {
             "400": "The request is invalid; `errors` point at what is wrong.",
-            "503": "The database cannot be reached: try again.",
+            "503": "Not now: try again after `Retry-After` seconds. By `code`: `storage_away`, the "
+            "database cannot be reached; `storage_busy`, it has too much to do or took too long; "
+            "`storage_full`, it has no space left; `storage_read_only`, it takes no writes.",
         }
         if "{" in self.path:
             problems["404"] = "The study or the trial is not there."
