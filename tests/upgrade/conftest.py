@@ -11,16 +11,16 @@ MIGRATED = "upgrade_migrated"
 
 
 @pytest.fixture(scope="session")
-def _databases(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
+def database_names(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
     """Lets tests connect; gives a beginning of names, which other processes of tests do not use."""
     with django_db_blocker.unblock():
         yield f"{connection.settings_dict['NAME']}_"
 
 
 @pytest.fixture(scope="session")
-def migrated(_databases: str) -> Iterator[str]:
+def migrated(database_names: str) -> Iterator[str]:
     """The name of a database that is migrated, and empty."""
-    name = f"{_databases}{MIGRATED}"
+    name = f"{database_names}{MIGRATED}"
     databases.create(name)
     with databases.connected_to(name):
         call_command("migrate", verbosity=0)
@@ -29,9 +29,9 @@ def migrated(_databases: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def fresh(migrated: str, _databases: str) -> Iterator[str]:
+def fresh(migrated: str, database_names: str) -> Iterator[str]:
     """Django works on a database of this test, which is migrated and empty."""
-    name = f"{_databases}fresh"
+    name = f"{database_names}fresh"
     databases.create(name, template=migrated)
     with databases.connected_to(name):
         yield name

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 from django.contrib.contenttypes.models import ContentType
@@ -25,17 +26,18 @@ def drop(name: str) -> None:
 @contextmanager
 def connected_to(name: str) -> Iterator[None]:
     """A block in which Django works on this database."""
-    before = connection.settings_dict["NAME"]
-    _change(name)
+    before = {key: connection.settings_dict[key] for key in ("NAME", "OPTIONS")}
+    # Without a pool, whose threads may still connect when it is closed.
+    _change({"NAME": name, "OPTIONS": before["OPTIONS"] | {"pool": False}})
     try:
         yield
     finally:
         _change(before)
 
 
-def _change(name: str) -> None:
+def _change(settings: dict[str, Any]) -> None:
     close_pool()
-    connection.settings_dict["NAME"] = name
+    connection.settings_dict.update(settings)
     # What a process remembers of its database.
     histories.clear()
     ContentType.objects.clear_cache()
