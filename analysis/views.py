@@ -33,17 +33,16 @@ from analysis.serializers import (
     ProgressSerializer,
 )
 from studies.views import StudyScope
-from tuner_project.rest.errors import PROBLEM_JSON
+from tuner_project.rest.problems import PROBLEM_JSON
 from tuner_project.rest.serializers import (
     EmptySerializer,
     LongPageQuerySerializer,
     ProblemSerializer,
 )
-from tuner_project.rest.views import ApiViewSet
 
 
 @extend_schema(tags=["analysis"])
-class AnalysisViewSet(StudyScope, ApiViewSet):
+class AnalysisViewSet(StudyScope):
     """What came out."""
 
     serializer_class = EmptySerializer

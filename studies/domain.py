@@ -12,12 +12,12 @@ from django.db import IntegrityError, transaction
 from studies.errors import InvalidStudy, StudyConflict, StudyExists
 from studies.fields import same_json
 from studies.lifecycle import check_budgets
-from studies.models import Direction, Duplicates, NamedStudy, Study, StudyQuerySet
+from studies.models import Direction, Duplicates, NamedStudy, Study, StudyQuerySet, check_seen
 from studies.options import Kind
 from studies.pruners import PRUNERS
 from studies.samplers import SAMPLERS
 from studies.search_space import Parameter, SearchSpace, same_space
-from tuner_project.rest.errors import escaped
+from tuner_project.rest.problems import escaped
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,9 @@ def create_study(*, definition: Definition, load_if_exists: bool = True) -> tupl
         InvalidStudy: an option does not exist, or does not fit.
         StudyConflict: the stored study is defined otherwise; only what is given is compared.
         StudyExists: there is one, and `load_if_exists` is false.
+        StudyNotFound: the caller may not see studies of its name.
     """
+    check_seen(definition.name)
     stored = Study.objects.filter(name=definition.name).first()
     if stored is None:
         study = new_study(definition)
@@ -94,7 +96,13 @@ def delete_study(*, named: NamedStudy) -> None:
 
 
 def new_study(definition: Definition) -> Study:
-    """A study as it is defined, which is not stored yet; raises `InvalidStudy`, `InvalidBudget`."""
+    """A study as it is defined, which is not stored yet.
+
+    Raises:
+        InvalidStudy, InvalidBudget
+        StudyNotFound: the caller may not see studies of its name.
+    """
+    check_seen(definition.name)
     sampler = definition.sampler or settings.DEFAULT_SAMPLER
     pruner = definition.pruner or settings.DEFAULT_PRUNER
     _check_options(definition, sampler, pruner)

@@ -1,6 +1,6 @@
 """What can be wrong with a request about studies."""
 
-from tuner_project.rest.errors import DomainError
+from tuner_project.rest.problems import DomainError
 
 
 class StudyNotFound(DomainError):

@@ -11,6 +11,8 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
 from django.db.models.functions import Now
 
+from access.current import sees
+from access.scopes import Caller
 from studies.errors import StudyNotFound
 from studies.fields import NextValue, PlainJSONField
 from studies.points import Points
@@ -86,8 +88,20 @@ class NamedStudy:
         return study
 
 
+def check_seen(name: str) -> None:
+    """Raise `StudyNotFound` where the current caller may not see studies of this name."""
+    if not sees(name):
+        raise StudyNotFound.named(name)
+
+
 class StudyQuerySet(models.QuerySet["Study"]):
     """Studies. What sends no signals is refused, since Optuna's schema would not follow."""
+
+    def seen_by(self, caller: Caller | None) -> Self:
+        """Those that a caller may see; without one, all."""
+        if caller is None or caller.regex is None:
+            return self.all()
+        return self.filter(name__regex=caller.regex)
 
     def newest_first(self) -> Self:
         return self.order_by("-id")

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from studies import domain
 from studies.lifecycle import ACTIONS, change_state, change_study
-from studies.models import NamedStudy, Study, StudyQuerySet, StudyState
+from studies.models import NamedStudy, Study, StudyQuerySet, StudyState, check_seen
 from studies.serializers import (
     ChangeStudySerializer,
     CreateStudySerializer,
@@ -24,14 +24,19 @@ from tuner_project.rest.serializers import (
 from tuner_project.rest.views import ApiViewSet
 
 
-class StudyScope:
-    """Which studies a caller may see, all together and by name: the place that says so."""
+class StudyScope(ApiViewSet):
+    """Which studies a caller may see, all together and by name: the place that says so.
+
+    What a body names is checked where it is used, by `check_seen`.
+    """
 
     def studies(self) -> StudyQuerySet:
-        return Study.objects.all()
+        caller: Any = self.request.user
+        return Study.objects.seen_by(caller)
 
     def named_study(self, name: str) -> NamedStudy:
         """The study in the path; it is read by whom it is given to."""
+        check_seen(name)
         return NamedStudy(name)
 
 
@@ -43,7 +48,7 @@ BODIES: dict[str, type[StrictSerializer]] = {
 
 
 @extend_schema(tags=["studies"])
-class StudyViewSet(StudyScope, ApiViewSet):
+class StudyViewSet(StudyScope):
     """What is to be optimised."""
 
     query_serializers: ClassVar[dict[str, Any]] = {"list": LongPageQuerySerializer}

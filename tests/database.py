@@ -16,7 +16,8 @@ for name in ("DATABASE_URL", "DEBUG", "ALLOWED_HOSTS", "HTTPS", "TRUSTED_PROXIES
     os.environ.pop(name, None)
 for name in ("SAMPLER", "PRUNER", "LEASE_SECONDS"):
     os.environ.pop(f"DEFAULT_{name}", None)
-os.environ |= {"TUNER_ENV_FILE": os.devnull, "SECRET_KEY": "tests"}
+# Open, whatever the database: tests of access close it.
+os.environ |= {"TUNER_ENV_FILE": os.devnull, "SECRET_KEY": "tests", "AUTH_REQUIRED": "false"}
 if os.environ.get("TEST_DATABASE_URL"):
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 else:

@@ -11,7 +11,7 @@ from studies.models import Study
 from studies.search_space import Parameter
 from trials.errors import InvalidQuery
 from trials.keys import value_key
-from tuner_project.rest.errors import escaped
+from tuner_project.rest.problems import escaped
 
 if TYPE_CHECKING:
     from trials.managers import TrialQuerySet

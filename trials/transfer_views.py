@@ -26,7 +26,6 @@ from trials.transfer_serializers import (
 )
 from tuner_project.database import release_connection
 from tuner_project.rest.serializers import EmptySerializer
-from tuner_project.rest.views import ApiViewSet
 
 OTHER_MEDIA_TYPE = "application/jsonl"
 
@@ -49,7 +48,7 @@ class OtherLinesParser(LinesParser):
 
 
 @extend_schema(tags=["studies"])
-class TransferViewSet(StudyScope, ApiViewSet):
+class TransferViewSet(StudyScope):
     """A study as a file, and as the beginning of another."""
 
     def get_serializer_class(self) -> Any:

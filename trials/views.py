@@ -34,9 +34,9 @@ from trials.serializers import (
     VerdictSerializer,
     one_or_many,
 )
-from tuner_project.rest.errors import DomainError, validation_problem
+from tuner_project.rest.errors import validation_problem
+from tuner_project.rest.problems import DomainError
 from tuner_project.rest.serializers import EmptySerializer, StrictSerializer
-from tuner_project.rest.views import ApiViewSet
 
 BODIES: dict[str, type[StrictSerializer]] = {
     "suggest": SuggestSerializer,
@@ -49,13 +49,17 @@ BODIES: dict[str, type[StrictSerializer]] = {
     "create": NewTrialSerializer,
 }
 
+# What a worker does; the queue, and known results, are its owner's.
+WORK = ("suggest", "suggest_batch", "report", "heartbeat", "complete", "prune", "fail")
+
 TOLD_TRIAL = ToldTrialSerializer()
 
 
 @extend_schema(tags=["trials"])
-class TrialViewSet(StudyScope, ApiViewSet):
+class TrialViewSet(StudyScope):
     """Ask and tell."""
 
+    scopes: ClassVar[dict[str, str]] = dict.fromkeys((*WORK, "complete_batch"), "worker")
     query_serializers: ClassVar[dict[str, Any]] = {"list": TrialQuerySerializer}
 
     def get_serializer_class(self) -> Any:

@@ -13,6 +13,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.utils.module_loading import import_string
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -47,8 +48,10 @@ class NotReadySerializer(serializers.Serializer[Any]):
 
 @extend_schema(tags=["health"])
 class HealthViewSet(ApiViewSet):
-    """For Kubernetes' probes and for people."""
+    """For Kubernetes' probes and for people, whoever they are."""
 
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
     serializer_class = EmptySerializer
 
     @extend_schema(operation_id="getHealth", responses=HealthSerializer)

@@ -84,9 +84,13 @@ if not SECRET_KEY:
     SECRET_KEY = _kept or get_random_secret_key()
 
 _loopback = ["localhost", "127.0.0.1", "[::1]"]
+_is_local = HOST in (*_loopback, "::1")
+# Whether clients need a token. Where the database is embedded and only this machine can reach the
+# service, it starts open.
+AUTH_REQUIRED = env.boolean("AUTH_REQUIRED", not (EMBEDDED_POSTGRES and _is_local))
 # This machine's own probes always may.
 ALLOWED_HOSTS = [
-    *env.hosts("ALLOWED_HOSTS", [] if HOST in (*_loopback, "::1") else ["*"]),
+    *env.hosts("ALLOWED_HOSTS", [] if _is_local else ["*"]),
     *_loopback,
 ]
 CORS_ALLOWED_ORIGINS = env.origins(
@@ -175,6 +179,8 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "rest_framework_api_key",  # what tokens are made of; its own model is not used
+    "access",
     "studies",
     "trials",
     "analysis",
@@ -191,6 +197,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "access.current.CurrentCallerMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",  # last: it answers for a login that is locked out
@@ -250,8 +257,11 @@ LOGGING = logging_config(
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["tuner_project.rest.parsers.StrictJSONParser"],
-    "DEFAULT_AUTHENTICATION_CLASSES": [],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "access.authentication.TokenAuthentication",
+        "access.authentication.StaffAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["access.permissions.HasScope"],
     "DEFAULT_SCHEMA_CLASS": "tuner_project.rest.openapi.TunerSchema",
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "tuner_project.rest.negotiation.AlwaysJSON",
     "DEFAULT_METADATA_CLASS": None,
@@ -265,6 +275,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Hyperparameter optimisation by ask and tell, over Optuna and PostgreSQL.",
     "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],  # the documentation is open
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -7,7 +7,7 @@ import re
 
 from django.http import HttpResponse, JsonResponse
 
-from tuner_project.rest.errors import PROBLEM_JSON, problem
+from tuner_project.rest.problems import PROBLEM_JSON, problem
 
 _STUDY = "/api/v1/studies/{name}"
 

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from studies.admin.display import InspectionAdmin
 from studies.lifecycle import ACTIONS, change_state
 from studies.models import NamedStudy, Study, StudyState
-from tuner_project.rest.errors import DomainError
+from tuner_project.rest.problems import DomainError
 
 STATES = {action: state for state, action in ACTIONS.items()}
 FINAL = ("complete", "cancel")  # actions that a page asks twice for

@@ -28,8 +28,9 @@ from studies.serializers import MAX_NAME
 from trials.transfer.attachment import attachment
 from trials.transfer.cloning import Clone, clone_study
 from trials.transfer_serializers import CloneStudySerializer
-from tuner_project.rest.errors import DomainError, pointed
+from tuner_project.rest.errors import pointed
 from tuner_project.rest.parsers import strict_json
+from tuner_project.rest.problems import DomainError
 
 
 class CloneForm(forms.Form):

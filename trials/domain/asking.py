@@ -20,7 +20,7 @@ from trials.models import State, Trial
 from trials.planning import Plan
 from trials.projection import not_noted
 from trials.taken import has_point
-from tuner_project.rest.errors import DomainError
+from tuner_project.rest.problems import DomainError
 
 MAX_PLANS = 100  # each in vain because others were served
 OF_STUDY = Lease(is_studys=True)

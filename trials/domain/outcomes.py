@@ -9,7 +9,7 @@ from studies.fields import same_json
 from studies.models import Study
 from trials.errors import InvalidOutcome, LeaseLost, StepConflict, TrialFinished, TrialNotRunning
 from trials.models import State, Trial
-from tuner_project.rest.errors import escaped
+from tuner_project.rest.problems import escaped
 
 Steps = list[tuple[Trial, int, float]]
 

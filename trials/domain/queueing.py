@@ -17,7 +17,7 @@ from trials.errors import InvalidOutcome, InvalidTrial, TrialNotWaiting
 from trials.histories import histories
 from trials.managers import Reservation
 from trials.models import State, Trial
-from tuner_project.rest.errors import escaped
+from tuner_project.rest.problems import escaped
 
 CANCELLED = "cancelled"
 

@@ -9,7 +9,7 @@ from trials.domain.endings import Ending, store_endings
 from trials.domain.outcomes import Outcome, check_outcome, finish, is_told_again
 from trials.errors import TrialNotFound
 from trials.models import State, Trial
-from tuner_project.rest.errors import DomainError
+from tuner_project.rest.problems import DomainError
 
 
 @transaction.atomic

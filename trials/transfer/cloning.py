@@ -14,7 +14,7 @@ from trials.models import State, Trial
 from trials.transfer.exporting import CHUNK
 from trials.transfer.importing import save_new
 from trials.transfer.writing import TrialWriter
-from tuner_project.rest.errors import DomainError
+from tuner_project.rest.problems import DomainError
 
 _KEPT_STATES = [State.COMPLETE, State.PRUNED]
 _KEPT_FIELDS = (

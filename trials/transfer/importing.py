@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db import IntegrityError, models, transaction
 
 from studies.errors import StudyExists
-from studies.models import Study
+from studies.models import Study, check_seen
 from studies.serializers import MAX_NAME
 from trials.transfer.reading import Section, sections
 from trials.transfer.writing import TrialWriter, store_notes
@@ -96,6 +96,7 @@ def _save(study: Study, conflict: Conflict) -> Result:
     if conflict == Conflict.SKIP:
         return Result.SKIPPED
     for name in _other_names(study.name):
+        check_seen(name)
         study.name = name
         if _is_saved(study):
             break

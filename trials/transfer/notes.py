@@ -10,7 +10,7 @@ from studies.samplers import TRANSIENT_ATTRIBUTES
 from trials.drafts import FIXED_PARAMS
 from trials.request_serializers import MAX_STEP
 from trials.transfer.format import PARENTS
-from tuner_project.rest.errors import escaped
+from tuner_project.rest.problems import escaped
 
 Shape = tuple[re.Pattern[str], Callable[[Any], bool], str]
 

@@ -15,8 +15,9 @@ from trials.transfer.format import Document, parents
 from trials.transfer.links import RetryLinks
 from trials.transfer.notes import note_faults, noted_constraints
 from trials.transfer.shapes import EndLineSerializer, StudyLineSerializer, TrialLineSerializer
-from tuner_project.rest.errors import DomainError, escaped, pointed
+from tuner_project.rest.errors import pointed
 from tuner_project.rest.parsers import MAX_DEPTH, strict_json
+from tuner_project.rest.problems import DomainError, escaped
 from tuner_project.rest.serializers import StrictSerializer
 
 MAX_LINE = 128 * 2**20  # bytes

@@ -1,19 +1,11 @@
-"""From exceptions to RFC 9457 problem documents (https://www.rfc-editor.org/rfc/rfc9457)."""
+"""From exceptions to problem documents."""
 
 import sys
 from collections.abc import Iterator
-from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import (
-    Http404,
-    HttpRequest,
-    HttpResponse,
-    HttpResponseBase,
-    JsonResponse,
-    UnreadablePostError,
-)
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, UnreadablePostError
 from django.template import loader
 from django.views import defaults
 from rest_framework import exceptions, views
@@ -21,37 +13,15 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 from tuner_project.faults import Fault, fault_of
-from tuner_project.observability.request_id import current_request_id
+from tuner_project.rest.problems import (
+    PROBLEM_JSON,
+    DomainError,
+    escaped,
+    problem,
+    problem_response,
+)
 
-PROBLEM_JSON = "application/problem+json"
 API_PREFIX = "/api/"
-MAX_ERRORS = 100  # of one document
-
-
-class DomainError(Exception):
-    """The request cannot be served as things are.
-
-    A subclass names its `status` and a stable `code` and, where it is worth to try again, how
-    many seconds to `wait`. `errors` are (pointer, detail) pairs, the pointers (RFC 6901) into the
-    request's body; `members` are further members of the problem document.
-    """
-
-    status = 400
-    code = "invalid"
-    wait: int | None = None
-
-    def __init__(
-        self, detail: str, errors: list[tuple[str, str]] | None = None, **members: Any
-    ) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.errors = errors or []
-        self.members = members
-
-    def document(self, at: str = "") -> dict[str, Any]:
-        """The problem document of this error, about what stands `at` this pointer in the body."""
-        errors = [(at + pointer, detail) for pointer, detail in self.errors]
-        return problem(self.status, self.code, self.detail, errors) | self.members
 
 
 class _DomainProblem(exceptions.APIException):
@@ -149,40 +119,6 @@ def pointed(detail: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
             yield from pointed(value, f"{pointer}/{index}" if nested else pointer)
     else:
         yield pointer, str(detail)
-
-
-def escaped(key: object) -> str:
-    """One step of a JSON pointer (RFC 6901)."""
-    return str(key).replace("~", "~0").replace("/", "~1")
-
-
-def problem(
-    status: int, code: str, detail: str, errors: list[tuple[str, str]] | None = None
-) -> dict[str, Any]:
-    """A problem document: `code` is for programs, `detail` for people.
-
-    One of the service's own failures names the request, so that its log lines are found.
-    """
-    document: dict[str, Any] = {
-        "type": f"urn:tuner:problem:{code}",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "code": code,
-    }
-    if errors:
-        shown = errors[:MAX_ERRORS]
-        document["errors"] = [{"pointer": at, "detail": text} for at, text in shown]
-        if len(errors) > MAX_ERRORS:
-            document["more_errors"] = len(errors) - MAX_ERRORS
-    if status >= 500 and (request_id := current_request_id()):
-        document["request_id"] = request_id
-    return document
-
-
-def problem_response(status: int, code: str, detail: str) -> HttpResponse:
-    """A problem from outside DRF's views."""
-    return JsonResponse(problem(status, code, detail), status=status, content_type=PROBLEM_JSON)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:

@@ -6,7 +6,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from tuner_project.faults import fault_of
-from tuner_project.rest.errors import API_PREFIX, problem_response, storage_fault
+from tuner_project.rest.errors import API_PREFIX, storage_fault
+from tuner_project.rest.problems import problem_response
 
 Next = Callable[[HttpRequest], HttpResponse]
 

@@ -10,7 +10,18 @@ Direction = Literal["request", "response"]
 
 
 class TunerSchema(AutoSchema):
-    """Adds the query keys that a view declares, and the problem documents."""
+    """Adds the query keys that a view declares, the scope it needs, and the problem documents."""
+
+    def get_description(self) -> str:  # type: ignore[override]
+        description = str(super().get_description())
+        scope = self._needed_scope()
+        return f"{description}\n\nScope: `{scope}`." if scope else description
+
+    def _needed_scope(self) -> str | None:
+        for permission in self.view.get_permissions():
+            if hasattr(permission, "needed_scope"):
+                return str(permission.needed_scope(self.view, self.method))
+        return None
 
     def get_override_parameters(self) -> list[Any]:
         declared = getattr(self.view, "query_serializers", {}).get(
@@ -35,8 +46,11 @@ class TunerSchema(AutoSchema):
             "database cannot be reached; `storage_busy`, it has too much to do or took too long; "
             "`storage_full`, it has no space left; `storage_read_only`, it takes no writes.",
         }
+        if self._needed_scope():
+            problems["401"] = "The token is missing, unknown, expired or revoked."
+            problems["403"] = "The token's scope does not include this."
         if "{" in self.path:
-            problems["404"] = "The study or the trial is not there."
+            problems["404"] = "The study or the trial is not there, or not for this token."
         if self.method != "GET":
             problems["409"] = "Refused as things are."
             problems["408"] = "The body came too slowly."

@@ -23,9 +23,11 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
     """Checks an action's query before it runs.
 
     `query_serializers` names the query's serializer by action; an action without one takes no
-    query keys.
+    query keys. `scopes` names what a caller needs for an action, where that is not `read` to read
+    and else `manage`.
     """
 
+    scopes: ClassVar[dict[str, str]] = {}
     query_serializers: ClassVar[dict[str, type[serializers.Serializer[Any]]]] = {}
     query: dict[str, Any]
 

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from studies.models import NamedStudy, Study
 from trials.transfer.exporting import lines_of_studies
 from trials.transfer.progress import with_bar
-from tuner_project.rest.errors import DomainError
+from tuner_project.rest.problems import DomainError
 
 
 class Command(BaseCommand):

@@ -15,7 +15,7 @@ from trials.transfer.importing import Conflict, Imported, import_studies
 from trials.transfer.progress import with_bar
 from trials.transfer.reading import lines_of
 from trials.transfer.stock import Kinds, import_storage
-from tuner_project.rest.errors import DomainError
+from tuner_project.rest.problems import DomainError
 
 
 class Command(BaseCommand):

@@ -15,8 +15,9 @@ from studies.models import Study
 from studies.presets import preset_names, preset_search_space
 from studies.serializers import CreateStudySerializer
 from trials.demo import DEMOS, seed_demo
-from tuner_project.rest.errors import DomainError, pointed
+from tuner_project.rest.errors import pointed
 from tuner_project.rest.parsers import strict_json
+from tuner_project.rest.problems import DomainError
 
 
 class Command(BaseCommand):

@@ -14,6 +14,8 @@ from gunicorn.app.base import BaseApplication
 from tuner_project.database import check_database, close_pool
 
 ADMIN = "admin"
+TOKENS_NEEDED = "Access: by token (manage.py create_token NAME --scope manage)"
+OPEN = "Access: open to whoever reaches this address; AUTH_REQUIRED=true asks for tokens"
 
 
 class Command(BaseCommand):
@@ -57,6 +59,7 @@ class Command(BaseCommand):
         self.stdout.write(f"Tuner {settings.VERSION} is at {url}/api/v1")
         self.stdout.write(f"Documentation: {url}/api/v1/docs")
         self.stdout.write(f"Admin: {url}/admin/")
+        self.stdout.write(TOKENS_NEEDED if settings.AUTH_REQUIRED else OPEN)
         if settings.EMBEDDED_POSTGRES:
             self.stdout.write(f"Database: embedded, in {settings.EMBEDDED_POSTGRES.home}")
         self.stdout.flush()

@@ -1,0 +1,80 @@
+"""Tokens: who belongs."""
+
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from django.core.validators import ProhibitNullCharactersValidator
+from django.db import models
+from django.utils import timezone
+from rest_framework_api_key.models import AbstractAPIKey, BaseAPIKeyManager
+
+from access.scopes import EVERY_STUDY, Caller, Scope
+from tuner_project.prepared import Parameter, PreparedQuery
+
+
+class TokenManager(BaseAPIKeyManager):
+    """Makes tokens, and finds them."""
+
+    def assign_key(self, obj: AbstractAPIKey) -> str:
+        """Give it a new key, which is answered, and kept as a hash; the id is the database's."""
+        key, obj.prefix, obj.hashed_key = self.key_generator.generate()
+        return str(key)
+
+    def of_key(self, key: str) -> "Token | None":
+        """The token with this key, be it usable or not."""
+        token = _BY_PREFIX.first(prefix=key.partition(".")[0][:8])
+        return token if token is not None and token.is_valid(key) else None
+
+    def note_use(self, token: "Token", now: datetime) -> None:
+        """Remember that it was used, to the minute."""
+        if token.last_used_at is None or now - token.last_used_at >= USE_NOTED_EVERY:
+            self.filter(pk=token.pk).update(last_used_at=now)
+
+
+USE_NOTED_EVERY = timedelta(minutes=1)
+
+
+class Token(AbstractAPIKey):
+    """What a client shows to be let in: `Authorization: Bearer PREFIX.SECRET`."""
+
+    id = models.BigAutoField(primary_key=True)  # type: ignore[assignment]
+    name = models.CharField(max_length=50, help_text="Who uses it: the audit says so.")
+    revoked = models.BooleanField(default=False, help_text="Lets nobody in any more, for good.")
+    expiry_date = models.DateTimeField("expires", null=True, blank=True, help_text="Empty: never.")
+    scope = models.CharField(max_length=6, choices=Scope.choices, default=Scope.WORKER)
+    studies = models.CharField(
+        "studies",
+        max_length=256,
+        default=EVERY_STUDY,
+        validators=[ProhibitNullCharactersValidator()],
+        help_text="The names of the studies it is for; * stands for any text, as in search-*.",
+    )
+    last_used_at = models.DateTimeField(
+        "last used", null=True, editable=False, help_text="To the minute."
+    )
+
+    key: str  # of one that was made just now
+
+    objects: ClassVar[TokenManager] = TokenManager()  # type: ignore[assignment]
+
+    class Meta(AbstractAPIKey.Meta):
+        verbose_name = "token"
+        verbose_name_plural = "tokens"
+
+    @property
+    def is_usable(self) -> bool:
+        return not (self.revoked or self.is_expired)
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expiry_date is not None and self.expiry_date <= timezone.now()
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls with it."""
+        return Caller(
+            name=self.name, scope=Scope(self.scope), studies=self.studies, token_id=self.pk
+        )
+
+
+_BY_PREFIX = PreparedQuery(lambda: Token.objects.filter(prefix=Parameter("prefix")))

@@ -1,0 +1,30 @@
+"""Tokens in the OpenAPI document."""
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+
+
+class TokenScheme(OpenApiAuthenticationExtension):
+    target_class = "access.authentication.TokenAuthentication"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "Made in the admin, or by `manage.py create_token`.",
+        }
+
+
+class StaffScheme(OpenApiAuthenticationExtension):
+    target_class = "access.authentication.StaffAuthentication"
+    name = "session"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": "sessionid",
+            "description": "Of somebody of the staff who is logged in to the admin: reads only.",
+        }

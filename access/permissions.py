@@ -1,0 +1,47 @@
+"""Which scope an action needs."""
+
+from typing import Any
+
+from django.conf import settings
+from rest_framework.exceptions import NotAuthenticated
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.request import Request
+
+from access.scopes import Scope
+from tuner_project.rest.problems import DomainError
+
+
+class InsufficientScope(DomainError):
+    """The token's scope does not include what this needs."""
+
+    status = 403
+    code = "insufficient_scope"
+
+
+class HasScope(BasePermission):
+    """The caller's scope includes what the view's `scopes` say of the action.
+
+    What they leave out needs `read` where it reads, and else `manage`.
+    """
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        caller: Any = request.user
+        if caller is None:
+            if settings.AUTH_REQUIRED:
+                raise NotAuthenticated('send a token as "Authorization: Bearer <token>"')
+            return True
+        needed = self.needed_scope(view, request.method or "")
+        if needed is not None and not caller.scope.includes(needed):
+            raise InsufficientScope(
+                f'this needs the scope "{needed}", and "{caller.name}" has "{caller.scope}"'
+            )
+        return True
+
+    @staticmethod
+    def needed_scope(view: Any, method: str) -> Scope | None:
+        """The scope that a request of this method needs; None where the view does not answer it."""
+        action = getattr(view, "action", None)
+        if action is None:
+            return None
+        declared = getattr(view, "scopes", {}).get(action)
+        return Scope(declared or (Scope.READ if method in SAFE_METHODS else Scope.MANAGE))
