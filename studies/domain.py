@@ -96,13 +96,7 @@ def delete_study(*, named: NamedStudy) -> None:
 
 
 def new_study(definition: Definition) -> Study:
-    """A study as it is defined, which is not stored yet.
-
-    Raises:
-        InvalidStudy, InvalidBudget
-        StudyNotFound: the caller may not see studies of its name.
-    """
-    check_seen(definition.name)
+    """A study as it is defined, which is not stored yet; raises `InvalidStudy`, `InvalidBudget`."""
     sampler = definition.sampler or settings.DEFAULT_SAMPLER
     pruner = definition.pruner or settings.DEFAULT_PRUNER
     _check_options(definition, sampler, pruner)

@@ -96,7 +96,6 @@ def _save(study: Study, conflict: Conflict) -> Result:
     if conflict == Conflict.SKIP:
         return Result.SKIPPED
     for name in _other_names(study.name):
-        check_seen(name)
         study.name = name
         if _is_saved(study):
             break
@@ -104,7 +103,8 @@ def _save(study: Study, conflict: Conflict) -> Result:
 
 
 def _is_saved(study: Study) -> bool:
-    """Store it, unless its name is taken."""
+    """Store it, unless its name is taken; raises `StudyNotFound` where it is not the caller's."""
+    check_seen(study.name)
     if Study.objects.filter(name=study.name).exists():
         return False
     try:
