@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import schemathesis
+from django.conf import settings as django_settings
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
@@ -20,8 +21,12 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from access.scopes import Scope
+from access.tokens import create_token
 from analysis.plots import KINDS
 from tuner_project.wsgi import application
+
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
 # What it makes up for the files of studies is sent as it is.
 for media_type in ("application/x-ndjson", "application/jsonl"):
@@ -166,8 +171,16 @@ def test_docs_page_takes_nothing_from_other_hosts(db: None) -> None:
 
 
 @pytest.fixture
-def wire(api: APIClient) -> Any:
-    """The document as it is served, over studies that are at different points of their lives."""
+def key(api: APIClient) -> str:
+    return create_token(name="wire", scope=Scope.MANAGE)[1]
+
+
+@pytest.fixture
+def wire(api: APIClient, key: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The document as it is served, over studies that are at different points of their lives.
+
+    From then on a token is needed.
+    """
     space = [
         {"type": "float", "name": "x", "low": 0.0, "high": 1.0},
         {"type": "categorical", "name": "c", "choices": ["a", True, 1.5]},
@@ -181,6 +194,7 @@ def wire(api: APIClient) -> Any:
             if number < 3:
                 url = f"/api/v1/studies/{name}/trials/{number}/complete"
                 assert api.post(url, {"values": values}).status_code == 200
+    monkeypatch.setattr(django_settings, "AUTH_REQUIRED", True)
     return schemathesis.openapi.from_wsgi("/api/v1/schema", application)
 
 
@@ -194,7 +208,9 @@ def wire(api: APIClient) -> Any:
     suppress_health_check=list(HealthCheck),
 )
 @given(data=st.data())
-def test_answers_are_as_documented(wire: Any, operation_id: str, data: st.DataObject) -> None:
+def test_answers_are_as_documented(
+    wire: Any, key: str, operation_id: str, data: st.DataObject
+) -> None:
     operation = wire.find_operation_by_id(operation_id)
     mode = data.draw(st.sampled_from(GenerationMode))
     case = data.draw(operation.as_strategy(generation_mode=mode))
@@ -202,16 +218,18 @@ def test_answers_are_as_documented(wire: Any, operation_id: str, data: st.DataOb
         case.path_parameters["study_name"] = data.draw(st.sampled_from(["one", "two"]))
     if "trial_id" in case.path_parameters and data.draw(st.integers(0, 3)):
         case.path_parameters["trial_id"] = data.draw(st.integers(0, 4))
+    if data.draw(st.integers(0, 9)):  # else with what is made up for a token, or none
+        case.headers = {**(case.headers or {}), "Authorization": f"Bearer {key}"}
     case.call_and_validate(checks=CHECKS)
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-def test_plots_are_as_documented(wire: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plots_are_as_documented(wire: Any, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BROWSER_PATH", "/nowhere")  # so that an image is a problem, and soon
     operation = wire.find_operation_by_id("getPlot")
     for kind in KINDS:
         for shape, status in (("json", 200), ("html", 200), ("png", 406), ("svg", 406)):
             where = {"study_name": "two", "kind": kind}
-            case = operation.Case(path_parameters=where, query={"format": shape})
+            headers = {"Authorization": f"Bearer {key}"}
+            case = operation.Case(path_parameters=where, query={"format": shape}, headers=headers)
             assert case.call_and_validate(checks=CHECKS).status_code == status
