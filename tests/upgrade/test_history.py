@@ -31,6 +31,7 @@ HISTORY = [
     ("studies", "0003_lifecycle"),
     ("trials", "0003_coming_and_going"),
     ("trials", "0004_listing_keys"),
+    ("access", "0001_initial"),
 ]
 # What Django's own apps had from the beginning.
 DJANGOS = ("admin", "auth", "contenttypes", "sessions")
