@@ -7,6 +7,7 @@ many.
 from collections.abc import Iterator
 from typing import Any
 
+from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import transaction
@@ -42,3 +43,9 @@ def delete_in_batches(rows: QuerySet[Any]) -> int:
 
 def delete_expired_sessions() -> tuple[str, int]:
     return "expired sessions", delete_in_batches(Session.objects.filter(expire_date__lt=Now()))
+
+
+def delete_old_logins() -> tuple[str, int]:
+    counted = Now() - settings.AXES_COOLOFF_TIME
+    old = AccessAttempt.objects.filter(attempt_time__lt=counted)
+    return "failed logins", delete_in_batches(old)

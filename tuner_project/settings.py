@@ -152,7 +152,10 @@ READINESS_CHECKS = [
     "studies.optuna_storage.schema.wrong_revision",
 ]
 # What `purge` deletes unasked: functions that delete it, and answer what it was and how many.
-LEFTOVERS = ["tuner_project.leftovers.delete_expired_sessions"]
+LEFTOVERS = [
+    "tuner_project.leftovers.delete_expired_sessions",
+    "tuner_project.leftovers.delete_old_logins",
+]
 
 # Optimisation ----------------------------------------------------------------------------
 MAX_LEASE_SECONDS = 366 * 24 * 3600

@@ -4,11 +4,12 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
+from axes.models import AccessAttempt
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils.timezone import now
-from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from studies.models import Study
@@ -17,7 +18,7 @@ from trials.consistency import studies_only_in_optuna
 from tuner_project import leftovers
 
 pytestmark = pytest.mark.usefixtures("both_schemas_agree")
-NO_SESSIONS = "deleted 0 expired sessions\n"
+NOTHING = "deleted 0 expired sessions\ndeleted 0 failed logins\n"
 
 
 def purge(*arguments: str) -> str:
@@ -67,7 +68,7 @@ def test_old_studies_are_deleted_from_both_schemas(api: APIClient) -> None:
     end(api, "new")
     assert purge("--studies-days", "30") == (
         'deleted study "old": COMPLETED, 1 trials\n'
-        'deleted study "cancelled": CANCELLED, 1 trials\n' + NO_SESSIONS
+        'deleted study "cancelled": CANCELLED, 1 trials\n' + NOTHING
     )
     assert names() == ["active", "new"]
     with connection.cursor() as cursor:
@@ -76,13 +77,13 @@ def test_old_studies_are_deleted_from_both_schemas(api: APIClient) -> None:
         cursor.execute("SELECT count(*) FROM optuna.trials")
         assert cursor.fetchall() == [(1,)]
     assert studies_only_in_optuna() == []
-    assert purge("--studies-days", "30") == NO_SESSIONS
+    assert purge("--studies-days", "30") == NOTHING
 
 
 def test_studies_stay_unless_they_are_chosen(api: APIClient) -> None:
     end(api, "old")
     let_days_pass(1000)
-    assert purge() == NO_SESSIONS
+    assert purge() == NOTHING
     assert names() == ["old"]
 
 
@@ -100,6 +101,7 @@ def test_a_dry_run_deletes_nothing(api: APIClient) -> None:
     Session.objects.create(session_key="a", expire_date=now() - timedelta(seconds=1))
     assert purge("--studies-days", "7", "--dry-run") == (
         'would delete study "old": COMPLETED, 1 trials\nwould delete 1 expired sessions\n'
+        "would delete 0 failed logins\n"
     )
     assert names() == ["old"]
     assert Session.objects.count() == 1
@@ -130,12 +132,21 @@ def test_expired_sessions_are_deleted_in_batches(db: None, monkeypatch: pytest.M
     monkeypatch.setattr(leftovers, "BATCH", 2)
     for key, seconds in (("a", -1), ("b", -2), ("c", -3), ("d", 60)):
         Session.objects.create(session_key=key, expire_date=now() + timedelta(seconds=seconds))
-    assert purge() == "deleted 3 expired sessions\n"
+    assert purge().startswith("deleted 3 expired sessions\n")
     assert list(Session.objects.values_list("session_key", flat=True)) == ["d"]
 
 
-def test_every_leftover_is_asked(db: None, settings: Settings) -> None:
-    settings.LEFTOVERS = [f"{__name__}.delete_crumbs"]
+def test_logins_that_count_no_more_are_deleted(db: None) -> None:
+    for name in ("old", "new"):
+        AccessAttempt.objects.create(username=name, failures_since_start=1)
+    old = now() - settings.AXES_COOLOFF_TIME - timedelta(seconds=1)
+    AccessAttempt.objects.filter(username="old").update(attempt_time=old)
+    assert purge().endswith("deleted 1 failed logins\n")
+    assert list(AccessAttempt.objects.values_list("username", flat=True)) == ["new"]
+
+
+def test_every_leftover_is_asked(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "LEFTOVERS", [f"{__name__}.delete_crumbs"])
     assert purge() == "deleted 7 crumbs\n"
 
 
