@@ -66,6 +66,12 @@ class Histories:
             if self._by_name.get(history.study.name) is history:
                 del self._by_name[history.study.name]
 
+    def use_of_memory(self) -> tuple[int, int, int]:
+        """How many studies are kept, their trials, and about how many bytes these take."""
+        with self._lock:
+            kept = list(self._by_name.values())
+        return len(kept), sum(map(len, kept)), sum(each.estimated_bytes for each in kept)
+
     def clear(self) -> None:
         with self._lock:
             self._by_name.clear()
@@ -79,6 +85,7 @@ class Histories:
 
 
 histories = Histories()
+use_of_memory = histories.use_of_memory  # as the metrics ask for it
 
 # A forked process must neither repeat its parent's random numbers nor inherit a locked lock.
 os.register_at_fork(after_in_child=histories.__init__)  # type: ignore[misc]

@@ -29,8 +29,12 @@ from trials.drafts import FIXED_PARAMS, Draft, Surprised
 from trials.known_trials import KnownTrials
 from trials.models import Trial
 from tuner_project.database import release_connection
+from tuner_project.observability.stopwatch import stopwatch
 
 _LEAST_SIZE = 20  # the sampler, and columns without a row
+# Measured by `bench.memory`: of a trial, and of each parameter and intermediate value of it.
+_BYTES, _BYTES_OF_PARAM, _BYTES_OF_STEP = 600, 100, 70
+_SAMPLE = 10
 
 
 class History(KnownTrials):
@@ -60,6 +64,15 @@ class History(KnownTrials):
     def size(self) -> int:
         """What it takes of the memory for histories, in trials."""
         return max(len(self), _LEAST_SIZE)
+
+    @property
+    def estimated_bytes(self) -> int:
+        """About the memory that its trials take, from some of them."""
+        n = len(self)
+        some = self._trials[:: max(1, n // _SAMPLE)][:_SAMPLE]
+        n_steps = sum(len(trial.intermediate_values) for trial in some) / max(1, len(some))
+        n_params = len(self._space.distributions)
+        return round(n * (_BYTES + _BYTES_OF_PARAM * n_params + _BYTES_OF_STEP * n_steps))
 
     @property
     def is_seeded(self) -> bool:
@@ -117,11 +130,13 @@ class History(KnownTrials):
     def turn(self) -> Iterator[None]:
         """Wait for the sampler, without a connection, and let it know all that is committed."""
         if not self.lock.acquire(blocking=False):
-            release_connection()
-            self.lock.acquire()
+            with stopwatch("waiting"):
+                release_connection()
+                self.lock.acquire()
         try:
-            self.sync()
-            self.settle()
+            with stopwatch("history"):
+                self.sync()
+                self.settle()
             yield
         finally:
             self.lock.release()
@@ -209,10 +224,11 @@ class History(KnownTrials):
             trial.system_attrs = {FIXED_PARAMS: dict(fixed)}
         self._drawing = draft = Draft(trial, is_fixed=fixed is not None)
         try:
-            trial_of_optuna = self.optuna_study.ask(self._space.distributions)
-            if self._notes_on_trials:
-                # It notes when it samples, which it does not before a parameter needs it.
-                _ = trial_of_optuna.relative_params
+            with stopwatch("sampling"):
+                trial_of_optuna = self.optuna_study.ask(self._space.distributions)
+                if self._notes_on_trials:
+                    # It notes when it samples, which it does not before a parameter needs it.
+                    _ = trial_of_optuna.relative_params
         except BaseException:
             self._drop(draft)
             raise

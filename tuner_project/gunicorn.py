@@ -5,10 +5,13 @@ https://docs.gunicorn.org/en/stable/settings.html
 
 import os
 import sys
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from gunicorn.workers.gthread import ThreadWorker
+
+from tuner_project.observability import sharing
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tuner_project.settings")
 
@@ -42,3 +45,25 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 logger_class = "tuner_project.observability.gunicorn_logger.GunicornLogger"
 loglevel = settings.LOG_LEVEL.lower()
 control_socket_disable = True  # it would be made in the home folder
+
+
+def on_starting(server: Any) -> None:
+    sharing.begin()
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    sharing.enter(worker)
+
+
+def post_worker_init(worker: Any) -> None:
+    from tuner_project.observability.process import keep_publishing  # not in the master
+
+    keep_publishing()
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    sharing.leave(worker)
+
+
+def on_exit(server: Any) -> None:
+    sharing.end()

@@ -191,6 +191,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "tuner_project.observability.request_id.RequestIdMiddleware",  # first: it names what follows
     "tuner_project.observability.access_log.AccessLogMiddleware",
+    "tuner_project.observability.requests.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -247,6 +248,13 @@ WHITENOISE_USE_FINDERS = not any(STATIC_ROOT.glob("[!.]*"))
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", LEVELS)
 LOG_FORMAT = env.choice("LOG_FORMAT", "line" if EMBEDDED_POSTGRES else "json", FORMATS)
 ACCESS_LOG = env.boolean("ACCESS_LOG", EMBEDDED_POSTGRES is None)
+# What reads /metrics sends it; unset, the metrics are as open as the API.
+METRICS_TOKEN = env.text("METRICS_TOKEN", "")
+# An ask that takes longer is logged, with what its parts took.
+SLOW_ASK_SECONDS = env.seconds("SLOW_ASK_SECONDS", 3600) or 5.0
+# What the metrics ask of the apps: studies and trials by state, and what samplers' memory holds.
+STATE_COUNTS = "studies.counting.count_by_state"
+HISTORY_USE = "trials.histories.use_of_memory"
 # Who sent a request, for the access log: a function from the request to a name, or None.
 CALLER_NAME = ""
 LOGGING = logging_config(

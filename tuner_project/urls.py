@@ -9,6 +9,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from tuner_project.health import HealthViewSet
+from tuner_project.observability.views import metrics
 
 api: list[Any] = [
     path("health", HealthViewSet.as_view({"get": "health"})),
@@ -32,6 +33,7 @@ urlpatterns = [
     ),
     path("admin/", admin.site.urls),
     path("api/v1/", include(api)),
+    path("metrics", metrics),
     path("", include("analysis.dashboard.urls")),
 ]
 

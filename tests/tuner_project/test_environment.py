@@ -172,7 +172,7 @@ def test_every_variable_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
         *("DB_POOL_MIN_SIZE", "DB_POOL_MAX_SIZE", "DB_POOL_TIMEOUT", "HISTORY_MAX_TRIALS"),
         *("DEFAULT_SAMPLER", "DEFAULT_PRUNER", "CORS_ORIGINS", "CSRF_TRUSTED_ORIGINS"),
         *("DATABASE_URL", "HOST", "ALLOWED_HOSTS", "TRUSTED_PROXIES"),
-        *("LOG_LEVEL", "LOG_FORMAT", "ACCESS_LOG"),
+        *("LOG_LEVEL", "LOG_FORMAT", "ACCESS_LOG", "SLOW_ASK_SECONDS"),
         *("HTTPS", "LOGIN_FAILURES_LIMIT", "LOGIN_COOLOFF_SECONDS"),
         *("MAX_BODY_BYTES", "MAX_IMPORT_BYTES"),
     ]

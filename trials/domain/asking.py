@@ -20,6 +20,7 @@ from trials.models import State, Trial
 from trials.planning import Plan
 from trials.projection import not_noted
 from trials.taken import has_point
+from tuner_project.observability.stopwatch import AskWatch, stopwatch
 from tuner_project.rest.problems import DomainError
 
 MAX_PLANS = 100  # each in vain because others were served
@@ -68,7 +69,12 @@ def ask_many(
         TooManyRunning, BudgetInFlight, Contended: ask again in a moment.
     """
     wanted = Wanted(count, worker_id, new, lease)
-    return histories.use(named, lambda history: _ask(history, wanted))
+
+    def measured(history: History) -> list[Trial]:
+        with AskWatch(study=named.name, sampler=history.study.sampler):
+            return _ask(history, wanted)
+
+    return histories.use(named, measured)
 
 
 def _ask(history: History, wanted: Wanted) -> list[Trial]:
@@ -81,7 +87,7 @@ def _ask(history: History, wanted: Wanted) -> list[Trial]:
     serve = _serve_with_care if plan is None else _serve
     for _ in range(MAX_PLANS):
         try:
-            with transaction.atomic():
+            with stopwatch("database"), transaction.atomic():
                 found = serve(history, plan, wanted)
         except Surprised:
             found = None

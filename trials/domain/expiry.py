@@ -1,5 +1,7 @@
 """Trials of which nothing was heard in time."""
 
+from functools import partial
+
 from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -8,6 +10,7 @@ from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study, StudyState
 from trials.domain.endings import Ending, complete_if_used_up, store_endings
 from trials.models import State, Trial
+from tuner_project.observability.signals import leases_expired
 
 LEASE_EXPIRED = "lease expired"
 
@@ -24,6 +27,7 @@ def expire(study: Study) -> list[Trial]:
         trial.state, trial.reason = State.FAIL, LEASE_EXPIRED
     if expired:
         store_endings(study, [Ending(trial, State.RUNNING, retry=True) for trial in expired])
+        transaction.on_commit(partial(leases_expired.send, None, count=len(expired)))
     Trial.objects.find_next_expiry(study)
     return expired
 

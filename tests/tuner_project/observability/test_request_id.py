@@ -4,8 +4,8 @@ import json
 import re
 
 import pytest
-from django.db import OperationalError
 from django.test import Client
+from psycopg import OperationalError
 from pytest_django import Settings
 from rest_framework.test import APIClient
 

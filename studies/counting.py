@@ -1,0 +1,26 @@
+"""How many studies and trials there are, from the counters that studies keep."""
+
+from typing import Any
+
+import psycopg
+
+from studies.models import TALLIES, StudyState
+
+# In the order of TALLIES.
+_COUNT = """
+SELECT state, count(*), sum(n_waiting)::bigint, sum(n_running)::bigint,
+       sum(n_complete)::bigint, sum(n_pruned)::bigint, sum(n_fail)::bigint
+  FROM studies_study GROUP BY state
+"""
+
+
+def count_by_state(cursor: psycopg.Cursor[Any]) -> tuple[dict[str, int], dict[str, int]]:
+    """All studies by state, and all trials by state, in one statement that reads no trial."""
+    studies = {state.value: 0 for state in StudyState}
+    trials = dict.fromkeys(TALLIES, 0)
+    cursor.execute(_COUNT)
+    for state, n_studies, *sums in cursor:
+        studies[state] = n_studies
+        for of_trial, n_trials in zip(TALLIES, sums, strict=True):
+            trials[of_trial] += n_trials
+    return studies, trials

@@ -1,0 +1,34 @@
+"""`/metrics`."""
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from tuner_project.rest.errors import problem_response
+
+
+@never_cache
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """The metrics, for who has METRICS_TOKEN; where it is unset, for all if the API is open."""
+    if (refused := _refusal(request)) is not None:
+        response = problem_response(401, "not_authenticated", refused)
+        response["WWW-Authenticate"] = 'Bearer realm="metrics"'
+        return response
+    # Not in gunicorn's master, which reads the URLs: see metrics.py.
+    from tuner_project.observability.scrape import CONTENT_TYPE, scrape
+
+    return HttpResponse(scrape(), content_type=CONTENT_TYPE)
+
+
+def _refusal(request: HttpRequest) -> str | None:
+    if settings.METRICS_TOKEN:
+        given = request.headers.get("Authorization", "")
+        if constant_time_compare(given, f"Bearer {settings.METRICS_TOKEN}"):
+            return None
+        return "send METRICS_TOKEN as Authorization: Bearer …"
+    if settings.AUTH_REQUIRED:
+        return "the metrics are closed: set METRICS_TOKEN, and send it as Authorization: Bearer …"
+    return None
