@@ -31,8 +31,12 @@ class CurrentCallerMiddleware:
 
 
 def set_current_caller(caller: Caller) -> None:
-    """Say who calls, once it is known, until the request ends."""
+    """Say who calls, once it is known, until the request ends; the access log is told, too."""
     _caller.set(caller)
+    request = _request.get()
+    if request is not None:
+        kind = "user" if caller.token_id is None else "token"
+        request.caller_name = f"{kind} {caller.name}"  # type: ignore[attr-defined]
 
 
 def current_caller() -> Caller | None:

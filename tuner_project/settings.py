@@ -255,12 +255,10 @@ SLOW_ASK_SECONDS = env.seconds("SLOW_ASK_SECONDS", 3600) or 5.0
 # What the metrics ask of the apps: studies and trials by state, and what samplers' memory holds.
 STATE_COUNTS = "studies.counting.count_by_state"
 HISTORY_USE = "trials.histories.use_of_memory"
-# Who sent a request, for the access log: a function from the request to a name, or None.
-CALLER_NAME = ""
 LOGGING = logging_config(
     LOG_FORMAT,
     LOG_LEVEL,
-    packages=["tuner_project", "studies", "trials", "analysis", "gunicorn"],
+    packages=["tuner_project", "access", "studies", "trials", "analysis", "gunicorn"],
     access_log=ACCESS_LOG,
 )
 

@@ -3,7 +3,7 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from logging.config import dictConfig
 from typing import Any
 
@@ -12,11 +12,13 @@ from django.conf import settings as django_settings
 from django.test import Client
 from pytest_django import Settings
 
+from access.scopes import Scope
+from access.tokens import create_token
 from studies.views import StudyViewSet
 from tuner_project.observability.logs import LEVELS, logging_config
 
 STUDIES = "/api/v1/studies"
-PACKAGES = ["tuner_project", "studies", "trials", "analysis", "gunicorn"]
+PACKAGES = ["tuner_project", "access", "studies", "trials", "analysis", "gunicorn"]
 
 
 @pytest.fixture
@@ -91,7 +93,7 @@ def test_secrets_and_queries_are_in_no_log(
         raise RuntimeError("broken")
 
     monkeypatch.setattr(StudyViewSet, "list", fail)
-    client.get(f"{STUDIES}?limit=000000000000100")
+    Client(raise_request_exception=False).get(f"{STUDIES}?limit=000000000000100")
     text = written.getvalue()
     assert "RuntimeError: broken" in text
     assert "hush" not in text
@@ -138,3 +140,20 @@ def test_refused_request_is_a_warning_where_there_is_no_access_log(
     Client(headers={"X-Request-ID": "mine"}).get(f"{STUDIES}/none")
     (line,) = lines(written)
     assert (line["level"], line["request_id"]) == ("WARNING", "mine")
+
+
+def test_access_log_names_the_caller(
+    written: io.StringIO, db: None, settings: Settings, staff_client: Callable[..., Client]
+) -> None:
+    settings.ACCESS_LOG = settings.AUTH_REQUIRED = True
+    _, key = create_token(name="gpu\nfarm", scope=Scope.READ)
+    use(written, "json")
+    Client(headers={"Authorization": f"Bearer {key}"}).get(STUDIES)
+    Client(headers={"Authorization": "Bearer nonsense"}).get(STUDIES)
+    staff = staff_client("view_study")
+    staff.get(STUDIES)
+    staff.get("/admin/")
+    Client().get("/api/v1/health")
+    callers = [line["caller"] for line in lines(written)]
+    assert callers == ["token gpu farm", None, "user staff", "user staff", None]
+    assert key not in written.getvalue()
