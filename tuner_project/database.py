@@ -37,6 +37,19 @@ def direct_cursor(timeout: int) -> Iterator[psycopg.Cursor[Any]]:
         yield cursor
 
 
+@contextmanager
+def only_one(lock: int) -> Iterator[None]:
+    """Wait until no other process is in such a block of this database.
+
+    The lock belongs to a transaction, as a session's would be lost behind a pooler.
+    """
+    with direct_cursor(timeout=10) as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 0")
+        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock])
+        yield
+
+
 def limit_statements() -> None:
     """Let no statement of this process's pool take longer than DB_STATEMENT_TIMEOUT.
 

@@ -11,11 +11,12 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 from gunicorn.app.base import BaseApplication
 
-from tuner_project.database import check_database, close_pool
+from tuner_project.database import check_database, close_pool, only_one
 
 ADMIN = "admin"
 TOKENS_NEEDED = "Access: by token (manage.py create_token NAME --scope manage)"
 OPEN = "Access: open to whoever reaches this address; AUTH_REQUIRED=true asks for tokens"
+ADMIN_LOCK = 0x74756E6572_01  # "tuner"
 
 
 class Command(BaseCommand):
@@ -32,7 +33,8 @@ class Command(BaseCommand):
         if not options["no_migrate"]:
             call_command("migrate", verbosity=0, interactive=False)
         self._keep_secret_key()
-        self._create_admin()
+        with only_one(ADMIN_LOCK):  # of several that start at once
+            self._create_admin()
         close_pool()  # the workers, which are forked, have their own
         Server(self._announce).run()
 
