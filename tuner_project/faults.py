@@ -17,7 +17,7 @@ from tuner_project.connections import PoolConnection
 
 @dataclass(frozen=True)
 class Fault:
-    """A reason for which the database does not serve us now."""
+    """A reason for which a request is not served now."""
 
     code: str
     wait: int  # seconds until it is worth to try again

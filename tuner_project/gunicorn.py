@@ -9,9 +9,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from gunicorn.workers.gthread import ThreadWorker
 
 from tuner_project.observability import sharing
+from tuner_project.waiting import BoundedWorker
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tuner_project.settings")
 
@@ -21,7 +21,7 @@ except ImproperlyConfigured as error:
     sys.exit(f"error: {error}")
 
 
-class PromptWorker(ThreadWorker):
+class PromptWorker(BoundedWorker):
     """Ends within seconds when its master was killed.
 
     gunicorn's own goes on serving the connections that clients keep alive, for the whole
@@ -38,7 +38,7 @@ class PromptWorker(ThreadWorker):
 worker_class = PromptWorker
 workers = settings.WEB_WORKERS
 threads = settings.WEB_THREADS
-graceful_timeout = 25  # seconds for what is in flight when it stops
+graceful_timeout = settings.WEB_GRACEFUL_TIMEOUT  # seconds for what is in flight when it stops
 timeout = 60  # seconds without a sign of life until a worker is replaced
 keepalive = 75  # seconds; longer than a balancer's, which should close first
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108

@@ -43,6 +43,10 @@ HOST = env.address("HOST", "127.0.0.1" if EMBEDDED_POSTGRES else "0.0.0.0")  # n
 PORT = env.integer("PORT", 8000, 1, 65535)
 WEB_WORKERS = env.integer("WEB_WORKERS", 2, 1, 256)
 WEB_THREADS = env.integer("WEB_THREADS", 4, 1, 256)
+# Requests that wait for a thread of a process, and for how many seconds; others are a 503.
+WEB_WAITING = env.integer("WEB_WAITING", 100, 0, 1000)
+WEB_WAITING_TIMEOUT = env.integer("WEB_WAITING_TIMEOUT", 30, 1, 600)
+WEB_GRACEFUL_TIMEOUT = env.integer("WEB_GRACEFUL_TIMEOUT", 25, 0, 3600)
 
 # Never fewer than the threads: one that waits for a connection may hold what another waits for.
 _pool_max_size = env.integer("DB_POOL_MAX_SIZE", WEB_THREADS + 1, WEB_THREADS, 1000)
@@ -195,6 +199,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
+    "tuner_project.overload.OverloadMiddleware",
     "tuner_project.rest.middleware.ApiMiddleware",
     "tuner_project.rest.middleware.BodyLimitMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

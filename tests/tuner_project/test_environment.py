@@ -169,6 +169,8 @@ def test_service_does_not_start_with_nonsense(name: str, value: str) -> None:
 def test_every_variable_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [
         *("DEBUG", "PORT", "WEB_WORKERS", "WEB_THREADS"),
+        *("WEB_WAITING", "WEB_WAITING_TIMEOUT", "WEB_GRACEFUL_TIMEOUT"),
+        *("DB_POOLER", "DB_PREPARED_STATEMENTS", "DB_STATEMENT_TIMEOUT"),
         *("DB_POOL_MIN_SIZE", "DB_POOL_MAX_SIZE", "DB_POOL_TIMEOUT", "HISTORY_MAX_TRIALS"),
         *("DEFAULT_SAMPLER", "DEFAULT_PRUNER", "CORS_ORIGINS", "CSRF_TRUSTED_ORIGINS"),
         *("DATABASE_URL", "HOST", "ALLOWED_HOSTS", "TRUSTED_PROXIES"),

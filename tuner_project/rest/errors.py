@@ -139,8 +139,8 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
     return problem_response(403, "permission_denied", "you are not allowed to do this")
 
 
-def storage_fault(request: HttpRequest, fault: Fault) -> HttpResponseBase:
-    """What is answered outside DRF's views while the database does not serve us."""
+def fault_response(request: HttpRequest, fault: Fault) -> HttpResponseBase:
+    """What is answered outside DRF's views while there is a fault."""
     if request.path.startswith(API_PREFIX):
         response: HttpResponse = problem_response(503, fault.code, fault.detail)
     else:
@@ -152,7 +152,7 @@ def storage_fault(request: HttpRequest, fault: Fault) -> HttpResponseBase:
 def server_error(request: HttpRequest) -> HttpResponseBase:
     # Django calls this while it handles the exception, which may come from a middleware.
     if fault := fault_of(sys.exception()):
-        return storage_fault(request, fault)
+        return fault_response(request, fault)
     if not request.path.startswith(API_PREFIX):
         return defaults.server_error(request)
     detail = "the service failed to handle this request; its log says why"

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from tuner_project.faults import fault_of
-from tuner_project.rest.errors import API_PREFIX, storage_fault
+from tuner_project.rest.errors import API_PREFIX, fault_response
 from tuner_project.rest.problems import problem_response
 
 Next = Callable[[HttpRequest], HttpResponse]
@@ -32,7 +32,7 @@ class ApiMiddleware:
     ) -> HttpResponseBase | None:
         """What a page answers while the database does not serve us; DRF's views have their own."""
         fault = fault_of(exception)
-        return None if fault is None else storage_fault(request, fault)
+        return None if fault is None else fault_response(request, fault)
 
 
 class BodyLimitMiddleware:

@@ -42,9 +42,10 @@ class TunerSchema(AutoSchema):
     def _problems(self) -> dict[str, str]:
         problems = {
             "400": "The request is invalid; `errors` point at what is wrong.",
-            "503": "Not now: try again after `Retry-After` seconds. By `code`: `storage_away`, the "
-            "database cannot be reached; `storage_busy`, it has too much to do or took too long; "
-            "`storage_full`, it has no space left; `storage_read_only`, it takes no writes.",
+            "503": "Not now: try again after `Retry-After` seconds. By `code`: `overloaded`, the "
+            "service has too much to do; `storage_away`, the database cannot be reached; "
+            "`storage_busy`, it has too much to do or took too long; `storage_full`, it has no "
+            "space left; `storage_read_only`, it takes no writes.",
         }
         if self._needed_scope():
             problems["401"] = "The token is missing, unknown, expired or revoked."

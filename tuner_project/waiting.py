@@ -1,0 +1,112 @@
+"""A worker in which requests wait for a thread in bounds, and which stops without losing any."""
+
+import socket
+import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+from django.conf import settings
+from gunicorn.workers.gthread import ThreadWorker
+
+from tuner_project.overload import PROBES, refuse_here
+
+RESERVE_THREADS = 2
+RESERVE_WAITING = 200
+_PROBES = tuple(f"GET {path}".encode() for path in PROBES)
+_LONGEST_PROBE = max(map(len, _PROBES))
+
+
+class BoundedWorker(ThreadWorker):
+    """gunicorn's threaded worker, whose queue has an end.
+
+    At most WEB_WAITING requests wait for a thread, each for WEB_WAITING_TIMEOUT seconds at most.
+    The others go to threads in reserve, which refuse them (`overload.py`) and answer probes. What
+    even these have no time for is closed.
+
+    When it stops, it closes the port at once, so that a balancer goes elsewhere; gunicorn's own
+    lets clients connect until it has ended, and then breaks these connections.
+    """
+
+    def init_process(self) -> None:
+        self._reserve = ThreadPoolExecutor(RESERVE_THREADS, "reserve", initializer=refuse_here)
+        # Futures in the order of their submission; those at the left that have begun are dropped.
+        self._queue: deque[tuple[float, Future[Any], Any]] = deque()
+        self._n_given = 0  # to the threads, and not finished
+        self._n_reserved = 0
+        super().init_process()
+
+    def enqueue_req(self, conn: Any) -> None:
+        n_waiting = self._n_given - self.cfg.threads
+        if n_waiting >= 0 and (n_waiting >= settings.WEB_WAITING or _is_probe(conn)):
+            self._give_to_reserve(conn)
+            return
+        self._n_given += 1
+        future = self.tpool.submit(self.handle, conn)
+        self._queue.append((time.monotonic() + settings.WEB_WAITING_TIMEOUT, future, conn))
+        future.add_done_callback(lambda done: self._when_done(conn, done, 1, 0))
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        super().wait_for_and_dispatch_events(timeout)
+        self._refuse_the_tired()
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            self._close_port()
+
+    def run(self) -> None:
+        super().run()
+        self._reserve.shutdown(wait=False)
+
+    def _refuse_the_tired(self) -> None:
+        """Take those that have waited for too long out of the queue."""
+        now = time.monotonic()
+        while self._queue:
+            deadline, future, conn = self._queue[0]
+            if not (future.running() or future.done() or deadline <= now):
+                return
+            self._queue.popleft()
+            if future.cancel():
+                self._n_given -= 1
+                self._give_to_reserve(conn)
+
+    def _give_to_reserve(self, conn: Any) -> None:
+        if self._n_reserved >= RESERVE_WAITING:
+            self.nr_conns -= 1
+            conn.close()
+            return
+        self._n_reserved += 1
+        future = self._reserve.submit(self.handle, conn)
+        future.add_done_callback(lambda done: self._when_done(conn, done, 0, 1))
+
+    def _when_done(self, conn: Any, future: Future[Any], given: int, reserved: int) -> None:
+        """In any thread: let the main loop go on with the connection."""
+        if not future.cancelled():
+            self.method_queue.defer(self._finish, conn, future, given, reserved)
+
+    def _finish(self, conn: Any, future: Future[Any], given: int, reserved: int) -> None:
+        self._n_given -= given
+        self._n_reserved -= reserved
+        self.finish_request(conn, future)
+
+    def _close_port(self) -> None:
+        """Serve who has connected already; the others are refused from now on."""
+        for listener in self.sockets:
+            if listener.fileno() < 0:
+                continue
+            listener.setblocking(False)
+            before = -1
+            while before != self.nr_conns:
+                before = self.nr_conns
+                self.accept(listener)
+            listener.close()
+
+
+def _is_probe(conn: Any) -> bool:
+    """Whether a monitor asks, by what the connection's next bytes are."""
+    with suppress(OSError):
+        flags = socket.MSG_PEEK | socket.MSG_DONTWAIT
+        return bool(conn.sock.recv(_LONGEST_PROBE, flags).startswith(_PROBES))
+    return False
