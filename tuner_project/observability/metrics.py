@@ -4,6 +4,7 @@ prometheus_client decides how values are kept when it is imported. docs/observab
 metrics; they are named as https://prometheus.io/docs/practices/naming/ says.
 """
 
+from functools import cache
 from typing import Any
 
 from prometheus_client import (
@@ -17,6 +18,7 @@ from prometheus_client import (
 
 from tuner_project.observability import sharing
 from tuner_project.observability.signals import ask_measured, leases_expired
+from tuner_project.observability.stopwatch import OTHER
 
 disable_created_metrics()  # the time of each counter's beginning, which doubles their number
 if sharing.folder() is not None:
@@ -49,7 +51,7 @@ ASK_SECONDS = Histogram(
 )
 ASK_PART_SECONDS = Histogram(
     "tuner_ask_part_duration_seconds",
-    "Seconds of these asks by part: sampling, database, history, waiting, other.",
+    "Seconds of these asks by part: sampling, database, history, waiting.",
     ["sampler", "part"],
     buckets=_OF_ASKS,
     registry=REGISTRY,
@@ -87,10 +89,16 @@ START_TIME = _of_process("tuner_process_start_time_seconds", "When the process b
 RESIDENT_BYTES = _of_process("tuner_process_resident_memory_bytes", "Memory of the process.")
 
 
+# Each label is looked up once: that takes as long as to observe.
+_of_asks = cache(ASK_SECONDS.labels)
+_of_parts = cache(ASK_PART_SECONDS.labels)
+
+
 def _observe_ask(sampler: str, seconds: float, parts: dict[str, float], **kwargs: Any) -> None:
-    ASK_SECONDS.labels(sampler).observe(seconds)
+    _of_asks(sampler).observe(seconds)
     for part, time in parts.items():
-        ASK_PART_SECONDS.labels(sampler, part).observe(time)
+        if part != OTHER:
+            _of_parts(sampler, part).observe(time)
 
 
 def _count_expired(count: int, **kwargs: Any) -> None:

@@ -56,7 +56,7 @@ class AskWatch:
         self.switch(OTHER)
         seconds = self._since - self._began
         if error is None:
-            ask_measured.send(None, sampler=self.sampler, seconds=seconds, parts=self.parts)
+            ask_measured.send(AskWatch, sampler=self.sampler, seconds=seconds, parts=self.parts)
         if seconds > settings.SLOW_ASK_SECONDS:
             self._log(seconds)
 
