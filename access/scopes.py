@@ -44,6 +44,11 @@ class Caller:
         return _compiled(self.studies)
 
 
+def matches(pattern: str, name: str) -> bool:
+    """Whether this is one of the names that a pattern stands for, as in a token's `search-*`."""
+    return bool(_compiled(pattern).fullmatch(name))
+
+
 def _regex(pattern: str) -> str:
     """A pattern in which `*` stands for any text, and everything else for itself."""
     return ".*".join(re.escape(part) for part in pattern.split("*"))

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from fnmatch import fnmatchcase
 
 from django.db import transaction
 from django.db.models import DateTimeField, Exists, OuterRef, Q
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Cast, Greatest, Now
 
+from access.scopes import EVERY_STUDY, matches
 from studies.domain import delete_study
 from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study, StudyQuerySet, StudyState
@@ -20,16 +20,18 @@ _LAST_CHANGE = Cast(
 )
 
 
-def purge_studies(*, days: int, pattern: str = "*", dry_run: bool = False) -> Iterator[Study]:
+def purge_studies(
+    *, days: int, pattern: str = EVERY_STUDY, dry_run: bool = False
+) -> Iterator[Study]:
     """Delete, and give, the studies that ended and were left alone for so many days.
 
     That is: COMPLETED or CANCELLED, and for that long neither created nor changed in their state,
     and with no trial that began or ended since, or whose lease has run on since. The `pattern` of
-    their names is the shell's: `tmp-*`. Each is deleted from both schemas in a transaction of its
+    their names is as a token's: `tmp-*`. Each is deleted from both schemas in a transaction of its
     own, in which it is looked at once more. A dry run deletes none.
     """
     names = _left_alone(days).order_by("id").values_list("name", flat=True)
-    for name in [name for name in names if fnmatchcase(name, pattern)]:
+    for name in [name for name in names if matches(pattern, name)]:
         with transaction.atomic():
             try:
                 study = NamedStudy(name).locked()

@@ -159,7 +159,9 @@ READINESS_CHECKS = [
 LEFTOVERS = [
     "tuner_project.leftovers.delete_expired_sessions",
     "tuner_project.leftovers.delete_old_logins",
+    "access.leftovers.delete_dead_tokens",
 ]
+KEEP_DEAD_TOKENS_DAYS = env.integer("KEEP_DEAD_TOKENS_DAYS", 90, 0, 36_500)
 
 # Optimisation ----------------------------------------------------------------------------
 MAX_LEASE_SECONDS = 366 * 24 * 3600

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import optuna
 from django.apps.registry import Apps
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from rest_framework_api_key.crypto import KeyGenerator
 
 from studies.search_space import SearchSpace
 from tests.stock import stock_storage
@@ -67,6 +68,7 @@ FRONT = Past(
     ],
 )
 EMPTY = Past("empty", ["maximize"])
+KEY, PREFIX, HASHED_KEY = KeyGenerator().generate()  # of a worker's token
 THEIRS = "theirs"  # which stock Optuna made, and Django does not know
 PASTS = (SEARCH, FRONT, EMPTY)
 
@@ -74,6 +76,8 @@ PASTS = (SEARCH, FRONT, EMPTY)
 def fill(apps: Apps) -> None:
     """Fill the database, at the state of these historical models."""
     models: dict[str, Any] = {model._meta.label_lower: model for model in apps.get_models()}
+    if "access.token" in models:
+        models["access.token"].objects.create(name="old", prefix=PREFIX, hashed_key=HASHED_KEY)
     with stock_storage("optuna") as storage:
         theirs = optuna.create_study(storage=storage, study_name=THEIRS)
         theirs.optimize(lambda trial: trial.suggest_float("y", 0, 1), n_trials=2)

@@ -14,11 +14,12 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from rest_framework.test import APIClient
 
+from access.models import Token
 from studies.models import Study
 from tests.play import complete, suggest, tell
 from tests.stock import stock_storage
 from tests.upgrade import databases
-from tests.upgrade.filling import ATTRIBUTES, FRONT, PASTS, POINTS, SEARCH, THEIRS, fill
+from tests.upgrade.filling import ATTRIBUTES, FRONT, KEY, PASTS, POINTS, SEARCH, THEIRS, fill
 from trials.adoption import adopt
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,13 +96,16 @@ def upgraded(
     databases.drop(name)
 
 
-def test_an_upgrade_keeps_all_data(upgraded: set[str]) -> None:
+def test_an_upgrade_keeps_all_data(upgraded: set[str], settings: Any) -> None:
     assert set(Study.objects.values_list("name", flat=True)) == upgraded
     adopt(name=THEIRS)
     check_optuna()
     if upgraded:
         client = APIClient()
         client.default_format = "json"
+        if Token.objects.exists():
+            settings.AUTH_REQUIRED = True
+            client.credentials(HTTP_AUTHORIZATION=f"Bearer {KEY}")
         _assert_old_data_is_served(client)
         _assert_the_study_goes_on(client)
         check_optuna()

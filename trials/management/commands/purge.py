@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from access.scopes import EVERY_STUDY
 from trials.retention import purge_studies
 from tuner_project.leftovers import delete_leftovers
 
@@ -36,7 +37,7 @@ class Command(BaseCommand):
             raise CommandError(f"--studies-days: expected 0 to {MAX_DAYS}")
         verb = "would delete" if dry_run else "deleted"
         if days is not None:
-            pattern = "*" if pattern is None else pattern
+            pattern = EVERY_STUDY if pattern is None else pattern
             for study in purge_studies(days=days, pattern=pattern, dry_run=dry_run):
                 self.stdout.write(
                     f'{verb} study "{study.name}": {study.state}, {study.n_trials} trials'
