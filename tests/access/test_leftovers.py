@@ -22,7 +22,7 @@ def test_dead_tokens_are_deleted_after_a_while(
 ) -> None:
     settings.KEEP_DEAD_TOKENS_DAYS = 10
     old, new = (timezone.now() - timedelta(days=days) for days in (11, 9))
-    for name, changes in {
+    changed: dict[str, dict[str, Any]] = {
         "in use": {"created": old, "last_used_at": new},
         "unused": {"created": old},
         "expired long ago": {"created": old, "expiry_date": old},
@@ -30,7 +30,8 @@ def test_dead_tokens_are_deleted_after_a_while(
         "revoked long ago": {"created": old, "last_used_at": old, "revoked": True},
         "revoked unused": {"created": old, "revoked": True},
         "revoked": {"created": old, "last_used_at": new, "revoked": True},
-    }.items():
+    }
+    for name, changes in changed.items():
         made, _ = token(name=name)
         Token.objects.filter(pk=made.pk).update(**changes)
     assert "deleted 3 dead tokens\n" in purge()
