@@ -75,13 +75,6 @@ class TokenAdmin(admin.ModelAdmin):
         else:
             obj.key = keep(obj)
 
-    def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        response = super().add_view(request, form_url, extra_context)
-        response.headers["Cache-Control"] = "no-store"
-        return response
-
     def response_add(
         self, request: HttpRequest, obj: Token, post_url_continue: str | None = None
     ) -> HttpResponse:

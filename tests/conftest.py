@@ -61,8 +61,8 @@ def staff_client(db: None, django_user_model: Any) -> Callable[..., Client]:
     """Logs in somebody of the staff who has the named permissions only."""
     from django.contrib.auth.models import Permission  # once the apps are ready
 
-    def logged_in(*codenames: str) -> Client:
-        user = django_user_model.objects.create_user("staff", is_staff=True)
+    def logged_in(*codenames: str, name: str = "staff") -> Client:
+        user = django_user_model.objects.create_user(name, is_staff=True)
         user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
         client = Client()
         client.force_login(user)

@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.urls import reverse
@@ -20,6 +21,12 @@ from analysis.dashboard.refusals import refusal, refused_write
 from studies.models import Study
 
 
+def _may_look(request: HttpRequest) -> bool:
+    """Whether it is somebody of the staff who may view studies; the dashboard shows all of them."""
+    user: Any = request.user
+    return admin.site.has_permission(request) and user.has_perm("studies.view_study")
+
+
 @method_decorator(never_cache, name="dispatch")
 class PageView(View):
     """The page, at all the paths that its script knows."""
@@ -29,6 +36,8 @@ class PageView(View):
     def get(self, request: HttpRequest, study_id: int | None = None) -> HttpResponse:
         if not admin.site.has_permission(request):
             return redirect_to_login(request.get_full_path(), reverse("admin:login"))
+        if not _may_look(request):
+            raise PermissionDenied
         return page(request)
 
 
@@ -40,12 +49,12 @@ class DataView(View):
     http_method_names = ["get", "head"]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not admin.site.has_permission(request):
+        if not _may_look(request):
             return refusal(
                 403,
                 "staff_only",
-                "this belongs to the dashboard, which needs a login to the admin; "
-                "the API lies under /api/v1",
+                "this belongs to the dashboard, which needs a login to the admin and the "
+                "permission to view studies; the API lies under /api/v1",
             )
         return super().dispatch(request, *args, **kwargs)
 

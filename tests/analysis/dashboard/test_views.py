@@ -148,10 +148,11 @@ def test_data_are_for_the_staff(client: Client, django_user_model: Any, path: st
     assert "login to the admin" in assert_reason(client.get(path), 403, "staff_only")
 
 
-def test_staff_without_permissions_looks(staff_client: Callable[..., Client], study: Study) -> None:
-    client = staff_client()
+def test_staff_needs_the_permission(staff_client: Callable[..., Client], study: Study) -> None:
+    without, reader = staff_client(), staff_client("view_study", name="reader")
     for path in ("/dashboard", "/api/meta", "/api/studies", f"/api/studies/{study.id}"):
-        assert client.get(path).status_code == 200
+        assert without.get(path).status_code == 403
+        assert reader.get(path).status_code == 200
 
 
 # How much it shows -----------------------------------------------------------------------

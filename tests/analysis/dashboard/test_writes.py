@@ -112,7 +112,7 @@ def test_deletion_goes_through_django(
     staff_client: Callable[..., Client], api: APIClient, study: Study
 ) -> None:
     create_study(api, name="kept")
-    client = staff_client("delete_study")
+    client = staff_client("view_study", "delete_study")
     assert client.get(f"/api/studies/{study.id}").status_code == 200
     response = delete(client, study.id, **OWN)
     assert (response.status_code, response.json()) == (200, {})

@@ -1,0 +1,25 @@
+"""What says that the service is open."""
+
+from typing import Any
+
+import pytest
+
+from access.checks import check_open_to_others, is_loopback
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
+def test_this_machine_may_be_open(settings: Any, host: str) -> None:
+    settings.AUTH_REQUIRED, settings.HOST = False, host
+    assert is_loopback(host)
+    assert check_open_to_others() == []
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.1", "tuner.example.org"])  # noqa: S104
+def test_open_to_others_is_a_warning(settings: Any, host: str) -> None:
+    settings.AUTH_REQUIRED, settings.HOST = False, host
+    (warning,) = check_open_to_others()
+    assert warning.id == "tuner.W001"
+    assert host in warning.msg
+
+    settings.AUTH_REQUIRED = True
+    assert check_open_to_others() == []
