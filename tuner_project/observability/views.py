@@ -6,7 +6,7 @@ from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from tuner_project.rest.errors import problem_response
+from tuner_project.rest.problems import problem_response
 
 
 @never_cache
