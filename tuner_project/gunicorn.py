@@ -10,15 +10,16 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from tuner_project.observability import sharing
-from tuner_project.waiting import BoundedWorker
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tuner_project.settings")
 
 try:
     bind = f"{'[' + settings.HOST + ']' if ':' in settings.HOST else settings.HOST}:{settings.PORT}"
 except ImproperlyConfigured as error:
     sys.exit(f"error: {error}")
+
+# They read the settings when they are imported, which must be known and sound by then.
+from tuner_project.observability import sharing
+from tuner_project.waiting import BoundedWorker
 
 
 class PromptWorker(BoundedWorker):

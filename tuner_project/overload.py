@@ -6,7 +6,6 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponseBase
 
 from tuner_project.faults import Fault
-from tuner_project.rest.errors import fault_response
 
 # What monitors ask is answered whatever else there is to do.
 PROBES = ("/api/v1/health", "/api/v1/ready", "/metrics")
@@ -28,9 +27,13 @@ class OverloadMiddleware:
     """Refuses what a worker gave to a thread that refuses."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        # Not in gunicorn's master, which reads this module before there are any apps.
+        from tuner_project.rest.errors import fault_response
+
         self.get_response = get_response
+        self.fault_response = fault_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if getattr(_thread, "refuses", False) and request.path not in PROBES:
-            return fault_response(request, OVERLOADED)
+            return self.fault_response(request, OVERLOADED)
         return self.get_response(request)
