@@ -153,9 +153,17 @@ def test_variables_are_those_of_the_service() -> None:
 
 
 def test_secrets_are_in_the_secret() -> None:
-    secret = {"DATABASE_URL", "SECRET_KEY"}
+    secret = {"DATABASE_URL", "SECRET_KEY", "METRICS_TOKEN"}
     assert secret <= set(the("Secret")["stringData"])
     assert secret & set(the("ConfigMap")["data"]) == set()
+
+
+def test_prometheus_asks_for_the_metrics_with_their_token() -> None:
+    (endpoint,) = the("ServiceMonitor")["spec"]["endpoints"]
+    resolve(endpoint["path"])
+    credentials = endpoint["authorization"]["credentials"]
+    assert credentials["name"] == the("Secret")["metadata"]["name"]
+    assert credentials["key"] in the("Secret")["stringData"]
 
 
 def test_probes_ask_urls_of_the_service() -> None:
