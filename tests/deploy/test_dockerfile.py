@@ -1,5 +1,6 @@
 """The image's recipe: clean by hadolint, and with every package of the service in it."""
 
+import os
 import re
 import subprocess
 import sys
@@ -53,3 +54,18 @@ def test_image_runs_as_nobody_in_particular() -> None:
     assert lines.index("USER 10001:10001") > max(
         i for i, line in enumerate(lines) if line.startswith(("COPY", "RUN"))
     )
+
+
+def test_static_files_are_collected_with_the_environment_of_the_build() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    found = re.search(
+        r"^RUN ((?:[A-Z_]+=\S+ )+)\\\n +python (manage.py collectstatic .*) \\$", text, re.M
+    )
+    assert found is not None
+    variables = dict(pair.split("=", 1) for pair in found[1].split())
+    done = subprocess.run(
+        [sys.executable, *found[2].split(), "--dry-run"],
+        cwd=ROOT, env=variables | {"TUNER_ENV_FILE": os.devnull},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
