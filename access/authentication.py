@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.conf import settings
-from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -11,6 +10,7 @@ from rest_framework.request import Request
 from access.current import caller_of_session, set_current_caller
 from access.models import Token
 from access.scopes import Caller, Scope
+from access.throttling import take_refused
 
 SCHEME = "Bearer"
 VIEW_STUDIES = "studies.view_study"
@@ -26,15 +26,11 @@ class TokenAuthentication(BaseAuthentication):
             return None
         if scheme.lower() != SCHEME.lower():
             raise _refused("invalid_token", f'expected "Authorization: {SCHEME} <token>"')
-        token = Token.objects.of_key(key.strip()) if "\0" not in key else None
-        if token is None:
-            raise _refused("invalid_token", "there is no such token")
-        if token.revoked:
-            raise _refused("token_revoked", f'the token "{token.name}" was revoked')
-        if token.is_expired:
-            when = f"{token.expiry_date:%Y-%m-%d %H:%M:%S} UTC"
-            raise _refused("token_expired", f'the token "{token.name}" expired at {when}')
-        Token.objects.note_use(token, timezone.now())
+        try:
+            token = _usable_token(key.strip())
+        except AuthenticationFailed:
+            take_refused(request._request)
+            raise
         set_current_caller(token.caller)
         return token.caller, token
 
@@ -57,6 +53,18 @@ class StaffAuthentication(BaseAuthentication):
             caller = Caller(name=caller.name, scope=Scope.MANAGE, user_id=caller.user_id)
         set_current_caller(caller)
         return caller, None
+
+
+def _usable_token(key: str) -> Token:
+    token = Token.objects.of_key(key) if "\0" not in key else None
+    if token is None:
+        raise _refused("invalid_token", "there is no such token")
+    if token.revoked:
+        raise _refused("token_revoked", f'the token "{token.name}" was revoked')
+    if token.is_expired:
+        when = f"{token.expiry_date:%Y-%m-%d %H:%M:%S} UTC"
+        raise _refused("token_expired", f'the token "{token.name}" expired at {when}')
+    return token
 
 
 def _refused(code: str, detail: str) -> AuthenticationFailed:

@@ -3,11 +3,19 @@
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Q
 from django.db.models.functions import Greatest, Now
 
 from access.models import Token
-from tuner_project.leftovers import delete_in_batches
+from tuner_project.leftovers import BATCH, delete_in_batches
+
+# Rows that a request holds are in use, and left alone: nothing here waits for a lock.
+_DELETE_RATES = """
+DELETE FROM access_ratelimit WHERE key IN (
+    SELECT key FROM access_ratelimit WHERE arrives_at < statement_timestamp()
+     LIMIT %s FOR UPDATE SKIP LOCKED)
+"""
 
 
 def delete_dead_tokens() -> tuple[str, int]:
@@ -19,3 +27,14 @@ def delete_dead_tokens() -> tuple[str, int]:
     tokens = Token.objects.annotate(seen=Greatest("created", "last_used_at"))
     dead = tokens.filter(Q(expiry_date__lt=long_ago) | Q(revoked=True, seen__lt=long_ago))
     return "dead tokens", delete_in_batches(dead)
+
+
+def delete_past_rates() -> tuple[str, int]:
+    """Those of whom has been silent since: without a row they may send just as much."""
+    deleted = 0
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute(_DELETE_RATES, [BATCH])
+            deleted += cursor.rowcount
+            if cursor.rowcount < BATCH:
+                return "rates of requests", deleted

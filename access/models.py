@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from django.core.validators import ProhibitNullCharactersValidator
 from django.db import models
+from django.db.models.functions import Now
 from django.utils import timezone
 from rest_framework_api_key.models import AbstractAPIKey, BaseAPIKeyManager
 
@@ -25,10 +26,9 @@ class TokenManager(BaseAPIKeyManager):
         token = _BY_PREFIX.first(prefix=key.partition(".")[0][:8])
         return token if token is not None and token.is_valid(key) else None
 
-    def note_use(self, token: "Token", now: datetime) -> None:
-        """Remember that it was used, to the minute."""
-        if token.last_used_at is None or now - token.last_used_at >= USE_NOTED_EVERY:
-            self.filter(pk=token.pk).update(last_used_at=now)
+    def note_use(self, token: "Token") -> None:
+        """Remember that it was used just now."""
+        self.filter(pk=token.pk).update(last_used_at=Now())
 
 
 USE_NOTED_EVERY = timedelta(minutes=1)
@@ -69,12 +69,28 @@ class Token(AbstractAPIKey):
     def is_expired(self) -> bool:
         return self.expiry_date is not None and self.expiry_date <= timezone.now()
 
+    def is_use_to_be_noted(self, now: datetime) -> bool:
+        return self.last_used_at is None or now - self.last_used_at >= USE_NOTED_EVERY
+
     @property
     def caller(self) -> Caller:
         """Who calls with it."""
         return Caller(
             name=self.name, scope=Scope(self.scope), studies=self.studies, token_id=self.pk
         )
+
+
+class RateLimit(models.Model):
+    """When the next request of a token or an address is expected: see `access.throttling`.
+
+    Its table is not logged: after a crash of the database it is empty, and all begin anew.
+    """
+
+    key = models.BigIntegerField(primary_key=True, help_text="A hash of whose it is, and of what.")
+    arrives_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return str(self.key)
 
 
 _BY_PREFIX = PreparedQuery(lambda: Token.objects.filter(prefix=Parameter("prefix")))

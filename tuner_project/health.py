@@ -52,6 +52,7 @@ class HealthViewSet(ApiViewSet):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
+    throttle_classes = ()
     serializer_class = EmptySerializer
 
     @extend_schema(operation_id="getHealth", responses=HealthSerializer)

@@ -92,6 +92,15 @@ _is_local = HOST in (*_loopback, "::1")
 # Whether clients need a token. Where the database is embedded and only this machine can reach the
 # service, it starts open.
 AUTH_REQUIRED = env.boolean("AUTH_REQUIRED", not (EMBEDDED_POSTGRES and _is_local))
+# Requests a minute of a token, and of an address; 0: any number. See access.throttling.
+RATE_LIMIT_READS = env.integer("RATE_LIMIT_READS", 30_000 * AUTH_REQUIRED, 0, 10_000_000)
+RATE_LIMIT_WRITES = env.integer("RATE_LIMIT_WRITES", 30_000 * AUTH_REQUIRED, 0, 10_000_000)
+RATE_LIMIT_ADDRESS_READS = env.integer(
+    "RATE_LIMIT_ADDRESS_READS", 60_000 * AUTH_REQUIRED, 0, 10_000_000
+)
+RATE_LIMIT_ADDRESS_WRITES = env.integer(
+    "RATE_LIMIT_ADDRESS_WRITES", 60_000 * AUTH_REQUIRED, 0, 10_000_000
+)
 # This machine's own probes always may.
 ALLOWED_HOSTS = [
     *env.hosts("ALLOWED_HOSTS", [] if _is_local else ["*"]),
@@ -160,6 +169,7 @@ LEFTOVERS = [
     "tuner_project.leftovers.delete_expired_sessions",
     "tuner_project.leftovers.delete_old_logins",
     "access.leftovers.delete_dead_tokens",
+    "access.leftovers.delete_past_rates",
 ]
 KEEP_DEAD_TOKENS_DAYS = env.integer("KEEP_DEAD_TOKENS_DAYS", 90, 0, 36_500)
 
@@ -278,6 +288,7 @@ REST_FRAMEWORK = {
         "access.authentication.StaffAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["access.permissions.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["access.throttling.RequestThrottle"],
     "DEFAULT_SCHEMA_CLASS": "tuner_project.rest.openapi.TunerSchema",
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "tuner_project.rest.negotiation.AlwaysJSON",
     "DEFAULT_METADATA_CLASS": None,

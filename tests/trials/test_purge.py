@@ -18,7 +18,10 @@ from trials.consistency import studies_only_in_optuna
 from tuner_project import leftovers
 
 pytestmark = pytest.mark.usefixtures("both_schemas_agree")
-NOTHING = "deleted 0 expired sessions\ndeleted 0 failed logins\ndeleted 0 dead tokens\n"
+NOTHING = (
+    "deleted 0 expired sessions\ndeleted 0 failed logins\n"
+    "deleted 0 dead tokens\ndeleted 0 rates of requests\n"
+)
 
 
 def purge(*arguments: str) -> str:
@@ -101,7 +104,9 @@ def test_a_dry_run_deletes_nothing(api: APIClient) -> None:
     Session.objects.create(session_key="a", expire_date=now() - timedelta(seconds=1))
     assert purge("--studies-days", "7", "--dry-run") == (
         'would delete study "old": COMPLETED, 1 trials\nwould delete 1 expired sessions\n'
-        "would delete 0 failed logins\nwould delete 0 dead tokens\n"
+        "would delete 0 failed logins\n"
+        "would delete 0 dead tokens\n"
+        "would delete 0 rates of requests\n"
     )
     assert names() == ["old"]
     assert Session.objects.count() == 1

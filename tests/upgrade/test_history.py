@@ -33,6 +33,7 @@ HISTORY = [
     ("trials", "0003_coming_and_going"),
     ("trials", "0004_listing_keys"),
     ("access", "0001_initial"),
+    ("access", "0002_limits"),
 ]
 OURS = {app for app, _ in HISTORY}
 

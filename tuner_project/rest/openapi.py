@@ -50,6 +50,11 @@ class TunerSchema(AutoSchema):
         if self._needed_scope():
             problems["401"] = "The token is missing, unknown, expired or revoked."
             problems["403"] = "The token's scope does not include this."
+            problems["429"] = (
+                "Not now: try again after `Retry-After` seconds. By `code`: `too_many_requests`, "
+                "the token or the address sends more a minute than it may"
+                f"{self._nothing_handed_out()}."
+            )
         if "{" in self.path:
             problems["404"] = "The study or the trial is not there, or not for this token."
         if self.method != "GET":
@@ -57,11 +62,12 @@ class TunerSchema(AutoSchema):
             problems["408"] = "The body came too slowly."
             problems["413"] = "The body is too large."
             problems["415"] = "The body is not JSON."
-        if getattr(self.view, "action", None) in ("suggest", "suggest_batch"):
-            problems["429"] = (
-                "Nothing can be handed out now: ask again after `Retry-After` seconds."
-            )
         return problems
+
+    def _nothing_handed_out(self) -> str:
+        if getattr(self.view, "action", None) not in ("suggest", "suggest_batch"):
+            return ""
+        return "; the others, nothing can be handed out now"
 
 
 def let_options_overlap(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:

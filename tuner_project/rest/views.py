@@ -31,6 +31,14 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
     query_serializers: ClassVar[dict[str, type[serializers.Serializer[Any]]]] = {}
     query: dict[str, Any]
 
+    def perform_authentication(self, request: Request) -> None:
+        """Find out who calls, and count it: before permissions, so that who is refused counts."""
+        super().perform_authentication(request)
+        super().check_throttles(request)
+
+    def check_throttles(self, request: Request) -> None:
+        """Done above; DRF would begin with permissions."""
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         shape: Any = self.query_serializers.get(self.action or "", EmptySerializer)

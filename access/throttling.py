@@ -1,0 +1,150 @@
+"""How many requests a minute a token and an address may send: the same over all processes.
+
+The generic cell rate algorithm (ITU-T I.371): of each key a moment is kept, at which its next
+request would arrive if they came evenly spread. One may come before its moment by no more than
+`BURST`, and puts it off by one interval.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils import timezone
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+from access.models import Token
+from tuner_project.prepared import prepared_cursor, run
+from tuner_project.rest.addresses import client_network
+from tuner_project.rest.problems import DomainError
+
+BURST = 2  # seconds; above 1, since who waits as Retry-After says waits for whole seconds
+
+# Where one key is known to refuse, nothing is written. Rows are locked in the order of their keys,
+# so that no two of these wait for each other.
+_TAKE = """
+WITH wanted AS MATERIALIZED (
+    SELECT key, make_interval(secs => seconds) AS every, (
+               SELECT arrives_at - statement_timestamp() FROM access_ratelimit AS r
+                WHERE r.key = w.key
+           ) AS ahead
+      FROM unnest(%(keys)s::bigint[], %(seconds)s::float8[]) AS w(key, seconds)
+), taken AS (
+    INSERT INTO access_ratelimit AS r (key, arrives_at)
+    SELECT key, statement_timestamp() + every FROM wanted
+     WHERE NOT EXISTS (SELECT FROM wanted WHERE ahead > make_interval(secs => {burst}))
+     ORDER BY key
+        ON CONFLICT (key) DO UPDATE
+       SET arrives_at = greatest(r.arrives_at, statement_timestamp())
+                        + (excluded.arrives_at - statement_timestamp())
+     WHERE r.arrives_at <= statement_timestamp() + make_interval(secs => {burst})
+    RETURNING key
+){noted}
+SELECT key, key IN (SELECT key FROM taken), coalesce(extract(epoch FROM ahead), 0)::float8
+  FROM wanted
+"""
+_NOTED = """, noted AS (
+    UPDATE access_token SET last_used_at = statement_timestamp() WHERE id = %(token)s
+)"""
+_GIVE_BACK = """
+UPDATE access_ratelimit SET arrives_at = arrives_at - make_interval(secs => %(seconds)s)
+ WHERE key = %(key)s
+"""
+
+
+class TooManyRequests(DomainError):
+    """More requests a minute than the token or the address may send: wait, and send it again."""
+
+    status = 429
+    code = "too_many_requests"
+
+    def __init__(self, rate: "Rate", seconds: float) -> None:
+        self.wait = max(1, math.ceil(seconds))
+        limit = f"{rate.of} may send {rate.per_minute} {rate.kind} a minute"
+        super().__init__(f"{limit}: wait {self.wait} s")
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A limit of one token or address."""
+
+    of: str  # in words
+    owner: str
+    kind: str
+    per_minute: int
+
+    @property
+    def key(self) -> int:
+        digest = blake2b(f"{self.kind} {self.owner}".encode(), digest_size=8).digest()
+        return int.from_bytes(digest, signed=True)
+
+    @property
+    def seconds(self) -> float:
+        """Between requests that come evenly spread."""
+        return 60 / self.per_minute
+
+
+class RequestThrottle(BaseThrottle):
+    """Counts a request, and notes that its token was used; both in one statement."""
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        caller: Any = request.user
+        token = request.auth if isinstance(request.auth, Token) else None
+        if caller is None and settings.AUTH_REQUIRED:
+            return True  # nobody: refused next, which costs less than to count it
+        is_read = request.method in SAFE_METHODS
+        take(list(_rates(request._request, token, is_read)), token)
+        return True
+
+
+def take_refused(request: HttpRequest) -> None:
+    """Count a request whose token is refused as a write of its address, whatever it is."""
+    take(list(_rates(request, None, is_read=False)))
+
+
+def take(rates: Sequence[Rate], token: Token | None = None) -> None:
+    """Count a request against all these limits, or none; and note, to the minute, that a token is
+    used.
+
+    Raises:
+        TooManyRequests
+    """
+    noting = token if token is not None and token.is_use_to_be_noted(timezone.now()) else None
+    if not rates:
+        if noting is not None:
+            Token.objects.note_use(noting)
+        return
+    statement = _TAKE.format(burst=BURST, noted="" if noting is None else _NOTED)
+    arguments = {
+        "keys": [rate.key for rate in rates],
+        "seconds": [rate.seconds for rate in rates],
+        "token": noting and noting.pk,
+    }
+    with prepared_cursor() as cursor:
+        cursor.execute(statement, arguments)
+        found = {key: (taken, ahead) for key, taken, ahead in cursor.fetchall()}
+    taken = [rate for rate in rates if found[rate.key][0]]
+    if len(taken) == len(rates):
+        return
+    for rate in taken:  # another request took the other's last one at the same moment
+        run(_GIVE_BACK, {"key": rate.key, "seconds": rate.seconds})
+    fullest = max((rate for rate in rates if rate not in taken), key=lambda r: found[r.key][1])
+    raise TooManyRequests(fullest, found[fullest.key][1] - BURST)
+
+
+def _rates(request: HttpRequest, token: Token | None, is_read: bool) -> Iterator[Rate]:
+    kind = "reads" if is_read else "writes"
+    of_token = settings.RATE_LIMIT_READS if is_read else settings.RATE_LIMIT_WRITES
+    of_address = (
+        settings.RATE_LIMIT_ADDRESS_READS if is_read else settings.RATE_LIMIT_ADDRESS_WRITES
+    )
+    if token is not None and of_token:
+        yield Rate(f'the token "{token.name}"', f"token {token.pk}", kind, of_token)
+    address = client_network(request)
+    if address and of_address:
+        yield Rate(f"the address {address}", f"address {address}", kind, of_address)

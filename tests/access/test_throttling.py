@@ -1,0 +1,166 @@
+"""Requests a minute, of each token and address, reads and writes apart."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.db.models import F
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from access.models import RateLimit, Token
+from access.tokens import revoke_token
+
+from .conftest import bearer
+
+SPACE = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
+READ, WRITE = "/api/v1/studies", "/api/v1/studies/none/pause"
+Make = Callable[..., APIClient]
+MakeToken = Callable[..., tuple[Token, str]]
+
+
+@pytest.fixture(autouse=True)
+def _no_limits(settings: Any) -> None:
+    for kind in ("READS", "WRITES"):
+        setattr(settings, f"RATE_LIMIT_{kind}", 0)
+        setattr(settings, f"RATE_LIMIT_ADDRESS_{kind}", 0)
+
+
+def read(client: APIClient, **more: Any) -> int:
+    return client.get(READ, **more).status_code
+
+
+def write(client: APIClient, **more: Any) -> int:
+    return client.post(WRITE, **more).status_code
+
+
+def let_pass(seconds: float) -> None:
+    """Move all moments into the past."""
+    RateLimit.objects.update(arrives_at=F("arrives_at") - timedelta(seconds=seconds))
+
+
+def test_as_many_as_the_limit_says_come_through(client_of: Make, settings: Any) -> None:
+    settings.RATE_LIMIT_READS = 60
+    client = client_of()
+    # Evenly spread, with two seconds' worth at once.
+    assert [read(client) for _ in range(5)] == [200, 200, 200, 429, 429]
+    let_pass(1)
+    assert [read(client) for _ in range(2)] == [200, 429]
+    let_pass(60)
+    assert [read(client) for _ in range(4)] == [200, 200, 200, 429]
+
+
+def test_refusal_says_how_long_to_wait(client_of: Make, settings: Any) -> None:
+    settings.RATE_LIMIT_READS = 2
+    client = client_of(name="gpu")
+    assert read(client) == 200
+    response = client.get(READ)
+
+    assert response["Retry-After"] == "28"
+    assert response["Content-Type"] == "application/problem+json"
+    problem = response.json()
+    assert (problem["status"], problem["code"]) == (429, "too_many_requests")
+    assert problem["detail"] == 'the token "gpu" may send 2 reads a minute: wait 28 s'
+    let_pass(28)
+    assert read(client) == 200
+
+
+def test_reads_and_writes_are_counted_apart(client_of: Make, settings: Any) -> None:
+    settings.RATE_LIMIT_READS = settings.RATE_LIMIT_WRITES = 1
+    client = client_of()
+    assert [read(client), read(client)] == [200, 429]
+    assert [write(client), write(client)] == [404, 429]
+
+
+def test_tokens_are_counted_apart(client_of: Make, settings: Any) -> None:
+    settings.RATE_LIMIT_READS = 1
+    for client in (client_of(), client_of()):
+        assert [read(client), read(client)] == [200, 429]
+
+
+def test_address_counts_over_all_its_tokens(client_of: Make, settings: Any) -> None:
+    settings.RATE_LIMIT_ADDRESS_READS = 1
+    clients = client_of(), client_of()
+    assert [read(client) for client in clients] == [200, 429]
+    assert clients[1].get(READ).json()["detail"].startswith("the address 127.0.0.1 may send 1 read")
+    assert read(clients[1], REMOTE_ADDR="192.0.2.1") == 200
+
+
+def test_ipv6_addresses_of_a_network_are_one(client_of: Make, settings: Any) -> None:
+    settings.RATE_LIMIT_ADDRESS_READS = 1
+    client = client_of()
+    assert read(client, REMOTE_ADDR="2001:db8:0:1::1") == 200
+    assert read(client, REMOTE_ADDR="2001:db8:0:1:ffff::2") == 429
+    assert read(client, REMOTE_ADDR="2001:db8:0:2::1") == 200
+
+
+def test_refused_request_takes_nothing_from_the_other_limit(client_of: Make, settings: Any) -> None:
+    settings.RATE_LIMIT_READS, settings.RATE_LIMIT_ADDRESS_READS = 1, 60
+    greedy, modest = client_of(), client_of()
+    assert [read(greedy) for _ in range(9)] == [200] + [429] * 8
+    settings.RATE_LIMIT_READS = 60
+    assert [read(modest) for _ in range(3)] == [200, 200, 429]
+
+
+def test_refused_tokens_count_as_writes_of_the_address(
+    client_of: Make, token: MakeToken, settings: Any
+) -> None:
+    settings.RATE_LIMIT_ADDRESS_READS = settings.RATE_LIMIT_ADDRESS_WRITES = 30
+    revoked, key = token()
+    revoke_token(token=revoked)
+    assert [read(bearer("guess")), read(bearer(key)), read(bearer("guess"))] == [401, 401, 429]
+    assert read(client_of()) == 200
+    assert write(client_of()) == 429
+
+
+def test_what_the_scope_forbids_counts_too(client_of: Make, settings: Any) -> None:
+    settings.RATE_LIMIT_WRITES = 1
+    client = client_of("read")
+    assert [write(client), write(client)] == [403, 429]
+
+
+def test_nobody_is_refused_uncounted(db: None, settings: Any) -> None:
+    settings.RATE_LIMIT_ADDRESS_READS = 1
+    assert [read(APIClient()) for _ in range(3)] == [401, 401, 401]
+    settings.AUTH_REQUIRED = False
+    assert [read(APIClient()) for _ in range(2)] == [200, 429]
+
+
+@pytest.mark.parametrize("path", ["health", "ready", "schema", "docs"])
+def test_probes_and_documents_are_not_limited(db: None, settings: Any, path: str) -> None:
+    settings.RATE_LIMIT_ADDRESS_READS = 1
+    settings.AUTH_REQUIRED = False
+    for _ in range(3):
+        assert APIClient().get(f"/api/v1/{path}").status_code != 429
+    assert not RateLimit.objects.exists()
+
+
+def test_table_is_not_logged(db: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT relpersistence FROM pg_class WHERE relname = 'access_ratelimit'")
+        assert cursor.fetchone() == ("u",)
+
+
+def test_last_use_is_noted_with_limits_and_without(
+    client_of: Make, token: MakeToken, settings: Any
+) -> None:
+    for settings.RATE_LIMIT_READS in (0, 1):
+        made, key = token()
+        assert read(bearer(key)) == 200
+        made.refresh_from_db()
+        assert made.last_used_at is not None
+        assert abs(timezone.now() - made.last_used_at) < timedelta(minutes=1)
+
+
+def test_purge_deletes_what_ran_out(client_of: Make, settings: Any, capsys: Any) -> None:
+    settings.RATE_LIMIT_READS = 1
+    client, later = client_of(), client_of()
+    read(client)
+    let_pass(61)
+    read(later)
+    call_command("purge")
+    assert "deleted 1 rates of requests" in capsys.readouterr().out
+    assert [read(client), read(later)] == [200, 429]
