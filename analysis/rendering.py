@@ -24,6 +24,7 @@ _browsing = threading.Lock()  # each image starts a browser: one at a time
 class Format:
     media_type: str
     render: Callable[["go.Figure"], str | bytes]
+    is_document: bool = False  # a browser may run what is in it
 
 
 def _html(figure: "go.Figure") -> str:
@@ -54,9 +55,9 @@ def _image(kind: str) -> Callable[["go.Figure"], bytes]:
 
 FORMATS: Mapping[str, Format] = {
     "json": Format("application/json", lambda figure: str(figure.to_json())),
-    "html": Format("text/html", _html),
+    "html": Format("text/html", _html, is_document=True),
     "png": Format("image/png", _image("png")),
-    "svg": Format("image/svg+xml", _image("svg")),
+    "svg": Format("image/svg+xml", _image("svg"), is_document=True),
 }
 
 

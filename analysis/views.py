@@ -33,6 +33,7 @@ from analysis.serializers import (
     ProgressSerializer,
 )
 from studies.views import StudyScope
+from tuner_project.content_policy import policy_of_figure
 from tuner_project.rest.problems import PROBLEM_JSON
 from tuner_project.rest.serializers import (
     EmptySerializer,
@@ -144,4 +145,8 @@ class AnalysisViewSet(StudyScope):
         named = self.query.pop("format", None)
         chosen = FORMATS[named or accepted_format(request._request)]
         figure = plots.draw(kind=kind, asked=Asked(study=study, **self.query))
-        return HttpResponse(chosen.render(figure), content_type=chosen.media_type)
+        content = chosen.render(figure)
+        answer = HttpResponse(content, content_type=chosen.media_type)
+        if chosen.is_document:
+            answer["Content-Security-Policy"] = policy_of_figure(content)
+        return answer

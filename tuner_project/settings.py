@@ -210,6 +210,7 @@ MIDDLEWARE = [
     "tuner_project.observability.requests.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "tuner_project.content_policy.PolicyMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "tuner_project.overload.OverloadMiddleware",
     "tuner_project.rest.middleware.ApiMiddleware",

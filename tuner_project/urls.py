@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.templatetags.static import static
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from tuner_project.health import HealthViewSet
 from tuner_project.observability.views import metrics
@@ -16,7 +16,9 @@ api: list[Any] = [
     path("ready", HealthViewSet.as_view({"get": "ready"})),
     path("schema", SpectacularAPIView.as_view(throttle_classes=()), name="schema"),
     path(
-        "docs", SpectacularSwaggerView.as_view(url_name="schema", throttle_classes=()), name="docs"
+        "docs",
+        SpectacularSwaggerSplitView.as_view(url_name="schema", throttle_classes=()),
+        name="docs",
     ),
     path("", include("trials.transfer_urls")),
     path("", include("studies.urls")),

@@ -1,0 +1,72 @@
+"""Pages run under their content security policies: a browser that refuses something says so.
+
+`open_page` fails a test whose page has written an error to the console, which a violation does; the
+tests beside this one look at the study's page, its plots and the lists in the same way.
+"""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Open
+from tests.service import Client
+
+pytestmark = pytest.mark.browser
+
+STUDY = "demo-training"
+
+
+def test_login_and_its_lock_run(open_page: Open) -> None:
+    page = open_page("/admin/login/", is_anonymous=True)
+    expect(page.get_by_label("Username")).to_be_visible()
+    assert page.evaluate("getComputedStyle(document.querySelector('#header')).display") == "flex"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/admin/",
+        "/admin/studies/study/",
+        "/admin/trials/trial/",
+        "/admin/axes/accessattempt/",
+        "/admin/auth/user/add/",
+        "/admin/auth/group/add/",
+        "/admin/password_change/",
+    ],
+)
+def test_admin_runs(open_page: Open, path: str) -> None:
+    page = open_page(path)
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("#content")).to_be_visible()
+
+
+def test_documentation_runs(open_page: Open) -> None:
+    page = open_page("/api/v1/docs", is_anonymous=True)
+    page.get_by_text("createStudy").or_(page.get_by_text("/api/v1/studies")).first.click()
+    expect(page.get_by_role("button", name="Try it out")).to_be_visible()
+
+
+def test_dashboard_runs(open_page: Open) -> None:
+    page = open_page("/dashboard")
+    page.get_by_text(STUDY).first.click()
+    expect(page.locator(".main-svg").first).to_be_visible()
+
+
+@pytest.mark.parametrize("kind", ["history", "parallel_coordinate", "contour"])
+def test_page_of_a_plot_runs_as_if_from_nowhere(open_page: Open, kind: str) -> None:
+    page = open_page(f"/api/v1/studies/{STUDY}/plots/{kind}?format=html")
+    expect(page.locator(".main-svg").first).to_be_visible()
+    assert page.evaluate("self.origin") == "null"
+
+
+def test_script_that_a_client_named_something_after_does_not_run(
+    open_page: Open, client: Client
+) -> None:
+    name = "</script><script>document.title = 'mine'</script>"
+    space = [{"type": "float", "name": name, "low": 0.0, "high": 1.0}]
+    client.create_study(name="named-oddly", search_space=space)
+    for number in range(3):
+        client.suggest("named-oddly")
+        client.complete("named-oddly", number, values=number)
+    page = open_page("/api/v1/studies/named-oddly/plots/slice?format=html")
+    expect(page.locator(".main-svg").first).to_be_visible()
+    assert page.title() != "mine"
