@@ -42,6 +42,7 @@ threads = settings.WEB_THREADS
 graceful_timeout = settings.WEB_GRACEFUL_TIMEOUT  # seconds for what is in flight when it stops
 timeout = 60  # seconds without a sign of life until a worker is replaced
 keepalive = 75  # seconds; longer than a balancer's, which should close first
+sendfile = False  # it would wait for clients without an end
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 logger_class = "tuner_project.observability.gunicorn_logger.GunicornLogger"
 loglevel = settings.LOG_LEVEL.lower()

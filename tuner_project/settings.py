@@ -157,6 +157,8 @@ MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 2**20, 1024, 2**30)
 LARGE_BODIES = {
     "POST /api/v1/studies/import": env.integer("MAX_IMPORT_BYTES", 2**30, 1024, 2**40),
 }
+# Seconds for which a slow client may make a thread wait (`patience.py`).
+CLIENT_TIMEOUT = env.integer("CLIENT_TIMEOUT", 30, 1, 3600)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES  # of the admin's forms
 
 # What readiness asks of the database: functions from a cursor to what is wrong, or None.

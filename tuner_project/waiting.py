@@ -1,25 +1,22 @@
 """A worker in which requests wait for a thread in bounds, and which stops without losing any."""
 
-import socket
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
-from gunicorn.workers.gthread import ThreadWorker
 
 from tuner_project.overload import PROBES, refuse_here
+from tuner_project.patience import PatientConnection, PatientWorker
 
 RESERVE_THREADS = 2
 RESERVE_WAITING = 200
 _PROBES = tuple(f"GET {path}".encode() for path in PROBES)
-_LONGEST_PROBE = max(map(len, _PROBES))
 
 
-class BoundedWorker(ThreadWorker):
-    """gunicorn's threaded worker, whose queue has an end.
+class BoundedWorker(PatientWorker):
+    """A worker whose queue has an end.
 
     At most WEB_WAITING requests wait for a thread, each for WEB_WAITING_TIMEOUT seconds at most.
     The others go to threads in reserve, which refuse them (`overload.py`) and answer probes. What
@@ -104,9 +101,6 @@ class BoundedWorker(ThreadWorker):
             listener.close()
 
 
-def _is_probe(conn: Any) -> bool:
-    """Whether a monitor asks, by what the connection's next bytes are."""
-    with suppress(OSError):
-        flags = socket.MSG_PEEK | socket.MSG_DONTWAIT
-        return bool(conn.sock.recv(_LONGEST_PROBE, flags).startswith(_PROBES))
-    return False
+def _is_probe(conn: PatientConnection) -> bool:
+    """Whether a monitor asks."""
+    return conn.head.startswith(_PROBES)

@@ -176,7 +176,7 @@ def test_every_variable_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
         *("DATABASE_URL", "HOST", "ALLOWED_HOSTS", "TRUSTED_PROXIES"),
         *("LOG_LEVEL", "LOG_FORMAT", "ACCESS_LOG", "SLOW_ASK_SECONDS"),
         *("HTTPS", "LOGIN_FAILURES_LIMIT", "LOGIN_COOLOFF_SECONDS"),
-        *("MAX_BODY_BYTES", "MAX_IMPORT_BYTES"),
+        *("MAX_BODY_BYTES", "MAX_IMPORT_BYTES", "CLIENT_TIMEOUT"),
     ]
     source = (ROOT / "tuner_project" / "settings.py").read_text()
     for name in names:

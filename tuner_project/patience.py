@@ -1,0 +1,166 @@
+"""Patience with slow clients, which has an end: none of them can hold a thread for ever.
+
+A request's head costs no thread: the worker's main loop collects it. From then on the client may
+make its thread wait CLIENT_TIMEOUT seconds for the body and as many for the answer, and longer only
+while it keeps to MIN_RATE. A body that does not come is a 408 (`rest/errors.py`); an answer that is
+not taken ends with its connection.
+"""
+
+import errno
+import selectors
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeVar
+
+from django.conf import settings
+from gunicorn import util
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
+
+MIN_RATE = 64 * 1024  # bytes a second
+MAX_HEAD = 64 * 1024  # bytes that are collected; what is longer, gunicorn refuses by its own limits
+MAX_DRAIN = 64 * 2**20  # bytes of a refused body that are passed over so that its 413 is seen
+_END_OF_HEAD = b"\r\n\r\n"
+_REQUEST_TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+T = TypeVar("T")
+
+
+class ClientTooSlow(TimeoutError):
+    """The client has used up the patience; `errno` is one of those that gunicorn does not log."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.ECONNRESET, "the client is too slow")
+
+
+class Patience:
+    """Seconds for which a client may still be waited for; what it moves on gives some back."""
+
+    def __init__(self) -> None:
+        self.left = float(settings.CLIENT_TIMEOUT)
+
+    def wait(self, sock: socket.socket, action: Callable[[], T], size: Callable[[T], int]) -> T:
+        """What the action on the socket gives, of `size` bytes; raises `ClientTooSlow`."""
+        timeout = sock.gettimeout()
+        limit = max(self.left, 0.001) if timeout is None else min(timeout, max(self.left, 0.001))
+        sock.settimeout(limit)
+        began = time.monotonic()
+        try:
+            moved = action()
+        except TimeoutError:
+            raise ClientTooSlow from None
+        finally:
+            self.left -= time.monotonic() - began
+            sock.settimeout(timeout)
+        self.left = min(self.left + size(moved) / MIN_RATE, settings.CLIENT_TIMEOUT)
+        return moved
+
+
+class PatientSocket(socket.socket):
+    """A connection on which a thread waits for the client no longer than patience lasts."""
+
+    def renew(self) -> None:
+        """Have patience again, for another request."""
+        self._reading, self._writing = Patience(), Patience()
+        self.is_unread = False  # whether the answer was not taken
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        if self.gettimeout() == 0.0:  # the main loop waits elsewhere
+            return super().recv(size, flags)
+        return self._reading.wait(self, partial(super().recv, size, flags), len)
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        view = memoryview(data).cast("B")
+        while view:
+            try:
+                sent = self._writing.wait(self, partial(super().send, view, flags), int)
+            except ClientTooSlow:
+                self.is_unread = True
+                raise
+            view = view[sent:]
+
+
+class PatientConnection(TConn):
+    """A connection with the part of a request's head that has come so far."""
+
+    def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
+        patient = PatientSocket(fileno=sock.detach())
+        patient.renew()
+        super().__init__(cfg, patient, client, server)
+        self.data_ready = True  # a thread never waits for the first byte
+        self.head = bytearray()
+
+    def has_head(self) -> bool:
+        """Read what is there: whether a thread can go on with it, if only to close."""
+        before = len(self.head)
+        try:
+            data = self.sock.recv(MAX_HEAD)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        self.head += data
+        is_whole = self.head.find(_END_OF_HEAD, max(before - len(_END_OF_HEAD), 0)) >= 0
+        return not data or is_whole or len(self.head) >= MAX_HEAD
+
+    def init(self) -> None:
+        super().init()
+        self.parser.unreader.unread(bytes(self.head))
+        self.head.clear()
+
+    def close(self, graceful: bool = False) -> None:
+        """At once: the thread has closed it already, if gracefully."""
+        if self.head:
+            with suppress(OSError):
+                self.sock.send(_REQUEST_TIMEOUT)
+        util.close(self.sock)
+
+
+class PatientWorker(ThreadWorker):
+    """gunicorn's worker, whose threads begin with a request when its head is there."""
+
+    def accept(self, listener: socket.socket) -> None:
+        try:
+            sock, client = listener.accept()
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
+                raise
+            return
+        self.nr_conns += 1
+        self._collect_head(PatientConnection(self.cfg, sock, client, listener.getsockname()))
+
+    def on_client_socket_readable(self, conn: PatientConnection, client: socket.socket) -> None:
+        """A kept connection goes on."""
+        if conn.has_head():
+            super().on_client_socket_readable(conn, client)
+            return
+        self.poller.unregister(client)
+        self.keepalived_conns.remove(conn)
+        self._collect_head(conn)
+
+    def on_pending_socket_readable(self, conn: PatientConnection, client: socket.socket) -> None:
+        """More of a head has come."""
+        if conn.has_head():
+            super().on_pending_socket_readable(conn, client)
+
+    def handle(self, conn: PatientConnection) -> Any:
+        conn.sock.renew()
+        is_kept = super().handle(conn)
+        if not is_kept and not conn.sock.is_unread:
+            # It waits for the client to see the answer, for which the main loop has no time.
+            util.close_graceful(conn.sock, max_drain=MAX_DRAIN)
+        return is_kept
+
+    def _collect_head(self, conn: PatientConnection) -> None:
+        patience = settings.CLIENT_TIMEOUT if self.alive else STOP_KEEPALIVE_LINGER
+        conn.timeout = time.monotonic() + patience
+        self.pending_conns.append(conn)
+        callback = partial(self.on_pending_socket_readable, conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, callback)
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """At the stop: whose head has not come by then is closed, too."""
+        super()._cap_keepalive(deadline)
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, deadline)
