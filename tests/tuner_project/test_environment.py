@@ -207,12 +207,14 @@ def test_allowed_origin_may_preflight(api: APIClient, settings: Settings) -> Non
     headers = {
         "Origin": "https://app.example.org",
         "Access-Control-Request-Method": "DELETE",
-        "Access-Control-Request-Headers": "content-type",
+        "Access-Control-Request-Headers": "content-type, authorization",
     }
     response = api.options("/api/v1/studies/search", headers=headers)
     assert response.status_code == 200
     assert "DELETE" in response["Access-Control-Allow-Methods"]
-    assert "content-type" in response["Access-Control-Allow-Headers"]
+    allowed = response["Access-Control-Allow-Headers"].split(", ")
+    assert {"content-type", "authorization"} <= set(allowed)
+    assert "Access-Control-Allow-Credentials" not in response
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example.org", "http://app.example.org", "null"])
@@ -227,3 +229,10 @@ def test_errors_carry_cors_headers_too(api: APIClient, settings: Settings) -> No
     settings.CORS_ALLOWED_ORIGINS = ["https://app.example.org"]
     response = api.get("/api/v1/nothing", headers={"Origin": "https://app.example.org"})
     assert response["Access-Control-Allow-Origin"] == "https://app.example.org"
+
+
+@pytest.mark.parametrize("path", ["/admin/login/", "/dashboard", "/api/studies", "/"])
+def test_only_the_api_is_for_other_origins(api: APIClient, settings: Settings, path: str) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["https://app.example.org"]
+    response = api.get(path, headers={"Origin": "https://app.example.org"})
+    assert "Access-Control-Allow-Origin" not in response
