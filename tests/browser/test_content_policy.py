@@ -5,20 +5,33 @@ tests beside this one look at the study's page, its plots and the lists in the s
 """
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import Open
-from tests.service import Client
+from tests.browser.conftest import Open, keep
+from tests.service import Client, Service
 
 pytestmark = pytest.mark.browser
 
 STUDY = "demo-training"
 
 
-def test_login_and_its_lock_run(open_page: Open) -> None:
+def test_login_runs(open_page: Open) -> None:
     page = open_page("/admin/login/", is_anonymous=True)
     expect(page.get_by_label("Username")).to_be_visible()
     assert page.evaluate("getComputedStyle(document.querySelector('#header')).display") == "flex"
+
+
+def test_who_is_locked_out_reads_why(browser: Browser, service: Service) -> None:
+    context = browser.new_context(base_url=f"http://127.0.0.1:{service.port}")
+    page = context.new_page()
+    for _ in range(5):
+        page.goto("/admin/login/")
+        page.get_by_label("Username").fill("nobody")
+        page.get_by_label("Password").fill("wrong")
+        page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_text("Logging in is possible again in 15 minutes")).to_be_visible()
+    keep(page, "locked-out")
+    context.close()
 
 
 @pytest.mark.parametrize(

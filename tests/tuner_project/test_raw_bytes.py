@@ -1,6 +1,7 @@
 """Whatever bytes come, the answer is a 4xx, soon, and the service grows by nothing much."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -76,7 +77,7 @@ _TARGETS = st.sampled_from(
     [b"/api/v1/studies", b"/api/v1/studies/s/trials", b"/api/v1/studies/import", b"/admin/login/"]
 )
 _QUERIES = st.one_of(st.just(b""), st.binary(max_size=30).map(lambda text: b"?" + text))
-_QUICKLY = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+_QUICKLY: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
 def refute(service: Service, request: bytes) -> None:
@@ -86,7 +87,7 @@ def refute(service: Service, request: bytes) -> None:
 
 
 @pytest.mark.accept
-def test_random_bytes_are_never_a_failure(service: Service, record_property: object) -> None:
+def test_random_bytes_are_never_a_failure(service: Service) -> None:
     @settings(max_examples=scaled(2000, 100), **_QUICKLY)
     @given(_BYTES)
     def any_bytes(request: bytes) -> None:
