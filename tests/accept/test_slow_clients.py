@@ -33,6 +33,7 @@ def service() -> Iterator[Service]:
         "WEB_WORKERS": "1",
         "WEB_THREADS": str(THREADS),
         "CLIENT_TIMEOUT": str(CLIENT_TIMEOUT),
+        "WEB_WAITING_TIMEOUT": "60",  # each comes to its turn
     }
     with running_service(variables) as service:
         with Client(service.port) as client:
@@ -83,7 +84,7 @@ def test_slow_clients_do_not_keep_others_out(
     time.sleep(0.3)
     began = time.monotonic()
     with Client(service.port) as client:
-        assert client.get("/health")["status"] == "healthy"
+        assert client.get("/studies/large")["n_trials"] == 960
     waited = time.monotonic() - began
     record_property("found", f"a healthy client waited {waited:.2f} s beside {SLOW} slow ones")
     assert waited < PATIENT
