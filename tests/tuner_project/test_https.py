@@ -12,6 +12,7 @@ PRODUCTION = {
     "SECRET_KEY": "0123456789abcdef" * 4,
     "ALLOWED_HOSTS": "tuner.example.org",
     "TRUSTED_PROXIES": "1",
+    "AUTH_REQUIRED": "true",
 }
 
 
