@@ -319,5 +319,6 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "tuner_project.rest.openapi.let_options_overlap",
+        "tuner_project.rest.links.add_links",
     ],
 }
