@@ -76,7 +76,8 @@ class Client:
             body=None if body is None else json.dumps(body),
             headers={"Content-Type": "application/json"},
         )
-        body = response.json() if response.data else None
+        is_json = "json" in response.headers.get("Content-Type", "")  # a proxy answers HTML
+        body = response.json() if is_json and response.data else response.data.decode() or None
         return Answer(response.status, body, float(response.headers.get("Retry-After", 0)))
 
     def get(self, path: str) -> Any:

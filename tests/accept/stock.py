@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import optuna
 from optuna.storages import RDBStorage
 
 from tests.service import Service
 
+if TYPE_CHECKING:
+    from tests.accept.replicas import Cluster
+
 
 @contextmanager
-def stock_storage(service: Service) -> Iterator[RDBStorage]:
+def stock_storage(service: "Service | Cluster") -> Iterator[RDBStorage]:
     storage = RDBStorage(service.optuna_url)
     try:
         yield storage

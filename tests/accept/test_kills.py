@@ -7,7 +7,6 @@ what the service and stock Optuna then say.
 
 import random
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.accept.killers import kill_master, kill_postmaster, kill_web_worker
+from tests.accept.ledger import GRACE, Ledger
 from tests.accept.stock import load_study, stock_storage
 from tests.accept.workers import SPACE, Seen, Workers, play_until_stopped, running_workers
 from tests.service import Client, Service, running_service, scaled
@@ -23,62 +23,9 @@ pytestmark = pytest.mark.accept
 
 KILLS = scaled(20, 3)
 STUDIES = {"tpe 1": "tpe", "tpe 2": "tpe", "random 1": "random", "random 2": "random"}
-GRACE = 3  # seconds after the recovery in which a request may still fail
 
 
 KILLERS: list[Callable[[Service], None]] = [kill_web_worker, kill_master, kill_postmaster]
-
-
-class Ledger:
-    """All that the workers saw over all rounds, and what must be true of it."""
-
-    def __init__(self) -> None:
-        self.suggested: dict[tuple[str, int], str] = {}
-        self.completed: dict[tuple[str, int], float] = {}
-        self.excused = 0
-        self.longest_wait = 0.0  # seconds until such a failure was answered
-
-    def enter(self, seen: Seen, began: float, ended: float) -> None:
-        """Add a round of one worker, in which something was down from `began` to `ended`."""
-        assert seen.faults == []
-        late = [
-            f"{failure.began - ended:+.1f} s from the recovery: {failure.text}"
-            for failure in seen.failures
-            if failure.ended < began or failure.began > ended + GRACE
-        ]
-        assert late == [], "failed while nothing was down"
-        self.excused += len(seen.failures)
-        waits = [failure.ended - failure.began for failure in seen.failures]
-        self.longest_wait = max([self.longest_wait, *waits])
-        for study, number, params in seen.suggested:
-            assert (study, number) not in self.suggested, f"trial {number} was handed out twice"
-            self.suggested[study, number] = repr(params)
-        for study, number, value in seen.completed:
-            self.completed[study, number] = value
-
-    def check(self, client: Client) -> int:
-        """Compare with what the service says now; gives the number of trials."""
-        stored = {
-            (study, trial["trial_id"]): trial
-            for study in STUDIES
-            for trial in _numbered(client, study)
-        }
-        for key, params in self.suggested.items():
-            assert repr(stored[key]["params"]) == params
-        for key, value in self.completed.items():
-            assert (stored[key]["state"], stored[key]["values"]) == ("COMPLETE", [value])
-        return len(stored)
-
-
-def _numbered(client: Client, study: str) -> list[Any]:
-    """A study's trials, whose numbers have no gap and whose counts are right."""
-    trials = client.all_trials(study)
-    assert [trial["trial_id"] for trial in trials] == list(range(len(trials)))
-    summary = client.get(f"/studies/{study}".replace(" ", "%20"))
-    assert summary["n_trials"] == len(trials)
-    counted = Counter(trial["state"] for trial in trials)
-    assert {state: n for state, n in summary["trial_counts"].items() if n} == dict(counted)
-    return trials
 
 
 @pytest.fixture
@@ -96,7 +43,7 @@ def workers() -> Iterator[Workers]:
 def test_nothing_acknowledged_is_lost(
     service: Service, workers: Workers, record_property: Callable[[str, Any], None]
 ) -> None:
-    ledger = Ledger()
+    ledger = Ledger(STUDIES)
     down: dict[str, list[float]] = {}
     with Client(service.port) as client:
         for name, sampler in STUDIES.items():
@@ -138,7 +85,7 @@ def _one_round(
     finally:
         seen = workers.finish(tasks)
     for each in seen:
-        ledger.enter(each, began, ended)
+        ledger.enter(each, (began, ended))
     return ended - began
 
 

@@ -37,18 +37,19 @@ _stop: Event
 class Workers:
     """A pool of processes, each of which takes one task at a time with the others."""
 
-    def __init__(self) -> None:
+    def __init__(self, n_workers: int = N_WORKERS) -> None:
         context = multiprocessing.get_context("spawn")
-        self._gate = context.Barrier(N_WORKERS)
+        self._n_workers = n_workers
+        self._gate = context.Barrier(n_workers)
         self._stop = context.Event()
         self._pool = ProcessPoolExecutor(
-            N_WORKERS, context, initializer=_join, initargs=(self._gate, self._stop)
+            n_workers, context, initializer=_join, initargs=(self._gate, self._stop)
         )
 
     def start(self, task: Callable[..., Any], *arguments: Any) -> list[Future[Any]]:
         """Let each worker run `task(*arguments)`, all at once."""
         self._stop.clear()
-        return [self._pool.submit(_at_once, task, arguments) for _ in range(N_WORKERS)]
+        return [self._pool.submit(_at_once, task, arguments) for _ in range(self._n_workers)]
 
     def finish(self, tasks: list[Future[Any]], seconds: float | None = None) -> list[Any]:
         """Ask for the end of tasks that run `until_stopped`, and give what they returned."""
@@ -61,8 +62,8 @@ class Workers:
 
 
 @contextmanager
-def running_workers() -> Iterator[Workers]:
-    workers = Workers()
+def running_workers(n_workers: int = N_WORKERS) -> Iterator[Workers]:
+    workers = Workers(n_workers)
     try:
         yield workers
     finally:
@@ -75,7 +76,7 @@ def _join(gate: Barrier, stop: Event) -> None:
 
 
 def _at_once(task: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    _gate.wait(60)  # so that each process has exactly one
+    _gate.wait(120)  # so that each process has exactly one
     return task(*arguments)
 
 
@@ -126,6 +127,7 @@ class Failure:
     began: float
     ended: float
     text: str
+    status: int = 0  # 0: a broken connection
 
 
 @dataclass
@@ -181,12 +183,12 @@ def _attempt(client: Client, seen: Seen, path: str, body: Any = None) -> Any:
     try:
         answer = client.call("POST", path, body)
     except HTTPError as error:
-        answer = Answer(503, repr(error))
+        answer = Answer(0, repr(error))
     if answer.status == 200:
         return answer.body
     text = f"{path}: {answer.status} {answer.body!s:.300}"
-    if answer.status in (502, 503):
-        seen.failures.append(Failure(began, time.monotonic(), text))
+    if answer.status in (0, 502, 503):
+        seen.failures.append(Failure(began, time.monotonic(), text, answer.status))
     else:
         seen.faults.append(text)
     return None
