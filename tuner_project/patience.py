@@ -90,6 +90,7 @@ class PatientConnection(TConn):
         super().__init__(cfg, patient, client, server)
         self.data_ready = True  # a thread never waits for the first byte
         self.head = bytearray()
+        self.is_over = False  # whether the client has closed it between two requests
 
     def has_head(self) -> bool:
         """Read what is there: whether a thread can go on with it, if only to close."""
@@ -101,6 +102,7 @@ class PatientConnection(TConn):
         except OSError:
             return True
         self.head += data
+        self.is_over = not data and not self.head
         is_whole = self.head.find(_END_OF_HEAD, max(before - len(_END_OF_HEAD), 0)) >= 0
         return not data or is_whole or len(self.head) >= MAX_HEAD
 
@@ -132,16 +134,25 @@ class PatientWorker(ThreadWorker):
 
     def on_client_socket_readable(self, conn: PatientConnection, client: socket.socket) -> None:
         """A kept connection goes on."""
-        if conn.has_head():
+        if conn.has_head() and not conn.is_over:
             super().on_client_socket_readable(conn, client)
             return
         self.poller.unregister(client)
         self.keepalived_conns.remove(conn)
-        self._collect_head(conn)
+        if conn.is_over:
+            self._drop(conn)
+        else:
+            self._collect_head(conn)
 
     def on_pending_socket_readable(self, conn: PatientConnection, client: socket.socket) -> None:
         """More of a head has come."""
-        if conn.has_head():
+        if not conn.has_head():
+            return
+        if conn.is_over:
+            self.poller.unregister(client)
+            self.pending_conns.remove(conn)
+            self._drop(conn)
+        else:
             super().on_pending_socket_readable(conn, client)
 
     def handle(self, conn: PatientConnection) -> Any:
@@ -151,6 +162,11 @@ class PatientWorker(ThreadWorker):
             # It waits for the client to see the answer, for which the main loop has no time.
             util.close_graceful(conn.sock, max_drain=MAX_DRAIN)
         return is_kept
+
+    def _drop(self, conn: PatientConnection) -> None:
+        """No thread is needed to close what the client has closed."""
+        self.nr_conns -= 1
+        conn.close()
 
     def _collect_head(self, conn: PatientConnection) -> None:
         patience = settings.CLIENT_TIMEOUT if self.alive else STOP_KEEPALIVE_LINGER
