@@ -10,6 +10,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from rest_framework_api_key.models import APIKey
 
+from access import audit_admin  # noqa: F401  (registers itself)
 from access.models import Token
 from access.tokens import keep, revoke_token
 

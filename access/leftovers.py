@@ -7,6 +7,7 @@ from django.db import connection
 from django.db.models import Q
 from django.db.models.functions import Greatest, Now
 
+from access.entries import AuditEntry
 from access.models import Token
 from tuner_project.leftovers import BATCH, delete_in_batches
 
@@ -38,3 +39,13 @@ def delete_past_rates() -> tuple[str, int]:
             deleted += cursor.rowcount
             if cursor.rowcount < BATCH:
                 return "rates of requests", deleted
+
+
+def delete_old_entries() -> tuple[str, int]:
+    """Delete what the audit noted more than KEEP_AUDIT_DAYS ago; by default, nothing."""
+    deleted = 0
+    if settings.KEEP_AUDIT_DAYS:
+        before = Now() - timedelta(days=settings.KEEP_AUDIT_DAYS)
+        while n := AuditEntry.objects.delete_oldest(before=before, n=BATCH):
+            deleted += n
+    return "old entries of the audit", deleted

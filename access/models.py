@@ -1,16 +1,19 @@
 """Tokens: who belongs."""
 
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.core.validators import ProhibitNullCharactersValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 from rest_framework_api_key.models import AbstractAPIKey, BaseAPIKeyManager
 
+from access.entries import AuditEntry
 from access.scopes import EVERY_STUDY, Caller, Scope
 from tuner_project.prepared import Parameter, PreparedQuery
+
+__all__ = ["AuditEntry", "RateLimit", "Token"]
 
 
 class TokenManager(BaseAPIKeyManager):
@@ -60,6 +63,11 @@ class Token(AbstractAPIKey):
     class Meta(AbstractAPIKey.Meta):
         verbose_name = "token"
         verbose_name_plural = "tokens"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        # Django sends post_save after a transaction of its own: keep the receivers within.
+        with transaction.atomic(savepoint=False):
+            super().save(*args, **kwargs)
 
     @property
     def is_usable(self) -> bool:

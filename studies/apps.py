@@ -7,7 +7,7 @@ class StudiesConfig(AppConfig):
     def ready(self) -> None:
         import optuna
 
-        from studies import receivers  # noqa: F401  (connects the signals)
+        from studies import auditing, receivers  # noqa: F401  (connect the signals)
 
         # Optuna's messages go where Django's logging sends them.
         optuna.logging.disable_default_handler()

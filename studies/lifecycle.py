@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import transaction
 
+from access.auditing import by_itself
 from studies.errors import (
     IllegalTransition,
     InvalidBudget,
@@ -95,7 +96,8 @@ def complete_if_budget_is_used_up(study: Study) -> None:
         return
     budget = _used_up(study)
     if budget and (budget != "max_trials" or study.is_idle):
-        enter(study, StudyState.COMPLETED, budget)
+        with by_itself():
+            enter(study, StudyState.COMPLETED, budget)
 
 
 def enter(study: Study, state: StudyState, reason: str) -> None:

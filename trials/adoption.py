@@ -3,6 +3,9 @@
 import optuna
 from django.db import transaction
 
+from access.auditing import one_entry
+from access.entries import Action
+from studies.auditing import note_study
 from studies.models import Study
 from studies.optuna_storage.storage import DjangoStorage
 from trials.consistency import differences
@@ -30,7 +33,9 @@ def adopt(*, name: str) -> Study:
         raise AdoptionRefused(f'there is no study "{name}" in Optuna\'s schema') from None
     with refusals():
         for section in sections(study_lines(source)):
-            study = _stored(section, source)
+            with one_entry():
+                study = _stored(section, source)
+            note_study(study, Action.ADOPTED, trials=section.n_trials)
     difference = next(differences(study), None)
     if difference:
         raise AdoptionRefused(f"it would not be the same: {difference}")

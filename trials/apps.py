@@ -5,4 +5,4 @@ class TrialsConfig(AppConfig):
     name = "trials"
 
     def ready(self) -> None:
-        from trials import receivers  # noqa: F401  (connects the signals)
+        from trials import auditing, receivers  # noqa: F401  (connect the signals)

@@ -172,8 +172,10 @@ LEFTOVERS = [
     "tuner_project.leftovers.delete_old_logins",
     "access.leftovers.delete_dead_tokens",
     "access.leftovers.delete_past_rates",
+    "access.leftovers.delete_old_entries",
 ]
 KEEP_DEAD_TOKENS_DAYS = env.integer("KEEP_DEAD_TOKENS_DAYS", 90, 0, 36_500)
+KEEP_AUDIT_DAYS = env.integer("KEEP_AUDIT_DAYS", 0, 0, 36_500)  # 0: for ever
 
 # Optimisation ----------------------------------------------------------------------------
 MAX_LEASE_SECONDS = 366 * 24 * 3600

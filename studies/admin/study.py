@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from access.audit_admin import entries_url
 from studies import domain
 from studies.admin import display
 from studies.admin.filters import (
@@ -88,10 +89,14 @@ class StudyAdmin(LifecycleAdmin):
 
     def tools(self, request: HttpRequest, study: Study) -> list[tuple[str, str]]:
         """The links at the top of a study's page."""
-        return [
+        links = [
             ("Trials", _trials_url(study)),
             ("Optuna dashboard", reverse("dashboard-study", args=[study.pk])),
         ]
+        user: Any = request.user
+        if user.has_perm("access.view_auditentry"):
+            links.append(("Audit", entries_url(study.pk)))
+        return links
 
     @admin.display(description="state", ordering="state")
     def state_read(self, study: Study) -> SafeString:

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.usefixtures("both_schemas_agree")
 NOTHING = (
     "deleted 0 expired sessions\ndeleted 0 failed logins\n"
     "deleted 0 dead tokens\ndeleted 0 rates of requests\n"
+    "deleted 0 old entries of the audit\n"
 )
 
 
@@ -107,6 +108,7 @@ def test_a_dry_run_deletes_nothing(api: APIClient) -> None:
         "would delete 0 failed logins\n"
         "would delete 0 dead tokens\n"
         "would delete 0 rates of requests\n"
+        "would delete 0 old entries of the audit\n"
     )
     assert names() == ["old"]
     assert Session.objects.count() == 1

@@ -24,7 +24,7 @@ SPACE = [
     {"type": "categorical", "name": "c", "choices": ["a", "b", "c"]},
 ]
 ASK, FIRST_ASK = 4, 5  # the first one of a process reads the study
-TELL, TELL_AGAIN = 5, 2
+TELL, TELL_AGAIN = 6, 2  # one is for the audit, and not waited for
 ASK_OF_WORKER, REOFFER = 6, 4
 ASK_FROM_QUEUE = 8
 REPORT, HEARTBEAT = 6, 1
@@ -113,7 +113,7 @@ SAMPLERS: dict[str, dict[str, Any]] = {
     ],
     ids=str,
 )
-def test_ask_takes_four_statements_and_tell_five(
+def test_ask_takes_four_statements_and_tell_six(
     api: APIClient, sampler: str, direction: Any, finished: int
 ) -> None:
     study = create(api, direction=direction, **SAMPLERS[sampler])

@@ -34,6 +34,7 @@ HISTORY = [
     ("trials", "0004_listing_keys"),
     ("access", "0001_initial"),
     ("access", "0002_limits"),
+    ("access", "0003_audit"),
 ]
 OURS = {app for app, _ in HISTORY}
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from access.auditing import by_itself
 from studies.lifecycle import SPACE_EXHAUSTED, complete_if_budget_is_used_up, enter
 from studies.models import Duplicates, Study, StudyState
 from trials.domain.outcomes import Steps
@@ -46,7 +47,8 @@ def complete_if_used_up(study: Study) -> None:
     """Complete a locked study of which nothing runs or waits, and nothing may be handed out."""
     complete_if_budget_is_used_up(study)
     if study.is_open and study.is_idle and _is_exhausted(study):
-        enter(study, StudyState.COMPLETED, SPACE_EXHAUSTED)
+        with by_itself():
+            enter(study, StudyState.COMPLETED, SPACE_EXHAUSTED)
 
 
 def _is_exhausted(study: Study) -> bool:

@@ -6,6 +6,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from access.auditing import by_itself
 from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study, StudyState
 from trials.domain.endings import Ending, complete_if_used_up, store_endings
@@ -26,7 +27,8 @@ def expire(study: Study) -> list[Trial]:
     for trial in expired:
         trial.state, trial.reason = State.FAIL, LEASE_EXPIRED
     if expired:
-        store_endings(study, [Ending(trial, State.RUNNING, retry=True) for trial in expired])
+        with by_itself():
+            store_endings(study, [Ending(trial, State.RUNNING, retry=True) for trial in expired])
         transaction.on_commit(partial(leases_expired.send, None, count=len(expired)))
     Trial.objects.find_next_expiry(study)
     return expired

@@ -4,6 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from access.auditing import one_entry
+from access.entries import Action
+from studies.auditing import note_study
 from studies.domain import Definition, new_study
 from studies.errors import BudgetExceeded
 from studies.models import NamedStudy, Study
@@ -66,11 +69,13 @@ def clone_study(
     with snapshot(mode="READ WRITE"):
         source = named.one()
         study = new_study(_definition(source, name, changes))
-        save_new(study)
-        writer = TrialWriter(study)
-        for trial in _fitting(source, study) if with_trials else ():
-            writer.put(trial)
-        writer.flush()
+        with one_entry():
+            save_new(study)
+            writer = TrialWriter(study)
+            for trial in _fitting(source, study) if with_trials else ():
+                writer.put(trial)
+            writer.flush()
+        note_study(study, Action.CLONED, source=source.name, trials=writer.n_written)
         clone = NamedStudy(name).locked()
         _check_budgets(clone)
         complete_if_used_up(clone)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from django.db import IntegrityError, models, transaction
 
+from access.auditing import one_entry
+from access.entries import Action
+from studies.auditing import note_study
 from studies.errors import StudyExists
 from studies.models import Study, check_seen
 from studies.serializers import MAX_NAME
@@ -74,15 +77,17 @@ def save_new(study: Study) -> None:
 
 def _store(section: Section, conflict: Conflict) -> Imported:
     study, name = section.study, section.study.name
-    result = _save(study, conflict)
-    if result == Result.SKIPPED:
-        deque(section.trials(), maxlen=0)  # checked nevertheless
-        return Imported(name, None, result, section.n_trials)
-    writer = TrialWriter(study)
-    for trial, size in section.trials():
-        writer.put(trial, size)
-    writer.flush()
-    store_notes(study, section.notes)
+    with one_entry():
+        result = _save(study, conflict)
+        if result == Result.SKIPPED:
+            deque(section.trials(), maxlen=0)  # checked nevertheless
+            return Imported(name, None, result, section.n_trials)
+        writer = TrialWriter(study)
+        for trial, size in section.trials():
+            writer.put(trial, size)
+        writer.flush()
+        store_notes(study, section.notes)
+    note_study(study, Action.IMPORTED, trials=section.n_trials)
     return Imported(name, study.name, result, section.n_trials)
 
 

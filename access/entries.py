@@ -1,0 +1,128 @@
+"""The audit's entries: who did what, and when."""
+
+from typing import Any, ClassVar, NoReturn
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Now
+
+
+class ActorKind(models.TextChoices):
+    TOKEN = "token"  # noqa: S105
+    USER = "user"
+    COMMAND = "command"
+    ANYBODY = "anybody"  # where no token is required
+    SERVICE = "service"  # of itself: a lease that ran out, a budget that is used up
+
+
+class SubjectKind(models.TextChoices):
+    STUDY = "study"
+    TRIAL = "trial"
+    TOKEN = "token"  # noqa: S105
+
+
+class Action(models.TextChoices):
+    """What is done to studies, to trials, and to tokens."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"  # also of a trial that waited
+    IMPORTED = "imported"
+    CLONED = "cloned"
+    ADOPTED = "adopted"
+    DELETED = "deleted"
+    QUEUED = "queued"
+    RECORDED = "recorded"  # added with its result
+    TOLD = "told"
+    PRUNED = "pruned"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+class EntriesAreKept(RuntimeError):
+    """The audit is only appended to."""
+
+
+class AuditQuerySet(models.QuerySet["AuditEntry"]):
+    """Entries, which nobody changes; `purge` deletes those of before a moment, where it is set."""
+
+    def update(self, **kwargs: Any) -> NoReturn:
+        raise EntriesAreKept("an entry of the audit is never changed")
+
+    def bulk_update(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise EntriesAreKept("an entry of the audit is never changed")
+
+    def delete(self) -> NoReturn:
+        raise EntriesAreKept("entries of the audit are deleted by purge alone")
+
+    def delete_oldest(self, *, before: Combinable, n: int) -> int:
+        """Delete those of the n oldest that are of before a moment; answers how many."""
+        oldest = self.order_by("id").values("id")[:n]
+        return super(AuditQuerySet, self.filter(id__in=oldest, at__lt=before)).delete()[0]
+
+
+class AuditEntry(models.Model):
+    """One change. It refers to nothing by a key, so that it outlives what it names."""
+
+    id = models.BigAutoField(primary_key=True)
+    at = models.DateTimeField(db_default=Now(), help_text="By the database's clock.")
+    actor_kind = models.CharField("who", max_length=7, choices=ActorKind.choices)
+    actor_name = models.CharField("name", max_length=150, blank=True, default="")
+    actor_id = models.BigIntegerField(null=True, help_text="Of the token or user.")
+    address = models.GenericIPAddressField(null=True)
+    request_id = models.CharField(max_length=128, blank=True, default="")
+    action = models.CharField(max_length=9, choices=Action.choices)
+    kind = models.CharField("what", max_length=5, choices=SubjectKind.choices)
+    subject = models.CharField(max_length=256, help_text="The name of the study or token.")
+    subject_id = models.BigIntegerField(help_text="Of the study or token.")
+    numbers = ArrayField(
+        models.IntegerField(), default=list, help_text="Of the study's trials, where it is of them."
+    )
+    details = models.JSONField(default=dict)
+
+    objects: ClassVar[models.Manager["AuditEntry"]] = AuditQuerySet.as_manager()
+
+    class Meta:
+        base_manager_name = "objects"
+        verbose_name = "audit entry"
+        verbose_name_plural = "audit"
+        indexes = (
+            models.Index(fields=["subject_id", "id"], name="audit_subject_id"),
+            models.Index(fields=["subject", "id"], name="audit_subject"),
+            models.Index(fields=["actor_name", "id"], name="audit_actor"),
+            models.Index(fields=["actor_kind", "id"], name="audit_actor_kind"),
+            models.Index(fields=["action", "id"], name="audit_action"),
+            # Nearly all are of trials.
+            models.Index(
+                fields=["kind", "id"],
+                name="audit_kind",
+                condition=models.Q(kind__in=["study", "token"]),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.actor}: {self.what}"
+
+    def save(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise EntriesAreKept("entries of the audit are written by access.auditing.record()")
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise EntriesAreKept("entries of the audit are deleted by purge alone")
+
+    @property
+    def actor(self) -> str:
+        return f"{self.actor_kind} {self.actor_name}".strip()
+
+    @property
+    def what(self) -> str:
+        of = (
+            f'{self.kind} of study "{self.subject}"'
+            if self.numbers
+            else f'{self.kind} "{self.subject}"'
+        )
+        return f"{self.action} {of}"
