@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from studies.errors import InvalidStudy, StudyConflict, StudyExists
 from studies.fields import same_json
 from studies.lifecycle import check_budgets
+from studies.limits import check_room_for_study
 from studies.models import Direction, Duplicates, NamedStudy, Study, StudyQuerySet, check_seen
 from studies.options import Kind
 from studies.pruners import PRUNERS
@@ -53,11 +54,13 @@ def create_study(*, definition: Definition, load_if_exists: bool = True) -> tupl
         StudyConflict: the stored study is defined otherwise; only what is given is compared.
         StudyExists: there is one, and `load_if_exists` is false.
         StudyNotFound: the caller may not see studies of its name.
+        TooManyStudies
     """
     check_seen(definition.name)
     stored = Study.objects.filter(name=definition.name).first()
     if stored is None:
         study = new_study(definition)
+        check_room_for_study()
         try:
             with transaction.atomic():
                 study.save(force_insert=True)

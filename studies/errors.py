@@ -92,6 +92,26 @@ class Contended(Busy):
     code = "contended"
 
 
+class TooManyRunningOfToken(Busy):
+    """As many trials run as the token may have at a time."""
+
+    code = "too_many_running_of_token"
+
+
+class TooManyStudies(DomainError):
+    """There are as many studies as there may be."""
+
+    status = 409
+    code = "too_many_studies"
+
+
+class TooManyTrials(DomainError):
+    """The study has as many trials as one may have."""
+
+    status = 409
+    code = "too_many_trials"
+
+
 class BudgetExceeded(DomainError):
     """More trials than the study may have."""
 

@@ -24,6 +24,7 @@ from tuner_project.rest.serializers import (
     StrictIntegerField,
     StrictSerializer,
     TextOrNullField,
+    UserAttributesField,
     UTCDateTimeField,
 )
 
@@ -152,7 +153,7 @@ class LifeSerializer(StrictSerializer):
 class ChangeStudySerializer(LifeSerializer):
     """What may be changed of a study; null takes a budget away, and ends leases."""
 
-    user_attrs = AttributesField(required=False, help_text="Instead of all that are there.")
+    user_attrs = UserAttributesField(required=False, help_text="Instead of all that are there.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         return {"changes": attrs}
@@ -171,7 +172,7 @@ class DefinitionSerializer(LifeSerializer):
     sampler_options = SamplerOptionsField(required=False)
     pruner = serializers.ChoiceField(choices=list(PRUNERS), required=False)
     pruner_options = PrunerOptionsField(required=False)
-    user_attrs = AttributesField(required=False)
+    user_attrs: AttributesField = UserAttributesField(required=False)
     constraints = serializers.ListField(
         child=StrictCharField(max_length=MAX_NAME),
         required=False,

@@ -76,6 +76,7 @@ class Trial(GuardedModel):
     )
     priority = models.IntegerField(default=0, help_text="Of a WAITING trial: higher first.")
     worker_id = models.CharField(max_length=128, blank=True, default="")
+    token = models.BigIntegerField(null=True, help_text="The id of the token that asked for it.")
     lease_seconds = models.FloatField(null=True)
     lease_expires_at = models.DateTimeField(
         null=True, help_text="While it runs; of a failed trial, when its lease was lost."
@@ -135,6 +136,11 @@ class Trial(GuardedModel):
                 fields=["study", "violation", "number"],
                 name="trial_infeasible",
                 condition=models.Q(state="COMPLETE", violation__gt=0),
+            ),
+            models.Index(
+                fields=["token"],
+                name="trial_of_token",
+                condition=models.Q(state="RUNNING", token__isnull=False),
             ),
             models.Index("study", value_key(), "number", name="trial_value"),
             models.Index("study", duration_key(), "number", name="trial_duration"),

@@ -13,13 +13,13 @@ from trials.leases import Lease
 from trials.models import State
 from tuner_project.rest.numbers import NUMBER_OR_NULL
 from tuner_project.rest.serializers import (
-    AttributesField,
     ReasonField,
     StrictBooleanField,
     StrictCharField,
     StrictFloatField,
     StrictIntegerField,
     StrictSerializer,
+    UserAttributesField,
 )
 
 MAX_STEP = 2**31 - 1
@@ -133,7 +133,7 @@ class CompleteSerializer(StrictSerializer):
 
     values = ToldValuesField(help_text="One number for each objective.")
     intermediate_values = ToldStepsField(required=False)
-    user_attrs = AttributesField(required=False)
+    user_attrs = UserAttributesField(required=False)
     constraints = NumbersField(
         required=False, help_text="One number for each of the study's, feasible up to 0."
     )
@@ -186,7 +186,7 @@ class EndedTrialSerializer(StrictSerializer):
     state = serializers.ChoiceField(choices=ENDED)
     values = ToldValuesField(required=False)
     intermediate_values = ToldStepsField(required=False)
-    user_attrs = AttributesField(required=False)
+    user_attrs = UserAttributesField(required=False)
     constraints = NumbersField(
         required=False, help_text="One number for each of the study's, feasible up to 0."
     )

@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from django.conf import settings
+
 from studies.models import COUNTERS, Study
 from trials.leases import Lease
 from tuner_project.prepared import row_of, run
@@ -40,6 +42,7 @@ _STARTED = (
     "params_hash",
     "datetime_start",
     "worker_id",
+    "token",
     "lease_seconds",
     "study_attrs",
     *_CHANGEABLE,
@@ -86,6 +89,7 @@ _ROOM = """
    AND coalesce(deadline > statement_timestamp(), true)
    AND coalesce(next_lease_expiry > statement_timestamp(), true)
 """
+_ROOM_LEFT = " AND next_number + {n:d} <= {most:d}"
 _START = """
     n_running = n_running + {n:d},
     next_lease_expiry = least(
@@ -140,12 +144,13 @@ def reserve(study_id: int, moves: Mapping[str, int], n: int) -> tuple[Any, ...] 
 
 def reserve_running(study_id: int, n: int, lease: Lease) -> tuple[Any, ...] | None:
     """Numbers for n trials to start; None: the study has no room, or needs a closer look."""
+    most: int = settings.MAX_TRIALS_PER_STUDY
     length = "lease_seconds" if lease.is_studys else "%(lease)s::float8"
     return _take_numbers(
         {"study": study_id, "lease": lease.seconds},
         n=n,
         counts=_START.format(n=n, lease=length),
-        room=_ROOM.format(n=n),
+        room=_ROOM.format(n=n) + (_ROOM_LEFT.format(n=n, most=most) if most else ""),
         lease=length,
     )
 

@@ -19,10 +19,10 @@ from studies.serializers import (
 )
 from trials.transfer.importing import Conflict, Result
 from tuner_project.rest.serializers import (
-    AttributesField,
     QueryBooleanField,
     StrictBooleanField,
     StrictSerializer,
+    UserAttributesField,
 )
 
 
@@ -67,7 +67,7 @@ class CloneStudySerializer(LifeSerializer):
         required=False, help_text="Over those of the study, or the defaults of another pruner."
     )
     duplicates = serializers.ChoiceField(choices=Duplicates.choices, required=False)
-    user_attrs = AttributesField(required=False)
+    user_attrs = UserAttributesField(required=False)
     trials = StrictBooleanField(
         required=False,
         help_text="Keep the COMPLETE and PRUNED trials that fit the search space; true.",

@@ -101,6 +101,12 @@ RATE_LIMIT_ADDRESS_READS = env.integer(
 RATE_LIMIT_ADDRESS_WRITES = env.integer(
     "RATE_LIMIT_ADDRESS_WRITES", 60_000 * AUTH_REQUIRED, 0, 10_000_000
 )
+# What there may be; 0: any number. Running trials are a token's, over all studies.
+MAX_RUNNING_TRIALS = env.integer("MAX_RUNNING_TRIALS", 0, 0, 10_000_000)
+MAX_STUDIES = env.integer("MAX_STUDIES", 0, 0, 1_000_000)
+MAX_TRIALS_PER_STUDY = env.integer("MAX_TRIALS_PER_STUDY", 0, 0, 2**31 - 1)
+# Of the user attributes that a request gives a study or a trial.
+MAX_ATTRIBUTE_BYTES = env.integer("MAX_ATTRIBUTE_BYTES", 64 * 1024, 0, 2**30)
 # This machine's own probes always may.
 ALLOWED_HOSTS = [
     *env.hosts("ALLOWED_HOSTS", [] if _is_local else ["*"]),

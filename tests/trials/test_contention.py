@@ -104,7 +104,7 @@ def test_seeded_ask_does_not_wait_for_a_sampler_within_its_transaction(
     plan = Plan.of(history, 1)
     ask(study)
     with history.lock, pytest.raises(asking.Surprised), transaction.atomic():
-        asking._serve(history, plan, asking.Wanted())
+        asking._serve(history, plan, asking.Wanted(), room=1)
     plan.close()
     assert [ask(study).internal_params for _ in range(2)] == expected[1:]
     assert [trial.internal_params for trial in study.trials.order_by("number")] == expected
@@ -153,7 +153,7 @@ def test_parents_of_a_generation_are_noted_once_though_the_queue_is_out_of_order
 
     first = ask(study)
     with transaction.atomic():
-        found = asking._serve_with_care(other_process, plan, asking.Wanted())
+        found = asking._serve_with_care(other_process, plan, asking.Wanted(), room=1)
 
     assert isinstance(found, list)
     assert (first.number, [trial.number for trial in found]) == (6, [1])

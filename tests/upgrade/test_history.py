@@ -35,6 +35,8 @@ HISTORY = [
     ("access", "0001_initial"),
     ("access", "0002_limits"),
     ("access", "0003_audit"),
+    ("trials", "0005_tokens"),
+    ("trials", "0006_running_of_token"),
 ]
 OURS = {app for app, _ in HISTORY}
 

@@ -8,9 +8,11 @@ from django.db import transaction
 
 from studies.errors import BudgetInFlight, Contended, TooManyRunning
 from studies.lifecycle import refusal
+from studies.limits import n_trials_left, too_many_trials
 from studies.models import NamedStudy, Study, StudyState
 from trials.domain.endings import complete_if_used_up
 from trials.domain.expiry import expire
+from trials.domain.running import room_of_token, token_id, too_many_running
 from trials.drafts import Draft, Surprised
 from trials.histories import histories
 from trials.history import History
@@ -66,7 +68,8 @@ def ask_many(
     Raises:
         StudyNotFound
         StudyPaused, StudyCompleted, StudyCancelled
-        TooManyRunning, BudgetInFlight, Contended: ask again in a moment.
+        TooManyTrials
+        TooManyRunning, TooManyRunningOfToken, BudgetInFlight, Contended: ask again in a moment.
     """
     wanted = Wanted(count, worker_id, new, lease)
 
@@ -88,7 +91,7 @@ def _ask(history: History, wanted: Wanted) -> list[Trial]:
     for _ in range(MAX_PLANS):
         try:
             with stopwatch("database"), transaction.atomic():
-                found = serve(history, plan, wanted)
+                found = serve(history, plan, wanted, room_of_token(wanted.count))
         except Surprised:
             found = None
         finally:
@@ -103,20 +106,22 @@ def _ask(history: History, wanted: Wanted) -> list[Trial]:
     raise Contended(f"{MAX_PLANS} times in a row, others were faster to ask the same study")
 
 
-def _serve(history: History, plan: Plan | None, wanted: Wanted) -> list[Trial] | DomainError | None:
-    """Hand out trials, or say why not; None: something else was planned for."""
+def _serve(
+    history: History, plan: Plan | None, wanted: Wanted, room: int
+) -> list[Trial] | DomainError | None:
+    """Hand out trials, `room` at most, or say why not; None: something else was planned for."""
     n = wanted.count
-    if plan is not None and not plan.queued and plan.n_new(n) == n:
+    if plan is not None and not plan.queued and plan.n_new(n) == n == room:
         reserved = Trial.objects.reserve_running(history.study, n, wanted.lease)
         if reserved is not None:
             if wanted.may_be_reoffered and Trial.objects.held(history.study, wanted.worker_id):
                 raise Surprised  # this worker's other request was faster
             return _start_new(history, reserved, plan, wanted)
-    return _serve_with_care(history, plan, wanted)
+    return _serve_with_care(history, plan, wanted, room)
 
 
 def _serve_with_care(
-    history: History, plan: Plan | None, wanted: Wanted
+    history: History, plan: Plan | None, wanted: Wanted, room: int
 ) -> list[Trial] | DomainError | None:
     """The same where the study's state, budgets, leases or queue need a look.
 
@@ -127,11 +132,13 @@ def _serve_with_care(
     complete_if_used_up(study)
     held = _reoffer(study, wanted)
     expire(study)
-    n = _room(study, wanted.count - len(held))
+    n = _room(study, min(wanted.count - len(held), room))
     n_queued = min(n, study.n_waiting)
     n_new = n - n_queued
     if study.max_trials is not None:
         n_new = min(n_new, study.max_trials - study.n_counted)
+    if (n_left := n_trials_left(study)) is not None:
+        n_new = min(n_new, n_left)
     n_planned = 0 if plan is None else plan.n_new(n_new)
     if n_planned < n_new and not is_as_planned:
         return None
@@ -144,7 +151,7 @@ def _serve_with_care(
         if reserved is None:
             raise Surprised  # a moment later, a lease or the deadline has passed
         new = _start_new(history, reserved, plan, wanted)
-    return [*held, *queued, *new] or _refusal(study)
+    return [*held, *queued, *new] or _refusal(study, room)
 
 
 def _room(study: Study, n: int) -> int:
@@ -156,11 +163,15 @@ def _room(study: Study, n: int) -> int:
     return max(0, min(n, study.max_concurrent - study.n_running))
 
 
-def _refusal(study: Study) -> DomainError:
+def _refusal(study: Study, room: int) -> DomainError:
     """Why a study hands out nothing."""
     error = refusal(study)
     if error is not None:
         return error
+    if room == 0:
+        return too_many_running()
+    if n_trials_left(study) == 0 and study.n_waiting == 0:
+        return too_many_trials(study)
     is_full = study.max_concurrent is not None and study.n_running >= study.max_concurrent
     if is_full and (study.n_waiting > 0 or not study.is_handed_out):
         return TooManyRunning(
@@ -233,6 +244,7 @@ def _hand_out(trial: Trial, now: datetime, lease_seconds: float | None, wanted: 
     trial.state = State.RUNNING
     trial.datetime_start = now
     trial.worker_id = wanted.worker_id
+    trial.token = token_id()
     trial.lease_seconds = lease_seconds
     trial.renew_lease(now)
 

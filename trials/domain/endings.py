@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from access.auditing import by_itself
 from studies.lifecycle import SPACE_EXHAUSTED, complete_if_budget_is_used_up, enter
+from studies.limits import n_trials_left
 from studies.models import Duplicates, Study, StudyState
 from trials.domain.outcomes import Steps
 from trials.drafts import FIXED_PARAMS
@@ -25,14 +26,16 @@ class Ending:
 def store_endings(study: Study, endings: Sequence[Ending]) -> None:
     """Store trials of a locked study that ended, one at least, and what follows.
 
-    While the study hands out trials and `max_retries` allows, those that want another attempt are
-    queued again, with the same parameters. The study is completed if that was its end.
+    While the study hands out trials, and `max_retries` and MAX_TRIALS_PER_STUDY allow, those that
+    want another attempt are queued again, with the same parameters. The study is completed if
+    that was its end.
     """
     retried = [
         each.trial
         for each in endings
         if each.retry and study.is_open and each.trial.attempt <= study.max_retries
     ]
+    retried = retried[: n_trials_left(study)]
     if retried:
         _queue_again(study, retried)
     trials = [each.trial for each in endings]

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from studies.errors import BudgetExceeded
 from studies.lifecycle import refusal
+from studies.limits import check_room_for_trials
 from studies.models import NamedStudy, Study
 from trials.domain.endings import Ending, complete_if_used_up, store_endings
 from trials.domain.outcomes import Outcome, Steps, check_outcome, finish
@@ -49,6 +50,7 @@ def add_trials(*, named: NamedStudy, new: Sequence[NewTrial]) -> list[Trial]:
             not fit.
         StudyCompleted, StudyCancelled
         BudgetExceeded: `max_trials` leaves no room for them.
+        TooManyTrials
     """
     checked = named.one()
     _check(checked, new)
@@ -112,6 +114,7 @@ def _faults(study: Study, trial: NewTrial) -> list[tuple[str, str]]:
 def _check_room(study: Study, new: Sequence[NewTrial]) -> None:
     if not study.is_open and (error := refusal(study)):
         raise error
+    check_room_for_trials(study, len(new))
     n = sum(trial.state != State.FAIL for trial in new)
     if study.max_trials is not None and study.n_counted + n > study.max_trials:
         room = max(0, study.max_trials - study.n_counted)

@@ -64,6 +64,7 @@ def clone_study(
         StudyExists: the new name is taken.
         InvalidStudy, InvalidBudget: as at a creation.
         BudgetExceeded: the trials that are kept would use up `max_trials`.
+        TooManyStudies, TooManyTrials
         BudgetUsedUp: they have reached `target_value`, or `deadline` has passed.
     """
     with snapshot(mode="READ WRITE"):

@@ -10,6 +10,7 @@ from access.auditing import one_entry
 from access.entries import Action
 from studies.auditing import note_study
 from studies.errors import StudyExists
+from studies.limits import check_room_for_study
 from studies.models import Study, check_seen
 from studies.serializers import MAX_NAME
 from trials.transfer.reading import Section, sections
@@ -61,6 +62,7 @@ def import_studies(
     Raises:
         BadLine: names the line, and what is wrong with it.
         StudyExists: the name of one is taken, and a conflict is to fail.
+        TooManyStudies, TooManyTrials
     """
     lift_statement_timeout()
     imported = [_store(section, conflict) for section in sections(lines)]
@@ -112,6 +114,7 @@ def _is_saved(study: Study) -> bool:
     check_seen(study.name)
     if Study.objects.filter(name=study.name).exists():
         return False
+    check_room_for_study()
     try:
         with transaction.atomic():
             study.save(force_insert=True)

@@ -90,6 +90,7 @@ class StudyLineSerializer(DefinitionSerializer):
         child=StoredParameterField(), min_length=1, max_length=MAX_PARAMETERS
     )
     direction = DirectionField()
+    user_attrs = AttributesField(required=False)  # what was stored may come back
     state = serializers.ChoiceField(choices=StudyState.choices)
     state_reason = ReasonField()
     state_history = serializers.ListField(child=StateChangeLineSerializer(), required=False)

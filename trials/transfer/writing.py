@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from django.db import connection
 
+from studies.limits import check_room_for_trials
 from studies.models import Direction, Study
 from trials.models import State, Trial
 from trials.transfer.format import all_parents, renumbered
@@ -40,6 +41,7 @@ class TrialWriter:
         trials, self._pending, self._size = self._pending, [], 0
         if not trials:
             return
+        check_room_for_trials(self._study, len(trials))
         failures = sum(trial.is_failure for trial in trials)
         states = Counter(trial.state for trial in trials)
         reserved = Trial.objects.reserve(self._study, states, failures)

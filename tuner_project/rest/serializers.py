@@ -1,11 +1,13 @@
 """Serializers that coerce nothing and accept nothing they do not know."""
 
+import json
 import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from django.conf import settings
 from rest_framework import serializers
 
 JSON_NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
@@ -160,6 +162,20 @@ class AttributesField(serializers.DictField):
             text = f"an attribute's name has at most {self.MAX_KEY} characters"
             raise serializers.ValidationError({key: [text] for key in long})
         return data
+
+
+class UserAttributesField(AttributesField):
+    """Attributes that somebody sends, MAX_ATTRIBUTE_BYTES of JSON at most."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        attributes = super().to_internal_value(data)
+        most: int = settings.MAX_ATTRIBUTE_BYTES
+        if attributes and most:
+            size = len(json.dumps(attributes, ensure_ascii=False).encode())
+            if size > most:
+                text = f"has {size} bytes as JSON; at most {most} are kept"
+                raise serializers.ValidationError(text)
+        return attributes
 
 
 class EmptySerializer(StrictSerializer):

@@ -1,0 +1,34 @@
+"""How many studies there may be, and how many trials of each: settings, of which 0 means any."""
+
+from django.conf import settings
+
+from studies.errors import TooManyStudies, TooManyTrials
+from studies.models import Study
+
+
+def check_room_for_study() -> None:
+    """Raise `TooManyStudies` where there are MAX_STUDIES. Such as are made at the same moment may
+    exceed it."""
+    most: int = settings.MAX_STUDIES
+    if most and Study.objects.order_by("id")[most - 1 : most].exists():
+        raise TooManyStudies(f"there are {most} studies, as many as there may be: delete some")
+
+
+def n_trials_left(study: Study) -> int | None:
+    """How many trials more a study may have; None: any number."""
+    most: int = settings.MAX_TRIALS_PER_STUDY
+    return max(0, most - study.n_trials) if most else None
+
+
+def check_room_for_trials(study: Study, n: int) -> None:
+    """Raise `TooManyTrials` where a study may not have n trials more."""
+    left = n_trials_left(study)
+    if left is not None and n > left:
+        raise too_many_trials(study)
+
+
+def too_many_trials(study: Study) -> TooManyTrials:
+    return TooManyTrials(
+        f'study "{study.name}" has {study.n_trials} trials, and may have '
+        f"{settings.MAX_TRIALS_PER_STUDY}: go on in another one"
+    )

@@ -1,0 +1,31 @@
+"""How many trials the caller's token may have running, over all studies."""
+
+from django.conf import settings
+
+from access.current import current_caller
+from studies.errors import TooManyRunningOfToken
+from tuner_project.prepared import row_of
+
+# Counts no further than the limit, and lets the token's next ask wait until this one is committed.
+_RUNNING = "SELECT trials_running_of_token(%(token)s, %(most)s)"
+
+
+def token_id() -> int | None:
+    """The token that asks, if it is one."""
+    caller = current_caller()
+    return None if caller is None else caller.token_id
+
+
+def room_of_token(n: int) -> int:
+    """For how many of n trials more there is room by MAX_RUNNING_TRIALS, until the transaction
+    ends. It comes before the lock of a study."""
+    most, token = settings.MAX_RUNNING_TRIALS, token_id()
+    if not most or token is None:
+        return n
+    row = row_of(_RUNNING, {"token": token, "most": most})
+    return n if row is None else min(n, most - row[0])
+
+
+def too_many_running() -> TooManyRunningOfToken:
+    most = settings.MAX_RUNNING_TRIALS
+    return TooManyRunningOfToken(f"{most} trials of this token run, as many as may at a time")
