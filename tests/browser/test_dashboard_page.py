@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 def test_a_study_is_linked_and_drawn(open_page: Open, client: Client) -> None:
     page = open_study(open_page, client, "demo-training")
     page.get_by_role("link", name="Optuna dashboard").click()
-    expect(page.get_by_text("demo-training")).to_be_visible()
+    expect(page.get_by_text("demo-training")).to_be_visible(timeout=30_000)
     expect(page.locator(".scatterlayer .point").first).to_be_attached()
     expect(page.locator(".barlayer .point").first).to_be_attached()
     keep(page, "dashboard")
