@@ -109,7 +109,7 @@ def ground(database_url: str | None) -> Iterator[Ground]:
         return
     name = f"tuner_bench_{secrets.token_hex(4)}"
     url = _named(database_url, name)
-    environment = {"DATABASE_URL": url, "SECRET_KEY": _SECRET_KEY}
+    environment = {"DATABASE_URL": url, "SECRET_KEY": _SECRET_KEY, "AUTH_REQUIRED": "false"}
     with psycopg.connect(database_url, autocommit=True) as connection:
         try:
             connection.execute(f'CREATE DATABASE "{name}"')
@@ -164,6 +164,7 @@ def set_up_django(url: str) -> None:
         "TUNER_ENV_FILE": os.devnull,
         "DATABASE_URL": url,
         "SECRET_KEY": _SECRET_KEY,
+        "AUTH_REQUIRED": "false",
     }
     django.setup()
 
