@@ -48,11 +48,10 @@ class Operation:
                 self.method, self.path, file, "application/x-ndjson", headers=headers
             )
         body = "" if self.body is None else self.body
-        content_type: dict[str, Any] = {} if isinstance(client, APIClient) else {
-            "content_type": "application/json"
-        }  # fmt: skip
+        is_of_rest = isinstance(client, APIClient)
+        how: Any = {"format": "json"} if is_of_rest else {"content_type": "application/json"}
         send = getattr(client, self.method.lower())
-        return send(self.path, *([body] if body else []), headers=headers, **content_type)
+        return send(self.path, *([body] if body else []), headers=headers, **how)
 
 
 _ANSWERS = ("best", "importance", "history", "progress", "advice", "export")
