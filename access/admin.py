@@ -71,8 +71,8 @@ class TokenAdmin(admin.ModelAdmin):
         self.message_user(request, f"Revoked: {len(tokens)}.", messages.SUCCESS)
 
     def save_model(self, request: HttpRequest, obj: Token, form: Any, change: bool) -> None:
-        if change:
-            obj.save()
+        if change:  # what somebody else has changed meanwhile, a revocation above all, stays
+            obj.save(update_fields=form.changed_data)
         else:
             obj.key = keep(obj)
 

@@ -13,7 +13,6 @@ from access.scopes import Caller, Scope
 from access.throttling import take_refused
 
 SCHEME = "Bearer"
-VIEW_STUDIES = "studies.view_study"
 
 
 class TokenAuthentication(BaseAuthentication):
@@ -39,20 +38,20 @@ class TokenAuthentication(BaseAuthentication):
 
 
 class StaffAuthentication(BaseAuthentication):
-    """Somebody of the staff who is logged in to the admin, and may view studies there.
+    """Somebody of the staff who is logged in to the admin.
 
-    Such a session only reads (where tokens are required): nothing else may come from a browser
-    without a token of CSRF's.
+    Such a session only reads (where tokens are required), and what the admin would show them:
+    nothing else may come from a browser without a token of CSRF's.
     """
 
     def authenticate(self, request: Request) -> tuple[Caller, Any] | None:
-        caller = caller_of_session(request._request)
-        if caller is None or not request._request.user.has_perm(VIEW_STUDIES):
+        user, caller = request._request.user, caller_of_session(request._request)
+        if caller is None:
             return None
         if not settings.AUTH_REQUIRED:
             caller = Caller(name=caller.name, scope=Scope.MANAGE, user_id=caller.user_id)
         set_current_caller(caller)
-        return caller, None
+        return caller, user
 
 
 def _usable_token(key: str) -> Token:

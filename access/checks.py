@@ -1,10 +1,11 @@
 """Misconfigurations that open a door."""
 
-from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Tags, Warning, register
+
+from tuner_project.environment import is_loopback
 
 
 @register(Tags.security)
@@ -21,11 +22,3 @@ def check_open_to_others(**kwargs: Any) -> list[CheckMessage]:
             id="tuner.W001",
         )
     ]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address to listen at."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

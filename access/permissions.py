@@ -12,7 +12,7 @@ from tuner_project.rest.problems import DomainError
 
 
 class InsufficientScope(DomainError):
-    """The token's scope does not include what this needs."""
+    """The token's scope, or the user's permissions, do not include what this needs."""
 
     status = 403
     code = "insufficient_scope"
@@ -35,6 +35,8 @@ class HasScope(BasePermission):
             raise InsufficientScope(
                 f'this needs the scope "{needed}", and "{caller.name}" has "{caller.scope}"'
             )
+        if settings.AUTH_REQUIRED and caller.user_id is not None:
+            _check_permission(request, view)
         return True
 
     @staticmethod
@@ -45,3 +47,11 @@ class HasScope(BasePermission):
             return None
         declared = getattr(view, "scopes", {}).get(action)
         return Scope(declared or (Scope.READ if method in SAFE_METHODS else Scope.MANAGE))
+
+
+def _check_permission(request: Request, view: Any) -> None:
+    """Somebody of the staff reads here what the admin shows them, and nothing else."""
+    permission = getattr(view, "staff_permission", "")
+    user: Any = request.auth
+    if permission and not user.has_perm(permission):
+        raise InsufficientScope(f'this needs the permission "{permission}"')

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 
 from django.db import models
 
@@ -32,28 +32,31 @@ class Caller:
     user_id: int | None = None
 
     def sees(self, study_name: str) -> bool:
-        return self.studies == EVERY_STUDY or bool(self._pattern.fullmatch(study_name))
+        return self.studies == EVERY_STUDY or matches(self.studies, study_name)
 
     @cached_property
     def regex(self) -> str | None:
         """The names that it sees, as a regular expression of PostgreSQL's; None: all."""
-        return None if self.studies == EVERY_STUDY else f"^{_regex(self.studies)}$"
-
-    @cached_property
-    def _pattern(self) -> re.Pattern[str]:
-        return _compiled(self.studies)
+        if self.studies == EVERY_STUDY:
+            return None
+        return f"^{'.*'.join(re.escape(part) for part in self.studies.split('*'))}$"
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Whether this is one of the names that a pattern stands for, as in a token's `search-*`."""
+    """Whether this is one of the names that a pattern stands for, as in a token's `search-*`.
+
+    `*` stands for any text, and everything else for itself.
+    """
     return bool(_compiled(pattern).fullmatch(name))
 
 
-def _regex(pattern: str) -> str:
-    """A pattern in which `*` stands for any text, and everything else for itself."""
-    return ".*".join(re.escape(part) for part in pattern.split("*"))
-
-
-@cache
+@lru_cache(maxsize=1000)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(_regex(pattern), re.DOTALL)
+    first, *others = (re.escape(part) for part in pattern.split("*"))
+    if not others:
+        return re.compile(first)
+    *middle, last = others
+    # Atomic groups: where a part is found first is as good a place as any later one, and to try
+    # them all would take for ever.
+    found = "".join(f"(?>.*?{part})" for part in middle if part)
+    return re.compile(f"{first}{found}.*{last}", re.DOTALL)

@@ -30,6 +30,8 @@ class StudyScope(ApiViewSet):
     What a body names is checked where it is used, by `check_seen`.
     """
 
+    staff_permission = "studies.view_study"
+
     def studies(self) -> StudyQuerySet:
         caller: Any = self.request.user
         return Study.objects.seen_by(caller)

@@ -51,6 +51,8 @@ class OtherLinesParser(LinesParser):
 class TransferViewSet(StudyScope):
     """A study as a file, and as the beginning of another."""
 
+    staff_permission = "trials.view_trial"
+
     def get_serializer_class(self) -> Any:
         return CloneStudySerializer if self.action == "clone" else EmptySerializer
 

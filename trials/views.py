@@ -59,6 +59,7 @@ TOLD_TRIAL = ToldTrialSerializer()
 class TrialViewSet(StudyScope):
     """Ask and tell."""
 
+    staff_permission = "trials.view_trial"
     scopes: ClassVar[dict[str, str]] = dict.fromkeys((*WORK, "complete_batch"), "worker")
     query_serializers: ClassVar[dict[str, Any]] = {"list": TrialQuerySerializer}
 

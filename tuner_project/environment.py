@@ -4,6 +4,7 @@ import json
 import re
 import socket
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -142,3 +143,11 @@ class Environment:
             return parse(raw)
         except (ValueError, KeyError, TypeError, OSError):
             raise ImproperlyConfigured(f"{name} is {raw!r}: expected {expected}") from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address to listen at."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

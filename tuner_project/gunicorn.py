@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tuner_project.settings")
 
@@ -51,6 +52,8 @@ control_socket_disable = True  # it would be made in the home folder
 
 def on_starting(server: Any) -> None:
     sharing.begin()
+    for warning in import_string("access.checks.check_open_to_others")():
+        server.log.warning("%s %s", warning.msg, warning.hint)
 
 
 def pre_fork(server: Any, worker: Any) -> None:

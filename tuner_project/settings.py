@@ -17,7 +17,7 @@ from environ import Env
 from tuner_project import __version__
 from tuner_project.connections import PoolConnection
 from tuner_project.embedded_postgres import EmbeddedPostgres
-from tuner_project.environment import Environment
+from tuner_project.environment import Environment, is_loopback
 from tuner_project.observability.logs import FORMATS, LEVELS, logging_config
 
 # Before anything imports NumPy: its threads and PyTorch's would take each other's cores (Optuna's
@@ -88,7 +88,7 @@ if not SECRET_KEY:
     SECRET_KEY = _kept or get_random_secret_key()
 
 _loopback = ["localhost", "127.0.0.1", "[::1]"]
-_is_local = HOST in (*_loopback, "::1")
+_is_local = is_loopback(HOST)
 # Whether clients need a token. Where the database is embedded and only this machine can reach the
 # service, it starts open.
 AUTH_REQUIRED = env.boolean("AUTH_REQUIRED", not (EMBEDDED_POSTGRES and _is_local))

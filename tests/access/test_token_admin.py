@@ -9,8 +9,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from access.admin import TokenForm
 from access.models import Token
 from access.scopes import Scope
+from access.tokens import revoke_token
 
 from .conftest import bearer
 
@@ -85,6 +87,24 @@ def test_revoked_token_stays_as_it_is(admin_client: Client, token: MakeToken) ->
 
     made = Token.objects.get()
     assert (made.scope, made.revoked) == ("read", True)
+
+
+def test_change_leaves_a_revocation_alone(
+    admin_client: Client, token: MakeToken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, _ = token("read")
+    before = TokenForm.clean
+
+    def clean(form: Any) -> Any:  # meanwhile
+        revoke_token(token=Token.objects.get())
+        return before(form)
+
+    monkeypatch.setattr(TokenForm, "clean", clean)
+    form = {"name": "new", "scope": "read", "studies": "*"}
+    assert admin_client.post(f"{LIST}{made.pk}/change/", form).status_code == 302
+
+    found = Token.objects.get()
+    assert (found.name, found.revoked) == ("new", True)
 
 
 def test_list_says_which_are_usable(admin_client: Client, token: MakeToken) -> None:

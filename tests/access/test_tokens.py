@@ -165,6 +165,9 @@ def test_scope_that_is_too_small_is_named(client_of: Make) -> None:
         ("*-prod", ["a-prod", "-prod"], ["prod", "a-prod "]),
         ("a*b*c", ["abc", "a b c", "abcbc"], ["ab", "acb", "abcd"]),
         ("a.c", ["a.c"], ["abc", "a.cd"]),
+        ("a**b*", ["ab", "axb", "abc"], ["xab", "a"]),
+        ("*a*b*", ["ab", "xaxbx", "aab"], ["ba", "a"]),
+        ("*a" * 60, ["a" * 60, "ba" * 60], ["a" * 59, "a" * 60 + "b"]),
         ("100%_\\", ["100%_\\"], ["100xx\\", "100%_"]),
         ("a[b](c)|d", ["a[b](c)|d"], ["ab", "d"]),
         ("^a$ #&~-{}?+é", ["^a$ #&~-{}?+é"], ["a"]),
@@ -245,16 +248,26 @@ def test_import_does_not_rename_out_of_the_pattern(client_of: Make) -> None:
 
 def test_staff_reads_with_a_session(client_of: Make, staff_client: Callable[..., Client]) -> None:
     create(client_of("manage"), "a")
-    client = staff_client("view_study")
+    client = staff_client("view_study", "view_trial")
 
-    assert client.get("/api/v1/studies/a").status_code == 200
+    for path in ("", "/trials", "/progress"):
+        assert client.get(f"/api/v1/studies/a{path}").status_code == 200
     response = client.post("/api/v1/studies/a/trials/suggest", content_type="application/json")
     assert problem_of(response) == (403, "insufficient_scope")
     assert problem_of(client.delete("/api/v1/studies/a")) == (403, "insufficient_scope")
 
 
-def test_staff_without_the_permission_reads_nothing(staff_client: Callable[..., Client]) -> None:
-    assert problem_of(staff_client().get("/api/v1/studies")) == (401, "not_authenticated")
+def test_staff_reads_what_the_admin_shows_them(
+    client_of: Make, staff_client: Callable[..., Client]
+) -> None:
+    create(client_of("manage"), "a")
+    nothing, studies = staff_client(), staff_client("view_study", name="of studies")
+
+    assert problem_of(nothing.get("/api/v1/studies")) == (403, "insufficient_scope")
+    assert studies.get("/api/v1/studies/a").status_code == 200
+    for path in ("trials", "export"):
+        response = studies.get(f"/api/v1/studies/a/{path}")
+        assert problem_of(response) == (403, "insufficient_scope")
 
 
 def test_token_goes_before_a_session(token: MakeToken, staff_client: Callable[..., Client]) -> None:

@@ -118,6 +118,8 @@ def test_walks_meet_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for operation in ("createStudy", "getStudy", "suggestTrial", "getTrial"):
         assert answers[operation, 200] + answers[operation, 201], operation
+    targets = {name for leads_to in LINKS.values() for name in leads_to}
+    assert targets <= {operation for operation, _ in answers}
     told = ("completeTrial", "failTrial", "pruneTrial")
     assert sum(answers[operation, 200] for operation in told) > 1
     assert not any(status in (401, 403) or status >= 500 for _, status in answers)

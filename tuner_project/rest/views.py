@@ -24,10 +24,11 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
 
     `query_serializers` names the query's serializer by action; an action without one takes no
     query keys. `scopes` names what a caller needs for an action, where that is not `read` to read
-    and else `manage`.
+    and else `manage`; `staff_permission` is what somebody of the staff needs who is logged in.
     """
 
     scopes: ClassVar[dict[str, str]] = {}
+    staff_permission: ClassVar[str] = ""
     query_serializers: ClassVar[dict[str, type[serializers.Serializer[Any]]]] = {}
     query: dict[str, Any]
 
