@@ -1,8 +1,7 @@
 """The manifests: as Kubernetes' own schemas want them, and as the service is.
 
 kubernetes-validate carries the schemas of each version of Kubernetes. Two kinds have none there:
-the kustomization, and the ServiceMonitor, a resource of the Prometheus operator: for it a schema of
-the fields that are used, written by hand after the operator's documentation, stands below.
+the kustomization, and the ServiceMonitor, the Prometheus operator's: see `operator_schema.py`.
 """
 
 from typing import Any
@@ -22,63 +21,12 @@ from tests.deploy.documents import (
     pod_templates,
     the,
 )
+from tests.deploy.operator_schema import SERVICE_MONITOR
 from tuner_project import __version__
 from tuner_project import gunicorn as gunicorn_settings
+from tuner_project.settings import LARGE_BODIES, MAX_BODY_BYTES
 
 VERSIONS = ["1.31", "1.34", kubernetes_validate.latest_version()]
-SERVICE_MONITOR = {
-    "type": "object",
-    "required": ["apiVersion", "kind", "metadata", "spec"],
-    "properties": {
-        "apiVersion": {"const": "monitoring.coreos.com/v1"},
-        "kind": {"const": "ServiceMonitor"},
-        "spec": {
-            "type": "object",
-            "required": ["selector", "endpoints"],
-            "additionalProperties": False,
-            "properties": {
-                "selector": {
-                    "type": "object",
-                    "required": ["matchLabels"],
-                    "additionalProperties": False,
-                    "properties": {"matchLabels": {"type": "object"}},
-                },
-                "endpoints": {
-                    "type": "array",
-                    "minItems": 1,
-                    "items": {
-                        "type": "object",
-                        "required": ["port"],
-                        "additionalProperties": False,
-                        "properties": {
-                            "port": {"type": "string"},
-                            "path": {"type": "string"},
-                            "interval": {"type": "string", "pattern": "^[0-9]+s$"},
-                            "scrapeTimeout": {"type": "string", "pattern": "^[0-9]+s$"},
-                            "authorization": {
-                                "type": "object",
-                                "required": ["credentials"],
-                                "additionalProperties": False,
-                                "properties": {
-                                    "type": {"const": "Bearer"},
-                                    "credentials": {
-                                        "type": "object",
-                                        "required": ["name", "key"],
-                                        "additionalProperties": False,
-                                        "properties": {
-                                            "name": {"type": "string"},
-                                            "key": {"type": "string"},
-                                        },
-                                    },
-                                },
-                            },
-                        },
-                    },
-                },
-            },
-        },
-    },
-}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -208,12 +156,28 @@ def test_ports_agree() -> None:
     assert {v["name"]: v["value"] for v in container["env"]}["PORT"] == str(port["containerPort"])
     (served,) = the("Service")["spec"]["ports"]
     assert served["targetPort"] == port["name"]
-    (rule,) = the("Ingress")["spec"]["rules"]
-    backend = rule["http"]["paths"][0]["backend"]["service"]
-    assert backend == {"name": the("Service")["metadata"]["name"], "port": {"name": served["name"]}}
+    for ingress in of_kind("Ingress"):
+        (rule,) = ingress["spec"]["rules"]
+        assert rule["http"]["paths"][0]["backend"]["service"] == {
+            "name": the("Service")["metadata"]["name"],
+            "port": {"name": served["name"]},
+        }
     assert the("ServiceMonitor")["spec"]["endpoints"][0]["port"] == served["name"]
     allowed = the("NetworkPolicy")["spec"]["ingress"][0]["ports"]
     assert [each["port"] for each in allowed] == [port["name"]]
+
+
+def test_ingress_buffers_small_bodies_only() -> None:
+    everything, imports = of_kind("Ingress")
+    prefix = "nginx.ingress.kubernetes.io/proxy-"
+    assert everything["metadata"]["annotations"][f"{prefix}body-size"] == "1m"
+    assert MAX_BODY_BYTES == 2**20
+    assert imports["metadata"]["annotations"][f"{prefix}body-size"] == "1g"
+    assert imports["metadata"]["annotations"][f"{prefix}request-buffering"] == "off"
+    (path,) = imports["spec"]["rules"][0]["http"]["paths"]
+    assert {f"POST {path['path']}": 2**30} == LARGE_BODIES
+    assert imports["spec"]["tls"] == everything["spec"]["tls"]
+    assert imports["spec"]["rules"][0]["host"] == everything["spec"]["rules"][0]["host"]
 
 
 def test_autoscaler_scales_the_deployment_which_says_no_number() -> None:
