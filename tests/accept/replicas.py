@@ -240,7 +240,8 @@ class Cluster:
 
     def _nginx(self) -> Program:
         text = (ROOT / "deploy/nginx/tuner.conf").read_text()
-        options = re.search(r"server tuner-1:8000(.*;)", text)
+        # `resolve` is for compose's names, and Debian's nginx may be too old for it.
+        options = re.search(r"server tuner-1:8000 resolve(.*;)", text)
         assert options is not None
         servers = "".join(
             f"    server 127.0.0.1:{replica.port}{options[1]}\n" for replica in self.replicas
