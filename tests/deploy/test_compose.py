@@ -7,6 +7,7 @@ import configparser
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from tests.deploy.documents import ROOT, compose, documented_variables
 from tuner_project import gunicorn as gunicorn_settings
 
 REPLICAS = ["tuner-1", "tuner-2"]
-OF_OUR_IMAGE = [*REPLICAS, "migrate", "expire"]
+OF_OUR_IMAGE = [*REPLICAS, "migrate", "expire", "purge"]
 # Of the database's image, and of compose.yaml itself.
 FOREIGN = {"POSTGRES_PASSWORD", "POSTGRES_USER", "POSTGRES_DB"}
 
@@ -25,6 +26,13 @@ FOREIGN = {"POSTGRES_PASSWORD", "POSTGRES_USER", "POSTGRES_DB"}
 def services() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = compose()["services"]
     return found
+
+
+def script(service: dict[str, Any]) -> str:
+    """What a service's shell runs, as it gets it from Compose."""
+    shell, option, text = service["command"]
+    assert (shell, option) == ("sh", "-c")
+    return str(text).replace("$$", "$")
 
 
 def test_compose_file_has_the_specified_shape() -> None:
@@ -86,7 +94,7 @@ def test_replicas_speak_to_the_pooler_and_it_to_the_database(
     parser.read(ROOT / "deploy" / "pgbouncer" / "pgbouncer.ini")
     pooler = parser["pgbouncer"]
     assert pooler["pool_mode"] == "transaction"
-    for name in [*REPLICAS, "expire"]:
+    for name in [*REPLICAS, "expire", "purge"]:
         environment = services[name]["environment"]
         assert environment["DATABASE_URL"].endswith(f"@pgbouncer:{pooler['listen_port']}/tuner")
         assert environment["DB_POOLER"] == "true"
@@ -94,25 +102,51 @@ def test_replicas_speak_to_the_pooler_and_it_to_the_database(
     migrate = services["migrate"]["environment"]
     assert migrate["DATABASE_URL"].endswith("@db:5432/tuner")
     assert migrate["DB_POOLER"] == "false"
-    targets = {config["target"] for config in services["pgbouncer"]["configs"]}
-    assert targets == {"/etc/pgbouncer/pgbouncer.ini", pooler["auth_file"]}
+    (config,) = services["pgbouncer"]["configs"]
+    assert config["target"] == "/etc/pgbouncer/pgbouncer.ini"
+    assert f"exec pgbouncer {config['target']}\n" in script(services["pgbouncer"])
+    assert f"> {pooler['auth_file']}\n" in script(services["pgbouncer"])
 
 
-def test_configurations_are_files_that_exist() -> None:
+def test_pooler_alone_may_read_the_password(
+    services: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    text = script(services["pgbouncer"]).replace("/tmp/", f"{tmp_path}/")  # noqa: S108
+    text = text.replace("exec pgbouncer", "exec echo")
+    subprocess.run(["sh", "-ec", text], env={"POSTGRES_PASSWORD": "a1%s"}, check=True, timeout=60)
+    file = tmp_path / "userlist.txt"
+    assert file.read_text() == '"tuner" "a1%s"\n'
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_purge_goes_on_until_it_is_told_to_stop(services: dict[str, dict[str, Any]]) -> None:
+    text = script(services["purge"]).replace("python manage.py purge", "echo purged; false")
+    assert "sleep 86400 &" in text
+    loop = ["sh", "-c", text.replace("86400", "0.01")]
+    with subprocess.Popen(loop, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(3)] == ["purged\n"] * 3
+        process.terminate()
+        assert process.wait(60) == 0
+
+
+def test_configurations_are_files_that_exist(services: dict[str, dict[str, Any]]) -> None:
+    """Compose refuses those with contents of their own in services that are read-only."""
     configs = compose()["configs"]
-    for service in compose()["services"].values():
+    for service in services.values():
         assert {config["source"] for config in service.get("configs", [])} <= set(configs)
     for config in configs.values():
-        assert "content" in config or (ROOT / config["file"]).is_file()
+        assert list(config) == ["file"]
+        assert (ROOT / config["file"]).is_file()
 
 
 def test_commands_exist(services: dict[str, dict[str, Any]]) -> None:
     known: dict[str, Any] = get_commands()
     for name in OF_OUR_IMAGE:
-        command = services[name].get("command")
-        if command is not None:
-            assert command[:2] == ["python", "manage.py"]
-            assert command[2] in known
+        if "command" in services[name]:
+            found = re.search(r"python manage\.py (\w+)", " ".join(services[name]["command"]))
+            assert found is not None, name
+            assert found[1] in known
 
 
 def test_replicas_have_time_for_a_graceful_stop(services: dict[str, dict[str, Any]]) -> None:
