@@ -1,4 +1,7 @@
 from django.apps import AppConfig
+from django.conf import settings
+
+from tuner_project.connections import PoolConnection
 
 
 class TunerProjectConfig(AppConfig):
@@ -6,3 +9,5 @@ class TunerProjectConfig(AppConfig):
 
     def ready(self) -> None:
         from tuner_project import checks  # noqa: F401  (registers them)
+
+        PoolConnection.has_sessions = not settings.DB_POOLER  # also in commands

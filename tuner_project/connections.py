@@ -9,7 +9,8 @@ from psycopg.abc import PQGen
 class PoolConnection(psycopg.Connection[Any]):
     """What the pool opens."""
 
-    # Of each statement, in milliseconds; 0: none. Only requests are limited (see wsgi.py).
+    # Of each statement, in milliseconds; 0: none. Only requests are limited (see wsgi.py), but
+    # behind a pooler commands share sessions with them.
     statement_timeout: ClassVar[int] = 0
     # Behind PgBouncer in transaction mode, which gives each transaction another session, and takes
     # no `options` when it is connected to.
@@ -40,7 +41,7 @@ class PoolConnection(psycopg.Connection[Any]):
             and self.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
         )
         yield from super()._start_query()
-        if begins and self.statement_timeout and not self.has_sessions:
+        if begins and not self.has_sessions:  # also to 0: the pooler may have set a limit
             yield from self._exec_command(
                 b"SET LOCAL statement_timeout = %d" % self.statement_timeout
             )

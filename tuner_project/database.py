@@ -56,14 +56,15 @@ def limit_statements() -> None:
     Called where requests are served, so that commands may take their time.
     """
     PoolConnection.statement_timeout = settings.DB_STATEMENT_TIMEOUT * 1000
-    PoolConnection.has_sessions = not settings.DB_POOLER
 
 
 def lift_statement_timeout() -> None:
-    """Let the statements of this transaction take their time: they go through all trials."""
-    if PoolConnection.statement_timeout:
-        with connections["default"].cursor() as cursor:
-            cursor.execute("SET LOCAL statement_timeout = 0")
+    """Let the statements of this transaction take their time: they go through all trials.
+
+    Whatever limits them: that may be a pooler, or the role's own setting, too.
+    """
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 0")
 
 
 def check_database() -> None:

@@ -254,10 +254,33 @@ def test_behind_a_pooler_each_transaction_is_limited_and_no_session(
         assert timeout_of(direct.cursor()) == "0"
 
 
-def test_what_goes_through_all_trials_is_not_limited(
-    api: APIClient, study: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+def test_behind_a_pooler_no_transaction_of_a_command_is_limited(
+    new_connection: Callable[..., PoolConnection],
 ) -> None:
-    monkeypatch.setattr(PoolConnection, "statement_timeout", 7000)
+    with new_connection(timeout=0, has_sessions=False) as direct:
+        direct.execute("SET statement_timeout = 7000")  # as its connect_query does
+        direct.commit()
+        assert timeout_of(direct.cursor()) == "0"
+        direct.rollback()
+        direct.autocommit = True
+        assert timeout_of(direct.cursor()) == "7s"
+
+
+@pytest.mark.parametrize("pooler", ["true", "false"])
+def test_commands_know_of_the_pooler(pooler: str) -> None:
+    show = (
+        "from tuner_project.connections import PoolConnection; print(PoolConnection.has_sessions)"
+    )
+    done = subprocess.run(
+        [sys.executable, "manage.py", "shell", "--no-imports", "-c", show],
+        env=os.environ | {"DB_POOLER": pooler, "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x",
+                          "SECRET_KEY": "x" * 50},
+        cwd=ROOT, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.stdout.strip(), done.returncode) == (str(pooler == "false"), 0), done.stderr
+
+
+def test_what_goes_through_all_trials_is_not_limited(api: APIClient, study: dict[str, Any]) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = 7000")
         lift_statement_timeout()
