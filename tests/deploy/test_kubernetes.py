@@ -14,6 +14,7 @@ from django.urls import resolve
 
 from tests.deploy.documents import (
     KUBERNETES,
+    ROOT,
     documented_variables,
     kustomization,
     manifests,
@@ -77,6 +78,7 @@ def test_pods_may_do_nothing_but_serve() -> None:
             "seccompProfile": {"type": "RuntimeDefault"},
         }, workload
         assert pod["automountServiceAccountToken"] is False, workload
+        assert pod["enableServiceLinks"] is False, workload
         assert pod["serviceAccountName"] == the("ServiceAccount")["metadata"]["name"], workload
         for container in pod["containers"]:
             assert container["securityContext"] == {
@@ -189,6 +191,38 @@ def test_autoscaler_scales_the_deployment_which_says_no_number() -> None:
     }
     assert "replicas" not in deployment["spec"]
     assert autoscaler["spec"]["minReplicas"] > the("PodDisruptionBudget")["spec"]["maxUnavailable"]
+
+
+def test_default_postgresql_carries_as_many_pods_as_there_may_be() -> None:
+    """docs/sizing.md shows the sum."""
+    settings = the("ConfigMap")["data"]
+    n_pods = the("HorizontalPodAutoscaler")["spec"]["maxReplicas"]
+    surge = the("Deployment")["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
+    n_processes, n_held = int(settings["WEB_WORKERS"]), int(settings["WEB_THREADS"]) + 1
+    n_jobs = len(of_kind("Job")) + len(of_kind("CronJob"))  # no two of one at once
+    assert {job["spec"]["concurrencyPolicy"] for job in of_kind("CronJob")} == {"Forbid"}
+    total = (n_pods + surge) * (n_processes * n_held + 2) + n_jobs
+    text = f"({n_pods} + {surge}) × ({n_processes} × {n_held} + 2) + {n_jobs} = {total} ≤ 97"  # noqa: RUF001
+    assert text in (ROOT / "docs" / "sizing.md").read_text()
+    assert total <= 97
+
+
+def test_only_proxies_and_prometheus_may_call() -> None:
+    """Whoever else did could choose its address, as the last proxy's word is believed."""
+    assert the("ConfigMap")["data"]["TRUSTED_PROXIES"] == "1"
+    (rule,) = the("NetworkPolicy")["spec"]["ingress"]
+    (peer,) = rule["from"]
+    assert peer == {
+        "namespaceSelector": {
+            "matchExpressions": [
+                {
+                    "key": "kubernetes.io/metadata.name",
+                    "operator": "In",
+                    "values": ["ingress-nginx", "monitoring"],
+                }
+            ]
+        }
+    }
 
 
 def test_pods_have_time_for_a_graceful_stop() -> None:
