@@ -6,15 +6,16 @@ from django.contrib import admin
 from django.templatetags.static import static
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from tuner_project.health import HealthViewSet
 from tuner_project.observability.views import metrics
+from tuner_project.rest.schema_view import SchemaView
 
 api: list[Any] = [
     path("health", HealthViewSet.as_view({"get": "health"})),
     path("ready", HealthViewSet.as_view({"get": "ready"})),
-    path("schema", SpectacularAPIView.as_view(throttle_classes=()), name="schema"),
+    path("schema", SchemaView.as_view(), name="schema"),
     path(
         "docs",
         SpectacularSwaggerSplitView.as_view(url_name="schema", throttle_classes=()),

@@ -148,7 +148,18 @@ def test_document_tells_every_option_of_samplers_and_pruners() -> None:
 def test_schema_is_served(db: None) -> None:
     response = Client().get("/api/v1/schema")
     assert response.status_code == 200
+    assert response["Content-Type"] == "application/vnd.oai.openapi; charset=utf-8"
     assert b"operationId: createStudy" in response.content
+
+
+def test_schema_is_made_once(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody may ask for it, and to make it takes a core some tenths of a second."""
+    first = Client().get("/api/v1/schema").content
+    made: list[object] = []
+    monkeypatch.setattr(SchemaGenerator, "get_schema", lambda *args, **more: made.append(args))
+    for query in ("", "?lang=de", "?version=2", "?a=1", "?format=json"):
+        assert Client().get(f"/api/v1/schema{query}").content == first
+    assert made == []
 
 
 def test_docs_page_takes_nothing_from_other_hosts(db: None) -> None:
