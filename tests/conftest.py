@@ -9,6 +9,7 @@ from rest_framework.test import APIClient
 
 from studies.optuna_storage import SCHEMA
 from trials.histories import histories
+from tuner_project import health
 
 SPACE = [
     {"type": "float", "name": "learning_rate", "low": 0.0001, "high": 0.1, "log": True},
@@ -23,6 +24,11 @@ def _nothing_is_slow_on_purpose() -> None:
     """Clients of the tests look for no static files at start, and passwords are hashed quickly."""
     settings.WHITENOISE_AUTOREFRESH = True
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def _probes_ask_anew() -> None:
+    health.forget()
 
 
 @pytest.fixture(autouse=True)

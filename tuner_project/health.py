@@ -1,11 +1,14 @@
 """Liveness and readiness, asked of the database on a connection of their own.
 
-So a probe does not wait for the pool, and never long.
+So a probe does not wait for the pool, and never long. Anybody may ask, so what was found is the
+answer for a moment more, and a process asks once at a time.
 """
 
-from collections.abc import Callable
+import time
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar
+from threading import Lock
+from typing import Any
 
 import psycopg
 from django.conf import settings
@@ -22,7 +25,8 @@ from tuner_project.rest.serializers import EmptySerializer
 from tuner_project.rest.views import ApiViewSet
 
 TIMEOUT = 2  # seconds
-T = TypeVar("T")
+KEPT = 1.0  # seconds for which an answer is given again
+_AWAY = "the database cannot be reached"
 
 
 class HealthSerializer(serializers.Serializer[Any]):
@@ -58,7 +62,7 @@ class HealthViewSet(ApiViewSet):
     @extend_schema(operation_id="getHealth", responses=HealthSerializer)
     def health(self, request: Request) -> Response:
         """Alive; also while the database is away, since a restart would not bring it back."""
-        connected = _ask_database(lambda cursor: True) or False
+        connected = _finding.now().is_connected
         status = "healthy" if connected else "degraded"
         document = {"status": status, "version": settings.VERSION, "storage_connected": connected}
         return Response(HealthSerializer(document).data)
@@ -68,7 +72,7 @@ class HealthViewSet(ApiViewSet):
     )
     def ready(self, request: Request) -> Response:
         """Ready to serve: the database answers, and both schemas are as this version needs."""
-        reason = _reason_not_ready()
+        reason = _finding.now().reason
         if reason is None:
             return Response({"status": "ready"})
         return Response({"status": "not_ready", "reason": reason}, status=503)
@@ -92,20 +96,49 @@ def _needed_migrations() -> set[tuple[str, str]]:
     return set(MigrationLoader(None).disk_migrations or ())
 
 
-def _reason_not_ready() -> str | None:
-    checks = [import_string(path) for path in settings.READINESS_CHECKS]
+@dataclass(frozen=True)
+class Found:
+    """Whether the database can be reached, and why the service is not ready, if it is not."""
 
-    def first_reason(cursor: psycopg.Cursor[Any]) -> str:
-        return next((reason for check in checks if (reason := check(cursor))), "")
-
-    reason = _ask_database(first_reason)
-    return "the database cannot be reached" if reason is None else reason or None
+    is_connected: bool
+    reason: str | None
 
 
-def _ask_database(question: Callable[[psycopg.Cursor[Any]], T]) -> T | None:
-    """The answer, or None where the database cannot be reached."""
+class Finding:
+    """What the database says, or said a moment ago: one connection at a time asks it."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._found: Found | None = None
+        self._until = 0.0
+
+    def now(self) -> Found:
+        with self._lock:
+            if self._found is None or time.monotonic() >= self._until:
+                self._found = _ask_database()
+                self._until = time.monotonic() + KEPT
+            return self._found
+
+    def forget(self) -> None:
+        """Ask anew the next time."""
+        with self._lock:
+            self._found = None
+
+
+_finding = Finding()
+forget = _finding.forget
+
+
+def _ask_database() -> Found:
+    is_connected = False
     try:
         with direct_cursor(TIMEOUT) as cursor:
-            return question(cursor)
+            is_connected = True
+            return Found(is_connected, _reason_not_ready(cursor))
     except psycopg.Error:
-        return None
+        return Found(is_connected, _AWAY)
+
+
+def _reason_not_ready(cursor: psycopg.Cursor[Any]) -> str | None:
+    checks = [import_string(path) for path in settings.READINESS_CHECKS]
+    return next((reason for check in checks if (reason := check(cursor))), None)

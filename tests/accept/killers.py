@@ -1,10 +1,12 @@
 """Ends of the service's processes, and its recovery from them."""
 
 import random
+import time
 
 import psutil
 
 from tests.service import WEB_WORKERS, Service
+from tuner_project.health import KEPT
 
 SECONDS_TO_END = 30  # for gunicorn's workers, when their master is gone
 
@@ -33,6 +35,7 @@ def kill_postmaster(service: Service) -> None:
     victim = service.postmaster()
     assert victim is not None
     victim.kill()
+    time.sleep(KEPT)
     service.wait_until(
         lambda: service.postmaster() not in (None, victim) and service.is_ready(), "ready"
     )

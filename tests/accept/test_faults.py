@@ -20,6 +20,7 @@ import pytest
 from tests.accept.replicas import Postgres, Replica, wait_until
 from tests.accept.workers import SPACE, Workers, play_until_stopped, running_workers
 from tests.service import Client, scaled
+from tuner_project.health import KEPT
 
 pytestmark = pytest.mark.accept
 
@@ -94,6 +95,7 @@ def test_postgresql_is_away_under_load(
             assert health(client) == (200, "healthy", 200)
             began = time.monotonic()
             world.postgres.stop(signal.SIGQUIT)
+            time.sleep(KEPT)
             while time.monotonic() < began + SECONDS_AWAY:
                 assert health(client) == (200, "degraded", 503)
                 time.sleep(1)

@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.db import connection
 from django.db.models.signals import post_save
@@ -15,6 +17,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from studies.models import Study
+from tuner_project.health import forget
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = "/api/v1/studies"
@@ -351,6 +354,7 @@ def test_ready_misses_a_migration(api: APIClient) -> None:
         },
     )
     assert health.json()["status"] == "healthy"
+    forget()
     assert api.get("/api/v1/ready").status_code == 200
 
 
@@ -367,4 +371,28 @@ def test_ready_misses_a_migration_of_optuna(api: APIClient) -> None:
     assert response.status_code == 503
     assert response.json()["status"] == "not_ready"
     assert "revision v2.6.0.a" in response.json()["reason"]
+    forget()
     assert api.get("/api/v1/ready").status_code == 200
+
+
+PROBES = ["/api/v1/health", "/api/v1/ready"]
+ASKED: list[int] = []
+
+
+def noted_check(cursor: psycopg.Cursor[Any]) -> None:
+    ASKED.append(cursor.connection.info.backend_pid)
+
+
+def test_probes_ask_the_database_once_at_a_time_and_keep_the_answer(
+    api: APIClient, settings: Settings
+) -> None:
+    """Anybody may ask, and each connection would be one beside the pool's."""
+    settings.READINESS_CHECKS = [f"{__name__}.noted_check"]
+    ASKED.clear()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda path: Client().get(path), PROBES * 4))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(ASKED) == 1
+    forget()
+    assert api.get("/api/v1/ready").status_code == 200
+    assert len(ASKED) == 2
