@@ -17,7 +17,6 @@ class SchemaView(SpectacularAPIView):
     """The same document for everybody, whatever the query says: there is one, in one language."""
 
     throttle_classes = ()
-    renderer_classes = (OpenApiYamlRenderer,)
 
     @extend_schema(exclude=True)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
