@@ -47,6 +47,8 @@ class StaffAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Caller, Any] | None:
         user, caller = request._request.user, caller_of_session(request._request)
         if caller is None:
+            if settings.AUTH_REQUIRED and settings.SESSION_COOKIE_NAME in request.COOKIES:
+                take_refused(request._request)  # looking for its session was in vain
             return None
         if not settings.AUTH_REQUIRED:
             caller = Caller(name=caller.name, scope=Scope.MANAGE, user_id=caller.user_id)
