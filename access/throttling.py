@@ -5,13 +5,18 @@ request would arrive if they came evenly spread. One may come before its moment 
 `BURST`, and puts it off by one interval.
 """
 
+import logging
 import math
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
 from django.conf import settings
+from django.db import Error
 from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.permissions import SAFE_METHODS
@@ -19,9 +24,12 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from access.models import Token
+from tuner_project.faults import FULL, READ_ONLY, fault_of
 from tuner_project.prepared import prepared_cursor, run
 from tuner_project.rest.addresses import client_network
 from tuner_project.rest.problems import DomainError
+
+_logger = logging.getLogger(__name__)
 
 BURST = 2  # seconds; above 1, since who waits as Retry-After says waits for whole seconds
 
@@ -98,13 +106,34 @@ class RequestThrottle(BaseThrottle):
         if caller is None and settings.AUTH_REQUIRED:
             return True  # nobody: refused next, which costs less than to count it
         is_read = request.method in SAFE_METHODS
-        take(list(_rates(request._request, token, is_read)), token)
+        with uncounted_without_writes() if is_read else nullcontext():
+            take(list(_rates(request._request, token, is_read)), token)
         return True
 
 
 def take_refused(request: HttpRequest) -> None:
-    """Count a request whose token is refused as a write of its address, whatever it is."""
-    take(list(_rates(request, None, is_read=False)))
+    """Count a request that showed what lets nobody in, whatever it asks: apart from those that
+    others send from its address, as many a minute as writes."""
+    with uncounted_without_writes():
+        take(list(_of_address(request, "refused requests", settings.RATE_LIMIT_ADDRESS_WRITES)))
+
+
+@contextmanager
+def uncounted_without_writes() -> Iterator[None]:
+    """Let go uncounted what writes nothing itself, while the database takes no writes."""
+    try:
+        yield
+    except Error as error:
+        fault = fault_of(error)
+        if fault not in (FULL, READ_ONLY):
+            raise
+        _tell_uncounted(int(time.monotonic() // 60), fault.code)
+
+
+@lru_cache(maxsize=1)
+def _tell_uncounted(minute: int, code: str) -> None:
+    """Once a minute and process."""
+    _logger.warning("requests that only read are not counted: %s", code)
 
 
 def take(rates: Sequence[Rate], token: Token | None = None) -> None:
@@ -145,6 +174,10 @@ def _rates(request: HttpRequest, token: Token | None, is_read: bool) -> Iterator
     )
     if token is not None and of_token:
         yield Rate(f'the token "{token.name}"', f"token {token.pk}", kind, of_token)
+    yield from _of_address(request, kind, of_address)
+
+
+def _of_address(request: HttpRequest, kind: str, per_minute: int) -> Iterator[Rate]:
     address = client_network(request)
-    if address and of_address:
-        yield Rate(f"the address {address}", f"address {address}", kind, of_address)
+    if address and per_minute:
+        yield Rate(f"the address {address}", f"address {address}", kind, per_minute)

@@ -8,11 +8,13 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 from django.db.models import F
+from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from access.models import RateLimit, Token
 from access.tokens import revoke_token
+from tests.tuner_project.test_faults import session_set
 
 from .conftest import bearer
 
@@ -105,15 +107,62 @@ def test_refused_request_takes_nothing_from_the_other_limit(client_of: Make, set
     assert [read(modest) for _ in range(3)] == [200, 200, 429]
 
 
-def test_refused_tokens_count_as_writes_of_the_address(
+def test_refused_tokens_count_for_their_address_and_keep_nobody_out(
     client_of: Make, token: MakeToken, settings: Any
 ) -> None:
     settings.RATE_LIMIT_ADDRESS_READS = settings.RATE_LIMIT_ADDRESS_WRITES = 30
     revoked, key = token()
     revoke_token(token=revoked)
     assert [read(bearer("guess")), read(bearer(key)), read(bearer("guess"))] == [401, 401, 429]
+    problem = bearer("guess").get(READ).json()
+    assert problem["detail"].startswith("the address 127.0.0.1 may send 30 refused requests a min")
     assert read(client_of()) == 200
-    assert write(client_of()) == 429
+    assert write(client_of()) == 404
+
+
+def test_session_that_lets_nobody_in_counts_as_refused(
+    client_of: Make, settings: Any, staff_client: Callable[..., Client]
+) -> None:
+    settings.RATE_LIMIT_ADDRESS_WRITES = 30
+    stranger = APIClient()
+    stranger.cookies["sessionid"] = "guess"
+    assert [read(stranger) for _ in range(4)] == [401, 401, 429, 429]
+    assert write(client_of()) == 404
+    staff = staff_client("view_study")
+    assert [staff.get(READ).status_code for _ in range(4)] == [200] * 4
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("limit", [0, 1000])
+def test_standby_reads_with_a_token(client_of: Make, settings: Any, limit: int) -> None:
+    for kind in ("READS", "WRITES"):
+        setattr(settings, f"RATE_LIMIT_{kind}", limit)
+        setattr(settings, f"RATE_LIMIT_ADDRESS_{kind}", limit)
+    client = client_of()
+    with session_set("default_transaction_read_only", "on"):
+        assert [read(client), read(client)] == [200, 200]
+        assert read(bearer("guess")) == 401
+        assert write(client) == 503
+    assert [read(client), write(client)] == [200, 404]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_reads_are_served_while_the_disk_is_full(client_of: Make, settings: Any) -> None:
+    settings.RATE_LIMIT_READS = settings.RATE_LIMIT_WRITES = 1000
+    client = client_of()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION public.failing() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '53100'; END $$"
+        )
+        cursor.execute(
+            "CREATE TRIGGER failing BEFORE INSERT ON access_ratelimit "
+            "FOR EACH ROW EXECUTE FUNCTION public.failing()"
+        )
+        try:
+            assert [read(client), write(client)] == [200, 503]
+        finally:
+            cursor.execute("DROP FUNCTION public.failing CASCADE")
 
 
 def test_what_the_scope_forbids_counts_too(client_of: Make, settings: Any) -> None:
