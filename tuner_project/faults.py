@@ -1,10 +1,12 @@
-"""What is wrong with the database, from the error that it raised to what a client is told.
+"""What is wrong with the database, from the error that it raised to what a client is told; and
+with the service's own disk, on which files of studies lie for a moment.
 
 Each fault passes, so each is a 503 with `Retry-After`. The transaction was rolled back, or never
 begun; only where the connection broke during the commit it may have been stored, as with any
 answer that is lost on its way.
 """
 
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -44,7 +46,12 @@ READ_ONLY = Fault(
     5,
     "the database takes no writes, as a standby does until it is promoted: try again",
 )
-FAULTS = (AWAY, BUSY, FULL, READ_ONLY)
+NO_ROOM = Fault(
+    "service_full",
+    30,
+    "the service has no disk space left for temporary files: nothing was stored; try again",
+)
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 # By what an SQLSTATE begins with (https://www.postgresql.org/docs/current/errcodes-appendix.html);
 # the longest counts.
@@ -53,6 +60,7 @@ _BY_SQLSTATE = {
     "57P": AWAY,  # shut down, crashed, starting
     "58": AWAY,  # its files or its machine fail
     "25006": READ_ONLY,
+    "25P03": AWAY,  # it has ended the session, whose transaction idled too long
     "40001": BUSY,  # serialization failure
     "40P01": BUSY,  # deadlock
     "53": BUSY,  # out of memory, of connections
@@ -66,6 +74,8 @@ _TOO_MANY = ("too many clients", "too many connections", "connection slots are r
 
 def fault_of(error: BaseException | None) -> Fault | None:
     """The fault that an exception tells of; None where it is another error."""
+    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+        return NO_ROOM
     errors = list(_database_errors(error))
     if not errors:
         return None

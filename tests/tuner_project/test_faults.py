@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from rest_framework.test import APIClient
 from studies.models import Study
 from tests.tuner_project.test_problems import BODY, STUDIES, SUGGEST, assert_problem
 from trials.models import Trial
+from trials.transfer import spooling
 from tuner_project.connections import PoolConnection
 from tuner_project.database import direct_cursor, lift_statement_timeout
 
@@ -56,6 +58,7 @@ def count(table: str) -> int:
     [
         ("08006", "storage_away", "1"),
         ("08P01", "storage_away", "1"),
+        ("25P03", "storage_away", "1"),
         ("57P01", "storage_away", "1"),
         ("57P03", "storage_away", "1"),
         ("58030", "storage_away", "1"),
@@ -104,6 +107,23 @@ def test_statement_that_takes_too_long_is_a_busy_storage(api: APIClient) -> None
         assert_problem(api.post(STUDIES, BODY), 503, "storage_busy")
         cursor.execute("SET LOCAL statement_timeout = 0")
     assert Study.objects.count() == 0
+
+
+def full_file(**more: Any) -> Any:
+    return Path("/dev/full").open("w+b", 0)
+
+
+def test_own_disk_that_is_full_is_told(
+    api: APIClient, study: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = b"".join(api.get(EXPORT)).decode()
+    monkeypatch.setattr(spooling, "IN_MEMORY", 10)  # what is larger goes to a file, which is full
+    monkeypatch.setattr(tempfile, "TemporaryFile", full_file)
+    response = api.generic("POST", "/api/v1/studies/import", file, "application/x-ndjson")
+    for each in (api.get(EXPORT), response):
+        assert_problem(each, 503, "service_full")
+        assert each["Retry-After"] == "30"
+    assert Study.objects.count() == 1
 
 
 @contextmanager

@@ -45,7 +45,8 @@ class TunerSchema(AutoSchema):
             "503": "Not now: try again after `Retry-After` seconds. By `code`: `overloaded`, the "
             "service has too much to do; `storage_away`, the database cannot be reached; "
             "`storage_busy`, it has too much to do or took too long; `storage_full`, it has no "
-            "space left; `storage_read_only`, it takes no writes.",
+            "space left; `storage_read_only`, it takes no writes; `service_full`, the service's "
+            "own disk has no space left for a file.",
         }
         if self._needed_scope():
             problems["401"] = "The token is missing, unknown, expired or revoked."
