@@ -218,9 +218,9 @@ MIDDLEWARE = [
     "tuner_project.observability.request_id.RequestIdMiddleware",  # first: it names what follows
     "tuner_project.observability.access_log.AccessLogMiddleware",
     "tuner_project.observability.requests.MetricsMiddleware",
+    "tuner_project.content_policy.PolicyMiddleware",  # above whatever answers by itself
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "tuner_project.content_policy.PolicyMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "tuner_project.overload.OverloadMiddleware",
     "tuner_project.rest.middleware.ApiMiddleware",

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from tuner_project.content_policy import policy_of_figure
@@ -31,6 +32,17 @@ def test_admin_runs_files_of_this_service_only(admin_client: Client, path: str) 
 )
 def test_answers_of_the_api_are_no_pages(db: None, path: str) -> None:
     assert set(policy(Client().get(path)).values()) == {"'none'"}
+
+
+@pytest.mark.parametrize("https", [True, False])
+def test_static_files_and_redirects_have_one_too(db: None, settings: Settings, https: bool) -> None:
+    settings.SECURE_SSL_REDIRECT = https
+    settings.WHITENOISE_AUTOREFRESH = True
+    for path, status in (("/static/tuner_project/icon.svg", 200), ("/", 302)):
+        response = Client().get(path)
+        assert response.status_code == (301 if https else status)
+        assert policy(response)["script-src"] == "'self'"
+        response.close()
 
 
 def test_inline_scripts_run_nowhere(admin_client: Client, study: dict[str, Any]) -> None:
