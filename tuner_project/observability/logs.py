@@ -33,6 +33,20 @@ class RequestIdFilter(logging.Filter):
         return True
 
 
+class UnavailableFilter(logging.Filter):
+    """Makes a warning without traceback of a 503, which Django logs as the service's own failure.
+
+    So it is in the log once, like a client's mistake: where there is an access log, only there.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if getattr(record, "status_code", None) != 503:
+            return True
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.exc_info = record.exc_text = None
+        return logging.getLogger(record.name).isEnabledFor(logging.WARNING)
+
+
 def logging_config(
     form: str, level: str, packages: list[str], *, access_log: bool
 ) -> dict[str, Any]:
@@ -45,12 +59,18 @@ def logging_config(
     # They have levels of their own, and Django has handlers.
     loggers |= {library: {"level": of_libraries} for library in ("django", "psycopg")}
     # Clients' mistakes: they stand in the access log.
-    loggers["django.request"] = {"level": "ERROR" if access_log else of_libraries}
+    loggers["django.request"] = {
+        "level": "ERROR" if access_log else of_libraries,
+        "filters": ["unavailable"],
+    }
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"chosen": _FORMATTERS[form]},
-        "filters": {"request_id": {"()": f"{__name__}.RequestIdFilter"}},
+        "filters": {
+            "request_id": {"()": f"{__name__}.RequestIdFilter"},
+            "unavailable": {"()": f"{__name__}.UnavailableFilter"},
+        },
         "handlers": {
             "console": {
                 "class": "logging.StreamHandler",

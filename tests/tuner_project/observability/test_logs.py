@@ -1,5 +1,6 @@
 """What the logs say, and what they never say."""
 
+import errno
 import io
 import json
 import logging
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from pytest_django import Settings
 
@@ -130,6 +132,36 @@ def test_failure_is_logged_with_its_reason_and_the_request(
     (line,) = [line for line in lines(written) if line["level"] == "ERROR"]
     assert (line["logger"], line["request_id"]) == ("django.request", "mine")
     assert line["exc_info"].endswith("RuntimeError: broken")
+
+
+def failing(get_response: Callable[[HttpRequest], HttpResponse]) -> Any:
+    def middleware(request: HttpRequest) -> HttpResponse:
+        raise OSError(errno.ENOSPC, "full")
+
+    return middleware
+
+
+@pytest.mark.parametrize("access_log", [True, False])
+def test_what_is_not_available_is_one_line_without_traceback(
+    written: io.StringIO,
+    db: None,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    access_log: bool,
+) -> None:
+    def fail(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    settings.ACCESS_LOG = access_log
+    use(written, "json", access_log=access_log)
+    monkeypatch.setattr(StudyViewSet, "list", fail)
+    assert Client(raise_request_exception=False).get(STUDIES).status_code == 503
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.failing"]
+    assert Client(raise_request_exception=False).get(STUDIES).status_code == 503
+    first, second = lines(written)
+    for line in (first, second):
+        assert line["level"] == ("INFO" if access_log else "WARNING")
+        assert "exc_info" not in line
 
 
 def test_refused_request_is_a_warning_where_there_is_no_access_log(
