@@ -21,7 +21,9 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
 MIN_RATE = 64 * 1024  # bytes a second
 MAX_HEAD = 64 * 1024  # bytes that are collected; what is longer, gunicorn refuses by its own limits
-MAX_DRAIN = 64 * 2**20  # bytes of a refused body that are passed over so that its 413 is seen
+# Bytes of a refused body that are passed over so that its 413 is seen, within the 2 s that gunicorn
+# gives them: so many from a quick client, fewer from a slow one, which may see it broken off.
+MAX_DRAIN = 64 * 2**20
 _END_OF_HEAD = b"\r\n\r\n"
 _REQUEST_TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 T = TypeVar("T")
