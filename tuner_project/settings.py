@@ -223,6 +223,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "tuner_project.overload.OverloadMiddleware",
+    "tuner_project.fault_middleware.FaultMiddleware",
     "tuner_project.rest.middleware.ApiMiddleware",
     "tuner_project.rest.middleware.BodyLimitMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

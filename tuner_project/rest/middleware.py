@@ -3,10 +3,9 @@
 from collections.abc import Callable
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 
-from tuner_project.faults import fault_of
-from tuner_project.rest.errors import API_PREFIX, fault_response
+from tuner_project.rest.errors import API_PREFIX
 from tuner_project.rest.problems import problem_response
 
 Next = Callable[[HttpRequest], HttpResponse]
@@ -26,13 +25,6 @@ class ApiMiddleware:
             detail = "send the body with a Content-Length, not with a Transfer-Encoding"
             return problem_response(411, "length_required", detail)
         return self.get_response(request)
-
-    def process_exception(
-        self, request: HttpRequest, exception: Exception
-    ) -> HttpResponseBase | None:
-        """What a page answers while the database does not serve us; DRF's views have their own."""
-        fault = fault_of(exception)
-        return None if fault is None else fault_response(request, fault)
 
 
 class BodyLimitMiddleware:
