@@ -16,8 +16,9 @@ for name in ("DATABASE_URL", "DEBUG", "ALLOWED_HOSTS", "HTTPS", "TRUSTED_PROXIES
     os.environ.pop(name, None)
 for name in ("SAMPLER", "PRUNER", "LEASE_SECONDS"):
     os.environ.pop(f"DEFAULT_{name}", None)
-# Open, whatever the database: tests of access close it.
-os.environ |= {"TUNER_ENV_FILE": os.devnull, "SECRET_KEY": "tests", "AUTH_REQUIRED": "false"}
+os.environ |= {"TUNER_ENV_FILE": os.devnull, "SECRET_KEY": "tests"}
+# Open, whatever the database: tests of access close it. And as patient as a busy machine needs.
+os.environ |= {"AUTH_REQUIRED": "false", "DB_STATEMENT_TIMEOUT": "0"}
 if os.environ.get("TEST_DATABASE_URL"):
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 else:

