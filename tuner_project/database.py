@@ -1,5 +1,6 @@
 """The database a process works on: the configured one, or the embedded one while it is used."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,8 @@ from django.db import connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 
 from tuner_project.connections import PoolConnection
+
+SECONDS_BETWEEN_TRIES = 0.2
 
 
 @contextmanager
@@ -41,13 +44,18 @@ def direct_cursor(timeout: int) -> Iterator[psycopg.Cursor[Any]]:
 def only_one(lock: int) -> Iterator[None]:
     """Wait until no other process is in such a block of this database.
 
-    The lock belongs to a transaction, as a session's would be lost behind a pooler.
+    The lock belongs to a transaction, as a session's would be lost behind a pooler. Those who wait
+    try it again and again, each time in a transaction of its own: a statement that waited would
+    hold a snapshot, for whose end the other's CREATE INDEX CONCURRENTLY would wait.
     """
-    with direct_cursor(timeout=10) as cursor:
-        cursor.execute("SET LOCAL statement_timeout = 0")
-        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock])
-        yield
+    while True:
+        with direct_cursor(timeout=10) as cursor:
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [lock])
+            if cursor.fetchone() == (True,):
+                yield
+                return
+        time.sleep(SECONDS_BETWEEN_TRIES)
 
 
 def limit_statements() -> None:

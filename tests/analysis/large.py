@@ -66,7 +66,10 @@ def large_study(
     values = {"study": study.pk, "n": n, "objectives": objectives, "front": front}
     with connection.cursor() as cursor:
         cursor.execute("SELECT setseed(0.5)")
-        for statement in (_TRIALS, _STUDY, _STEPS):
-            cursor.execute(statement, values | {"others": others})
+        cursor.execute(_TRIALS, values | {"others": others})
+        cursor.execute(_STUDY, values | {"others": others})
+        # Else the checks of foreign keys go on as the session planned them for empty tables.
+        cursor.execute("DISCARD PLANS")
+        cursor.execute(_STEPS, values | {"others": others})
         cursor.execute("ANALYZE trials_trial, trials_intermediatevalue, studies_study")
     return Study.objects.get(pk=study.pk)
