@@ -67,6 +67,7 @@ PRUNERS: dict[str, tuple[str, JSON, Callable[[], BasePruner]]] = {
         lambda: SuccessiveHalvingPruner(**HALVING, bootstrap_count=3),
     ),
 }
+QUICK = ("median", "hyperband", "successive halving")  # the others: `make accept`
 
 
 def learning_curve(number: int, direction: str) -> list[float]:
@@ -206,7 +207,10 @@ def play(mirror: Mirror, rng: random.Random) -> None:
         mirror.go_on(rng.choice(list(mirror.open_trials)), rng)
 
 
-@pytest.mark.parametrize("pruner", PRUNERS)
+@pytest.mark.parametrize(
+    "pruner",
+    [each if each in QUICK else pytest.param(each, marks=pytest.mark.accept) for each in PRUNERS],
+)
 @pytest.mark.parametrize(
     ("n_objectives", "direction"),
     [

@@ -212,7 +212,7 @@ def wire(api: APIClient, key: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.django_db(transaction=True)  # as in production, a request's end closes the connection
 @pytest.mark.parametrize("operation_id", sorted(OPERATIONS))
 @settings(
-    max_examples=10,
+    max_examples=6,
     derandomize=True,
     database=None,
     deadline=None,

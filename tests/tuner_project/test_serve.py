@@ -51,7 +51,9 @@ def test_serve_with_nonsense_in_the_environment_says_one_line() -> None:
     assert finished.stderr == "error: PORT is 'http': expected an integer from 1 to 65535\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.accept)]
+)
 def test_command_that_is_ended_stops_the_database_it_started(number: signal.Signals) -> None:
     with running_service() as service:
         assert service.end(signal.SIGTERM) == 0

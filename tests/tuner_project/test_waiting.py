@@ -45,6 +45,7 @@ def test_waiting_has_a_bound_and_probes_do_not_wait(running: Service, asking: As
     assert asking("GET", "/studies").result(10).body == []
 
 
+@pytest.mark.accept
 def test_waiting_has_an_end(running: Service, asking: Asking) -> None:
     with held_up(running) as direct:
         first = asking.while_busy()
