@@ -25,7 +25,12 @@ from tuner_project.health import KEPT
 pytestmark = pytest.mark.accept
 
 SECONDS_AWAY = scaled(20, 5)
-SETTINGS = {"WEB_THREADS": "4", "DB_POOL_TIMEOUT": "2", "DB_STATEMENT_TIMEOUT": "2"}
+SETTINGS = {
+    "WEB_THREADS": "4",
+    "DB_POOL_TIMEOUT": "2",
+    "DB_STATEMENT_TIMEOUT": "2",
+    "MAX_ATTRIBUTE_BYTES": "0",  # large ones fill the disk soon
+}
 Record = Callable[[str, Any], None]
 STUDIES = {"tpe": "tpe", "random": "random"}
 MEGABYTES = 150  # of the file system on which PostgreSQL finds no more room
