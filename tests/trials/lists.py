@@ -59,7 +59,8 @@ def _trial(
 
 def play(api: APIClient) -> None:
     """Values 3, 1, none (running, of worker w), 1, none (failed), 2 (pruned), none (waiting)."""
-    create_study(api, search_space=SPACE)
+    # Seeded: what the running trial draws is looked for, too.
+    create_study(api, search_space=SPACE, sampler_options={"seed": 0})
     add(api, {"params": PARAMS, "state": "COMPLETE", "values": 3})
     add(api, {"params": PARAMS | {"lr": 0.25}, "state": "COMPLETE", "values": 1})
     suggest(api, worker_id="w")
