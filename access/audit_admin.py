@@ -4,7 +4,6 @@ A page never counts or sorts all entries: there is one for each trial that was e
 """
 
 import json
-from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,6 +16,7 @@ from django.urls import reverse
 from django.utils.functional import cached_property
 
 from access.entries import Action, ActorKind, AuditEntry, SubjectKind
+from tuner_project.choice_filter import ChoiceFilter
 
 LISTED = 10_000  # of the newest entries that match
 MAX_NUMBERS = 20  # that a list's line names
@@ -39,30 +39,17 @@ class NewestPaginator(Paginator):
         return self.object_list.values("pk")[:LISTED].count()
 
 
-class _ValueFilter(admin.SimpleListFilter):
-    """One of the values of a field, which is named as the parameter is."""
-
-    values: Iterable[str]
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(value, value) for value in self.values]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value = self.value()
-        return queryset if value is None else queryset.filter(**{str(self.parameter_name): value})
-
-
-class ActionFilter(_ValueFilter):
+class ActionFilter(ChoiceFilter):
     title = parameter_name = "action"
     values = Action.values
 
 
-class KindFilter(_ValueFilter):
+class KindFilter(ChoiceFilter):
     title, parameter_name = "what", "kind"
     values = SubjectKind.values
 
 
-class ActorFilter(_ValueFilter):
+class ActorFilter(ChoiceFilter):
     title, parameter_name = "who", "actor_kind"
     values = ActorKind.values
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db import models
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
@@ -40,19 +39,6 @@ class InspectionAdmin(admin.ModelAdmin):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         return lookup in self.lookups or lookup.split("__")[0] in self.lookups
-
-
-class ChoiceFilter(admin.SimpleListFilter):
-    """Narrows a list down to one of the values of a field, which `parameter_name` looks up."""
-
-    values: Iterable[str]
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(value, value.lower()) for value in self.values]
-
-    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> Any:
-        value = self.value()
-        return queryset if value is None else queryset.filter(**{str(self.parameter_name): value})
 
 
 def number(value: float) -> str:

@@ -7,23 +7,23 @@ from django.contrib.admin.views.main import ChangeList
 from django.db import models
 from django.http import HttpRequest
 
-from studies.admin import display
 from studies.models import StudyState
 from studies.pruners import PRUNERS
 from studies.samplers import SAMPLERS
+from tuner_project.choice_filter import ChoiceFilter
 
 
-class StateFilter(display.ChoiceFilter):
+class StateFilter(ChoiceFilter):
     title = parameter_name = "state"
     values = StudyState.values
 
 
-class SamplerFilter(display.ChoiceFilter):
+class SamplerFilter(ChoiceFilter):
     title = parameter_name = "sampler"
     values = SAMPLERS
 
 
-class PrunerFilter(display.ChoiceFilter):
+class PrunerFilter(ChoiceFilter):
     title = parameter_name = "pruner"
     values = PRUNERS
 

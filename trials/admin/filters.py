@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from studies.admin import display
 from studies.models import Study
 from trials.models import State, Trial
+from tuner_project.choice_filter import ChoiceFilter
 
 STUDY, STATE, FRONT, WORKER = "study__id__exact", "state__exact", "on_front", "worker_id"
 MAX_WORKERS = 50  # that are offered
@@ -44,7 +45,7 @@ class StudyFilter(admin.SimpleListFilter):
         return queryset.none() if study is None else queryset.filter(study=study)
 
 
-class StateFilter(display.ChoiceFilter):
+class StateFilter(ChoiceFilter):
     title = "state"
     parameter_name = STATE
     values = State.values
