@@ -50,7 +50,16 @@ BODIES: dict[str, type[StrictSerializer]] = {
 }
 
 # What a worker does; the queue, and known results, are its owner's.
-WORK = ("suggest", "suggest_batch", "report", "heartbeat", "complete", "prune", "fail")
+WORK = (
+    "suggest",
+    "suggest_batch",
+    "report",
+    "heartbeat",
+    "complete",
+    "complete_batch",
+    "prune",
+    "fail",
+)
 
 TOLD_TRIAL = ToldTrialSerializer()
 
@@ -60,7 +69,7 @@ class TrialViewSet(StudyScope):
     """Ask and tell."""
 
     staff_permission = "trials.view_trial"
-    scopes: ClassVar[dict[str, str]] = dict.fromkeys((*WORK, "complete_batch"), "worker")
+    scopes: ClassVar[dict[str, str]] = dict.fromkeys(WORK, "worker")
     query_serializers: ClassVar[dict[str, Any]] = {"list": TrialQuerySerializer}
 
     def get_serializer_class(self) -> Any:
