@@ -14,6 +14,9 @@ from access import audit_admin  # noqa: F401  (registers itself)
 from access.models import Token
 from access.tokens import keep, revoke_token
 
+# What nobody fills in.
+MADE = ("prefix", "created", "last_used_at", "revoked")
+
 admin.site.unregister(APIKey)  # tokens are made of it, and it is not used itself
 
 
@@ -53,14 +56,12 @@ class TokenAdmin(admin.ModelAdmin):
         return token.is_usable
 
     def get_fields(self, request: HttpRequest, obj: Token | None = None) -> Any:
-        made = () if obj is None else ("prefix", "created", "last_used_at", "revoked")
-        return ("name", "scope", "studies", "expiry_date", *made)
+        return (*TokenForm.Meta.fields, *(() if obj is None else MADE))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Token | None = None) -> Any:
         if obj is None:
             return ()
-        made = ("prefix", "created", "last_used_at", "revoked")
-        return (*made, "name", "scope", "studies", "expiry_date") if obj.revoked else made
+        return (*MADE, *TokenForm.Meta.fields) if obj.revoked else MADE
 
     @admin.action(description="Revoke: let them in no more", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[Token]) -> None:
