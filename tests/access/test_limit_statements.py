@@ -4,13 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import transaction
 from rest_framework.test import APIClient
 
 from access.models import Token
 from studies.models import Study
 from tests.statements import recorded
-from trials.models import State, Trial
+from tests.trials.helpers import fill
 
 SPACE = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
 URL = "/api/v1/studies/a"
@@ -26,25 +25,6 @@ LIMITS = {
     "MAX_ATTRIBUTE_BYTES": 10**4,
 }
 Send = Callable[[APIClient], Any]
-
-
-def add_finished(study: Study, count: int) -> None:
-    with transaction.atomic():
-        reserved = Trial.objects.reserve(study, {State.COMPLETE: count})
-        trials = [
-            Trial.reserved(
-                reserved,
-                index,
-                study=study,
-                state=State.COMPLETE,
-                values=[0.5],
-                internal_params=[0.5],
-                datetime_start=reserved.now,
-                datetime_complete=reserved.now,
-            )
-            for index in range(count)
-        ]
-        Trial.objects.add(trials)
 
 
 def create(client: APIClient, name: str) -> Any:
@@ -89,7 +69,7 @@ def test_token_and_limits_add_three_statements(
     settings.AUTH_REQUIRED = False
     created = api.post("/api/v1/studies", {"name": "a", "search_space": SPACE, "sampler": "random"})
     assert created.status_code == 201
-    add_finished(Study.objects.get(), finished)
+    fill(Study.objects.get(), finished, internal_params=[0.5])
     without, with_all = ask(api).json()["trial_id"], ask(api).json()["trial_id"]
     bare = [statements_of(send, api) for send in requests(without)]
 
