@@ -39,4 +39,4 @@ USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f\"http://127.0.0.1:{os.environ.get('PORT') or 8000}/api/v1/ready\", timeout=4)"]
-CMD ["python", "-m", "gunicorn", "-c", "tuner_project/gunicorn.py", "tuner_project.wsgi:application"]
+CMD ["python", "-m", "gunicorn", "-c", "tuner_project/serving/gunicorn.py", "tuner_project.wsgi:application"]

@@ -14,7 +14,7 @@ WITHOUT_DATABASE = {"help", "version", "--help", "--version", "spectacular", "co
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tuner_project.settings")
-    from tuner_project.database import running_database
+    from tuner_project.db.database import running_database
     from tuner_project.embedded_postgres import EmbeddedPostgresError
 
     # As Ctrl-C does, SIGTERM ends a command in order, so that it stops the database it started.

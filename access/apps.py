@@ -5,4 +5,4 @@ class AccessConfig(AppConfig):
     name = "access"
 
     def ready(self) -> None:
-        from access import checks, openapi, receivers  # noqa: F401  (register themselves)
+        from access import openapi, receivers  # noqa: F401  (register themselves)

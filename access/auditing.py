@@ -13,9 +13,9 @@ from typing import Any
 
 from access.current import current_caller, current_request
 from access.entries import ActorKind, AuditEntry
+from tuner_project.db.prepared import run
 from tuner_project.observability.request_id import current_request_id
-from tuner_project.prepared import run
-from tuner_project.rest.addresses import client_address
+from tuner_project.security.client_address import client_address
 
 MAX_TEXT = 200  # characters of a reason that are kept
 

@@ -9,7 +9,7 @@ from django.db.models.functions import Greatest, Now
 
 from access.entries import AuditEntry
 from access.models import Token
-from tuner_project.leftovers import BATCH, delete_in_batches
+from tuner_project.cleanup import BATCH, delete_in_batches
 
 # Rows that a request holds are in use, and left alone: nothing here waits for a lock.
 _DELETE_RATES = """

@@ -11,7 +11,7 @@ from rest_framework_api_key.models import AbstractAPIKey, BaseAPIKeyManager
 
 from access.entries import AuditEntry
 from access.scopes import EVERY_STUDY, Caller, Scope
-from tuner_project.prepared import Parameter, PreparedQuery
+from tuner_project.db.prepared import Parameter, PreparedQuery
 
 __all__ = ["AuditEntry", "RateLimit", "Token"]
 

@@ -18,7 +18,7 @@ from analysis.errors import (
 from analysis.outline import Outline, check_objective
 from analysis.samples import Sample, of_objective, of_ranks
 from studies.models import Study
-from tuner_project.database import release_connection
+from tuner_project.db.database import release_connection
 
 if TYPE_CHECKING:
     from optuna.importance import BaseImportanceEvaluator

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 
 from analysis.errors import EvaluatorsBusy, ImageUnavailable
-from tuner_project.database import release_connection
+from tuner_project.db.database import release_connection
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

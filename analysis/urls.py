@@ -3,7 +3,7 @@ from django.urls.converters import StringConverter
 
 from analysis.plots import KINDS
 from analysis.views import AnalysisViewSet
-from tuner_project.rest import paths  # noqa: F401  (registers the converters)
+from tuner_project.rest import path_converters  # noqa: F401  (registers the converters)
 
 
 class PlotKindConverter(StringConverter):

@@ -33,13 +33,13 @@ from analysis.serializers import (
     ProgressSerializer,
 )
 from studies.views import StudyScope
-from tuner_project.content_policy import policy_of_figure
 from tuner_project.rest.problems import PROBLEM_JSON
 from tuner_project.rest.serializers import (
     EmptySerializer,
     LongPageQuerySerializer,
     ProblemSerializer,
 )
+from tuner_project.security.content_policy import policy_of_figure
 
 
 @extend_schema(tags=["analysis"])

@@ -118,7 +118,7 @@ def _measure(families: list[str], place: Any, sizes: Any) -> list[Any]:
 
 
 def _close() -> None:
-    from tuner_project.database import close_pool
+    from tuner_project.db.database import close_pool
 
     close_pool()
 

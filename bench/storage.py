@@ -76,7 +76,7 @@ def _print(what: str, before: dict[str, tuple[int, int]], n: int) -> None:
 
 
 def _close() -> None:
-    from tuner_project.database import close_pool
+    from tuner_project.db.database import close_pool
 
     close_pool()
 

@@ -10,7 +10,6 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from studies.errors import InvalidStudy, StudyConflict, StudyExists
-from studies.fields import same_json
 from studies.lifecycle import check_budgets
 from studies.limits import check_room_for_study
 from studies.models import Direction, Duplicates, NamedStudy, Study, StudyQuerySet, check_seen
@@ -18,6 +17,7 @@ from studies.options import Kind
 from studies.pruners import PRUNERS
 from studies.samplers import SAMPLERS
 from studies.search_space import Parameter, SearchSpace, same_space
+from tuner_project.json_values import same_json
 from tuner_project.rest.problems import escaped
 
 

@@ -14,10 +14,10 @@ from django.db.models.functions import Now
 from access.current import sees
 from access.scopes import Caller
 from studies.errors import StudyNotFound
-from studies.fields import NextValue, PlainJSONField
 from studies.points import Points
 from studies.search_space import SearchSpace
-from tuner_project.prepared import Parameter, PreparedQuery
+from tuner_project.db.fields import NextValue, PlainJSONField
+from tuner_project.db.prepared import Parameter, PreparedQuery
 
 
 class Direction(models.TextChoices):

@@ -11,7 +11,7 @@ from django.dispatch import receiver
 
 from studies.models import Study
 from studies.optuna_storage.projection import delete_study_rows, write_study_rows
-from tuner_project.database import lift_statement_timeout
+from tuner_project.db.database import lift_statement_timeout
 
 
 @receiver(post_save, sender=Study, dispatch_uid="studies.project_study")

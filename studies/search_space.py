@@ -14,7 +14,7 @@ from optuna.distributions import (
     distribution_to_json,
 )
 
-from studies.fields import same_json
+from tuner_project.json_values import same_json
 
 Parameter = Mapping[str, Any]
 MAX_STEPS = 2**53  # from low to high; more are not told apart by floats

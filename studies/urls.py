@@ -2,7 +2,7 @@ from django.urls import path
 
 from studies.lifecycle import ACTIONS
 from studies.views import StudyViewSet
-from tuner_project.rest import paths  # noqa: F401  (registers the converters)
+from tuner_project.rest import path_converters  # noqa: F401  (registers the converters)
 
 urlpatterns = [
     path("studies", StudyViewSet.as_view({"get": "list", "post": "create"})),

@@ -29,14 +29,14 @@ _stack = ExitStack()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    from tuner_project.database import running_database
+    from tuner_project.db.database import running_database
 
     _stack.enter_context(running_database())
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    from tuner_project.database import close_pool
+    from tuner_project.db.database import close_pool
 
     close_pool()
     _stack.close()

@@ -10,7 +10,7 @@ from studies.models import NamedStudy, Study
 from studies.optuna_storage import SCHEMA
 from studies.optuna_storage.projection import STUDY_TABLES, delete_study_rows
 from trials.projection import TRIAL_TABLES
-from tuner_project.database import lift_statement_timeout
+from tuner_project.db.database import lift_statement_timeout
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from studies.samplers import (
 from trials.drafts import FIXED_PARAMS, Draft, Surprised
 from trials.known_trials import KnownTrials
 from trials.models import Trial
-from tuner_project.database import release_connection
+from tuner_project.db.database import release_connection
 from tuner_project.observability.stopwatch import stopwatch
 
 _LEAST_SIZE = 20  # the sampler, and columns without a row

@@ -17,7 +17,7 @@ from trials.frozen import DIRECTIONS, FrozenTrials, frozen_trial
 from trials.managers import TrialQuerySet
 from trials.models import Trial
 from trials.taken import TakenPoints
-from tuner_project.prepared import Parameter, PreparedQuery
+from tuner_project.db.prepared import Parameter, PreparedQuery
 
 _COLUMNS = ("revision", "study_attrs", "number", "id", "state", "values", "system_attrs")
 _STEP_COLUMNS = ("steps", "step_values")

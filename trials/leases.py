@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from studies.models import Study
-from tuner_project.prepared import prepared_cursor, row_of, run
+from tuner_project.db.prepared import prepared_cursor, row_of, run
 
 if TYPE_CHECKING:
     from trials.models import Trial

@@ -19,7 +19,7 @@ from trials import leases, statements
 from trials.errors import TrialNotFound
 from trials.leases import Lease
 from trials.signals import trials_added, trials_changed
-from tuner_project.prepared import Literal, Parameter, PreparedQuery, pipelined
+from tuner_project.db.prepared import Literal, Parameter, PreparedQuery, pipelined
 
 if TYPE_CHECKING:
     from trials.models import Trial

@@ -6,10 +6,10 @@ from typing import Any, NoReturn, Self
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from studies.fields import PlainJSONField
 from studies.models import DirectWriteRefused, Study
 from trials.keys import duration_key, value_key
 from trials.managers import Reservation, StepQuerySet, TrialManager
+from tuner_project.db.fields import PlainJSONField
 
 
 class State(models.TextChoices):

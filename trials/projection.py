@@ -8,7 +8,7 @@ from studies.models import Study
 from studies.optuna_storage import SCHEMA
 from studies.optuna_storage.projection import OF_STUDY, OF_TRIALS, ProjectedTable
 from trials.models import Trial
-from tuner_project.prepared import row_of, run
+from tuner_project.db.prepared import row_of, run
 
 
 def _stored(value: str) -> str:

@@ -14,7 +14,7 @@ from django.conf import settings
 
 from studies.models import COUNTERS, Study
 from trials.leases import Lease
-from tuner_project.prepared import row_of, run
+from tuner_project.db.prepared import row_of, run
 
 if TYPE_CHECKING:
     from trials.models import Trial

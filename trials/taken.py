@@ -9,7 +9,7 @@ import numpy as np
 
 from studies.models import Study
 from studies.points import Point
-from tuner_project.prepared import row_of
+from tuner_project.db.prepared import row_of
 
 _COUNT_POINTS = """
 SELECT count(DISTINCT params_hash) FROM trials_trial

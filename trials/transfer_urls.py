@@ -3,7 +3,7 @@
 from django.urls import path
 
 from trials.transfer_views import ImportViewSet, TransferViewSet
-from tuner_project.rest import paths  # noqa: F401  (registers the converters)
+from tuner_project.rest import path_converters  # noqa: F401  (registers the converters)
 
 _STUDY = "studies/<study_name:study_name>"
 

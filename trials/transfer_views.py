@@ -24,7 +24,7 @@ from trials.transfer_serializers import (
     ImportQuerySerializer,
     ImportSerializer,
 )
-from tuner_project.database import release_connection
+from tuner_project.db.database import release_connection
 from tuner_project.rest.serializers import EmptySerializer
 
 OTHER_MEDIA_TYPE = "application/jsonl"

@@ -1,7 +1,7 @@
 from django.urls import path
 
 from trials.views import TrialViewSet
-from tuner_project.rest import paths  # noqa: F401  (registers the converters)
+from tuner_project.rest import path_converters  # noqa: F401  (registers the converters)
 from tuner_project.rest.parsers import StrictJSONListParser
 
 _TRIALS = "studies/<study_name:study_name>/trials"

@@ -15,7 +15,7 @@ from django.core.management.utils import get_random_secret_key
 from environ import Env
 
 from tuner_project import __version__
-from tuner_project.connections import PoolConnection
+from tuner_project.db.pool import PoolConnection
 from tuner_project.embedded_postgres import EmbeddedPostgres
 from tuner_project.environment import Environment, is_loopback
 from tuner_project.observability.logs import FORMATS, LEVELS, logging_config
@@ -127,13 +127,13 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",  # first: it refuses who has failed too often
     "django.contrib.auth.backends.ModelBackend",
 ]
-AXES_HANDLER = "tuner_project.logins.LoginHandler"
+AXES_HANDLER = "tuner_project.security.logins.LoginHandler"
 AXES_FAILURE_LIMIT = env.integer("LOGIN_FAILURES_LIMIT", 5, 1, 1000)
 AXES_COOLOFF_TIME = timedelta(seconds=env.integer("LOGIN_COOLOFF_SECONDS", 900, 1, 30 * 24 * 3600))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_CLIENT_IP_CALLABLE = "tuner_project.logins.address"
-AXES_USERNAME_CALLABLE = "tuner_project.logins.name"
-AXES_LOCKOUT_CALLABLE = "tuner_project.logins.locked_out"
+AXES_CLIENT_IP_CALLABLE = "tuner_project.security.logins.address"
+AXES_USERNAME_CALLABLE = "tuner_project.security.logins.name"
+AXES_LOCKOUT_CALLABLE = "tuner_project.security.logins.locked_out"
 AXES_RESET_ON_SUCCESS = True
 # Trying on while locked out is not noted: it neither fills the table nor lengthens the wait.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
@@ -163,7 +163,7 @@ MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 2**20, 1024, 2**30)
 LARGE_BODIES = {
     "POST /api/v1/studies/import": env.integer("MAX_IMPORT_BYTES", 2**30, 1024, 2**40),
 }
-# Seconds for which a slow client may make a thread wait (`patience.py`).
+# Seconds for which a slow client may make a thread wait (`serving/slow_clients.py`).
 CLIENT_TIMEOUT = env.integer("CLIENT_TIMEOUT", 30, 1, 3600)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES  # of the admin's forms
 
@@ -174,8 +174,8 @@ READINESS_CHECKS = [
 ]
 # What `purge` deletes unasked: functions that delete it, and answer what it was and how many.
 LEFTOVERS = [
-    "tuner_project.leftovers.delete_expired_sessions",
-    "tuner_project.leftovers.delete_old_logins",
+    "tuner_project.cleanup.delete_expired_sessions",
+    "tuner_project.cleanup.delete_old_logins",
     "access.leftovers.delete_dead_tokens",
     "access.leftovers.delete_past_rates",
     "access.leftovers.delete_old_entries",
@@ -217,13 +217,13 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "tuner_project.observability.request_id.RequestIdMiddleware",  # first: it names what follows
     "tuner_project.observability.access_log.AccessLogMiddleware",
-    "tuner_project.observability.requests.MetricsMiddleware",
-    "tuner_project.content_policy.PolicyMiddleware",  # above whatever answers by itself
+    "tuner_project.observability.request_metrics.MetricsMiddleware",
+    "tuner_project.security.content_policy.PolicyMiddleware",  # above whatever answers by itself
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
-    "tuner_project.overload.OverloadMiddleware",
-    "tuner_project.fault_middleware.FaultMiddleware",
+    "tuner_project.serving.overload.OverloadMiddleware",
+    "tuner_project.rest.middleware.FaultMiddleware",
     "tuner_project.rest.middleware.ApiMiddleware",
     "tuner_project.rest.middleware.BodyLimitMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -328,6 +328,6 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "tuner_project.rest.openapi.let_options_overlap",
-        "tuner_project.rest.links.add_links",
+        "tuner_project.rest.openapi_links.add_links",
     ],
 }

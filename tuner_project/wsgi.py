@@ -4,7 +4,7 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from tuner_project.database import limit_statements
+from tuner_project.db.database import limit_statements
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tuner_project.settings")
 

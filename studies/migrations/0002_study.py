@@ -2,7 +2,7 @@
 
 import django.contrib.postgres.fields
 import django.db.models.functions.datetime
-import studies.fields
+import tuner_project.db.fields
 from django.db import migrations, models
 
 
@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.IntegerField(
-                        db_default=studies.fields.NextValue(
+                        db_default=tuner_project.db.fields.NextValue(
                             models.Value("optuna.studies_study_id_seq")
                         ),
                         editable=False,
@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
                         help_text="The direction was given as a list, and is answered as one.",
                     ),
                 ),
-                ("search_space", studies.fields.PlainJSONField()),
+                ("search_space", tuner_project.db.fields.PlainJSONField()),
                 (
                     "distributions",
                     django.contrib.postgres.fields.ArrayField(
@@ -56,10 +56,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("sampler", models.CharField(max_length=16)),
-                ("sampler_options", studies.fields.PlainJSONField(default=dict)),
+                ("sampler_options", tuner_project.db.fields.PlainJSONField(default=dict)),
                 ("pruner", models.CharField(max_length=16)),
-                ("pruner_options", studies.fields.PlainJSONField(default=dict)),
-                ("user_attrs", studies.fields.PlainJSONField(default=dict)),
+                ("pruner_options", tuner_project.db.fields.PlainJSONField(default=dict)),
+                ("user_attrs", tuner_project.db.fields.PlainJSONField(default=dict)),
                 (
                     "created_at",
                     models.DateTimeField(

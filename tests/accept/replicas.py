@@ -143,7 +143,7 @@ class Replica(Program):
             "RATE_LIMIT_READS": "0",
             "RATE_LIMIT_WRITES": "0",
         }
-        command = [sys.executable, "-m", "gunicorn", "-c", "tuner_project/gunicorn.py"]
+        command = [sys.executable, "-m", "gunicorn", "-c", "tuner_project/serving/gunicorn.py"]
         command.append("tuner_project.wsgi:application")
         log = folder / f"replica-{self.port}.log"
         super().__init__(log, command, {**os.environ, **own, **environment})

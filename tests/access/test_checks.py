@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from access.checks import check_open_to_others
 from tuner_project.environment import is_loopback
+from tuner_project.security.checks import check_open_to_others
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])

@@ -14,7 +14,7 @@ import pytest
 from django.core.management import get_commands
 
 from tests.deploy.documents import ROOT, compose, documented_variables
-from tuner_project import gunicorn as gunicorn_settings
+from tuner_project.serving import gunicorn as gunicorn_settings
 
 REPLICAS = ["tuner-1", "tuner-2"]
 OF_OUR_IMAGE = [*REPLICAS, "migrate", "expire", "purge"]

@@ -24,7 +24,7 @@ from tests.deploy.documents import (
 )
 from tests.deploy.operator_schema import SERVICE_MONITOR
 from tuner_project import __version__
-from tuner_project import gunicorn as gunicorn_settings
+from tuner_project.serving import gunicorn as gunicorn_settings
 from tuner_project.settings import LARGE_BODIES, MAX_BODY_BYTES
 
 VERSIONS = ["1.31", "1.34", kubernetes_validate.latest_version()]

@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 from studies.models import Study
 from tests.play import complete, create_study, suggest
 from trials.consistency import studies_only_in_optuna
-from tuner_project import leftovers
+from tuner_project import cleanup
 
 pytestmark = pytest.mark.usefixtures("both_schemas_agree")
 NOTHING = (
@@ -136,7 +136,7 @@ def test_a_resumption_keeps_a_study(api: APIClient) -> None:
 
 
 def test_expired_sessions_are_deleted_in_batches(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leftovers, "BATCH", 2)
+    monkeypatch.setattr(cleanup, "BATCH", 2)
     for key, seconds in (("a", -1), ("b", -2), ("c", -3), ("d", 60)):
         Session.objects.create(session_key=key, expire_date=now() + timedelta(seconds=seconds))
     assert purge().startswith("deleted 3 expired sessions\n")

@@ -4,7 +4,7 @@ import pytest
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from tuner_project.rest.addresses import client_address, client_network
+from tuner_project.security.client_address import client_address, client_network
 
 
 @pytest.mark.parametrize(

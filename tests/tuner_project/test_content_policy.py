@@ -7,7 +7,7 @@ from django.test import Client
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from tuner_project.content_policy import policy_of_figure
+from tuner_project.security.content_policy import policy_of_figure
 
 
 def policy(response: Any) -> dict[str, str]:

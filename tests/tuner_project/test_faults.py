@@ -22,8 +22,8 @@ from studies.models import Study
 from tests.tuner_project.test_problems import BODY, STUDIES, SUGGEST, assert_problem
 from trials.models import Trial
 from trials.transfer import spooling
-from tuner_project.connections import PoolConnection
-from tuner_project.database import direct_cursor, lift_statement_timeout
+from tuner_project.db.database import direct_cursor, lift_statement_timeout
+from tuner_project.db.pool import PoolConnection
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPORT = "/api/v1/studies/search/export"
@@ -214,7 +214,7 @@ thread = threading.Thread(target=ask)
 thread.start()
 thread.join()
 connection.close()
-from tuner_project.database import close_pool
+from tuner_project.db.database import close_pool
 close_pool()
 """
 
@@ -288,9 +288,7 @@ def test_behind_a_pooler_no_transaction_of_a_command_is_limited(
 
 @pytest.mark.parametrize("pooler", ["true", "false"])
 def test_commands_know_of_the_pooler(pooler: str) -> None:
-    show = (
-        "from tuner_project.connections import PoolConnection; print(PoolConnection.has_sessions)"
-    )
+    show = "from tuner_project.db.pool import PoolConnection; print(PoolConnection.has_sessions)"
     done = subprocess.run(
         [sys.executable, "manage.py", "shell", "--no-imports", "-c", show],
         env=os.environ | {"DB_POOLER": pooler, "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x",

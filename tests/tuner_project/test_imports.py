@@ -48,7 +48,7 @@ def check_gunicorn(**variables: str) -> subprocess.CompletedProcess[str]:
                 "gunicorn",
                 "--check-config",
                 "-c",
-                "tuner_project/gunicorn.py",
+                "tuner_project/serving/gunicorn.py",
             ),
             "tuner_project.wsgi:application",
         ],

@@ -9,7 +9,7 @@ from axes.models import AccessAttempt
 from django.test import Client
 from pytest_django import Settings
 
-from tuner_project.logins import NAMES_AN_ADDRESS
+from tuner_project.security.logins import NAMES_AN_ADDRESS
 
 LOGIN = "/admin/login/"
 LIMIT = 5

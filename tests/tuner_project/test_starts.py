@@ -17,7 +17,7 @@ EMPTY = "test_empty"
 ADMIN = """
 from django.core.management import call_command
 from tuner_project.management.commands.serve import ADMIN_LOCK, Command
-from tuner_project.database import only_one
+from tuner_project.db.database import only_one
 call_command("migrate", verbosity=0)
 with only_one(ADMIN_LOCK):
     Command()._create_admin()

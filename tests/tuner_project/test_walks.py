@@ -21,7 +21,7 @@ from access.tokens import create_token
 from studies.domain import delete_studies
 from studies.models import Study
 from tests.service import scaled
-from tuner_project.rest.links import LINKS
+from tuner_project.rest.openapi_links import LINKS
 from tuner_project.wsgi import application
 
 pytestmark = [

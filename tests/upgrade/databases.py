@@ -10,7 +10,7 @@ from django.db import connection
 from psycopg import sql
 
 from trials.histories import histories
-from tuner_project.database import close_pool
+from tuner_project.db.database import close_pool
 
 
 def create(name: str, *, template: str = "template0") -> None:

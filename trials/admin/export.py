@@ -14,7 +14,7 @@ from django.utils.text import get_valid_filename
 
 from studies.models import Study
 from trials.models import Trial
-from tuner_project.database import release_connection
+from tuner_project.db.database import release_connection
 
 CHUNK = 500  # trials that are read at once
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes a text for that begins so

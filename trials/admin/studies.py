@@ -20,7 +20,6 @@ from django.urls import URLPattern, path, reverse
 from rest_framework.exceptions import ParseError, ValidationError
 
 from studies.admin.study import StudyAdmin
-from studies.fields import same_json
 from studies.models import NamedStudy, Study
 from studies.pruners import PRUNERS
 from studies.samplers import SAMPLERS
@@ -28,6 +27,7 @@ from studies.serializers import MAX_NAME
 from trials.transfer.attachment import attachment
 from trials.transfer.cloning import Clone, clone_study
 from trials.transfer_serializers import CloneStudySerializer
+from tuner_project.json_values import same_json
 from tuner_project.rest.errors import pointed
 from tuner_project.rest.parsers import strict_json
 from tuner_project.rest.problems import DomainError

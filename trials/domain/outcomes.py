@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from studies.fields import same_json
 from studies.models import Study
 from trials.errors import InvalidOutcome, LeaseLost, StepConflict, TrialFinished, TrialNotRunning
 from trials.models import State, Trial
+from tuner_project.json_values import same_json
 from tuner_project.rest.problems import escaped
 
 Steps = list[tuple[Trial, int, float]]

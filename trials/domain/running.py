@@ -4,7 +4,7 @@ from django.conf import settings
 
 from access.current import current_caller
 from studies.errors import TooManyRunningOfToken
-from tuner_project.prepared import row_of
+from tuner_project.db.prepared import row_of
 
 # Counts no further than the limit, and lets the token's next ask wait until this one is committed.
 _RUNNING = "SELECT trials_running_of_token(%(token)s, %(most)s)"

@@ -2,7 +2,7 @@
 
 import django.contrib.postgres.fields
 import django.db.models.deletion
-import studies.fields
+import tuner_project.db.fields
 from django.db import migrations, models
 
 
@@ -49,16 +49,16 @@ class Migration(migrations.Migration):
                 ),
                 ("datetime_start", models.DateTimeField(null=True)),
                 ("datetime_complete", models.DateTimeField(null=True)),
-                ("user_attrs", studies.fields.PlainJSONField(default=dict)),
+                ("user_attrs", tuner_project.db.fields.PlainJSONField(default=dict)),
                 (
                     "system_attrs",
-                    studies.fields.PlainJSONField(
+                    tuner_project.db.fields.PlainJSONField(
                         default=dict, help_text="What samplers and pruners note on it."
                     ),
                 ),
                 (
                     "study_attrs",
-                    studies.fields.PlainJSONField(
+                    tuner_project.db.fields.PlainJSONField(
                         help_text="What its sampler noted on the study; of one key the first counts.",
                         null=True,
                     ),

@@ -11,7 +11,7 @@ from studies.models import NamedStudy
 from trials.transfer.exporting import lines_of_studies
 from trials.transfer.format import MEDIA_TYPE
 from trials.transfer.spooling import BLOCK, spooled
-from tuner_project.database import release_connection
+from tuner_project.db.database import release_connection
 
 
 def attachment(

@@ -15,7 +15,7 @@ from studies.models import Study, check_seen
 from studies.serializers import MAX_NAME
 from trials.transfer.reading import Section, sections
 from trials.transfer.writing import TrialWriter, store_notes
-from tuner_project.database import lift_statement_timeout
+from tuner_project.db.database import lift_statement_timeout
 
 
 class Conflict(models.TextChoices):

@@ -7,7 +7,6 @@ from typing import IO, Any
 from rest_framework.exceptions import ParseError, ValidationError
 
 from studies.domain import new_study
-from studies.fields import same_json
 from studies.models import Study
 from trials.drafts import FIXED_PARAMS
 from trials.models import State, Trial
@@ -15,6 +14,7 @@ from trials.transfer.format import Document, parents
 from trials.transfer.links import RetryLinks
 from trials.transfer.notes import note_faults, noted_constraints
 from trials.transfer.shapes import EndLineSerializer, StudyLineSerializer, TrialLineSerializer
+from tuner_project.json_values import same_json
 from tuner_project.rest.errors import pointed
 from tuner_project.rest.parsers import MAX_DEPTH, strict_json
 from tuner_project.rest.problems import DomainError, escaped

@@ -16,13 +16,13 @@ from prometheus_client import (
     values,
 )
 
-from tuner_project.observability import sharing
+from tuner_project.observability import multiprocess
 from tuner_project.observability.signals import ask_measured, leases_expired
 from tuner_project.observability.stopwatch import OTHER
 
 disable_created_metrics()  # the time of each counter's beginning, which doubles their number
-if sharing.folder() is not None:
-    values.ValueClass = values.MultiProcessValue(sharing.slot)
+if multiprocess.folder() is not None:
+    values.ValueClass = values.MultiProcessValue(multiprocess.slot)
 
 # What this process alone knows; the scrape reads it where no folder is shared.
 REGISTRY = CollectorRegistry()

@@ -13,10 +13,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from tuner_project.database import direct_cursor
-from tuner_project.observability import sharing
+from tuner_project.db.database import direct_cursor
+from tuner_project.observability import multiprocess
 from tuner_project.observability.metrics import REGISTRY
-from tuner_project.observability.process import publish
+from tuner_project.observability.process_metrics import publish
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 TIMEOUT = 2  # seconds for the database
@@ -46,7 +46,7 @@ class StorageCollector(Collector):
 def scrape() -> bytes:
     """The metrics in Prometheus' text format."""
     publish()
-    folder = sharing.folder()
+    folder = multiprocess.folder()
     if folder is None:
         of_processes = REGISTRY
     else:

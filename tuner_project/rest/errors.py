@@ -12,7 +12,7 @@ from rest_framework import exceptions, views
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
-from tuner_project.faults import Fault, fault_of
+from tuner_project.db.faults import Fault, fault_of
 from tuner_project.rest.problems import (
     PROBLEM_JSON,
     DomainError,

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from tuner_project.rest.errors import API_PREFIX
+from tuner_project.db.faults import fault_of
+from tuner_project.rest.errors import API_PREFIX, fault_response
 from tuner_project.rest.problems import problem_response
 
 Next = Callable[[HttpRequest], HttpResponse]
@@ -44,3 +45,19 @@ class BodyLimitMiddleware:
         if request.path.startswith(API_PREFIX):
             return problem_response(413, "body_too_large", detail)
         return HttpResponse(detail, status=413, content_type="text/plain; charset=utf-8")
+
+
+class FaultMiddleware:
+    """Answers a view's exception that tells of a fault: with a page, or a problem document."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponseBase | None:
+        fault = fault_of(exception)
+        return None if fault is None else fault_response(request, fault)

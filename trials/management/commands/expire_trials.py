@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError
 
 from trials.domain import expire_trials
-from tuner_project.database import release_connection
+from tuner_project.db.database import release_connection
 
 
 class Command(BaseCommand):

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from access.scopes import EVERY_STUDY
 from trials.retention import purge_studies
-from tuner_project.leftovers import delete_leftovers
+from tuner_project.cleanup import delete_leftovers
 
 MAX_DAYS = 36_500
 

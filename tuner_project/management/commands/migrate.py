@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.commands import migrate
 
-from tuner_project.database import only_one
+from tuner_project.db.database import only_one
 
 LOCK = 0x74756E6572_00  # "tuner"
 

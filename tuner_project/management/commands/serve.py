@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 from gunicorn.app.base import BaseApplication
 
-from tuner_project.database import check_database, close_pool, only_one
+from tuner_project.db.database import check_database, close_pool, only_one
 
 ADMIN = "admin"
 TOKENS_NEEDED = "Access: by token (manage.py create_token NAME --scope manage)"
@@ -68,14 +68,14 @@ class Command(BaseCommand):
 
 
 class Server(BaseApplication):
-    """gunicorn in this process, with the configuration of tuner_project.gunicorn."""
+    """gunicorn in this process, with the configuration of tuner_project.serving.gunicorn."""
 
     def __init__(self, when_ready: Any) -> None:
         self._when_ready = when_ready
         super().__init__()
 
     def load_config(self) -> None:
-        from tuner_project import gunicorn
+        from tuner_project.serving import gunicorn
 
         for name, value in vars(gunicorn).items():
             if name in self.cfg.settings and value is not None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponseBase
 
-from tuner_project.faults import Fault
+from tuner_project.db.faults import Fault
 
 # What monitors ask is answered whatever else there is to do.
 PROBES = ("/api/v1/health", "/api/v1/ready", "/metrics")

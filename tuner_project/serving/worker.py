@@ -7,8 +7,8 @@ from typing import Any
 
 from django.conf import settings
 
-from tuner_project.overload import PROBES, refuse_here
-from tuner_project.patience import PatientConnection, PatientWorker
+from tuner_project.serving.overload import PROBES, refuse_here
+from tuner_project.serving.slow_clients import PatientConnection, PatientWorker
 
 RESERVE_THREADS = 2
 RESERVE_WAITING = 200

@@ -14,7 +14,7 @@ from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from tuner_project.rest.addresses import client_network
+from tuner_project.security.client_address import client_network
 
 # How many times more failures an address may have than one name there: offices share an address.
 NAMES_AN_ADDRESS = 5

@@ -14,7 +14,7 @@ import django.db
 import psycopg
 from psycopg_pool import PoolTimeout, TooManyRequests
 
-from tuner_project.connections import PoolConnection
+from tuner_project.db.pool import PoolConnection
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import import_string
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tuner_project.settings")
 
@@ -19,8 +18,9 @@ except ImproperlyConfigured as error:
     sys.exit(f"error: {error}")
 
 # They read the settings when they are imported, which must be known and sound by then.
-from tuner_project.observability import sharing
-from tuner_project.waiting import BoundedWorker
+from tuner_project.observability import multiprocess
+from tuner_project.security.checks import check_open_to_others
+from tuner_project.serving.worker import BoundedWorker
 
 
 class PromptWorker(BoundedWorker):
@@ -45,30 +45,30 @@ timeout = 60  # seconds without a sign of life until a worker is replaced
 keepalive = 75  # seconds; longer than a balancer's, which should close first
 sendfile = False  # it would wait for clients without an end
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
-logger_class = "tuner_project.observability.gunicorn_logger.GunicornLogger"
+logger_class = "tuner_project.serving.gunicorn_logger.GunicornLogger"
 loglevel = settings.LOG_LEVEL.lower()
 control_socket_disable = True  # it would be made in the home folder
 
 
 def on_starting(server: Any) -> None:
-    sharing.begin()
-    for warning in import_string("access.checks.check_open_to_others")():
+    multiprocess.begin()
+    for warning in check_open_to_others():
         server.log.warning("%s %s", warning.msg, warning.hint)
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    sharing.enter(worker)
+    multiprocess.enter(worker)
 
 
 def post_worker_init(worker: Any) -> None:
-    from tuner_project.observability.process import keep_publishing  # not in the master
+    from tuner_project.observability.process_metrics import keep_publishing
 
     keep_publishing()
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    sharing.leave(worker)
+    multiprocess.leave(worker)
 
 
 def on_exit(server: Any) -> None:
-    sharing.end()
+    multiprocess.end()

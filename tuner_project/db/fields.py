@@ -26,17 +26,6 @@ class PlainJSONField(models.JSONField):
         return value  # psycopg has loaded it; key transforms, which it has not, are not in use
 
 
-def same_json(one: Any, other: Any) -> bool:
-    """Whether two JSON documents say the same: 1 and 1.0 do, 1 and true do not."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same_json(one[key], other[key]) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same_json, one, other))
-    return bool(one == other)
-
-
 class NextValue(Func):
     """The next value of a sequence: ids of rows that live in both schemas are Optuna's."""
 

@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 
-from tuner_project.connections import PoolConnection
+from tuner_project.db.pool import PoolConnection
 
 SECONDS_BETWEEN_TRIES = 0.2
 
