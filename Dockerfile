@@ -25,6 +25,7 @@ WORKDIR /app
 COPY --from=build /venv /venv
 COPY manage.py ./
 COPY tuner_project tuner_project/
+COPY optuna_bridge optuna_bridge/
 COPY access access/
 COPY studies studies/
 COPY trials trials/
@@ -32,7 +33,7 @@ COPY analysis analysis/
 # The settings want a key and a database; collecting files uses neither, and neither is kept.
 RUN SECRET_KEY=unused DATABASE_URL=postgresql://unused@unused/unused DEBUG=false \
     python manage.py collectstatic --noinput \
-    && python -m compileall -q manage.py tuner_project access studies trials analysis
+    && python -m compileall -q manage.py tuner_project optuna_bridge access studies trials analysis
 
 # Root owns the code, so the service cannot change itself; it writes nothing but /dev/shm and /tmp.
 USER 10001:10001

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import NoSuchObjective
-from studies.models import Direction, Study
+from optuna_bridge.enums import Direction
+from studies.models import Study
 
 Mask = NDArray[np.bool_]
 

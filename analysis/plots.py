@@ -20,8 +20,8 @@ from analysis.hypervolume import hypervolume_of
 from analysis.importance import importance_of
 from analysis.outline import Outline, check_objective
 from analysis.samples import Sample
+from optuna_bridge.enums import TrialState
 from studies.models import Study
-from trials.models import State
 
 if TYPE_CHECKING:
     import optuna
@@ -166,7 +166,7 @@ def _intermediate_values(asked: Asked) -> Drawing:
 
 
 def _timeline(asked: Asked) -> Drawing:
-    ended = [State.COMPLETE, State.PRUNED, State.FAIL]
+    ended = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL]
     sample = samples.of_states(asked.study, ended, most=_most_hovered(asked.study))
     if not sample.trials:
         return nothing("Timeline Plot", "no trial has ended yet")

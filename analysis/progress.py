@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 
+from optuna_bridge.enums import TrialState
 from studies.models import Study, StudyState
-from trials.models import State, Trial
+from trials.models import Trial
 
 MAX_RUNNING = 20  # trials that are listed
 MAX_REASONS = 5
@@ -75,7 +76,7 @@ class Progress:
 
 def progress(*, study: Study) -> Progress:
     """How far the study has come, in three statements whatever its size."""
-    running = study.trials.filter(state=State.RUNNING).order_by("number")
+    running = study.trials.filter(state=TrialState.RUNNING).order_by("number")
     # With its study, or each trial would read that by a statement of its own.
     read = running.only(
         "study", "number", "worker_id", "datetime_start", "lease_expires_at", "attempt"
@@ -98,7 +99,7 @@ def _rate(study: Study) -> tuple[datetime, float | None]:
 
 
 def _failures(study: Study) -> list[Failure]:
-    failed = study.trials.filter(state=State.FAIL).order_by("-number")
+    failed = study.trials.filter(state=TrialState.FAIL).order_by("-number")
     latest = list(failed.values_list("reason", "number")[:200])
     last = dict(reversed(latest))
     common = Counter(reason for reason, _ in latest).most_common(MAX_REASONS)

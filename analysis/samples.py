@@ -15,10 +15,10 @@ from optuna.study._multi_objective import _fast_non_domination_rank  # has no pu
 from optuna.trial import FrozenTrial
 
 from analysis.outline import Mask, Outline, thinned
+from optuna_bridge.enums import Direction, TrialState
+from optuna_bridge.frozen_trials import FrozenTrials, frozen_trial
 from studies.errors import StudyNotFound
-from studies.models import Direction, Study
-from trials.frozen import FrozenTrials, frozen_trial
-from trials.models import State
+from studies.models import Study
 
 # Steps are thinned where they are read: a trial can have reported any number of them.
 _STEPS = """
@@ -98,14 +98,14 @@ def _sample(
 
 def of_two(study: Study) -> Sample:
     """The first two completed trials as of one objective, for what looks at parameters only."""
-    completed = study.trials.filter(state=State.COMPLETE).order_by("number")
+    completed = study.trials.filter(state=TrialState.COMPLETE).order_by("number")
     trials = read(study, list(completed.values_list("number", flat=True)[:2]))
     for trial in trials:
         trial.values = trial.values[:1]
     return Sample(_optuna_study(study, trials, study.directions[:1]), study.n_complete)
 
 
-def of_states(study: Study, states: Sequence[State], *, most: int) -> Sample:
+def of_states(study: Study, states: Sequence[TrialState], *, most: int) -> Sample:
     """At most `most` of the trials in these states."""
     chosen = study.trials.filter(state__in=states).order_by("number")
     numbers = list(chosen.values_list("number", flat=True))

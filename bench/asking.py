@@ -7,7 +7,8 @@ from typing import Any
 import optuna
 from django.db import connection
 from optuna.study import StudyDirection
-from optuna.trial import TrialState, create_trial
+from optuna.trial import TrialState as OptunaState
+from optuna.trial import create_trial
 from tqdm import tqdm
 
 from bench import load
@@ -17,11 +18,11 @@ from bench.report import Row, Section, milliseconds
 from bench.servers import Ground
 from bench.sizes import Sizes
 from bench.space import DISTRIBUTIONS, objectives
+from optuna_bridge.enums import TrialState
 from studies.models import NamedStudy, Study
 from trials import domain
 from trials.domain import Outcome
 from trials.histories import histories
-from trials.models import State
 
 # Our sampler's share of stock TPE's time, by finished trials. With two objectives, stock spends
 # most of it on splitting the trials anew for each parameter that is modelled by itself.
@@ -133,7 +134,7 @@ def _our_draw(study: Study) -> float:
     draft.is_over = True
     trial = domain.ask(named=named)
     values = objectives(trial.params, len(study.directions))
-    outcome = Outcome(state=State.COMPLETE, values=values)
+    outcome = Outcome(state=TrialState.COMPLETE, values=values)
     domain.tell(named=named, number=trial.number, outcome=outcome)
     return seconds
 
@@ -155,7 +156,7 @@ def _in_memory(study: Study, **options: Any) -> optuna.Study:
     rows = study.trials.order_by("number").values_list("internal_params", "values")
     copy.add_trials(
         create_trial(
-            state=TrialState.COMPLETE,
+            state=OptunaState.COMPLETE,
             params=study.space.to_external(internal_params),
             distributions=DISTRIBUTIONS,
             values=values,

@@ -7,9 +7,10 @@ import numpy as np
 from django.db import connection, transaction
 
 from bench.space import SPACE
+from optuna_bridge.enums import TrialState
 from studies.domain import Definition, create_study
 from studies.models import NamedStudy, Study
-from trials.models import State, Trial
+from trials.models import Trial
 
 _BATCH = 2000
 Values = Callable[[np.random.Generator, int], list[list[float]]]
@@ -101,13 +102,13 @@ def _front(values: np.ndarray) -> list[int]:
 def _add_complete(
     study: Study, at: Sequence[Any], told: Sequence[list[float]], on_front: set[int]
 ) -> None:
-    reserved = Trial.objects.reserve(study, {State.RUNNING: len(at)})
+    reserved = Trial.objects.reserve(study, {TrialState.RUNNING: len(at)})
     trials = [
         Trial.reserved(
             reserved,
             i,
             study=study,
-            state=State.RUNNING,
+            state=TrialState.RUNNING,
             internal_params=point,
             datetime_start=reserved.now,
         )
@@ -115,7 +116,11 @@ def _add_complete(
     ]
     Trial.objects.add(trials)
     for trial, values in zip(trials, told, strict=True):
-        trial.state, trial.values, trial.datetime_complete = State.COMPLETE, values, reserved.now
+        trial.state, trial.values, trial.datetime_complete = (
+            TrialState.COMPLETE,
+            values,
+            reserved.now,
+        )
         trial.on_front = trial.number in on_front
     locked = NamedStudy(study.name).locked()
-    Trial.objects.change(locked, trials, was=[State.RUNNING] * len(trials))
+    Trial.objects.change(locked, trials, was=[TrialState.RUNNING] * len(trials))

@@ -33,14 +33,14 @@ def _fill(studies: int, trials: int) -> None:
 
 def _report(trials: int, steps: int) -> None:
     """Trials that are told with their curves, of which nearly only the curves count."""
+    from optuna_bridge.enums import TrialState
     from studies.models import NamedStudy
     from trials.domain import Outcome, ask_many, tell_many
-    from trials.models import State
 
     _create("reported")
     named = NamedStudy("reported")
     curve = {step: 1 / (step + 1) for step in range(steps)}
-    outcome = Outcome(state=State.COMPLETE, values=[1.0], intermediate_values=curve)
+    outcome = Outcome(state=TrialState.COMPLETE, values=[1.0], intermediate_values=curve)
     for _ in range(0, trials, 100):
         asked = ask_many(named=named, count=100)
         tell_many(named=named, outcomes=[(trial.number, outcome) for trial in asked])

@@ -9,14 +9,15 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
+from optuna_bridge.enums import Direction
+from optuna_bridge.options import Kind
+from optuna_bridge.pruners import PRUNERS
+from optuna_bridge.samplers.registry import SAMPLERS
+from optuna_bridge.search_space import Parameter, SearchSpace, same_space
 from studies.errors import InvalidStudy, StudyConflict, StudyExists
 from studies.lifecycle import check_budgets
 from studies.limits import check_room_for_study
-from studies.models import Direction, Duplicates, NamedStudy, Study, StudyQuerySet, check_seen
-from studies.options import Kind
-from studies.pruners import PRUNERS
-from studies.samplers import SAMPLERS
-from studies.search_space import Parameter, SearchSpace, same_space
+from studies.models import Duplicates, NamedStudy, Study, StudyQuerySet, check_seen
 from tuner_project.json_values import same_json
 from tuner_project.rest.problems import escaped
 

@@ -13,16 +13,12 @@ from django.db.models.functions import Now
 
 from access.current import sees
 from access.scopes import Caller
+from optuna_bridge.enums import Direction
+from optuna_bridge.points import Points
+from optuna_bridge.search_space import SearchSpace
 from studies.errors import StudyNotFound
-from studies.points import Points
-from studies.search_space import SearchSpace
 from tuner_project.db.fields import NextValue, PlainJSONField
 from tuner_project.db.prepared import Parameter, PreparedQuery
-
-
-class Direction(models.TextChoices):
-    MINIMIZE = "minimize"
-    MAXIMIZE = "maximize"
 
 
 class StudyState(models.TextChoices):

@@ -6,7 +6,7 @@ from typing import Any
 from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 
-from studies.options import Kind, Option
+from optuna_bridge.options import Kind, Option
 
 
 def options_schema(what: str, registry: Mapping[str, Kind]) -> PolymorphicProxySerializer:

@@ -9,8 +9,9 @@ from django.db import DEFAULT_DB_ALIAS
 from django.db.models.signals import post_save, pre_delete, pre_migrate
 from django.dispatch import receiver
 
+from optuna_bridge.storage.projected_table import delete_study_rows
 from studies.models import Study
-from studies.optuna_storage.projection import delete_study_rows, write_study_rows
+from studies.projection import write_study_rows
 from tuner_project.db.database import lift_statement_timeout
 
 
@@ -40,8 +41,8 @@ def upgrade_optuna_tables(sender: AppConfig, using: str, **kwargs: Any) -> None:
     if using != DEFAULT_DB_ALIAS:
         return
     # Here: alembic is for the rare start that needs it.
-    from studies.optuna_storage.schema import REVISION, SchemaMismatch
-    from studies.optuna_storage.upgrade import upgrade_optuna_schema
+    from optuna_bridge.storage.schema import REVISION, SchemaMismatch
+    from optuna_bridge.storage.upgrade import upgrade_optuna_schema
 
     try:
         found = upgrade_optuna_schema()

@@ -7,12 +7,13 @@ from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from optuna_bridge.enums import Direction
+from optuna_bridge.pruners import PRUNERS
+from optuna_bridge.samplers.registry import SAMPLERS
 from studies.domain import Definition
-from studies.models import Direction, Duplicates, Study, StudyState
+from studies.models import Duplicates, Study, StudyState
 from studies.option_serializers import options_schema
 from studies.parameter_serializers import ParameterField
-from studies.pruners import PRUNERS
-from studies.samplers import SAMPLERS
 from tuner_project.rest.numbers import finite
 from tuner_project.rest.serializers import (
     AttributesField,

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test import Client
 from rest_framework.test import APIClient
 
-from studies.optuna_storage import SCHEMA
+from optuna_bridge.storage import SCHEMA
 from trials.histories import histories
 from tuner_project import health
 

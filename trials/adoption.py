@@ -5,9 +5,9 @@ from django.db import transaction
 
 from access.auditing import one_entry
 from access.entries import Action
+from optuna_bridge.storage.storage import DjangoStorage
 from studies.auditing import note_study
 from studies.models import Study
-from studies.optuna_storage.storage import DjangoStorage
 from trials.consistency import differences
 from trials.foreign import AdoptionRefused
 from trials.transfer.reading import Section, sections

@@ -12,10 +12,15 @@ from django.dispatch import receiver
 
 from access.auditing import record, shortened
 from access.entries import Action, AuditEntry, SubjectKind
-from trials.models import State, Trial
+from optuna_bridge.enums import TrialState
+from trials.models import Trial
 from trials.signals import trials_added, trials_changed
 
-_ENDED = {State.COMPLETE: Action.TOLD, State.PRUNED: Action.PRUNED, State.FAIL: Action.FAILED}
+_ENDED = {
+    TrialState.COMPLETE: Action.TOLD,
+    TrialState.PRUNED: Action.PRUNED,
+    TrialState.FAIL: Action.FAILED,
+}
 
 
 @receiver(trials_added, sender=Trial, dispatch_uid="trials.audit_added")
@@ -29,18 +34,18 @@ def audit_changed(trials: list[Trial], **kwargs: Any) -> None:
 
 
 def _addition(trial: Trial) -> Action | None:
-    if trial.state == State.RUNNING or trial.retry_of is not None:
+    if trial.state == TrialState.RUNNING or trial.retry_of is not None:
         return None  # asked for; queued again, which the entry of its failure says
-    return Action.QUEUED if trial.state == State.WAITING else Action.RECORDED
+    return Action.QUEUED if trial.state == TrialState.WAITING else Action.RECORDED
 
 
 def _ending(trial: Trial) -> Action | None:
     """How a changed trial ended; None: it was started, or reported of."""
-    if trial.state == State.FAIL and trial.datetime_start is None:
+    if trial.state == TrialState.FAIL and trial.datetime_start is None:
         return Action.CANCELLED
     if trial.has_lost_lease:
         return Action.EXPIRED
-    return _ENDED.get(State(trial.state)) if trial.state else None
+    return _ENDED.get(TrialState(trial.state)) if trial.state else None
 
 
 def _record(trials: Sequence[Trial], actions: Sequence[Action | None]) -> None:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from django.db import connection, transaction
 
+from optuna_bridge.storage import SCHEMA
+from optuna_bridge.storage.projected_table import delete_study_rows
 from studies.models import NamedStudy, Study
-from studies.optuna_storage import SCHEMA
-from studies.optuna_storage.projection import STUDY_TABLES, delete_study_rows
+from studies.projection import STUDY_TABLES
 from trials.projection import TRIAL_TABLES
 from tuner_project.db.database import lift_statement_timeout
 

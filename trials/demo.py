@@ -7,11 +7,11 @@ from typing import Any
 
 from django.db import transaction
 
+from optuna_bridge.enums import TrialState
 from studies.domain import Definition, create_study
 from studies.models import NamedStudy, Study
 from trials import domain
 from trials.domain import Outcome
-from trials.models import State
 
 Params = Mapping[str, Any]
 SEED = 7
@@ -150,11 +150,11 @@ def _play(demo: Demo, study: Study, number: int) -> None:
 
 def _outcome(demo: Demo, number: int, values: Sequence[float]) -> Outcome:
     if number % 17 == 11:
-        return Outcome(state=State.FAIL, reason="out of memory")
+        return Outcome(state=TrialState.FAIL, reason="out of memory")
     if not demo.steps:
-        return Outcome(state=State.COMPLETE, values=values)
+        return Outcome(state=TrialState.COMPLETE, values=values)
     curve = {step: values[0] * (1 - math.exp(-step / 6)) for step in range(1, demo.steps + 1)}
     if values[0] < 0.75:
         early = {step: value for step, value in curve.items() if step <= demo.steps // 3}
-        return Outcome(state=State.PRUNED, intermediate_values=early)
-    return Outcome(state=State.COMPLETE, values=values, intermediate_values=curve)
+        return Outcome(state=TrialState.PRUNED, intermediate_values=early)
+    return Outcome(state=TrialState.COMPLETE, values=values, intermediate_values=curve)

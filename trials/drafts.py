@@ -5,9 +5,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from studies.samplers import TRANSIENT_ATTRIBUTES
-
-FIXED_PARAMS = "fixed_params"  # Optuna's name of what is fixed of a queued trial
+from optuna_bridge.system_attrs import FIXED_PARAMS, TRANSIENT_ATTRIBUTES
 
 
 @dataclass(eq=False)

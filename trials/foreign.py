@@ -7,9 +7,9 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
-from studies.search_space import SearchSpace, parameter_of
-from trials.drafts import FIXED_PARAMS
-from trials.models import State
+from optuna_bridge.enums import TrialState
+from optuna_bridge.search_space import SearchSpace, parameter_of
+from optuna_bridge.system_attrs import FIXED_PARAMS
 
 
 class AdoptionRefused(Exception):
@@ -53,7 +53,7 @@ def _constraints(trial: FrozenTrial) -> dict[str, float]:
 
 def params_of(trial: FrozenTrial, space: SearchSpace) -> Mapping[str, Any]:
     """A trial's parameters; of one that waits, also those that are fixed."""
-    is_waiting = trial.state.name == State.WAITING
+    is_waiting = trial.state.name == TrialState.WAITING
     fixed: Any = trial.system_attrs.get(FIXED_PARAMS, {}) if is_waiting else {}
     if not isinstance(fixed, dict):
         detail = f"trial {trial.number}: /system_attrs/{FIXED_PARAMS}: expected an object"

@@ -11,11 +11,9 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from studies.errors import StudyNotFound
-from studies.models import NamedStudy, Study
-from studies.points import Point
-from studies.pruners import build_pruner
-from studies.samplers import (
+from optuna_bridge.points import Point
+from optuna_bridge.pruners import build_pruner
+from optuna_bridge.samplers.registry import (
     build_sampler,
     drawing_again,
     draws_by_number,
@@ -25,7 +23,10 @@ from studies.samplers import (
     reseed,
     thinks,
 )
-from trials.drafts import FIXED_PARAMS, Draft, Surprised
+from optuna_bridge.system_attrs import FIXED_PARAMS
+from studies.errors import StudyNotFound
+from studies.models import NamedStudy, Study
+from trials.drafts import Draft, Surprised
 from trials.known_trials import KnownTrials
 from trials.models import Trial
 from tuner_project.db.database import release_connection

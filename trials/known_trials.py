@@ -10,10 +10,10 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from studies.columns import TrialColumns
+from optuna_bridge.frozen_trials import DIRECTIONS, FrozenTrials, frozen_trial
+from optuna_bridge.samplers.trial_columns import TrialColumns
 from studies.models import Duplicates, Study
 from trials.drafts import Draft
-from trials.frozen import DIRECTIONS, FrozenTrials, frozen_trial
 from trials.managers import TrialQuerySet
 from trials.models import Trial
 from trials.taken import TakenPoints
@@ -30,6 +30,8 @@ class KnownTrials(FrozenTrials):
     rely on that. So reading needs no lock; what a sampler reads while it draws, the columns and
     the drafts, is changed by `settle` alone.
     """
+
+    study: Study
 
     def __init__(self, study: Study, *, in_columns: bool) -> None:
         super().__init__(study)

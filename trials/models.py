@@ -6,24 +6,11 @@ from typing import Any, NoReturn, Self
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from optuna_bridge.enums import TrialState
 from studies.models import DirectWriteRefused, Study
 from trials.keys import duration_key, value_key
 from trials.managers import Reservation, StepQuerySet, TrialManager
 from tuner_project.db.fields import PlainJSONField
-
-
-class State(models.TextChoices):
-    """Optuna's states of a trial."""
-
-    WAITING = "WAITING"
-    RUNNING = "RUNNING"
-    COMPLETE = "COMPLETE"
-    PRUNED = "PRUNED"
-    FAIL = "FAIL"
-
-    @property
-    def is_finished(self) -> bool:
-        return self not in (State.WAITING, State.RUNNING)
 
 
 class GuardedModel(models.Model):
@@ -57,7 +44,7 @@ class Trial(GuardedModel):
         related_name="trials",
     )
     number = models.IntegerField(help_text="Within the study: 0, 1, 2, … without gaps.")
-    state = models.CharField(max_length=8, choices=State.choices)
+    state = models.CharField(max_length=8, choices=TrialState.choices)
     values = ArrayField(models.FloatField(), null=True)
     internal_params = ArrayField(
         models.FloatField(null=True), help_text="Of a WAITING trial, those that are fixed."
@@ -184,12 +171,14 @@ class Trial(GuardedModel):
     def is_failure(self) -> bool:
         """Whether it ran and failed, and nobody tries again."""
         return (
-            self.state == State.FAIL and self.retried_as is None and self.datetime_start is not None
+            self.state == TrialState.FAIL
+            and self.retried_as is None
+            and self.datetime_start is not None
         )
 
     @property
     def has_lost_lease(self) -> bool:
-        return self.state == State.FAIL and self.lease_expires_at is not None
+        return self.state == TrialState.FAIL and self.lease_expires_at is not None
 
     @property
     def duration_seconds(self) -> float | None:

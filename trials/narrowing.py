@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from django.db.models import Q
 
+from optuna_bridge.search_space import Parameter
 from studies.models import Study
-from studies.search_space import Parameter
 from trials.errors import InvalidQuery
 from trials.keys import value_key
 from tuner_project.rest.problems import escaped

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from optuna_bridge.storage import SCHEMA
+from optuna_bridge.storage.projected_table import OF_STUDY, OF_TRIALS, ProjectedTable
 from studies.models import Study
-from studies.optuna_storage import SCHEMA
-from studies.optuna_storage.projection import OF_STUDY, OF_TRIALS, ProjectedTable
 from trials.models import Trial
 from tuner_project.db.prepared import row_of, run
 

@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError
 
-from trials.models import State
+from optuna_bridge.enums import TrialState
 from trials.narrowing import Between
 from trials.request_serializers import WorkerField
 from trials.walks import ORDERS
@@ -70,7 +70,7 @@ class TrialQuerySerializer(PageQuerySerializer):
     """
 
     state = serializers.ChoiceField(
-        choices=State.choices, required=False, help_text="Only trials in this state."
+        choices=TrialState.choices, required=False, help_text="Only trials in this state."
     )
     worker_id = WorkerField(help_text="Only trials of this worker.")
     order_by = serializers.ChoiceField(

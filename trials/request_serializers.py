@@ -7,10 +7,10 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from optuna_bridge.enums import TrialState
 from studies.serializers import LeaseSecondsField
 from trials.domain import NewTrial, Outcome
 from trials.leases import Lease
-from trials.models import State
 from tuner_project.rest.numbers import NUMBER_OR_NULL
 from tuner_project.rest.serializers import (
     ReasonField,
@@ -24,8 +24,8 @@ from tuner_project.rest.serializers import (
 
 MAX_STEP = 2**31 - 1
 MAX_BATCH = 1000
-ENDED = [state.value for state in State if state.is_finished]
-ADDED = [State.WAITING.value, *ENDED]
+ENDED = [state.value for state in TrialState if state.is_finished]
+ADDED = [TrialState.WAITING.value, *ENDED]
 
 
 @extend_schema_field(
@@ -139,7 +139,7 @@ class CompleteSerializer(StrictSerializer):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        return {"outcome": Outcome(state=State.COMPLETE, **attrs)}
+        return {"outcome": Outcome(state=TrialState.COMPLETE, **attrs)}
 
 
 class PruneSerializer(StrictSerializer):
@@ -148,7 +148,7 @@ class PruneSerializer(StrictSerializer):
     reason = ReasonField()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        return {"outcome": Outcome(state=State.PRUNED, **attrs)}
+        return {"outcome": Outcome(state=TrialState.PRUNED, **attrs)}
 
 
 class FailSerializer(StrictSerializer):
@@ -161,7 +161,7 @@ class FailSerializer(StrictSerializer):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        return {"outcome": Outcome(state=State.FAIL, **attrs)}
+        return {"outcome": Outcome(state=TrialState.FAIL, **attrs)}
 
 
 class ReportSerializer(StrictSerializer):
@@ -193,9 +193,9 @@ class EndedTrialSerializer(StrictSerializer):
     reason = ReasonField()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if attrs["state"] == State.COMPLETE and "values" not in attrs:
+        if attrs["state"] == TrialState.COMPLETE and "values" not in attrs:
             raise serializers.ValidationError({"values": ["a COMPLETE trial has values"]})
-        if attrs["state"] != State.COMPLETE and "values" in attrs:
+        if attrs["state"] != TrialState.COMPLETE and "values" in attrs:
             text = (
                 "only a COMPLETE trial is told values; a PRUNED one has its last intermediate one"
             )
@@ -210,7 +210,7 @@ class ToldTrialSerializer(EndedTrialSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = super().validate(attrs)
-        state = State(attrs.pop("state"))
+        state = TrialState(attrs.pop("state"))
         return {"told": (attrs.pop("trial_id"), Outcome(state=state, **attrs))}
 
 
@@ -242,15 +242,17 @@ class NewTrialSerializer(EndedTrialSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         params, user_attrs = attrs.pop("params"), attrs.pop("user_attrs", {})
-        state = attrs.get("state", State.WAITING.value)
-        allowed = {"state", "priority"} if state == State.WAITING else attrs.keys() - {"priority"}
+        state = attrs.get("state", TrialState.WAITING.value)
+        allowed = (
+            {"state", "priority"} if state == TrialState.WAITING else attrs.keys() - {"priority"}
+        )
         if misplaced := sorted(attrs.keys() - allowed):
             text = f"a {state} trial has none"
             raise serializers.ValidationError({key: [text] for key in misplaced})
         new = {"params": params, "user_attrs": user_attrs}
-        if state == State.WAITING:
+        if state == TrialState.WAITING:
             return {"new": NewTrial(**new, priority=attrs.get("priority", 0))}
-        ended = super().validate(attrs) | {"state": State(state)}
+        ended = super().validate(attrs) | {"state": TrialState(state)}
         return {"new": NewTrial(**new, outcome=Outcome(**ended))}
 
 

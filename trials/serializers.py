@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
-from trials.models import State
+from optuna_bridge.enums import TrialState
 from tuner_project.rest.numbers import NUMBER_OR_NULL, NumberField, finite
 from tuner_project.rest.serializers import (
     ProblemSerializer,
@@ -53,7 +53,7 @@ class OffersSerializer(serializers.Serializer[Any]):
 class TrialSerializer(SuggestionSerializer):
     """A trial."""
 
-    state = serializers.ChoiceField(choices=State.choices)
+    state = serializers.ChoiceField(choices=TrialState.choices)
     values = serializers.ListField(child=NumberField(allow_null=True), allow_null=True)
     datetime_start = UTCDateTimeField(allow_null=True)
     datetime_complete = UTCDateTimeField(allow_null=True)

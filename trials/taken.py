@@ -7,8 +7,8 @@ from uuid import UUID
 
 import numpy as np
 
+from optuna_bridge.points import Point
 from studies.models import Study
-from studies.points import Point
 from tuner_project.db.prepared import row_of
 
 _COUNT_POINTS = """

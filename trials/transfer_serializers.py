@@ -4,9 +4,9 @@ from typing import Any
 
 from rest_framework import serializers
 
+from optuna_bridge.pruners import PRUNERS
+from optuna_bridge.samplers.registry import SAMPLERS
 from studies.models import Duplicates
-from studies.pruners import PRUNERS
-from studies.samplers import SAMPLERS
 from studies.serializers import (
     MAX_PARAMETERS,
     DefinitionSerializer,

@@ -170,7 +170,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES  # of the admin's forms
 # What readiness asks of the database: functions from a cursor to what is wrong, or None.
 READINESS_CHECKS = [
     "tuner_project.health.missing_migration",
-    "studies.optuna_storage.schema.wrong_revision",
+    "optuna_bridge.storage.schema.wrong_revision",
 ]
 # What `purge` deletes unasked: functions that delete it, and answer what it was and how many.
 LEFTOVERS = [
@@ -287,7 +287,15 @@ HISTORY_USE = "trials.histories.use_of_memory"
 LOGGING = logging_config(
     LOG_FORMAT,
     LOG_LEVEL,
-    packages=["tuner_project", "access", "studies", "trials", "analysis", "gunicorn"],
+    packages=[
+        "tuner_project",
+        "optuna_bridge",
+        "access",
+        "studies",
+        "trials",
+        "analysis",
+        "gunicorn",
+    ],
     access_log=ACCESS_LOG,
 )
 
@@ -321,7 +329,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "StudyState": "studies.models.StudyState",
-        "TrialState": "trials.models.State",
+        "TrialState": "optuna_bridge.enums.TrialState",
         "EndedState": "trials.request_serializers.ENDED",
         "AddedState": "trials.request_serializers.ADDED",
     },

@@ -8,8 +8,9 @@ from statistics import median
 from django.db import connection
 
 from analysis.outline import Outline
+from optuna_bridge.enums import TrialState
 from studies.models import Study
-from trials.models import State, Trial
+from trials.models import Trial
 
 RECENT = 200  # trials, in which to look for what goes wrong now
 MAX_RUNNING = 1000
@@ -40,14 +41,16 @@ class Evidence:
     @cached_property
     def recent(self) -> list[Trial]:
         """The trials that ended last, the last one first."""
-        ended = self.study.trials.filter(state__in=[each for each in State if each.is_finished])
+        ended = self.study.trials.filter(
+            state__in=[each for each in TrialState if each.is_finished]
+        )
         trials = ended.order_by("-revision")
         return list(trials.defer(*_LONG)[:RECENT])
 
     @cached_property
     def running(self) -> list[Trial]:
         """The first trials that run."""
-        trials = self.study.trials.filter(state=State.RUNNING).order_by("number")
+        trials = self.study.trials.filter(state=TrialState.RUNNING).order_by("number")
         return list(trials.defer(*_LONG)[:MAX_RUNNING])
 
     @cached_property

@@ -69,7 +69,7 @@ def _new_application() -> WSGIApplication:
     from optuna.storages import get_storage
     from optuna_dashboard import wsgi
 
-    from studies.optuna_storage.storage import DjangoStorage
+    from optuna_bridge.storage.storage import DjangoStorage
 
     application: WSGIApplication = wsgi(get_storage(DjangoStorage()))
     return application

@@ -7,9 +7,9 @@ from django.contrib.admin.views.main import ChangeList
 from django.db import models
 from django.http import HttpRequest
 
+from optuna_bridge.pruners import PRUNERS
+from optuna_bridge.samplers.registry import SAMPLERS
 from studies.models import StudyState
-from studies.pruners import PRUNERS
-from studies.samplers import SAMPLERS
 from tuner_project.choice_filter import ChoiceFilter
 
 

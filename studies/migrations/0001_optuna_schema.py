@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from studies.optuna_storage.schema import create_optuna_schema
+from optuna_bridge.storage.schema import create_optuna_schema
 
 
 class Migration(migrations.Migration):

@@ -18,7 +18,7 @@ import optuna
 from optuna.distributions import FloatDistribution
 from optuna.samplers import BaseSampler
 
-from studies.samplers import SAMPLERS
+from optuna_bridge.samplers.registry import SAMPLERS
 from tests.service import Client
 
 N_WORKERS = 8

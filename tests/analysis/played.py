@@ -10,7 +10,7 @@ import numpy as np
 import optuna
 from rest_framework.test import APIClient
 
-from studies.optuna_storage.storage import DjangoStorage
+from optuna_bridge.storage.storage import DjangoStorage
 from tests.play import JSON, SEARCH, STUDIES, add, create_study, suggest
 
 URL = f"{STUDIES}/{SEARCH}"

@@ -8,7 +8,7 @@ import pytest
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
-from studies.optuna_storage.storage import DjangoStorage
+from optuna_bridge.storage.storage import DjangoStorage
 
 JSON = dict[str, Any]
 URL = "/api/v1/studies/search"

@@ -12,6 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
+from optuna_bridge.enums import TrialState
 from studies import domain
 from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study
@@ -19,7 +20,7 @@ from tests.conftest import SPACE
 from tests.play import complete, prune, suggest
 from tests.trials.helpers import fill
 from trials import domain as trials_domain
-from trials.models import IntermediateValue, State
+from trials.models import IntermediateValue
 
 LIST = "/admin/studies/study/"
 MANY = 10_000
@@ -400,7 +401,7 @@ def test_bulk_deletion_under_load_leaves_both_schemas_empty(
     def ask_and_tell(name: str) -> None:
         while True:
             trial = trials_domain.ask(named=NamedStudy(name))
-            outcome = trials_domain.Outcome(State.COMPLETE, [0.5], {1: 0.5})
+            outcome = trials_domain.Outcome(TrialState.COMPLETE, [0.5], {1: 0.5})
             trials_domain.tell(named=NamedStudy(name), number=trial.number, outcome=outcome)
 
     workers = [Worker(partial(ask_and_tell, study.name)) for study in studies for _ in "ab"]

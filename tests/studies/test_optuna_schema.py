@@ -5,7 +5,7 @@ from django.db import connection, transaction
 from optuna.storages import RDBStorage
 from sqlalchemy import create_engine, text
 
-from studies.optuna_storage.schema import (
+from optuna_bridge.storage.schema import (
     REVISION,
     SchemaMismatch,
     create_optuna_schema,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studies.points import MAX_POINTS, Points, point_hash
-from studies.search_space import SearchSpace
+from optuna_bridge.points import MAX_POINTS, Points, point_hash
+from optuna_bridge.search_space import SearchSpace
 
 JSON = dict[str, Any]
 

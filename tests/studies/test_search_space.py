@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from rest_framework.test import APIClient
 
+from optuna_bridge.search_space import SearchSpace
 from studies.models import Study
-from studies.search_space import SearchSpace
 from studies.serializers import CreateStudySerializer
 
 JSON = dict[str, Any]

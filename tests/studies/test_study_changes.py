@@ -8,7 +8,7 @@ import pytest
 from django.conf import LazySettings
 from rest_framework.test import APIClient
 
-from studies.optuna_storage.storage import DjangoStorage
+from optuna_bridge.storage.storage import DjangoStorage
 from tests.play import (
     JSON,
     assert_in_sync,

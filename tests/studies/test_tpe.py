@@ -23,9 +23,9 @@ from optuna.study import StudyDirection
 from optuna.study._multi_objective import _fast_non_domination_rank
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from studies.columns import TrialColumns
-from studies.parzen import BlockwiseParzenEstimator
-from studies.tpe import ColumnTPESampler, _ranks_of_pairs
+from optuna_bridge.samplers.parzen_estimator import BlockwiseParzenEstimator
+from optuna_bridge.samplers.tpe import ColumnTPESampler, _ranks_of_pairs
+from optuna_bridge.samplers.trial_columns import TrialColumns
 
 Space = dict[str, BaseDistribution]
 KINDS: list[BaseDistribution] = [

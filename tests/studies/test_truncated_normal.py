@@ -14,7 +14,7 @@ from optuna.samplers._tpe.probability_distributions import (
     _MixtureOfProductDistribution,
 )
 
-from studies import truncated_normal
+from optuna_bridge.samplers import truncated_normal
 
 # Where Optuna goes from one formula to another, and where a probability is lost.
 TURNS = [0.0, 1.0, 2**0.5, 6.0, 6 * 2**0.5, 8.4, 8.5, 9.0, 20.0, 38.0, 1e3]

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from optuna_bridge.enums import TrialState
 from studies.domain import Definition, create_study
 from studies.models import NamedStudy, Study
 from tests.conftest import SPACE
@@ -14,7 +15,7 @@ from trials import domain
 from trials.domain import Outcome
 from trials.histories import histories
 from trials.history import History
-from trials.models import State, Trial
+from trials.models import Trial
 
 
 def new_study(name: str = "search", *, space: Any = SPACE, **definition: Any) -> Study:
@@ -38,7 +39,7 @@ def tell(
     study: Study,
     number: int,
     *values: float,
-    state: State = State.COMPLETE,
+    state: TrialState = TrialState.COMPLETE,
     steps: Mapping[int, float] | None = None,
     attrs: Mapping[str, Any] | None = None,
 ) -> Trial:
@@ -64,7 +65,7 @@ def change(
         trial = Trial.objects.numbered(locked, number)
         trial.system_attrs = trial.system_attrs | dict(system_attrs or {})
         new = [(trial, step, value) for step, value in (steps or {}).items()]
-        Trial.objects.change(locked, [trial], was=[State(trial.state)], steps=new)
+        Trial.objects.change(locked, [trial], was=[TrialState(trial.state)], steps=new)
     return trial
 
 
@@ -74,7 +75,7 @@ def points(trials: Sequence[Trial]) -> list[list[float | None]]:
 
 def fill(study: Study, n: int, *, internal_params: Sequence[float] = (0.01, 0.75, 32, 1)) -> None:
     """Add n finished trials, the last tenth of them failed; none becomes the best."""
-    states = [State.COMPLETE] * (n - n // 10) + [State.FAIL] * (n // 10)
+    states = [TrialState.COMPLETE] * (n - n // 10) + [TrialState.FAIL] * (n // 10)
     with transaction.atomic():
         reserved = Trial.objects.reserve(study, Counter(states))
         trials = [
@@ -83,7 +84,7 @@ def fill(study: Study, n: int, *, internal_params: Sequence[float] = (0.01, 0.75
                 i,
                 study=study,
                 state=state,
-                values=[i / 7] if state == State.COMPLETE else None,
+                values=[i / 7] if state == TrialState.COMPLETE else None,
                 internal_params=list(internal_params),
                 datetime_start=reserved.now,
                 datetime_complete=reserved.now,
@@ -137,13 +138,13 @@ def seen(history: History) -> list[tuple[int, str, list[float] | None, dict[int,
 
 def add_running(study: Study, n: int) -> None:
     with transaction.atomic():
-        reserved = Trial.objects.reserve(study, {State.RUNNING: n})
+        reserved = Trial.objects.reserve(study, {TrialState.RUNNING: n})
         trials = [
             Trial.reserved(
                 reserved,
                 index,
                 study=study,
-                state=State.RUNNING,
+                state=TrialState.RUNNING,
                 internal_params=[0.01, 0.6, 16, 0],
                 datetime_start=reserved.now,
             )

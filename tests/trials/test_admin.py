@@ -8,10 +8,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from optuna_bridge.enums import TrialState
 from studies.domain import Definition, create_study
 from studies.models import Study
 from tests.trials.helpers import ask, change, fill, new_study, tell
-from trials.models import State, Trial
+from trials.models import Trial
 
 LIST = "/admin/trials/trial/"
 MANY = 10_000
@@ -36,8 +37,8 @@ def study(db: None) -> Study:
         ask(study)
     tell(study, 0, 0.25, steps={1: 0.125, 2: math.nan}, attrs={"gpu": "<a100>"})
     tell(study, 1, 1e300)
-    tell(study, 2, state=State.PRUNED, steps={1: -math.inf})
-    tell(study, 3, state=State.FAIL)
+    tell(study, 2, state=TrialState.PRUNED, steps={1: -math.inf})
+    tell(study, 3, state=TrialState.FAIL)
     ask(new_study("other"))
     return study
 

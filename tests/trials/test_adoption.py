@@ -7,8 +7,8 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 from rest_framework.test import APIClient
 
+from optuna_bridge.storage.storage import DjangoStorage
 from studies.models import Study
-from studies.optuna_storage.storage import DjangoStorage
 from tests.play import complete, suggest
 from trials.adoption import AdoptionRefused, adopt
 from trials.consistency import differences, studies_only_in_optuna

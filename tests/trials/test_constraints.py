@@ -10,7 +10,7 @@ import pytest
 from optuna.storages import RDBStorage
 from rest_framework.test import APIClient
 
-from studies.optuna_storage.storage import DjangoStorage
+from optuna_bridge.storage.storage import DjangoStorage
 from tests.play import (
     JSON,
     assert_in_sync,

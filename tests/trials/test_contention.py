@@ -9,16 +9,17 @@ import pytest
 from django.db import transaction
 from optuna.samplers import RandomSampler
 
+from optuna_bridge.enums import TrialState
+from optuna_bridge.options import Kind
+from optuna_bridge.samplers.registry import SAMPLERS
 from studies.models import NamedStudy, Study
-from studies.options import Kind
-from studies.samplers import SAMPLERS
 from tests.play import assert_in_sync, database_clock
 from tests.trials.helpers import ask, new_study, only, released, synced, tell, wait_for_locks
 from trials import domain
 from trials.consistency import differences
 from trials.domain import NewTrial, Outcome, asking
 from trials.history import History
-from trials.models import State, Trial
+from trials.models import Trial
 from trials.planning import Plan
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -63,7 +64,7 @@ def test_report_does_not_shorten_what_a_heartbeat_promised(pool: ThreadPoolExecu
         promised = pool.submit(
             released, lambda: domain.heartbeat(named=only(study), number=0)
         ).result(SECONDS)
-        Trial.objects.change(locked, [trial], was=[State.RUNNING])
+        Trial.objects.change(locked, [trial], was=[TrialState.RUNNING])
     assert promised.lease_expires_at > trial.lease_expires_at
     assert Trial.objects.get().lease_expires_at == promised.lease_expires_at
 
@@ -89,7 +90,7 @@ def test_report_and_tell_wait_for_no_sampler(pool: ThreadPoolExecutor) -> None:
         )
         assert report.result(SECONDS).should_prune is False
         told = pool.submit(released, lambda: tell(study, 0, 0.5))
-        assert told.result(SECONDS).state == State.COMPLETE
+        assert told.result(SECONDS).state == TrialState.COMPLETE
     assert_in_sync()
 
 
@@ -141,7 +142,7 @@ def test_parents_of_a_generation_are_noted_once_though_the_queue_is_out_of_order
         sampler="nsgaii", sampler_options={"population_size": 4, "seed": 1}, direction="minimize"
     )
     ask(study)
-    known = Outcome(state=State.COMPLETE, values=[1.0])
+    known = Outcome(state=TrialState.COMPLETE, values=[1.0])
     point = {"learning_rate": 0.01, "min_score": 0.6, "batch_size": 16, "optimizer": "sgd"}
     queued = NewTrial(params={"batch_size": 16})
     recorded = [NewTrial(params=point, outcome=known)] * 4

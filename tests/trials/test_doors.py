@@ -8,10 +8,11 @@ from django.core.serializers.base import DeserializationError
 from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models.signals import post_save
 
+from optuna_bridge.enums import TrialState
 from studies.models import DirectWriteRefused, Study
 from tests.trials.helpers import ask, new_study, only, tell
 from trials.consistency import differences
-from trials.models import IntermediateValue, State, Trial
+from trials.models import IntermediateValue, Trial
 from trials.signals import trials_added, trials_changed
 
 
@@ -54,7 +55,7 @@ def a_trial(study: Study, number: int = 2) -> Trial:
         id=10**6,
         study=study,
         number=number,
-        state=State.RUNNING,
+        state=TrialState.RUNNING,
         internal_params=[0.1, 0.6, 16, 0],
         revision=99,
     )
@@ -282,7 +283,7 @@ def failing_in_the_database(**kwargs: object) -> None:
     [
         (trials_added, Trial, lambda s: ask(s)),
         (trials_changed, Trial, lambda s: tell(s, 1, 0.9, steps={3: 0.1}, attrs={"a": 1})),
-        (trials_changed, Trial, lambda s: tell(s, 1, state=State.PRUNED)),
+        (trials_changed, Trial, lambda s: tell(s, 1, state=TrialState.PRUNED)),
         (post_save, Study, lambda s: new_study("other", user_attrs={"a": 1})),
         (post_save, Study, lambda s: changed(s, name="other").save()),
     ],

@@ -16,10 +16,10 @@ from django.db import connection, transaction
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_bridge.options import Kind
+from optuna_bridge.samplers.registry import SAMPLERS
 from studies.errors import StudyNotFound
 from studies.models import Study
-from studies.options import Kind
-from studies.samplers import SAMPLERS
 from tests.stock import stock_url
 from tests.trials.helpers import (
     add_running,

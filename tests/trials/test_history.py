@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 from django.db import connection, transaction
-from optuna.trial import TrialState
+from optuna.trial import TrialState as OptunaState
 
+from optuna_bridge.enums import TrialState
 from studies.domain import delete_study
 from studies.errors import StudyNotFound
 from studies.models import Study
@@ -23,7 +24,7 @@ from tests.trials.helpers import (
 )
 from trials.histories import Histories, histories
 from trials.history import History
-from trials.models import State, Trial
+from trials.models import Trial
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -46,7 +47,7 @@ def test_history_sees_what_is_committed(study):
     for _ in range(3):
         ask(study)
     tell(study, 1, 0.5, steps={1: 0.1, 5: float("inf")})
-    tell(study, 0, state=State.PRUNED, steps={2: 0.25})
+    tell(study, 0, state=TrialState.PRUNED, steps={2: 0.25})
     assert seen(synced(study)) == [
         (0, "PRUNED", [0.25], {2: 0.25}),
         (1, "COMPLETE", [0.5], {1: 0.1, 5: float("inf")}),
@@ -127,7 +128,7 @@ def test_history_replaces_trials_and_never_changes_them(study):
     assert later[0].system_attrs == {"completed_rung_0": 0.5}
     tell(study, 0, 1.0)
     history.sync()
-    assert [each.state for each in (earlier[0], later[0])] == [TrialState.RUNNING] * 2
+    assert [each.state for each in (earlier[0], later[0])] == [OptunaState.RUNNING] * 2
     assert len(earlier) == 1
     ask(study)
     history.sync()
@@ -242,12 +243,12 @@ def test_first_writer_of_nsgaiis_parents_wins():
     assert sorted(first.study_attrs[key]) == [trials[0].id, trials[2].id]
 
     with transaction.atomic():
-        reserved = Trial.objects.reserve(study, {State.RUNNING: 1})
+        reserved = Trial.objects.reserve(study, {TrialState.RUNNING: 1})
         late = Trial(
             id=reserved.ids[0],
             study=study,
             number=reserved.first_number,
-            state=State.RUNNING,
+            state=TrialState.RUNNING,
             internal_params=study.space.to_internal(draft.trial.params),
             revision=reserved.revision,
             system_attrs=draft.system_attrs,

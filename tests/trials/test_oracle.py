@@ -13,14 +13,16 @@ import pytest
 from optuna.samplers import QMCSampler, TPESampler
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as OptunaState
 
+from optuna_bridge.enums import TrialState
+from optuna_bridge.pruners import build_pruner
+from optuna_bridge.samplers.registry import build_sampler, reseed
+from optuna_bridge.system_attrs import TRANSIENT_ATTRIBUTES
 from studies.models import Study
-from studies.pruners import build_pruner
-from studies.samplers import TRANSIENT_ATTRIBUTES, build_sampler, reseed
 from tests.trials.helpers import ask, change, new_study, tell
 from trials.histories import histories
-from trials.models import State
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -130,9 +132,9 @@ class Mirror:
         self.pruned.append(ours)
         return ours
 
-    def tell(self, number: int, *values: float, state: State) -> None:
+    def tell(self, number: int, *values: float, state: TrialState) -> None:
         tell(self.study, number, *values, state=state)
-        self.stock.tell(number, list(values) or None, state=TrialState[state.name])
+        self.stock.tell(number, list(values) or None, state=OptunaState[state.name])
         self.open_trials.remove(number)
 
     def assert_same_history(self) -> None:
@@ -187,16 +189,16 @@ def finish(mirror: Mirror, rng: random.Random, number: int) -> None:
     objectives = len(mirror.study.directions)
     values = objective(mirror.stock.trials[number].params, objectives)
     if number > 1 and rng.random() < 0.12:
-        mirror.tell(number, state=State.FAIL)
+        mirror.tell(number, state=TrialState.FAIL)
     elif (number > 1 and rng.random() < 0.1) or any(
         mirror.report(
             number, step, rng.choice([values[0] + 3 / step, float("nan")][: 1 + (step == 4)])
         )
         for step in ((1, 3, 9) if mirror.study.pruner != "none" else ())
     ):
-        mirror.tell(number, state=State.PRUNED)
+        mirror.tell(number, state=TrialState.PRUNED)
     else:
-        mirror.tell(number, *values, state=State.COMPLETE)
+        mirror.tell(number, *values, state=TrialState.COMPLETE)
 
 
 @pytest.mark.parametrize(("sampler", "objectives", "pruner", "options"), ALL_CASES)

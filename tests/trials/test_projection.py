@@ -10,13 +10,15 @@ from typing import Any
 import optuna
 import pytest
 from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as OptunaState
 from rest_framework.test import APIClient
 
+from optuna_bridge.enums import TrialState
 from studies.models import Study
 from tests.stock import stock_storage
 from tests.trials.helpers import ask, change, new_study, tell
-from trials.models import State, Trial
+from trials.models import Trial
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -108,19 +110,19 @@ def test_stock_optuna_reads_every_kind_of_trial(stock):
         ask(study)
     tell(study, 0, 0.1 + 0.2, steps={3: 1.0, 0: 1e-320, 2**31 - 1: -1e308}, attrs=ATTRIBUTES)
     tell(study, 1, -0.0, steps={1: math.nan, 2: math.inf, 3: -math.inf, 4: -0.0})
-    tell(study, 2, state=State.PRUNED, steps={1: 0.5, 10: 1e16})
-    tell(study, 3, state=State.FAIL, attrs={"why": "out of memory"})
+    tell(study, 2, state=TrialState.PRUNED, steps={1: 0.5, 10: 1e16})
+    tell(study, 3, state=TrialState.FAIL, attrs={"why": "out of memory"})
     change(study, 4, steps={1: math.nan}, system_attrs={"completed_rung_0": 0.25})
     study.refresh_from_db()
     loaded = load(study, stock)
     assert_reads_the_same(study, loaded)
     assert [trial.state for trial in loaded.trials] == [
-        TrialState.COMPLETE,
-        TrialState.COMPLETE,
-        TrialState.PRUNED,
-        TrialState.FAIL,
-        TrialState.RUNNING,
-        TrialState.RUNNING,
+        OptunaState.COMPLETE,
+        OptunaState.COMPLETE,
+        OptunaState.PRUNED,
+        OptunaState.FAIL,
+        OptunaState.RUNNING,
+        OptunaState.RUNNING,
     ]
     assert loaded.trials[2].value == 1e16
     assert spelled(loaded.trials[0].user_attrs) == spelled(ATTRIBUTES)
@@ -137,7 +139,7 @@ def test_stock_optuna_reads_values_that_are_not_finite(stock):
 def test_pruned_trial_without_a_finite_last_step_has_no_value(stock):
     study = new_study(sampler="random")
     for steps in ({}, {1: math.nan}, {1: 0.5, 2: math.nan}, {1: math.nan, 2: 0.5}, {2: math.inf}):
-        tell(study, ask(study).number, state=State.PRUNED, steps=steps)
+        tell(study, ask(study).number, state=TrialState.PRUNED, steps=steps)
     study.refresh_from_db()
     loaded = load(study, stock)
     assert_reads_the_same(study, loaded)
@@ -150,7 +152,7 @@ def random_outcome(rng: random.Random, objectives: int) -> dict[str, Any]:
         for _ in range(rng.randrange(4))
     }
     attrs = dict(rng.sample(sorted(ATTRIBUTES.items()), rng.randrange(3)))
-    state = rng.choices([State.COMPLETE, State.PRUNED, State.FAIL], [8, 1, 1])[0]
+    state = rng.choices([TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL], [8, 1, 1])[0]
     return {"state": state, "steps": steps if objectives == 1 else {}, "attrs": attrs}
 
 
@@ -168,7 +170,9 @@ def play(study: Study, rng: random.Random, n: int) -> None:
         while len(open_trials) > rng.randrange(1, 6):
             number = open_trials.pop(rng.randrange(len(open_trials)))
             outcome = random_outcome(rng, objectives)
-            values = random_values(rng, objectives) if outcome["state"] == State.COMPLETE else []
+            values = (
+                random_values(rng, objectives) if outcome["state"] == TrialState.COMPLETE else []
+            )
             tell(study, number, *values, **outcome)
 
 

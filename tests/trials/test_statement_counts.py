@@ -11,9 +11,10 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
+from optuna_bridge.enums import TrialState
 from studies.models import Study
 from tests.statements import recorded
-from trials.models import State, Trial
+from trials.models import Trial
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -59,13 +60,13 @@ def add_finished(study: Study, count: int) -> None:
     """Trials that completed, without asks; then one that is better than all, told as ever."""
     draw = random.Random(0)
     with transaction.atomic():
-        reserved = Trial.objects.reserve(study, {State.COMPLETE: count - 1})
+        reserved = Trial.objects.reserve(study, {TrialState.COMPLETE: count - 1})
         trials = [
             Trial.reserved(
                 reserved,
                 index,
                 study=study,
-                state=State.COMPLETE,
+                state=TrialState.COMPLETE,
                 values=[draw.random() for _ in study.directions],
                 internal_params=[draw.uniform(0.001, 1), draw.randint(1, 9), draw.randrange(3)],
                 datetime_start=reserved.now,

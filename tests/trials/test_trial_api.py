@@ -10,8 +10,9 @@ from django.db import connection, transaction
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
+from optuna_bridge.enums import TrialState
 from studies.models import NamedStudy
-from trials.models import State, Trial
+from trials.models import Trial
 
 JSON = dict[str, Any]
 URL = "/api/v1/studies/search/trials"
@@ -52,7 +53,7 @@ def report(number: int, steps: Mapping[int, float]) -> None:
         trial = Trial.objects.numbered(study, number)
         trial.steps, trial.step_values = list(steps), list(steps.values())
         rows = [(trial, step, value) for step, value in steps.items()]
-        Trial.objects.change(study, [trial], was=[State.RUNNING], steps=rows)
+        Trial.objects.change(study, [trial], was=[TrialState.RUNNING], steps=rows)
 
 
 def optunas_rows() -> list[tuple[Any, ...]]:

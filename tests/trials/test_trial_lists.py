@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 from rest_framework.test import APIClient
 
+from optuna_bridge.enums import TrialState
 from tests.play import JSON, add, create_study, pointers, start, tell
 from tests.trials.helpers import new_study
 from tests.trials.lists import PARAMS, SPACE, URL, get, links, numbers, play, store
-from trials.models import State
 
 
 @pytest.fixture
@@ -83,13 +83,13 @@ def test_durations_are_ordered(db: None, api: APIClient) -> None:
     took: list[JSON] = [
         {"took": timedelta(seconds=2)},
         {"took": timedelta(microseconds=1)},
-        {"state": State.RUNNING},
+        {"state": TrialState.RUNNING},
         {"took": timedelta(days=40)},
         {"took": timedelta(0)},
         {"took": timedelta(0)},
         {"datetime_start": None, "took": timedelta(0)},
     ]
-    store(study, [{"state": State.FAIL, **each} for each in took])
+    store(study, [{"state": TrialState.FAIL, **each} for each in took])
     assert numbers(get(api, order_by="duration")) == [4, 5, 1, 0, 3, 2, 6]
     assert numbers(get(api, order_by="-duration")) == [3, 0, 1, 5, 4, 2, 6]
     assert numbers(get(api, order_by="duration", limit=3, offset=4)) == [3, 2, 6]
@@ -105,7 +105,7 @@ def test_durations_are_ordered(db: None, api: APIClient) -> None:
 def test_values_that_are_not_finite_come_last(db: None, api: APIClient) -> None:
     study = new_study(space=SPACE[:1])
     values = [math.nan, math.inf, 1e300, -math.inf, -1e300]
-    store(study, [{"state": State.COMPLETE, "values": [value]} for value in values])
+    store(study, [{"state": TrialState.COMPLETE, "values": [value]} for value in values])
     assert numbers(get(api, order_by="value")) == [4, 2, 0, 1, 3]
     assert numbers(get(api, order_by="-value")) == [2, 4, 0, 1, 3]
     assert numbers(get(api, min_value=-1.7e308)) == [2, 4]

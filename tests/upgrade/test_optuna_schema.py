@@ -16,7 +16,7 @@ from optuna.storages import _rdb
 from rest_framework.test import APIClient
 from sqlalchemy import NullPool, create_engine
 
-from studies.optuna_storage.schema import REVISION, wrong_revision
+from optuna_bridge.storage.schema import REVISION, wrong_revision
 from tests.play import complete, create_study, suggest, tell
 from tests.stock import stock_storage, stock_url
 from trials.adoption import adopt

@@ -7,9 +7,10 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.db import models
 from django.http import HttpRequest
 
+from optuna_bridge.enums import TrialState
 from studies.admin import display
 from studies.models import Study
-from trials.models import State, Trial
+from trials.models import Trial
 from tuner_project.choice_filter import ChoiceFilter
 
 STUDY, STATE, FRONT, WORKER = "study__id__exact", "state__exact", "on_front", "worker_id"
@@ -48,7 +49,7 @@ class StudyFilter(admin.SimpleListFilter):
 class StateFilter(ChoiceFilter):
     title = "state"
     parameter_name = STATE
-    values = State.values
+    values = TrialState.values
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> Any:
         known = self.value() is None or self.value() in self.values
@@ -88,6 +89,6 @@ class WorkerFilter(admin.SimpleListFilter):
 
 def _running_workers(study: Study) -> list[str]:
     """The first workers that hold running trials, by name; from the index of those alone."""
-    held = Trial.objects.filter(study_id=study.pk, state=State.RUNNING).exclude(worker_id="")
+    held = Trial.objects.filter(study_id=study.pk, state=TrialState.RUNNING).exclude(worker_id="")
     names = held.order_by("worker_id").values_list("worker_id", flat=True)
     return list(names.distinct()[:MAX_WORKERS])

@@ -19,10 +19,10 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from rest_framework.exceptions import ParseError, ValidationError
 
+from optuna_bridge.pruners import PRUNERS
+from optuna_bridge.samplers.registry import SAMPLERS
 from studies.admin.study import StudyAdmin
 from studies.models import NamedStudy, Study
-from studies.pruners import PRUNERS
-from studies.samplers import SAMPLERS
 from studies.serializers import MAX_NAME
 from trials.transfer.attachment import attachment
 from trials.transfer.cloning import Clone, clone_study

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from optuna_bridge.enums import TrialState
 from studies.errors import BudgetInFlight, Contended, TooManyRunning
 from studies.lifecycle import refusal
 from studies.limits import n_trials_left, too_many_trials
@@ -18,7 +19,7 @@ from trials.histories import histories
 from trials.history import History
 from trials.leases import Lease
 from trials.managers import Reservation
-from trials.models import State, Trial
+from trials.models import Trial
 from trials.planning import Plan
 from trials.projection import not_noted
 from trials.taken import has_point
@@ -213,7 +214,7 @@ def _start_queued(
         _hand_out(trial, study.now, wanted.lease.of(study), wanted)
     _mark_points(history, queued, drafts)
     if queued:
-        Trial.objects.change(study, queued, was=[State.WAITING] * len(queued))
+        Trial.objects.change(study, queued, was=[TrialState.WAITING] * len(queued))
     return queued
 
 
@@ -241,7 +242,7 @@ def _start_new(history: History, reserved: Reservation, plan: Plan, wanted: Want
 
 
 def _hand_out(trial: Trial, now: datetime, lease_seconds: float | None, wanted: Wanted) -> None:
-    trial.state = State.RUNNING
+    trial.state = TrialState.RUNNING
     trial.datetime_start = now
     trial.worker_id = wanted.worker_id
     trial.token = token_id()

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from access.auditing import by_itself
+from optuna_bridge.enums import TrialState
+from optuna_bridge.system_attrs import FIXED_PARAMS
 from studies.lifecycle import SPACE_EXHAUSTED, complete_if_budget_is_used_up, enter
 from studies.limits import n_trials_left
 from studies.models import Duplicates, Study, StudyState
 from trials.domain.outcomes import Steps
-from trials.drafts import FIXED_PARAMS
-from trials.models import State, Trial
+from trials.models import Trial
 from trials.taken import count_points
 
 
@@ -18,7 +19,7 @@ class Ending:
     """A trial that ends now, what it was, and its intermediate values that are new."""
 
     trial: Trial
-    was: State
+    was: TrialState
     steps: Steps = field(default_factory=list)
     retry: bool = False  # whether somebody wants another attempt
 
@@ -65,13 +66,13 @@ def _is_exhausted(study: Study) -> bool:
 
 
 def _queue_again(study: Study, trials: Sequence[Trial]) -> None:
-    reserved = Trial.objects.reserve(study, {State.WAITING: len(trials)})
+    reserved = Trial.objects.reserve(study, {TrialState.WAITING: len(trials)})
     retries = [
         Trial.reserved(
             reserved,
             index,
             study=study,
-            state=State.WAITING,
+            state=TrialState.WAITING,
             internal_params=trial.internal_params,
             params_hash=trial.params_hash,
             priority=trial.priority,

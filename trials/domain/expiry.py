@@ -7,10 +7,11 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from access.auditing import by_itself
+from optuna_bridge.enums import TrialState
 from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study, StudyState
 from trials.domain.endings import Ending, complete_if_used_up, store_endings
-from trials.models import State, Trial
+from trials.models import Trial
 from tuner_project.observability.signals import leases_expired
 
 LEASE_EXPIRED = "lease expired"
@@ -25,10 +26,12 @@ def expire(study: Study) -> list[Trial]:
         return []
     expired = Trial.objects.expired(study)
     for trial in expired:
-        trial.state, trial.reason = State.FAIL, LEASE_EXPIRED
+        trial.state, trial.reason = TrialState.FAIL, LEASE_EXPIRED
     if expired:
         with by_itself():
-            store_endings(study, [Ending(trial, State.RUNNING, retry=True) for trial in expired])
+            store_endings(
+                study, [Ending(trial, TrialState.RUNNING, retry=True) for trial in expired]
+            )
         transaction.on_commit(partial(leases_expired.send, None, count=len(expired)))
     Trial.objects.find_next_expiry(study)
     return expired

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from optuna_bridge.enums import TrialState
 from studies.models import Study
 from trials.errors import InvalidOutcome, LeaseLost, StepConflict, TrialFinished, TrialNotRunning
-from trials.models import State, Trial
+from trials.models import Trial
 from tuner_project.json_values import same_json
 from tuner_project.rest.problems import escaped
 
@@ -21,7 +22,7 @@ class Outcome:
     `retry` asks for another attempt at a failed trial; None: not said.
     """
 
-    state: State
+    state: TrialState
     values: Sequence[float] | None = None
     intermediate_values: Mapping[int, float] = field(default_factory=dict)
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
@@ -37,7 +38,7 @@ def check_outcome(study: Study, outcome: Outcome) -> None:
         detail = f"the study has {expected} objectives, but {len(outcome.values)} values were told"
         raise InvalidOutcome(detail, [("/values", detail)])
     if outcome.constraints is None:
-        if outcome.state == State.COMPLETE and study.constraints:
+        if outcome.state == TrialState.COMPLETE and study.constraints:
             names = ", ".join(study.constraints)
             detail = f"the study has constraints, each of which needs a number: {names}"
             raise InvalidOutcome(detail, [("/constraints", detail)])
@@ -64,7 +65,7 @@ def is_told_again(trial: Trial, outcome: Outcome) -> bool:
         TrialNotRunning: it waits.
     """
     check_is_out(trial)
-    if not State(trial.state).is_finished:
+    if not TrialState(trial.state).is_finished:
         return False
     if not _agrees(trial, outcome):
         raise TrialFinished(f"trial {trial.number} was told already: {_described(trial)}")
@@ -73,7 +74,7 @@ def is_told_again(trial: Trial, outcome: Outcome) -> bool:
 
 def check_is_out(trial: Trial) -> None:
     """Raise where no worker holds the trial, or held it to its end."""
-    if trial.state == State.WAITING:
+    if trial.state == TrialState.WAITING:
         raise TrialNotRunning(f"trial {trial.number} waits: no worker has been given it yet")
     if trial.has_lost_lease:
         raise LeaseLost.of(trial)
@@ -99,7 +100,7 @@ def finish(trial: Trial, outcome: Outcome) -> Steps:
         # Where Optuna and its samplers look for them.
         noted = {f"constraints:{name}": value for name, value in named.items()}
         trial.system_attrs = trial.system_attrs | noted
-    if outcome.state == State.COMPLETE and trial.values is not None and trial.violation == 0:
+    if outcome.state == TrialState.COMPLETE and trial.values is not None and trial.violation == 0:
         trial.on_front = study.may_be_best(trial.values, trial.number)
         if trial.on_front:  # for the next one of a batch
             study.note_best(trial.number, trial.values, trial.internal_params)
@@ -124,7 +125,7 @@ def take_steps(trial: Trial, told: Mapping[int, float]) -> Steps:
 
 def _final_values(trial: Trial, outcome: Outcome) -> list[float] | None:
     """A pruned trial's value is its last intermediate value, as in Optuna."""
-    if outcome.state != State.PRUNED:
+    if outcome.state != TrialState.PRUNED:
         return None if outcome.values is None else list(outcome.values)
     if trial.study.is_multi_objective or not trial.steps or math.isnan(trial.step_values[-1]):
         return None

@@ -7,17 +7,19 @@ from typing import Any
 
 from django.db import transaction
 
+from optuna_bridge.enums import TrialState
+from optuna_bridge.system_attrs import FIXED_PARAMS
 from studies.errors import BudgetExceeded
 from studies.lifecycle import refusal
 from studies.limits import check_room_for_trials
 from studies.models import NamedStudy, Study
 from trials.domain.endings import Ending, complete_if_used_up, store_endings
 from trials.domain.outcomes import Outcome, Steps, check_outcome, finish
-from trials.drafts import FIXED_PARAMS, Draft
+from trials.drafts import Draft
 from trials.errors import InvalidOutcome, InvalidTrial, TrialNotWaiting
 from trials.histories import histories
 from trials.managers import Reservation
-from trials.models import State, Trial
+from trials.models import Trial
 from tuner_project.rest.problems import escaped
 
 CANCELLED = "cancelled"
@@ -37,8 +39,8 @@ class NewTrial:
     at: str = ""  # where it stands in the request's body
 
     @property
-    def state(self) -> State:
-        return State.WAITING if self.outcome is None else self.outcome.state
+    def state(self) -> TrialState:
+        return TrialState.WAITING if self.outcome is None else self.outcome.state
 
 
 def add_trials(*, named: NamedStudy, new: Sequence[NewTrial]) -> list[Trial]:
@@ -74,10 +76,10 @@ def cancel_trial(*, named: NamedStudy, number: int) -> Trial:
     """
     study = named.locked()
     trial = Trial.objects.numbered(study, number)
-    if trial.state == State.WAITING:
-        trial.state, trial.reason = State.FAIL, CANCELLED
-        store_endings(study, [Ending(trial, State.WAITING)])
-    elif trial.datetime_start is not None or trial.state != State.FAIL:
+    if trial.state == TrialState.WAITING:
+        trial.state, trial.reason = TrialState.FAIL, CANCELLED
+        store_endings(study, [Ending(trial, TrialState.WAITING)])
+    elif trial.datetime_start is not None or trial.state != TrialState.FAIL:
         raise TrialNotWaiting(f"trial {number} is {trial.state}: only a WAITING one is cancelled")
     return trial
 
@@ -115,7 +117,7 @@ def _check_room(study: Study, new: Sequence[NewTrial]) -> None:
     if not study.is_open and (error := refusal(study)):
         raise error
     check_room_for_trials(study, len(new))
-    n = sum(trial.state != State.FAIL for trial in new)
+    n = sum(trial.state != TrialState.FAIL for trial in new)
     if study.max_trials is not None and study.n_counted + n > study.max_trials:
         room = max(0, study.max_trials - study.n_counted)
         detail = f"max_trials is {study.max_trials}: there is room for {room} trials more, not {n}"
@@ -135,7 +137,9 @@ def _add(study: Study, new: Sequence[NewTrial], note: Draft | None) -> list[Tria
             steps += finish(trial, each.outcome)
         trials.append(trial)
     if note is not None:
-        next(t for t in trials if t.state != State.WAITING).study_attrs = note.study_attrs or None
+        next(t for t in trials if t.state != TrialState.WAITING).study_attrs = (
+            note.study_attrs or None
+        )
     Trial.objects.add(trials, steps, settled=study)
     complete_if_used_up(study)
     return trials
@@ -147,7 +151,7 @@ def _trial(study: Study, new: NewTrial, reserved: Reservation, index: int) -> Tr
         reserved,
         index,
         study=study,
-        state=State.WAITING,
+        state=TrialState.WAITING,
         internal_params=internal_params,
         params_hash=study.point_hash(internal_params),
         priority=new.priority,

@@ -6,13 +6,14 @@ from datetime import datetime
 
 from django.db import transaction
 
+from optuna_bridge.enums import TrialState
 from studies.models import NamedStudy, StudyState
 from trials.domain.outcomes import check_is_out, take_steps
 from trials.errors import TrialFinished
 from trials.histories import histories
 from trials.history import History
 from trials.judging import judge
-from trials.models import State, Trial
+from trials.models import Trial
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def _report(history: History, number: int, steps: Mapping[int, float]) -> Verdic
             trial.should_prune = judgement.should_prune
             trial.system_attrs = trial.system_attrs | dict(judgement.system_attrs)
         trial.renew_lease(study.now)
-        Trial.objects.change(study, [trial], was=[State.RUNNING], steps=new)
+        Trial.objects.change(study, [trial], was=[TrialState.RUNNING], steps=new)
     signs = _signs(trial.lease_expires_at, study.state, study.state_reason)
     reason = signs.reason
     if trial.should_prune and reason is None:
@@ -78,7 +79,7 @@ def _report(history: History, number: int, steps: Mapping[int, float]) -> Verdic
 
 def _check_runs(trial: Trial) -> None:
     check_is_out(trial)
-    if trial.state != State.RUNNING:
+    if trial.state != TrialState.RUNNING:
         raise TrialFinished(f"trial {trial.number} has ended: it is {trial.state}")
 
 

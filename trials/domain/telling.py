@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from django.db import transaction
 
+from optuna_bridge.enums import TrialState
 from studies.models import NamedStudy, Study
 from trials.domain.endings import Ending, store_endings
 from trials.domain.outcomes import Outcome, check_outcome, finish, is_told_again
 from trials.errors import TrialNotFound
-from trials.models import State, Trial
+from trials.models import Trial
 from tuner_project.rest.problems import DomainError
 
 
@@ -66,5 +67,5 @@ def _ending(study: Study, trial: Trial, outcome: Outcome) -> Ending | None:
     check_outcome(study, outcome)
     if is_told_again(trial, outcome):
         return None
-    was = State(trial.state)
+    was = TrialState(trial.state)
     return Ending(trial, was, finish(trial, outcome), retry=bool(outcome.retry))

@@ -6,6 +6,7 @@ from typing import Any
 
 from access.auditing import one_entry
 from access.entries import Action
+from optuna_bridge.enums import TrialState
 from studies.auditing import note_study
 from studies.domain import Definition, new_study
 from studies.errors import BudgetExceeded
@@ -13,13 +14,13 @@ from studies.models import NamedStudy, Study
 from trials.consistency import snapshot
 from trials.domain.endings import complete_if_used_up
 from trials.histories import histories
-from trials.models import State, Trial
+from trials.models import Trial
 from trials.transfer.exporting import CHUNK
 from trials.transfer.importing import save_new
 from trials.transfer.writing import TrialWriter
 from tuner_project.rest.problems import DomainError
 
-_KEPT_STATES = [State.COMPLETE, State.PRUNED]
+_KEPT_STATES = [TrialState.COMPLETE, TrialState.PRUNED]
 _KEPT_FIELDS = (
     "state",
     "values",

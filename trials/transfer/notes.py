@@ -5,9 +5,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from optuna_bridge.system_attrs import FIXED_PARAMS, TRANSIENT_ATTRIBUTES
 from studies.models import Study
-from studies.samplers import TRANSIENT_ATTRIBUTES
-from trials.drafts import FIXED_PARAMS
 from trials.request_serializers import MAX_STEP
 from trials.transfer.format import PARENTS
 from tuner_project.rest.problems import escaped

@@ -6,10 +6,11 @@ from typing import IO, Any
 
 from rest_framework.exceptions import ParseError, ValidationError
 
+from optuna_bridge.enums import TrialState
+from optuna_bridge.system_attrs import FIXED_PARAMS
 from studies.domain import new_study
 from studies.models import Study
-from trials.drafts import FIXED_PARAMS
-from trials.models import State, Trial
+from trials.models import Trial
 from trials.transfer.format import Document, parents
 from trials.transfer.links import RetryLinks
 from trials.transfer.notes import note_faults, noted_constraints
@@ -215,7 +216,7 @@ def _faults(study: Study, attrs: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if not same_json(noted_constraints(system_attrs), constraints or {}):
         yield "/system_attrs", "constraints:… in it differ from constraints"
     fixed = system_attrs.get(FIXED_PARAMS)
-    is_waiting = attrs["state"] == State.WAITING
+    is_waiting = attrs["state"] == TrialState.WAITING
     if is_waiting and fixed is not None and not same_json(fixed, attrs["params"]):
         yield f"/system_attrs/{FIXED_PARAMS}", "they differ from params"
     # Those of stock Optuna, which has no workers and leases, may end or run without.

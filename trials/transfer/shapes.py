@@ -5,6 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from optuna_bridge.enums import TrialState
 from studies.domain import Definition, as_json
 from studies.models import Study, StudyState
 from studies.parameter_serializers import (
@@ -22,7 +23,6 @@ from studies.serializers import (
     LifeSerializer,
     NameField,
 )
-from trials.models import State
 from trials.request_serializers import MAX_STEP, NumbersField, ToldStepsField, WorkerField
 from trials.transfer.format import FORMAT, NOT_FINITE
 from tuner_project.rest.serializers import (
@@ -151,7 +151,7 @@ class TrialLineSerializer(StrictSerializer):
 
     kind = serializers.ChoiceField(choices=["trial"])
     number = StrictIntegerField(min_value=0, max_value=MAX_STEP)
-    state = serializers.ChoiceField(choices=State.choices)
+    state = serializers.ChoiceField(choices=TrialState.choices)
     values = serializers.ListField(child=StoredNumberField(), required=False)
     params = AttributesField()
     intermediate_values = StoredStepsField(required=False)
@@ -174,7 +174,7 @@ class TrialLineSerializer(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         del attrs["kind"]
-        faults = {key: [text] for key, text in _incoherent(State(attrs["state"]), attrs)}
+        faults = {key: [text] for key, text in _incoherent(TrialState(attrs["state"]), attrs)}
         if faults:
             raise serializers.ValidationError(faults)
         return attrs
@@ -199,22 +199,22 @@ _OF_STARTED = (
     "retried_as",
 )
 _NEEDED = {
-    State.WAITING: set(),
-    State.RUNNING: {"datetime_start"},
-    State.COMPLETE: {"values", "datetime_start", "datetime_complete"},
-    State.PRUNED: {"datetime_start", "datetime_complete"},
-    State.FAIL: {"datetime_complete"},  # one that was cancelled has never started
+    TrialState.WAITING: set(),
+    TrialState.RUNNING: {"datetime_start"},
+    TrialState.COMPLETE: {"values", "datetime_start", "datetime_complete"},
+    TrialState.PRUNED: {"datetime_start", "datetime_complete"},
+    TrialState.FAIL: {"datetime_complete"},  # one that was cancelled has never started
 }
 _POSSIBLE = {
-    State.WAITING: set(),
-    State.RUNNING: {"lease_expires_at"},
-    State.COMPLETE: {"constraints"},
-    State.PRUNED: {"values", "constraints"},
-    State.FAIL: {"datetime_start", "lease_expires_at", "constraints"},
+    TrialState.WAITING: set(),
+    TrialState.RUNNING: {"lease_expires_at"},
+    TrialState.COMPLETE: {"constraints"},
+    TrialState.PRUNED: {"values", "constraints"},
+    TrialState.FAIL: {"datetime_start", "lease_expires_at", "constraints"},
 }
 
 
-def _incoherent(state: State, attrs: dict[str, Any]) -> list[tuple[str, str]]:
+def _incoherent(state: TrialState, attrs: dict[str, Any]) -> list[tuple[str, str]]:
     """(key, what is wrong) where a trial is not as trials of its state are."""
     needed, possible = _NEEDED[state], _NEEDED[state] | _POSSIBLE[state]
     faults = [(key, f"a {state} trial has it") for key in _EACH if key in needed - attrs.keys()]
@@ -226,7 +226,7 @@ def _incoherent(state: State, attrs: dict[str, Any]) -> list[tuple[str, str]]:
         faults += [
             (key, "a trial that has not started has none") for key in _OF_STARTED if attrs.get(key)
         ]
-    if attrs.get("is_retry_wanted") and state != State.FAIL:
+    if attrs.get("is_retry_wanted") and state != TrialState.FAIL:
         faults.append(("is_retry_wanted", f"a {state} trial is not tried again"))
     if "reason" in attrs and not state.is_finished:
         faults.append(("reason", f"a {state} trial has none"))
@@ -235,9 +235,9 @@ def _incoherent(state: State, attrs: dict[str, Any]) -> list[tuple[str, str]]:
     has_lease = attrs.get("lease_seconds") is not None
     if "lease_expires_at" in attrs and not has_lease:
         faults.append(("lease_seconds", "a lease that runs out has a length"))
-    if state == State.RUNNING and has_lease and "lease_expires_at" not in attrs:
+    if state == TrialState.RUNNING and has_lease and "lease_expires_at" not in attrs:
         faults.append(("lease_expires_at", "a running trial's lease runs out at some time"))
-    if "retried_as" in attrs and state != State.FAIL:
+    if "retried_as" in attrs and state != TrialState.FAIL:
         faults.append(("retried_as", f"a {state} trial is not tried again"))
     if any(math.isnan(value) for value in attrs.get("values", ())):
         faults.append(("values", "NaN is no value of a trial"))

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from studies.search_space import SearchSpace
+from optuna_bridge.search_space import SearchSpace
 from trials.foreign import (
     AdoptionRefused,
     aware,

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from django.db import connection
 
+from optuna_bridge.enums import Direction, TrialState
 from studies.limits import check_room_for_trials
-from studies.models import Direction, Study
-from trials.models import State, Trial
+from studies.models import Study
+from trials.models import Trial
 from trials.transfer.format import all_parents, renumbered
 
 CHUNK = 500  # trials that are stored at once
@@ -81,7 +82,7 @@ def _mark_front(study: Study, trials: Sequence[Trial]) -> None:
     complete = [
         (trial, trial.values)
         for trial in trials
-        if trial.state == State.COMPLETE and trial.values is not None and trial.violation == 0
+        if trial.state == TrialState.COMPLETE and trial.values is not None and trial.violation == 0
     ]
     if study.is_multi_objective:
         for (trial, _), is_best in zip(complete, _undominated(study, complete), strict=True):

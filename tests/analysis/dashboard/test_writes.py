@@ -15,8 +15,8 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from analysis.dashboard.application import answer
+from optuna_bridge.storage.storage import DjangoStorage
 from studies.models import Study
-from studies.optuna_storage.storage import DjangoStorage
 from tests.analysis.dashboard.asking import OWN, assert_reason, delete
 from tests.play import (
     SEARCH,

@@ -8,8 +8,8 @@ from urllib.parse import quote
 from django.db import connection
 from rest_framework.test import APIClient
 
+from optuna_bridge.storage import SCHEMA
 from studies.models import Study
-from studies.optuna_storage import SCHEMA
 from tests.play import JSON, SEARCH, STUDIES, assert_refused
 from trials.models import Trial
 

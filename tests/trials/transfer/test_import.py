@@ -8,8 +8,8 @@ import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
+from optuna_bridge.storage import SCHEMA
 from studies.models import Study
-from studies.optuna_storage import SCHEMA
 from tests.play import (
     assert_in_sync,
     assert_refused,

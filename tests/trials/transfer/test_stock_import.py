@@ -10,9 +10,9 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 from rest_framework.test import APIClient
 
+from optuna_bridge.storage import SCHEMA
+from optuna_bridge.storage.storage import DjangoStorage
 from studies.models import Study
-from studies.optuna_storage import SCHEMA
-from studies.optuna_storage.storage import DjangoStorage
 from tests.play import JSON, assert_in_sync, complete, create_study, stored, suggest
 from tests.stock import stock_url
 from tests.trials.transfer.moving import delete, export, import_file

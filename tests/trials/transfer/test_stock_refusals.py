@@ -17,8 +17,8 @@ from optuna.distributions import (
 from optuna.trial import TrialState, create_trial
 from rest_framework.test import APIClient
 
+from optuna_bridge.storage.storage import DjangoStorage
 from studies.models import Study
-from studies.optuna_storage.storage import DjangoStorage
 from tests.play import assert_in_sync, stored
 from tests.trials.transfer.moving import delete, export, import_file
 from tests.trials.transfer.stocks import bring_in, close, new_stock_study

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from studies.pruners import PRUNERS
-from studies.samplers import SAMPLERS
+from optuna_bridge.pruners import PRUNERS
+from optuna_bridge.samplers.registry import SAMPLERS
 from trials.foreign import AdoptionRefused
 from trials.transfer.importing import Conflict, Imported, import_studies
 from trials.transfer.progress import with_bar

@@ -5,8 +5,8 @@ from typing import Any
 from optuna.storages import RDBStorage
 from sqlalchemy.orm import scoped_session, sessionmaker
 
-from studies.optuna_storage import SCHEMA
-from studies.optuna_storage.dialect import URL, engine
+from optuna_bridge.storage import SCHEMA
+from optuna_bridge.storage.dialect import URL, engine
 
 
 class DjangoStorage(RDBStorage):

@@ -8,8 +8,8 @@ import optuna
 from django.db import connection
 from optuna.storages import RDBStorage
 
-from studies.optuna_storage import SCHEMA
-from studies.optuna_storage.dialect import URL, engine_kwargs
+from optuna_bridge.storage import SCHEMA
+from optuna_bridge.storage.dialect import URL, engine_kwargs
 
 # The alembic revision of the schema that Optuna 5.0 creates and expects.
 REVISION = "v3.2.0.a"

@@ -6,7 +6,7 @@ from typing import Any, cast
 from optuna import Study
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 
-from studies.options import Kind, Option
+from optuna_bridge.options import Kind, Option
 
 _STEPS = 2**31 - 1
 

@@ -23,7 +23,7 @@ from optuna.samplers._tpe.probability_distributions import (
     _unique_inverse_2d,
 )
 
-from studies import truncated_normal
+from optuna_bridge.samplers import truncated_normal
 
 _BLOCK = 512  # kernels at a time
 # numpy sums up to so many numbers in the order of `_sum_of`, and more by halves.

@@ -22,12 +22,8 @@ from optuna.samplers import (
 )
 from optuna.trial import FrozenTrial
 
-from studies.options import SEED, Kind, Option
-from studies.tpe import ColumnTPESampler
-
-# What a sampler shares with other processes while it has stored but some of a trial's
-# parameters. Ours are stored all at once, so nobody ever needs it.
-TRANSIENT_ATTRIBUTES = ("tpe:relative_params", "gp:relative_params")
+from optuna_bridge.options import SEED, Kind, Option
+from optuna_bridge.samplers.tpe import ColumnTPESampler
 
 
 class NumberedQMCSampler(QMCSampler):

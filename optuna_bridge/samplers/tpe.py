@@ -24,8 +24,8 @@ from optuna.study import StudyDirection
 from optuna.study._multi_objective import _fast_non_domination_rank
 from optuna.trial import FrozenTrial, TrialState
 
-from studies.columns import ColumnStorage, TrialColumns, is_learnt_from
-from studies.parzen import BlockwiseParzenEstimator
+from optuna_bridge.samplers.parzen_estimator import BlockwiseParzenEstimator
+from optuna_bridge.samplers.trial_columns import ColumnStorage, TrialColumns, is_learnt_from
 
 
 class ColumnTPESampler(TPESampler):

@@ -11,7 +11,7 @@ from uuid import UUID
 import numpy as np
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-from studies.search_space import SearchSpace
+from optuna_bridge.search_space import SearchSpace
 
 MAX_POINTS = 100_000  # a space with more is treated as endless
 

@@ -18,9 +18,9 @@ from optuna.storages._rdb.models import SCHEMA_VERSION, BaseModel
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from studies.optuna_storage import SCHEMA
-from studies.optuna_storage.dialect import URL, engine_kwargs
-from studies.optuna_storage.schema import (
+from optuna_bridge.storage import SCHEMA
+from optuna_bridge.storage.dialect import URL, engine_kwargs
+from optuna_bridge.storage.schema import (
     REVISION,
     SchemaMismatch,
     current_revision,

@@ -3,14 +3,13 @@
 from bisect import bisect_left
 from collections.abc import Container, Sequence
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from studies.models import Study
-from studies.search_space import SearchSpace
+from optuna_bridge.search_space import SearchSpace
 
 _STATES = {state.name: state for state in TrialState}
 DIRECTIONS = {
@@ -55,6 +54,14 @@ def frozen_trial(
     )
 
 
+class StudyDefinition(Protocol):
+    """What of a study never changes."""
+
+    id: int
+    name: str
+    directions: list[str]
+
+
 class FrozenTrials(BaseStorage):
     """Trials of one study, by number, as a storage that nobody can write to.
 
@@ -63,7 +70,7 @@ class FrozenTrials(BaseStorage):
 
     def __init__(
         self,
-        study: Study,
+        study: StudyDefinition,
         trials: Sequence[FrozenTrial] = (),
         directions: Sequence[str] | None = None,
     ) -> None:

@@ -1,0 +1,1 @@
+"""Optuna's samplers as the service uses them; `registry` lists them."""

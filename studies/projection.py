@@ -1,0 +1,44 @@
+"""Optuna's rows of studies, as queries over Django's table of studies."""
+
+from django.db import connection
+
+from optuna_bridge.storage import SCHEMA
+from optuna_bridge.storage.projected_table import OF_STUDY, ProjectedTable
+
+STUDY_TABLES = (
+    ProjectedTable(
+        "studies",
+        ("study_id", "study_name"),
+        ("study_id",),
+        "SELECT s.id, s.name FROM studies_study AS s WHERE {where}",
+        OF_STUDY,
+    ),
+    ProjectedTable(
+        "study_directions",
+        ("study_id", "objective", "direction"),
+        ("study_id", "objective"),
+        f"SELECT s.id, d.position::int - 1, upper(d.direction)::{SCHEMA}.studydirection "
+        "FROM studies_study AS s, unnest(s.directions) WITH ORDINALITY AS d(direction, position) "
+        "WHERE {where}",
+        OF_STUDY,
+    ),
+    ProjectedTable(
+        "study_user_attributes",
+        ("study_id", "key", "value_json"),
+        ("study_id", "key"),
+        "SELECT s.id, a.key, a.value::text "
+        "FROM studies_study AS s, json_each(s.user_attrs) AS a WHERE {where}",
+        OF_STUDY,
+    ),
+)
+
+
+def write_study_rows(study_id: int) -> None:
+    """Bring Optuna's rows of a study up to date, those of its trials apart."""
+    arguments = {"study": study_id}
+    studies, directions, user_attributes = STUDY_TABLES
+    with connection.cursor() as cursor:
+        cursor.execute(studies.upsert("s.id = %(study)s"), arguments)
+        cursor.execute(directions.upsert("s.id = %(study)s"), arguments)
+        cursor.execute(user_attributes.delete(), arguments)
+        cursor.execute(user_attributes.insert("s.id = %(study)s"), arguments)
