@@ -11,8 +11,8 @@ from django.utils import timezone
 from rest_framework_api_key.models import APIKey
 
 from access import audit_admin  # noqa: F401  (registers itself)
+from access.domain.tokens import keep, revoke_token
 from access.models import Token
-from access.tokens import keep, revoke_token
 
 # What nobody fills in.
 MADE = ("prefix", "created", "last_used_at", "revoked")

@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import cached_property
 
-from access.entries import Action, ActorKind, AuditEntry, SubjectKind
+from access.models.audit_entry import Action, ActorKind, AuditEntry, SubjectKind
 from tuner_project.choice_filter import ChoiceFilter
 
 LISTED = 10_000  # of the newest entries that match

@@ -5,9 +5,9 @@ from typing import Any
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
-from access.auditing import record
-from access.entries import Action, AuditEntry, SubjectKind
+from access.domain.audit import record
 from access.models import Token
+from access.models.audit_entry import Action, AuditEntry, SubjectKind
 
 
 @receiver(post_save, sender=Token, dispatch_uid="access.audit_saved_token")

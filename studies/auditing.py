@@ -6,8 +6,8 @@ from typing import Any
 from django.db.models.signals import post_save, pre_delete
 from django.dispatch import receiver
 
-from access.auditing import record, shortened
-from access.entries import Action, AuditEntry, SubjectKind
+from access.domain.audit import record, shortened
+from access.models.audit_entry import Action, AuditEntry, SubjectKind
 from studies.models import Study, StudyState
 
 _ENTERED = {

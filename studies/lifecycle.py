@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import transaction
 
-from access.auditing import by_itself
+from access.domain.audit import by_itself
 from studies.errors import (
     IllegalTransition,
     InvalidBudget,

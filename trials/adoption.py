@@ -3,8 +3,8 @@
 import optuna
 from django.db import transaction
 
-from access.auditing import one_entry
-from access.entries import Action
+from access.domain.audit import one_entry
+from access.models.audit_entry import Action
 from optuna_bridge.storage.storage import DjangoStorage
 from studies.auditing import note_study
 from studies.models import Study

@@ -10,8 +10,8 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from access.auditing import record, shortened
-from access.entries import Action, AuditEntry, SubjectKind
+from access.domain.audit import record, shortened
+from access.models.audit_entry import Action, AuditEntry, SubjectKind
 from optuna_bridge.enums import TrialState
 from trials.models import Trial
 from trials.signals import trials_added, trials_changed

@@ -92,7 +92,7 @@ _is_local = is_loopback(HOST)
 # Whether clients need a token. Where the database is embedded and only this machine can reach the
 # service, it starts open.
 AUTH_REQUIRED = env.boolean("AUTH_REQUIRED", not (EMBEDDED_POSTGRES and _is_local))
-# Requests a minute of a token, and of an address; 0: any number. See access.throttling.
+# Requests a minute of a token, and of an address; 0: any number. See access.api.throttling.
 RATE_LIMIT_READS = env.integer("RATE_LIMIT_READS", 30_000 * AUTH_REQUIRED, 0, 10_000_000)
 RATE_LIMIT_WRITES = env.integer("RATE_LIMIT_WRITES", 30_000 * AUTH_REQUIRED, 0, 10_000_000)
 RATE_LIMIT_ADDRESS_READS = env.integer(
@@ -176,9 +176,9 @@ READINESS_CHECKS = [
 LEFTOVERS = [
     "tuner_project.cleanup.delete_expired_sessions",
     "tuner_project.cleanup.delete_old_logins",
-    "access.leftovers.delete_dead_tokens",
-    "access.leftovers.delete_past_rates",
-    "access.leftovers.delete_old_entries",
+    "access.domain.cleanup.delete_dead_tokens",
+    "access.domain.cleanup.delete_past_rates",
+    "access.domain.cleanup.delete_old_entries",
 ]
 KEEP_DEAD_TOKENS_DAYS = env.integer("KEEP_DEAD_TOKENS_DAYS", 90, 0, 36_500)
 KEEP_AUDIT_DAYS = env.integer("KEEP_AUDIT_DAYS", 0, 0, 36_500)  # 0: for ever
@@ -304,11 +304,11 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["tuner_project.rest.parsers.StrictJSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "access.authentication.TokenAuthentication",
-        "access.authentication.StaffAuthentication",
+        "access.api.authentication.TokenAuthentication",
+        "access.api.authentication.StaffAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["access.permissions.HasScope"],
-    "DEFAULT_THROTTLE_CLASSES": ["access.throttling.RequestThrottle"],
+    "DEFAULT_PERMISSION_CLASSES": ["access.api.permissions.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["access.api.throttling.RequestThrottle"],
     "DEFAULT_SCHEMA_CLASS": "tuner_project.rest.openapi.TunerSchema",
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "tuner_project.rest.negotiation.AlwaysJSON",
     "DEFAULT_METADATA_CLASS": None,

@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from access.domain.tokens import create_token
 from access.models import Token
 from access.scopes import Scope
-from access.tokens import create_token
 
 
 @pytest.fixture(autouse=True)

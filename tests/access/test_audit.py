@@ -11,11 +11,11 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from access import leftovers
-from access.auditing import record
-from access.entries import AuditEntry, EntriesAreKept
+from access.domain import cleanup
+from access.domain.audit import record
+from access.domain.tokens import revoke_token
 from access.models import Token
-from access.tokens import revoke_token
+from access.models.audit_entry import AuditEntry, EntriesAreKept
 from studies.models import Study
 from tests.play import add, complete, create_study, let_leases_run_out, post_study, start, tell
 from tests.statements import recorded
@@ -326,9 +326,9 @@ def test_entries_stay_unless_days_are_set(client_of: Make, settings: Any) -> Non
         cursor.execute(
             "UPDATE access_auditentry SET at = at - interval '8 days' WHERE subject IN ('a', 'b')"
         )
-    assert leftovers.delete_old_entries() == ("old entries of the audit", 0)
+    assert cleanup.delete_old_entries() == ("old entries of the audit", 0)
     settings.KEEP_AUDIT_DAYS = 7
-    assert leftovers.delete_old_entries() == ("old entries of the audit", 2)
+    assert cleanup.delete_old_entries() == ("old entries of the audit", 2)
     assert [each.subject for each in AuditEntry.objects.order_by("id")] == ["a manage", "c"]
 
 
@@ -336,11 +336,11 @@ def test_old_entries_are_deleted_in_batches(
     db: None, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.KEEP_AUDIT_DAYS = 1
-    monkeypatch.setattr(leftovers, "BATCH", 2)
+    monkeypatch.setattr(cleanup, "BATCH", 2)
     entry = AuditEntry(action="told", kind="trial", subject="a", subject_id=1, numbers=[0])
     record([entry] * 5)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE access_auditentry SET at = at - interval '2 days'")
     record([entry])
-    assert leftovers.delete_old_entries()[1] == 5
+    assert cleanup.delete_old_entries()[1] == 5
     assert AuditEntry.objects.count() == 1

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from rest_framework.test import APIClient
 
-from access.entries import AuditEntry
+from access.models.audit_entry import AuditEntry
 from studies.models import Study
 from tests.play import complete, create_study, start
 from tests.statements import recorded

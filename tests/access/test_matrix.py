@@ -14,8 +14,8 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from access.domain.tokens import revoke_token
 from access.models import Token
-from access.tokens import revoke_token
 
 from .conftest import bearer
 from .operations import OPERATIONS, Operation, play, urls

@@ -12,8 +12,8 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from access.domain.tokens import revoke_token
 from access.models import RateLimit, Token
-from access.tokens import revoke_token
 from tests.tuner_project.test_faults import session_set
 
 from .conftest import bearer

@@ -12,9 +12,9 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from access.domain.tokens import revoke_token
 from access.models import Token
 from access.scopes import Caller, Scope
-from access.tokens import revoke_token
 from studies.models import Study
 
 from .conftest import bearer

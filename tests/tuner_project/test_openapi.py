@@ -21,8 +21,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from access.domain.tokens import create_token
 from access.scopes import Scope
-from access.tokens import create_token
 from analysis.plots import KINDS
 from tuner_project.wsgi import application
 

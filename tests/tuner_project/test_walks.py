@@ -16,8 +16,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from access.domain.tokens import create_token
 from access.scopes import Scope
-from access.tokens import create_token
 from studies.domain import delete_studies
 from studies.models import Study
 from tests.service import scaled

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from access.auditing import by_itself
+from access.domain.audit import by_itself
 from optuna_bridge.enums import TrialState
 from optuna_bridge.system_attrs import FIXED_PARAMS
 from studies.lifecycle import SPACE_EXHAUSTED, complete_if_budget_is_used_up, enter

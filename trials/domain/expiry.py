@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from access.auditing import by_itself
+from access.domain.audit import by_itself
 from optuna_bridge.enums import TrialState
 from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study, StudyState

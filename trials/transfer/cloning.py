@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from access.auditing import one_entry
-from access.entries import Action
+from access.domain.audit import one_entry
+from access.models.audit_entry import Action
 from optuna_bridge.enums import TrialState
 from studies.auditing import note_study
 from studies.domain import Definition, new_study

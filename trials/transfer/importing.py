@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from django.db import IntegrityError, models, transaction
 
-from access.auditing import one_entry
-from access.entries import Action
+from access.domain.audit import one_entry
+from access.models.audit_entry import Action
 from studies.auditing import note_study
 from studies.errors import StudyExists
 from studies.limits import check_room_for_study

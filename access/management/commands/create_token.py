@@ -3,8 +3,8 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from access.domain.tokens import create_token
 from access.scopes import EVERY_STUDY, Scope
-from access.tokens import create_token
 
 MAX_DAYS = 36_500
 

@@ -14,8 +14,8 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from pytest_django import Settings
 
+from access.domain.tokens import create_token
 from access.scopes import Scope
-from access.tokens import create_token
 from studies.views import StudyViewSet
 from tuner_project.observability.logs import LEVELS, logging_config
 

@@ -7,10 +7,10 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from access.api.throttling import take_refused
 from access.current import caller_of_session, set_current_caller
 from access.models import Token
 from access.scopes import Caller, Scope
-from access.throttling import take_refused
 
 SCHEME = "Bearer"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from access.current import current_caller, current_request
-from access.entries import ActorKind, AuditEntry
+from access.models.audit_entry import ActorKind, AuditEntry
 from tuner_project.db.prepared import run
 from tuner_project.observability.request_id import current_request_id
 from tuner_project.security.client_address import client_address

@@ -9,11 +9,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from rest_framework_api_key.models import AbstractAPIKey, BaseAPIKeyManager
 
-from access.entries import AuditEntry
 from access.scopes import EVERY_STUDY, Caller, Scope
 from tuner_project.db.prepared import Parameter, PreparedQuery
-
-__all__ = ["AuditEntry", "RateLimit", "Token"]
 
 
 class TokenManager(BaseAPIKeyManager):
@@ -86,19 +83,6 @@ class Token(AbstractAPIKey):
         return Caller(
             name=self.name, scope=Scope(self.scope), studies=self.studies, token_id=self.pk
         )
-
-
-class RateLimit(models.Model):
-    """When the next request of a token or an address is expected: see `access.throttling`.
-
-    Its table is not logged: after a crash of the database it is empty, and all begin anew.
-    """
-
-    key = models.BigIntegerField(primary_key=True, help_text="A hash of whose it is, and of what.")
-    arrives_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return str(self.key)
 
 
 _BY_PREFIX = PreparedQuery(lambda: Token.objects.filter(prefix=Parameter("prefix")))

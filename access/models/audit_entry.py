@@ -109,7 +109,7 @@ class AuditEntry(models.Model):
         return f"{self.actor}: {self.what}"
 
     def save(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise EntriesAreKept("entries of the audit are written by access.auditing.record()")
+        raise EntriesAreKept("entries of the audit are written by access.domain.audit.record()")
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise EntriesAreKept("entries of the audit are deleted by purge alone")

@@ -7,8 +7,8 @@ from django.db import connection
 from django.db.models import Q
 from django.db.models.functions import Greatest, Now
 
-from access.entries import AuditEntry
 from access.models import Token
+from access.models.audit_entry import AuditEntry
 from tuner_project.cleanup import BATCH, delete_in_batches
 
 # Rows that a request holds are in use, and left alone: nothing here waits for a lock.

@@ -6,7 +6,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 
 class TokenScheme(OpenApiAuthenticationExtension):
-    target_class = "access.authentication.TokenAuthentication"
+    target_class = "access.api.authentication.TokenAuthentication"
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
@@ -18,7 +18,7 @@ class TokenScheme(OpenApiAuthenticationExtension):
 
 
 class StaffScheme(OpenApiAuthenticationExtension):
-    target_class = "access.authentication.StaffAuthentication"
+    target_class = "access.api.authentication.StaffAuthentication"
     name = "session"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:

@@ -1,0 +1,7 @@
+"""Tokens, their rates, and the audit."""
+
+from access.models.audit_entry import AuditEntry
+from access.models.rate_limit import RateLimit
+from access.models.token import Token
+
+__all__ = ["AuditEntry", "RateLimit", "Token"]
