@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from django.db import connection
 
 from optuna_bridge.enums import TrialState
-from studies.models import Study, StudyState
+from studies.enums import StudyState
+from studies.models import Study
 from trials.models import Trial
 
 MAX_RUNNING = 20  # trials that are listed

@@ -32,7 +32,7 @@ from analysis.serializers import (
     ParetoTrialSerializer,
     ProgressSerializer,
 )
-from studies.views import StudyScope
+from studies.api.views import StudyScope
 from tuner_project.rest.problems import PROBLEM_JSON
 from tuner_project.rest.serializers import (
     EmptySerializer,

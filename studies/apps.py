@@ -7,7 +7,8 @@ class StudiesConfig(AppConfig):
     def ready(self) -> None:
         import optuna
 
-        from studies import auditing, receivers  # noqa: F401  (connect the signals)
+        from studies import receivers  # noqa: F401  (connect the signals)
+        from studies.domain import auditing  # noqa: F401  (connect the signals)
 
         # Optuna's messages go where Django's logging sends them.
         optuna.logging.disable_default_handler()

@@ -6,7 +6,7 @@ from django.db import transaction
 from access.domain.audit import one_entry
 from access.models.audit_entry import Action
 from optuna_bridge.storage.storage import DjangoStorage
-from studies.auditing import note_study
+from studies.domain.auditing import note_study
 from studies.models import Study
 from trials.consistency import differences
 from trials.foreign import AdoptionRefused

@@ -12,7 +12,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_bridge.frozen_trials import DIRECTIONS, FrozenTrials, frozen_trial
 from optuna_bridge.samplers.trial_columns import TrialColumns
-from studies.models import Duplicates, Study
+from studies.enums import Duplicates
+from studies.models import Study
 from trials.drafts import Draft
 from trials.managers import TrialQuerySet
 from trials.models import Trial

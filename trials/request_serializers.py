@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from optuna_bridge.enums import TrialState
-from studies.serializers import LeaseSecondsField
+from studies.api.serializers import LeaseSecondsField
 from trials.domain import NewTrial, Outcome
 from trials.leases import Lease
 from tuner_project.rest.numbers import NUMBER_OR_NULL

@@ -10,8 +10,9 @@ from django.db.models.functions import Cast, Greatest, Now
 
 from access.scopes import EVERY_STUDY, matches
 from studies.domain import delete_study
+from studies.enums import StudyState
 from studies.errors import StudyNotFound
-from studies.models import NamedStudy, Study, StudyQuerySet, StudyState
+from studies.models import NamedStudy, Study, StudyQuerySet
 from trials.models import Trial
 
 # When the last change of its state was.

@@ -6,8 +6,7 @@ from rest_framework import serializers
 
 from optuna_bridge.pruners import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
-from studies.models import Duplicates
-from studies.serializers import (
+from studies.api.serializers import (
     MAX_PARAMETERS,
     DefinitionSerializer,
     LifeSerializer,
@@ -17,6 +16,7 @@ from studies.serializers import (
     SamplerOptionsField,
     StudySerializer,
 )
+from studies.enums import Duplicates
 from trials.transfer.importing import Conflict, Result
 from tuner_project.rest.serializers import (
     QueryBooleanField,

@@ -11,7 +11,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from studies.views import StudyScope, StudyViewSet
+from studies.api.views import StudyScope, StudyViewSet
 from trials.transfer.attachment import attachment
 from trials.transfer.cloning import clone_study
 from trials.transfer.format import MEDIA_TYPE

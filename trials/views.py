@@ -7,7 +7,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from studies.views import StudyScope
+from studies.api.views import StudyScope
 from trials import domain
 from trials.domain import Outcome
 from trials.listing import list_trials

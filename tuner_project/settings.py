@@ -282,7 +282,7 @@ METRICS_TOKEN = env.text("METRICS_TOKEN", "")
 # An ask that takes longer is logged, with what its parts took.
 SLOW_ASK_SECONDS = env.seconds("SLOW_ASK_SECONDS", 3600) or 5.0
 # What the metrics ask of the apps: studies and trials by state, and what samplers' memory holds.
-STATE_COUNTS = "studies.counting.count_by_state"
+STATE_COUNTS = "studies.domain.counts.count_by_state"
 HISTORY_USE = "trials.histories.use_of_memory"
 LOGGING = logging_config(
     LOG_FORMAT,
@@ -328,7 +328,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
-        "StudyState": "studies.models.StudyState",
+        "StudyState": "studies.enums.StudyState",
         "TrialState": "optuna_bridge.enums.TrialState",
         "EndedState": "trials.request_serializers.ENDED",
         "AddedState": "trials.request_serializers.ADDED",

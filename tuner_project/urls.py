@@ -22,7 +22,7 @@ api: list[Any] = [
         name="docs",
     ),
     path("", include("trials.transfer_urls")),
-    path("", include("studies.urls")),
+    path("", include("studies.api.urls")),
     path("", include("trials.urls")),
     path("", include("analysis.urls")),
 ]

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from optuna_bridge.pruners import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
-from studies.models import StudyState
+from studies.enums import StudyState
 from tuner_project.choice_filter import ChoiceFilter
 
 

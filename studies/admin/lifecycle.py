@@ -13,8 +13,9 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
 from studies.admin.display import InspectionAdmin
-from studies.lifecycle import ACTIONS, change_state
-from studies.models import NamedStudy, Study, StudyState
+from studies.domain.lifecycle import ACTIONS, change_state
+from studies.enums import StudyState
+from studies.models import NamedStudy, Study
 from tuner_project.rest.problems import DomainError
 
 STATES = {action: state for state, action in ACTIONS.items()}

@@ -23,7 +23,7 @@ from studies.admin.filters import (
     StudyChangeList,
 )
 from studies.admin.lifecycle import FINAL, LifecycleAdmin
-from studies.lifecycle import allowed_actions
+from studies.domain.lifecycle import allowed_actions
 from studies.models import Study
 
 # The confirmation's form sends one field a study, and Django accepts 1,000 fields.

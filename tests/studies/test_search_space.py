@@ -11,8 +11,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from rest_framework.test import APIClient
 
 from optuna_bridge.search_space import SearchSpace
+from studies.api.serializers import CreateStudySerializer
 from studies.models import Study
-from studies.serializers import CreateStudySerializer
 
 JSON = dict[str, Any]
 

@@ -22,8 +22,8 @@ from rest_framework.exceptions import ParseError, ValidationError
 from optuna_bridge.pruners import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
 from studies.admin.study import StudyAdmin
+from studies.api.serializers import MAX_NAME
 from studies.models import NamedStudy, Study
-from studies.serializers import MAX_NAME
 from trials.transfer.attachment import attachment
 from trials.transfer.cloning import Clone, clone_study
 from trials.transfer_serializers import CloneStudySerializer

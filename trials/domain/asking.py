@@ -7,10 +7,11 @@ from datetime import datetime
 from django.db import transaction
 
 from optuna_bridge.enums import TrialState
+from studies.domain.lifecycle import refusal
+from studies.domain.limits import n_trials_left, too_many_trials
+from studies.enums import StudyState
 from studies.errors import BudgetInFlight, Contended, TooManyRunning
-from studies.lifecycle import refusal
-from studies.limits import n_trials_left, too_many_trials
-from studies.models import NamedStudy, Study, StudyState
+from studies.models import NamedStudy, Study
 from trials.domain.endings import complete_if_used_up
 from trials.domain.expiry import expire
 from trials.domain.running import room_of_token, token_id, too_many_running

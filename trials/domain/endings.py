@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from access.domain.audit import by_itself
 from optuna_bridge.enums import TrialState
 from optuna_bridge.system_attrs import FIXED_PARAMS
-from studies.lifecycle import SPACE_EXHAUSTED, complete_if_budget_is_used_up, enter
-from studies.limits import n_trials_left
-from studies.models import Duplicates, Study, StudyState
+from studies.domain.lifecycle import SPACE_EXHAUSTED, complete_if_budget_is_used_up, enter
+from studies.domain.limits import n_trials_left
+from studies.enums import Duplicates, StudyState
+from studies.models import Study
 from trials.domain.outcomes import Steps
 from trials.models import Trial
 from trials.taken import count_points

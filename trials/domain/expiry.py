@@ -8,8 +8,9 @@ from django.db.models.functions import Now
 
 from access.domain.audit import by_itself
 from optuna_bridge.enums import TrialState
+from studies.enums import StudyState
 from studies.errors import StudyNotFound
-from studies.models import NamedStudy, Study, StudyState
+from studies.models import NamedStudy, Study
 from trials.domain.endings import Ending, complete_if_used_up, store_endings
 from trials.models import Trial
 from tuner_project.observability.signals import leases_expired

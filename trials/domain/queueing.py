@@ -9,9 +9,9 @@ from django.db import transaction
 
 from optuna_bridge.enums import TrialState
 from optuna_bridge.system_attrs import FIXED_PARAMS
+from studies.domain.lifecycle import refusal
+from studies.domain.limits import check_room_for_trials
 from studies.errors import BudgetExceeded
-from studies.lifecycle import refusal
-from studies.limits import check_room_for_trials
 from studies.models import NamedStudy, Study
 from trials.domain.endings import Ending, complete_if_used_up, store_endings
 from trials.domain.outcomes import Outcome, Steps, check_outcome, finish

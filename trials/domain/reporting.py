@@ -7,7 +7,8 @@ from datetime import datetime
 from django.db import transaction
 
 from optuna_bridge.enums import TrialState
-from studies.models import NamedStudy, StudyState
+from studies.enums import StudyState
+from studies.models import NamedStudy
 from trials.domain.outcomes import check_is_out, take_steps
 from trials.errors import TrialFinished
 from trials.histories import histories

@@ -7,8 +7,8 @@ from typing import Any
 from access.domain.audit import one_entry
 from access.models.audit_entry import Action
 from optuna_bridge.enums import TrialState
-from studies.auditing import note_study
 from studies.domain import Definition, new_study
+from studies.domain.auditing import note_study
 from studies.errors import BudgetExceeded
 from studies.models import NamedStudy, Study
 from trials.consistency import snapshot

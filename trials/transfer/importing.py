@@ -8,11 +8,11 @@ from django.db import IntegrityError, models, transaction
 
 from access.domain.audit import one_entry
 from access.models.audit_entry import Action
-from studies.auditing import note_study
+from studies.api.serializers import MAX_NAME
+from studies.domain.auditing import note_study
+from studies.domain.limits import check_room_for_study
 from studies.errors import StudyExists
-from studies.limits import check_room_for_study
 from studies.models import Study, check_seen
-from studies.serializers import MAX_NAME
 from trials.transfer.reading import Section, sections
 from trials.transfer.writing import TrialWriter, store_notes
 from tuner_project.db.database import lift_statement_timeout

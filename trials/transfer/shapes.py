@@ -6,15 +6,13 @@ from typing import Any
 from rest_framework import serializers
 
 from optuna_bridge.enums import TrialState
-from studies.domain import Definition, as_json
-from studies.models import Study, StudyState
-from studies.parameter_serializers import (
+from studies.api.parameter_serializers import (
     MAX_CHOICES,
     CategoricalParameterSerializer,
     ChoiceField,
     ParameterField,
 )
-from studies.serializers import (
+from studies.api.serializers import (
     MAX_COUNT,
     MAX_PARAMETERS,
     DefinitionSerializer,
@@ -23,6 +21,9 @@ from studies.serializers import (
     LifeSerializer,
     NameField,
 )
+from studies.domain.definition import Definition, as_json
+from studies.enums import StudyState
+from studies.models import Study
 from trials.request_serializers import MAX_STEP, NumbersField, ToldStepsField, WorkerField
 from trials.transfer.format import FORMAT, NOT_FINITE
 from tuner_project.rest.serializers import (

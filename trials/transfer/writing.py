@@ -8,7 +8,7 @@ import numpy as np
 from django.db import connection
 
 from optuna_bridge.enums import Direction, TrialState
-from studies.limits import check_room_for_trials
+from studies.domain.limits import check_room_for_trials
 from studies.models import Study
 from trials.models import Trial
 from trials.transfer.format import all_parents, renumbered

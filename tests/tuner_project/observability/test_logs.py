@@ -16,7 +16,7 @@ from pytest_django import Settings
 
 from access.domain.tokens import create_token
 from access.scopes import Scope
-from studies.views import StudyViewSet
+from studies.api.views import StudyViewSet
 from tuner_project.observability.logs import LEVELS, logging_config
 
 STUDIES = "/api/v1/studies"

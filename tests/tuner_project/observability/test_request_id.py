@@ -9,8 +9,8 @@ from psycopg import OperationalError
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from studies.api.views import StudyViewSet
 from studies.models import Study
-from studies.views import StudyViewSet
 from tuner_project.observability.request_id import current_request_id
 
 STUDIES = "/api/v1/studies"

@@ -10,10 +10,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 from rest_framework.exceptions import ParseError, ValidationError
 
+from studies.api.serializers import CreateStudySerializer
 from studies.domain import create_study
+from studies.domain.presets import preset_names, preset_search_space
 from studies.models import Study
-from studies.presets import preset_names, preset_search_space
-from studies.serializers import CreateStudySerializer
 from trials.demo import DEMOS, seed_demo
 from tuner_project.rest.errors import pointed
 from tuner_project.rest.parsers import strict_json

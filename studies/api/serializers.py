@@ -10,10 +10,11 @@ from rest_framework import serializers
 from optuna_bridge.enums import Direction
 from optuna_bridge.pruners import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
+from studies.api.option_serializers import options_schema
+from studies.api.parameter_serializers import ParameterField
 from studies.domain import Definition
-from studies.models import Duplicates, Study, StudyState
-from studies.option_serializers import options_schema
-from studies.parameter_serializers import ParameterField
+from studies.enums import Duplicates, StudyState
+from studies.models import Study
 from tuner_project.rest.numbers import finite
 from tuner_project.rest.serializers import (
     AttributesField,

@@ -1,7 +1,7 @@
 from django.urls import path
 
-from studies.lifecycle import ACTIONS
-from studies.views import StudyViewSet
+from studies.api.views import StudyViewSet
+from studies.domain.lifecycle import ACTIONS
 from tuner_project.rest import path_converters  # noqa: F401  (registers the converters)
 
 urlpatterns = [

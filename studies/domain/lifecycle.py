@@ -6,6 +6,7 @@ from typing import Any
 from django.db import transaction
 
 from access.domain.audit import by_itself
+from studies.enums import Duplicates, StudyState
 from studies.errors import (
     IllegalTransition,
     InvalidBudget,
@@ -14,7 +15,7 @@ from studies.errors import (
     StudyCompleted,
     StudyPaused,
 )
-from studies.models import Duplicates, NamedStudy, Study, StudyState
+from studies.models import NamedStudy, Study
 
 # What can be done with a study, by the state that it leads to.
 ACTIONS = {

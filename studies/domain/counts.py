@@ -4,7 +4,8 @@ from typing import Any
 
 import psycopg
 
-from studies.models import TALLIES, StudyState
+from studies.enums import StudyState
+from studies.models import TALLIES
 
 # In the order of TALLIES.
 _COUNT = """

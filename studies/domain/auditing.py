@@ -8,7 +8,8 @@ from django.dispatch import receiver
 
 from access.domain.audit import record, shortened
 from access.models.audit_entry import Action, AuditEntry, SubjectKind
-from studies.models import Study, StudyState
+from studies.enums import StudyState
+from studies.models import Study
 
 _ENTERED = {
     StudyState.ACTIVE: Action.RESUMED,

@@ -7,15 +7,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from studies import domain
-from studies.lifecycle import ACTIONS, change_state, change_study
-from studies.models import NamedStudy, Study, StudyQuerySet, StudyState, check_seen
-from studies.serializers import (
+from studies.api.serializers import (
     ChangeStudySerializer,
     CreateStudySerializer,
     StudySerializer,
     StudySummarySerializer,
     TransitionSerializer,
 )
+from studies.domain.lifecycle import ACTIONS, change_state, change_study
+from studies.enums import StudyState
+from studies.models import NamedStudy, Study, StudyQuerySet, check_seen
 from tuner_project.rest.serializers import (
     EmptySerializer,
     LongPageQuerySerializer,

@@ -1,7 +1,6 @@
 """The study: what is to be optimised, how, and how far it has come."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, NoReturn, Self
@@ -11,35 +10,12 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
 from django.db.models.functions import Now
 
-from access.current import sees
 from access.scopes import Caller
 from optuna_bridge.enums import Direction
 from optuna_bridge.points import Points
 from optuna_bridge.search_space import SearchSpace
-from studies.errors import StudyNotFound
+from studies.enums import Duplicates, StudyState
 from tuner_project.db.fields import NextValue, PlainJSONField
-from tuner_project.db.prepared import Parameter, PreparedQuery
-
-
-class StudyState(models.TextChoices):
-    """Whether a study hands out trials."""
-
-    ACTIVE = "ACTIVE"
-    PAUSED = "PAUSED"
-    COMPLETED = "COMPLETED"
-    CANCELLED = "CANCELLED"
-
-    @property
-    def is_open(self) -> bool:
-        return self in (StudyState.ACTIVE, StudyState.PAUSED)
-
-
-class Duplicates(models.TextChoices):
-    """Whether a point that was tried may be suggested again."""
-
-    ALLOW = "allow"
-    AVOID = "avoid"
-
 
 # The field that counts a study's trials in each state.
 TALLIES = {
@@ -57,37 +33,6 @@ COUNTERS = TALLIES | {FAILURES: "n_failures"}
 
 class DirectWriteRefused(RuntimeError):
     """A write that would leave Optuna's schema behind; use the domain's functions."""
-
-
-@dataclass(frozen=True)
-class NamedStudy:
-    """The study of this name, which is read by whom it is given to."""
-
-    name: str
-
-    def one(self) -> "Study":
-        """The study; raises `StudyNotFound`."""
-        return self._read(_ONE)
-
-    def locked(self) -> "Study":
-        """The same, locked against other writers until the transaction ends.
-
-        The row is the study's write lock: it is taken before any row of a trial, and children
-        can still be inserted. `now` on the result is the database's clock when it was locked.
-        """
-        return self._read(_LOCKED)
-
-    def _read(self, query: "PreparedQuery[Study]") -> "Study":
-        study = query.first(name=self.name)
-        if study is None:
-            raise StudyNotFound.named(self.name)
-        return study
-
-
-def check_seen(name: str) -> None:
-    """Raise `StudyNotFound` where the current caller may not see studies of this name."""
-    if not sees(name):
-        raise StudyNotFound.named(name)
 
 
 class StudyQuerySet(models.QuerySet["Study"]):
@@ -317,12 +262,3 @@ class Study(models.Model):
         if self.best_internal_params is None:
             return None
         return self.space.to_external(self.best_internal_params)
-
-
-_ONE = PreparedQuery(lambda: Study.objects.filter(name=Parameter("name")))
-_LOCKED = PreparedQuery(
-    lambda: Study.objects.filter(name=Parameter("name")).select_for_update(
-        no_key=True, of=("self",)
-    ),
-    afterwards={"now": "clock_timestamp()"},
-)

@@ -1,0 +1,7 @@
+"""What can be done with a study."""
+
+from studies.domain.create import create_study
+from studies.domain.definition import Definition, new_study
+from studies.domain.delete import delete_studies, delete_study
+
+__all__ = ["Definition", "create_study", "delete_studies", "delete_study", "new_study"]

@@ -1,0 +1,101 @@
+"""Creating a study, or loading the one of its name."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from optuna_bridge.search_space import same_space
+from studies.domain.definition import Definition, as_json, check_options, new_study
+from studies.domain.limits import check_room_for_study
+from studies.errors import StudyConflict, StudyExists
+from studies.models import Study, check_seen
+from tuner_project.json_values import same_json
+
+
+def create_study(*, definition: Definition, load_if_exists: bool = True) -> tuple[Study, bool]:
+    """Create the study, or load the one of its name; answers it, and whether it is new.
+
+    Raises:
+        InvalidStudy: an option does not exist, or does not fit.
+        StudyConflict: the stored study is defined otherwise; only what is given is compared.
+        StudyExists: there is one, and `load_if_exists` is false.
+        StudyNotFound: the caller may not see studies of its name.
+        TooManyStudies
+    """
+    check_seen(definition.name)
+    stored = Study.objects.filter(name=definition.name).first()
+    if stored is None:
+        study = new_study(definition)
+        check_room_for_study()
+        try:
+            with transaction.atomic():
+                study.save(force_insert=True)
+            return study, True
+        except IntegrityError:  # somebody was faster, or made it with stock Optuna
+            stored = Study.objects.filter(name=definition.name).first()
+            if stored is None:
+                raise StudyExists(
+                    f'study "{definition.name}" exists in Optuna\'s schema only; '
+                    "check_optuna --adopt brings it in"
+                ) from None
+    if not load_if_exists:
+        raise StudyExists(f'study "{stored.name}" exists; send load_if_exists: true to load it')
+    # Which pruner a study that prunes nothing was created with is not known: it became "none".
+    pruner = definition.pruner or (stored.pruner if stored.can_prune else None)
+    check_options(definition, definition.sampler or stored.sampler, pruner)
+    differing = list(_differences(stored, definition))
+    if differing:
+        raise StudyConflict(f'study "{stored.name}" exists and differs: {"; ".join(differing)}')
+    return stored, False
+
+
+def _differences(study: Study, definition: Definition) -> Iterator[str]:
+    """What the definition gives and the stored study has otherwise, in words.
+
+    What may be changed may also be given as it was at first: the call with which workers start
+    stays right when somebody has changed a budget.
+    """
+    if not same_space(study.search_space, definition.search_space):
+        yield "search_space"
+    if definition.direction is not None and study.directions != definition.directions:
+        yield f"direction is {study.direction!r}, not {definition.direction!r}"
+    if definition.sampler not in (None, study.sampler):
+        yield f"sampler is {study.sampler!r}, not {definition.sampler!r}"
+    options = _given(definition.sampler_options)
+    yield from _differing("sampler_options", study.sampler_options, options)
+    if study.can_prune:
+        if definition.pruner not in (None, study.pruner):
+            yield f"pruner is {study.pruner!r}, not {definition.pruner!r}"
+        options = _given(definition.pruner_options)
+        yield from _differing("pruner_options", study.pruner_options, options)
+    first = study.created_with.get("user_attrs", {})
+    attrs = {
+        key: value
+        for key, value in (definition.user_attrs or {}).items()
+        if key not in first or not same_json(first[key], value)
+    }
+    yield from _differing("user_attrs", study.user_attrs, attrs)
+    constraints = definition.constraints
+    if constraints is not None and sorted(constraints) != sorted(study.constraints):
+        yield f"constraints are {study.constraints!r}, not {list(constraints)!r}"
+    for name in ("duplicates", "pruning_direction"):
+        given, stored = getattr(definition, name), getattr(study, name)
+        if given not in (None, stored):
+            yield f"{name} is {stored or None!r}, not {given!r}"
+    for name, value in definition.life.items():
+        given, stored = as_json(value), as_json(getattr(study, name))
+        if given not in (stored, study.created_with.get(name, stored)):
+            yield f"{name} is {stored!r}, not {given!r}"
+
+
+def _given(options: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    return {key: value for key, value in (options or {}).items() if value is not None}
+
+
+def _differing(what: str, stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in given.items():
+        if key not in stored:
+            yield f"{what}.{key} is not there, and not {value!r}"
+        elif not same_json(stored[key], value):
+            yield f"{what}.{key} is {stored[key]!r}, not {value!r}"

@@ -1,0 +1,106 @@
+"""A study as its owner defines it, before it is stored."""
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+
+from optuna_bridge.enums import Direction
+from optuna_bridge.options import Kind
+from optuna_bridge.pruners import PRUNERS
+from optuna_bridge.samplers.registry import SAMPLERS
+from optuna_bridge.search_space import Parameter, SearchSpace
+from studies.domain.lifecycle import check_budgets
+from studies.enums import Duplicates
+from studies.errors import InvalidStudy
+from studies.models import Study
+from tuner_project.rest.problems import escaped
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A study as somebody wants it; None is what they left out."""
+
+    name: str
+    search_space: Sequence[Parameter]
+    direction: str | Sequence[str] | None = None
+    sampler: str | None = None
+    sampler_options: Mapping[str, Any] | None = None
+    pruner: str | None = None
+    pruner_options: Mapping[str, Any] | None = None
+    constraints: Sequence[str] | None = None
+    duplicates: str | None = None
+    pruning_direction: str | None = None
+    user_attrs: Mapping[str, Any] | None = None
+    # What of budgets, retries and lease is given; a lease of None is one that never runs out.
+    life: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def directions(self) -> list[str]:
+        if self.direction is None:
+            return [Direction.MAXIMIZE.value]
+        return [self.direction] if isinstance(self.direction, str) else list(self.direction)
+
+
+def new_study(definition: Definition) -> Study:
+    """A study as it is defined, which is not stored yet; raises `InvalidStudy`, `InvalidBudget`."""
+    sampler = definition.sampler or settings.DEFAULT_SAMPLER
+    pruner = definition.pruner or settings.DEFAULT_PRUNER
+    check_options(definition, sampler, pruner)
+    n_objectives = len(definition.directions)
+    check_budgets(definition.life, n_objectives=n_objectives)
+    if definition.pruning_direction and n_objectives == 1:
+        detail = "pruning_direction is for several objectives; one is pruned by its own direction"
+        raise InvalidStudy(detail, [("/pruning_direction", detail)])
+    if n_objectives > 1 and not definition.pruning_direction:
+        pruner, pruner_options = "none", {}  # Optuna prunes single objectives only
+    else:
+        pruner_options = PRUNERS[pruner].complete(definition.pruner_options or {})
+    sampler_options = SAMPLERS[sampler].complete(definition.sampler_options or {})
+    if sampler_options.get("scramble") and sampler_options["seed"] is None:
+        # Every process must draw from the same scrambled sequence.
+        sampler_options["seed"] = secrets.randbits(32)
+    life = {"lease_seconds": settings.DEFAULT_LEASE_SECONDS, **definition.life}
+    user_attrs = dict(definition.user_attrs or {})
+    return Study(
+        name=definition.name,
+        directions=definition.directions,
+        direction_is_list=not isinstance(definition.direction, str | None),
+        search_space=list(definition.search_space),
+        distributions=SearchSpace(definition.search_space).distributions_json(),
+        sampler=sampler,
+        sampler_options=sampler_options,
+        pruner=pruner,
+        pruner_options=pruner_options,
+        user_attrs=user_attrs,
+        constraints=list(definition.constraints or []),
+        duplicates=definition.duplicates or Duplicates.ALLOW,
+        pruning_direction=definition.pruning_direction or "",
+        created_with={name: as_json(value) for name, value in life.items()}
+        | {"user_attrs": user_attrs},
+        **life,
+    )
+
+
+def check_options(definition: Definition, sampler: str, pruner: str | None) -> None:
+    faults = list(_faults("sampler", sampler, SAMPLERS, definition.sampler_options))
+    if pruner is not None:
+        faults += _faults("pruner", pruner, PRUNERS, definition.pruner_options)
+    if faults:
+        pointer, detail = faults[0]
+        raise InvalidStudy(f"{pointer}: {detail}", faults)
+
+
+def _faults(
+    what: str, name: str, registry: Mapping[str, Kind], options: Mapping[str, Any] | None
+) -> Iterator[tuple[str, str]]:
+    for option, fault in registry[name].faults(options or {}):
+        yield f"/{what}_options/{escaped(option)}", f"{what} {name}: {fault}"
+
+
+def as_json(value: Any) -> Any:
+    """A budget, a lease or a number of retries as `created_with` has it."""
+    return value.isoformat() if isinstance(value, datetime) else value

@@ -1,0 +1,22 @@
+"""The study, and how it is found by its name."""
+
+from studies.models.named_study import NamedStudy, check_seen
+from studies.models.study import (
+    COUNTERS,
+    FAILURES,
+    TALLIES,
+    DirectWriteRefused,
+    Study,
+    StudyQuerySet,
+)
+
+__all__ = [
+    "COUNTERS",
+    "FAILURES",
+    "TALLIES",
+    "DirectWriteRefused",
+    "NamedStudy",
+    "Study",
+    "StudyQuerySet",
+    "check_seen",
+]
