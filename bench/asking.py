@@ -22,7 +22,7 @@ from optuna_bridge.enums import TrialState
 from studies.models import NamedStudy, Study
 from trials import domain
 from trials.domain import Outcome
-from trials.histories import histories
+from trials.sampling.session_registry import histories
 
 # Our sampler's share of stock TPE's time, by finished trials. With two objectives, stock spends
 # most of it on splitting the trials anew for each parameter that is modelled by itself.

@@ -10,7 +10,7 @@ import psutil
 def main(study_id: str) -> None:
     django.setup()
     from studies.models import Study
-    from trials.histories import histories
+    from trials.sampling.session_registry import histories
 
     study = Study.objects.get(pk=study_id)
     histories.of(study)  # the sampler is imported

@@ -8,7 +8,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from optuna_bridge.storage import SCHEMA
-from trials.histories import histories
+from trials.sampling.session_registry import histories
 from tuner_project import health
 
 SPACE = [

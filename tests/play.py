@@ -7,7 +7,7 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from studies.models import NamedStudy
-from trials.consistency import differences
+from trials.projection.consistency import differences
 
 JSON = dict[str, Any]
 STUDIES = "/api/v1/studies"

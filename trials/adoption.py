@@ -8,8 +8,8 @@ from access.models.audit_entry import Action
 from optuna_bridge.storage.storage import DjangoStorage
 from studies.domain.auditing import note_study
 from studies.models import Study
-from trials.consistency import differences
 from trials.foreign import AdoptionRefused
+from trials.projection.consistency import differences
 from trials.transfer.reading import Section, sections
 from trials.transfer.stock import refusals, study_lines
 from trials.transfer.writing import TrialWriter, store_notes

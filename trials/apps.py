@@ -5,4 +5,5 @@ class TrialsConfig(AppConfig):
     name = "trials"
 
     def ready(self) -> None:
-        from trials import auditing, receivers  # noqa: F401  (connect the signals)
+        from trials import receivers  # noqa: F401  (connect the signals)
+        from trials.domain import auditing  # noqa: F401  (connect the signals)

@@ -7,7 +7,7 @@ from django.dispatch import receiver
 
 from studies.models import DirectWriteRefused
 from trials.models import IntermediateValue, Trial
-from trials.projection import add_trial_rows, change_trial_rows
+from trials.projection.trial_rows import add_trial_rows, change_trial_rows
 from trials.signals import trials_added, trials_changed
 
 

@@ -283,7 +283,7 @@ METRICS_TOKEN = env.text("METRICS_TOKEN", "")
 SLOW_ASK_SECONDS = env.seconds("SLOW_ASK_SECONDS", 3600) or 5.0
 # What the metrics ask of the apps: studies and trials by state, and what samplers' memory holds.
 STATE_COUNTS = "studies.domain.counts.count_by_state"
-HISTORY_USE = "trials.histories.use_of_memory"
+HISTORY_USE = "trials.sampling.session_registry.use_of_memory"
 LOGGING = logging_config(
     LOG_FORMAT,
     LOG_LEVEL,
@@ -330,8 +330,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "StudyState": "studies.enums.StudyState",
         "TrialState": "optuna_bridge.enums.TrialState",
-        "EndedState": "trials.request_serializers.ENDED",
-        "AddedState": "trials.request_serializers.ADDED",
+        "EndedState": "trials.api.request_serializers.ENDED",
+        "AddedState": "trials.api.request_serializers.ADDED",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

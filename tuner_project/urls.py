@@ -23,7 +23,7 @@ api: list[Any] = [
     ),
     path("", include("trials.transfer_urls")),
     path("", include("studies.api.urls")),
-    path("", include("trials.urls")),
+    path("", include("trials.api.urls")),
     path("", include("analysis.urls")),
 ]
 urlpatterns = [

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.templatetags.static import static
 
 from analysis.dashboard.limits import MAX_NUMBERS, Size
-from trials.consistency import snapshot
+from trials.projection.consistency import snapshot
 
 
 @runtime_checkable

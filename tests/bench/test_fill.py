@@ -8,8 +8,8 @@ import pytest
 
 from bench.fill import around_one_front, filled_study, one_objective, two_objectives
 from tests.stock import stock_storage
-from trials.consistency import differences
-from trials.history import History
+from trials.projection.consistency import differences
+from trials.sampling.session import History
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from studies.models import Study
-from trials.consistency import differences
+from trials.projection.consistency import differences
 
 
 @pytest.fixture

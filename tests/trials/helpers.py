@@ -13,9 +13,9 @@ from studies.models import NamedStudy, Study
 from tests.conftest import SPACE
 from trials import domain
 from trials.domain import Outcome
-from trials.histories import histories
-from trials.history import History
 from trials.models import Trial
+from trials.sampling.session import History
+from trials.sampling.session_registry import histories
 
 
 def new_study(name: str = "search", *, space: Any = SPACE, **definition: Any) -> Study:

@@ -13,8 +13,8 @@ from rest_framework.test import APIClient
 
 from studies.models import Study
 from tests.play import JSON, add, create_study, suggest
-from trials.managers import Reservation
 from trials.models import Trial
+from trials.models.managers import Reservation
 
 URL = "/api/v1/studies/search/trials"
 SPACE = [

@@ -11,7 +11,7 @@ from optuna_bridge.storage.storage import DjangoStorage
 from studies.models import Study
 from tests.play import complete, suggest
 from trials.adoption import AdoptionRefused, adopt
-from trials.consistency import differences, studies_only_in_optuna
+from trials.projection.consistency import differences, studies_only_in_optuna
 
 pytestmark = [
     pytest.mark.django_db,

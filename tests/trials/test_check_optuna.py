@@ -8,7 +8,7 @@ from rest_framework.test import APIClient
 
 from studies.models import Study
 from tests.play import complete, prune, suggest
-from trials.consistency import differences
+from trials.projection.consistency import differences
 
 
 def check_optuna(*arguments: str) -> str:

@@ -16,11 +16,11 @@ from studies.models import NamedStudy, Study
 from tests.play import assert_in_sync, database_clock
 from tests.trials.helpers import ask, new_study, only, released, synced, tell, wait_for_locks
 from trials import domain
-from trials.consistency import differences
 from trials.domain import NewTrial, Outcome, asking
-from trials.history import History
 from trials.models import Trial
-from trials.planning import Plan
+from trials.projection.consistency import differences
+from trials.sampling.plan import Plan
+from trials.sampling.session import History
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

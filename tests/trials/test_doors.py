@@ -11,8 +11,8 @@ from django.db.models.signals import post_save
 from optuna_bridge.enums import TrialState
 from studies.models import DirectWriteRefused, Study
 from tests.trials.helpers import ask, new_study, only, tell
-from trials.consistency import differences
 from trials.models import IntermediateValue, Trial
+from trials.projection.consistency import differences
 from trials.signals import trials_added, trials_changed
 
 

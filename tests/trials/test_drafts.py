@@ -32,8 +32,8 @@ from tests.trials.helpers import (
     tell,
     wait_for_locks,
 )
-from trials.histories import histories
 from trials.models import Trial
+from trials.sampling.session_registry import histories
 from trials.signals import trials_added
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -223,7 +223,7 @@ import django
 django.setup()
 from django.db import connection
 from studies.models import Study
-from trials.histories import histories
+from trials.sampling.session_registry import histories
 
 study = Study.objects.get()
 history = histories.of(study)

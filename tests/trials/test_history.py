@@ -22,9 +22,9 @@ from tests.trials.helpers import (
     synced,
     tell,
 )
-from trials.histories import Histories, histories
-from trials.history import History
 from trials.models import Trial
+from trials.sampling.session import History
+from trials.sampling.session_registry import Histories, histories
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

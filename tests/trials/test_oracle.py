@@ -22,7 +22,7 @@ from optuna_bridge.samplers.registry import build_sampler, reseed
 from optuna_bridge.system_attrs import TRANSIENT_ATTRIBUTES
 from studies.models import Study
 from tests.trials.helpers import ask, change, new_study, tell
-from trials.histories import histories
+from trials.sampling.session_registry import histories
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 
 from studies.models import Study
 from tests.play import complete, create_study, suggest
-from trials.consistency import studies_only_in_optuna
+from trials.projection.consistency import studies_only_in_optuna
 from tuner_project import cleanup
 
 pytestmark = pytest.mark.usefixtures("both_schemas_agree")

@@ -22,9 +22,9 @@ from rest_framework.test import APIClient
 
 from studies.models import Study
 from tests.play import complete, suggest
-from trials import consistency
-from trials.histories import histories
 from trials.models import Trial
+from trials.projection import consistency
+from trials.sampling.session_registry import histories
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),  # else no history is kept from request to request

@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 from rest_framework.test import APIClient
 
 from studies.models import Study
-from trials.consistency import differences
+from trials.projection.consistency import differences
 
 pytestmark = pytest.mark.django_db
 

@@ -24,8 +24,8 @@ from tests.trials.helpers import (
     wait_for_locks,
 )
 from trials.domain import asking
-from trials.histories import Histories, histories
 from trials.models import Trial
+from trials.sampling.session_registry import Histories, histories
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -21,7 +21,7 @@ from tests.play import JSON, assert_refused, create_study, pointers, start, tell
 from tests.statements import recorded
 from tests.trials.helpers import fill, new_study
 from tests.trials.lists import SPACE, URL, get, links, numbers, play, store
-from trials.walks import Walk
+from trials.queries.ordering import Walk
 
 
 @pytest.fixture

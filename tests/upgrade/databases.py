@@ -9,7 +9,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from psycopg import sql
 
-from trials.histories import histories
+from trials.sampling.session_registry import histories
 from tuner_project.db.database import close_pool
 
 

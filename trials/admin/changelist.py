@@ -13,7 +13,7 @@ from studies.models import Study
 from trials.admin.columns import columns_note
 from trials.admin.filters import STUDY, listed_study
 from trials.models import Trial
-from trials.walks import NUMBER, VALUE, Walk
+from trials.queries.ordering import NUMBER, VALUE, Walk
 
 NEWEST = 10_000  # trials are listed where no study is chosen
 SORTABLE = {"number": NUMBER, "final_values": VALUE}  # the columns of one study's trials

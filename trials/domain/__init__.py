@@ -1,11 +1,11 @@
 """What can be done with a study's trials."""
 
 from trials.domain.asking import ask, ask_many
-from trials.domain.expiry import expire_trials
-from trials.domain.outcomes import Outcome
+from trials.domain.expire_leases import expire_trials
 from trials.domain.queueing import NewTrial, add_trials, cancel_trial
 from trials.domain.reporting import Signs, Verdict, heartbeat, report
 from trials.domain.telling import tell, tell_many
+from trials.domain.trial_result import Outcome
 
 __all__ = [
     "NewTrial",

@@ -12,18 +12,18 @@ from studies.domain.limits import n_trials_left, too_many_trials
 from studies.enums import StudyState
 from studies.errors import BudgetInFlight, Contended, TooManyRunning
 from studies.models import NamedStudy, Study
-from trials.domain.endings import complete_if_used_up
-from trials.domain.expiry import expire
-from trials.domain.running import room_of_token, token_id, too_many_running
-from trials.drafts import Draft, Surprised
-from trials.histories import histories
-from trials.history import History
-from trials.leases import Lease
-from trials.managers import Reservation
+from trials.domain.expire_leases import expire
+from trials.domain.finish_trial import complete_if_used_up
+from trials.domain.running_limit import room_of_token, token_id, too_many_running
 from trials.models import Trial
-from trials.planning import Plan
-from trials.projection import not_noted
-from trials.taken import has_point
+from trials.models.leases import Lease
+from trials.models.managers import Reservation
+from trials.projection.trial_rows import not_noted
+from trials.sampling.drafts import Draft, Surprised
+from trials.sampling.plan import Plan
+from trials.sampling.session import History
+from trials.sampling.session_registry import histories
+from trials.sampling.visited_points import has_point
 from tuner_project.observability.stopwatch import AskWatch, stopwatch
 from tuner_project.rest.problems import DomainError
 

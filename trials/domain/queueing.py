@@ -13,13 +13,13 @@ from studies.domain.lifecycle import refusal
 from studies.domain.limits import check_room_for_trials
 from studies.errors import BudgetExceeded
 from studies.models import NamedStudy, Study
-from trials.domain.endings import Ending, complete_if_used_up, store_endings
-from trials.domain.outcomes import Outcome, Steps, check_outcome, finish
-from trials.drafts import Draft
+from trials.domain.finish_trial import Ending, complete_if_used_up, store_endings
+from trials.domain.trial_result import Outcome, Steps, check_outcome, finish
 from trials.errors import InvalidOutcome, InvalidTrial, TrialNotWaiting
-from trials.histories import histories
-from trials.managers import Reservation
 from trials.models import Trial
+from trials.models.managers import Reservation
+from trials.sampling.drafts import Draft
+from trials.sampling.session_registry import histories
 from tuner_project.rest.problems import escaped
 
 CANCELLED = "cancelled"

@@ -9,12 +9,12 @@ from django.db import transaction
 from optuna_bridge.enums import TrialState
 from studies.enums import StudyState
 from studies.models import NamedStudy
-from trials.domain.outcomes import check_is_out, take_steps
+from trials.domain.trial_result import check_is_out, take_steps
 from trials.errors import TrialFinished
-from trials.histories import histories
-from trials.history import History
-from trials.judging import judge
 from trials.models import Trial
+from trials.sampling.pruning import judge
+from trials.sampling.session import History
+from trials.sampling.session_registry import histories
 
 
 @dataclass(frozen=True)

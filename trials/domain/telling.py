@@ -6,8 +6,8 @@ from django.db import transaction
 
 from optuna_bridge.enums import TrialState
 from studies.models import NamedStudy, Study
-from trials.domain.endings import Ending, store_endings
-from trials.domain.outcomes import Outcome, check_outcome, finish, is_told_again
+from trials.domain.finish_trial import Ending, store_endings
+from trials.domain.trial_result import Outcome, check_outcome, finish, is_told_again
 from trials.errors import TrialNotFound
 from trials.models import Trial
 from tuner_project.rest.problems import DomainError

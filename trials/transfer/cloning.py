@@ -11,10 +11,10 @@ from studies.domain import Definition, new_study
 from studies.domain.auditing import note_study
 from studies.errors import BudgetExceeded
 from studies.models import NamedStudy, Study
-from trials.consistency import snapshot
-from trials.domain.endings import complete_if_used_up
-from trials.histories import histories
+from trials.domain.finish_trial import complete_if_used_up
 from trials.models import Trial
+from trials.projection.consistency import snapshot
+from trials.sampling.session_registry import histories
 from trials.transfer.exporting import CHUNK
 from trials.transfer.importing import save_new
 from trials.transfer.writing import TrialWriter

@@ -24,7 +24,7 @@ from studies.api.serializers import (
 from studies.domain.definition import Definition, as_json
 from studies.enums import StudyState
 from studies.models import Study
-from trials.request_serializers import MAX_STEP, NumbersField, ToldStepsField, WorkerField
+from trials.api.request_serializers import MAX_STEP, NumbersField, ToldStepsField, WorkerField
 from trials.transfer.format import FORMAT, NOT_FINITE
 from tuner_project.rest.serializers import (
     AttributesField,

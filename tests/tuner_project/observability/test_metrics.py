@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 from studies.models import NamedStudy
 from tests.conftest import SPACE
 from tests.tuner_project.observability.reading import label_values, samples, total
-from trials.domain.expiry import expire
+from trials.domain.expire_leases import expire
 
 STUDIES = "/api/v1/studies"
 SUGGEST = f"{STUDIES}/search/trials/suggest"

@@ -8,7 +8,12 @@ from django.db import IntegrityError
 from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study
 from trials.adoption import AdoptionRefused, adopt
-from trials.consistency import differences, repair, snapshot, studies_only_in_optuna
+from trials.projection.consistency import (
+    differences,
+    repair,
+    snapshot,
+    studies_only_in_optuna,
+)
 
 SHOWN = 20  # differences of one study
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from access.scopes import EVERY_STUDY
-from trials.retention import purge_studies
+from trials.domain.cleanup import purge_studies
 from tuner_project.cleanup import delete_leftovers
 
 MAX_DAYS = 36_500

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from optuna_bridge.enums import TrialState
 from studies.api.serializers import LeaseSecondsField
 from trials.domain import NewTrial, Outcome
-from trials.leases import Lease
+from trials.models.leases import Lease
 from tuner_project.rest.numbers import NUMBER_OR_NULL
 from tuner_project.rest.serializers import (
     ReasonField,

@@ -11,7 +11,7 @@ from optuna_bridge.enums import TrialState
 from studies.enums import StudyState
 from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study
-from trials.domain.endings import Ending, complete_if_used_up, store_endings
+from trials.domain.finish_trial import Ending, complete_if_used_up, store_endings
 from trials.models import Trial
 from tuner_project.observability.signals import leases_expired
 

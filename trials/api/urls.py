@@ -1,6 +1,6 @@
 from django.urls import path
 
-from trials.views import TrialViewSet
+from trials.api.views import TrialViewSet
 from tuner_project.rest import path_converters  # noqa: F401  (registers the converters)
 from tuner_project.rest.parsers import StrictJSONListParser
 

@@ -9,7 +9,7 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from trials.history import History
+from trials.sampling.session import History
 
 
 @dataclass(frozen=True)

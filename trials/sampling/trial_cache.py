@@ -14,10 +14,10 @@ from optuna_bridge.frozen_trials import DIRECTIONS, FrozenTrials, frozen_trial
 from optuna_bridge.samplers.trial_columns import TrialColumns
 from studies.enums import Duplicates
 from studies.models import Study
-from trials.drafts import Draft
-from trials.managers import TrialQuerySet
 from trials.models import Trial
-from trials.taken import TakenPoints
+from trials.models.managers import TrialQuerySet
+from trials.sampling.drafts import Draft
+from trials.sampling.visited_points import TakenPoints
 from tuner_project.db.prepared import Parameter, PreparedQuery
 
 _COLUMNS = ("revision", "study_attrs", "number", "id", "state", "values", "system_attrs")

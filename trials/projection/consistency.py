@@ -10,7 +10,7 @@ from optuna_bridge.storage import SCHEMA
 from optuna_bridge.storage.projected_table import delete_study_rows
 from studies.models import NamedStudy, Study
 from studies.projection import STUDY_TABLES
-from trials.projection import TRIAL_TABLES
+from trials.projection.trial_rows import TRIAL_TABLES
 from tuner_project.db.database import lift_statement_timeout
 
 

@@ -8,8 +8,8 @@ from django.db import models
 
 from optuna_bridge.enums import TrialState
 from studies.models import DirectWriteRefused, Study
-from trials.keys import duration_key, value_key
-from trials.managers import Reservation, StepQuerySet, TrialManager
+from trials.models.managers import Reservation, StepQuerySet, TrialManager
+from trials.models.sort_keys import duration_key, value_key
 from tuner_project.db.fields import PlainJSONField
 
 

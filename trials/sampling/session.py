@@ -26,9 +26,9 @@ from optuna_bridge.samplers.registry import (
 from optuna_bridge.system_attrs import FIXED_PARAMS
 from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study
-from trials.drafts import Draft, Surprised
-from trials.known_trials import KnownTrials
 from trials.models import Trial
+from trials.sampling.drafts import Draft, Surprised
+from trials.sampling.trial_cache import KnownTrials
 from tuner_project.db.database import release_connection
 from tuner_project.observability.stopwatch import stopwatch
 

@@ -9,11 +9,8 @@ from rest_framework.response import Response
 
 from studies.api.views import StudyScope
 from trials import domain
-from trials.domain import Outcome
-from trials.listing import list_trials
-from trials.models import Trial
-from trials.query_serializers import TrialQuerySerializer
-from trials.request_serializers import (
+from trials.api.query_serializers import TrialQuerySerializer
+from trials.api.request_serializers import (
     CompleteBatchSerializer,
     CompleteSerializer,
     FailSerializer,
@@ -25,7 +22,7 @@ from trials.request_serializers import (
     ToldTrialSerializer,
     read_new_trials,
 )
-from trials.serializers import (
+from trials.api.serializers import (
     OfferSerializer,
     OffersSerializer,
     ResultsSerializer,
@@ -34,6 +31,9 @@ from trials.serializers import (
     VerdictSerializer,
     one_or_many,
 )
+from trials.domain import Outcome
+from trials.models import Trial
+from trials.queries.pages import list_trials
 from tuner_project.rest.errors import validation_problem
 from tuner_project.rest.problems import DomainError
 from tuner_project.rest.serializers import EmptySerializer, StrictSerializer

@@ -8,9 +8,9 @@ from rest_framework import serializers
 from rest_framework.exceptions import ParseError
 
 from optuna_bridge.enums import TrialState
-from trials.narrowing import Between
-from trials.request_serializers import WorkerField
-from trials.walks import ORDERS
+from trials.api.request_serializers import WorkerField
+from trials.queries.filters import Between
+from trials.queries.ordering import ORDERS
 from tuner_project.rest.parsers import strict_json
 from tuner_project.rest.serializers import (
     PageQuerySerializer,

@@ -10,9 +10,9 @@ from studies.domain.lifecycle import SPACE_EXHAUSTED, complete_if_budget_is_used
 from studies.domain.limits import n_trials_left
 from studies.enums import Duplicates, StudyState
 from studies.models import Study
-from trials.domain.outcomes import Steps
+from trials.domain.trial_result import Steps
 from trials.models import Trial
-from trials.taken import count_points
+from trials.sampling.visited_points import count_points
 
 
 @dataclass

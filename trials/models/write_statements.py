@@ -13,7 +13,7 @@ from uuid import UUID
 from django.conf import settings
 
 from studies.models import COUNTERS, Study
-from trials.leases import Lease
+from trials.models.leases import Lease
 from tuner_project.db.prepared import row_of, run
 
 if TYPE_CHECKING:

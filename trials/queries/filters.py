@@ -10,11 +10,11 @@ from django.db.models import Q
 from optuna_bridge.search_space import Parameter
 from studies.models import Study
 from trials.errors import InvalidQuery
-from trials.keys import value_key
+from trials.models.sort_keys import value_key
 from tuner_project.rest.problems import escaped
 
 if TYPE_CHECKING:
-    from trials.managers import TrialQuerySet
+    from trials.models.managers import TrialQuerySet
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from trials.drafts import Draft
-from trials.history import History
 from trials.models import Trial
+from trials.sampling.drafts import Draft
+from trials.sampling.session import History
 
 
 @dataclass

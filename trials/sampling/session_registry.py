@@ -11,7 +11,7 @@ from django.db import connection
 
 from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study
-from trials.history import History
+from trials.sampling.session import History
 
 Result = TypeVar("Result")
 

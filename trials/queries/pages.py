@@ -11,10 +11,10 @@ from django.db.models import Count
 from studies.models import Study
 from trials.errors import InvalidQuery
 from trials.models import Trial
-from trials.narrowing import ANY, Between, Narrowed
-from trials.walks import NUMBER, Position, Walk
+from trials.queries.filters import ANY, Between, Narrowed
+from trials.queries.ordering import NUMBER, Position, Walk
 
-SALT = "trials.listing"  # a signature tells our cursors from anything else
+SALT = "trials.queries.pages"  # a signature tells our cursors from anything else
 MICROSECOND = timedelta(microseconds=1)
 
 

@@ -9,11 +9,11 @@ from django.db.models import F, Func, TextField, Value
 from django.db.models.expressions import Combinable
 from django.db.models.lookups import GreaterThan, LessThan
 
-from trials.keys import duration_key, value_key
+from trials.models.sort_keys import duration_key, value_key
 
 if TYPE_CHECKING:
-    from trials.managers import TrialQuerySet
     from trials.models import Trial
+    from trials.models.managers import TrialQuerySet
 
 NUMBER, VALUE, DURATION = "number", "value", "duration"
 ORDERS = [sign + name for name in (NUMBER, VALUE, DURATION) for sign in ("", "-")]

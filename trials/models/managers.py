@@ -15,9 +15,9 @@ from django.db.models.expressions import RawSQL
 
 from studies.errors import StudyNotFound
 from studies.models import FAILURES, DirectWriteRefused, Study
-from trials import leases, statements
 from trials.errors import TrialNotFound
-from trials.leases import Lease
+from trials.models import leases, write_statements
+from trials.models.leases import Lease
 from trials.signals import trials_added, trials_changed
 from tuner_project.db.prepared import Literal, Parameter, PreparedQuery, pipelined
 
@@ -137,7 +137,7 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
         n = sum(states.values())
         failures = states.get("FAIL", 0) if failures is None else failures
         moves = Counter(states) + Counter({FAILURES: failures})
-        row = statements.reserve(study.id, moves, n)
+        row = write_statements.reserve(study.id, moves, n)
         if row is None:
             raise StudyNotFound.named(study.name)  # deleted since it was read
         reserved = Reservation(*row)
@@ -151,7 +151,7 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
         None: the study does not hand out trials, has no room for them, or serves others first.
         `study` is not changed: it may be shared.
         """
-        row = statements.reserve_running(study.id, n, lease)
+        row = write_statements.reserve_running(study.id, n, lease)
         return None if row is None else Reservation(*row)
 
     def add(
@@ -165,8 +165,8 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
         Where some may be its best, `settled` is the study, which is brought up to date.
         """
         with pipelined():
-            statements.insert(trials)
-            statements.insert_steps(steps)
+            write_statements.insert(trials)
+            write_statements.insert_steps(steps)
             if settled is not None:
                 self._settle(settled, trials, Counter())
             trials_added.send(sender=self.model, trials=list(trials), with_steps=bool(steps))
@@ -193,7 +193,7 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
         )
         waited = "WAITING" in was
         with pipelined():
-            statements.update(trials, steps, are_started=waited)
+            write_statements.update(trials, steps, are_started=waited)
             self._settle(study, trials, moves)
             trials_changed.send(
                 sender=self.model,
@@ -213,7 +213,7 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
             for number, trial_id in found
         ]
         with pipelined():
-            statements.update_notes(trials)
+            write_statements.update_notes(trials)
             trials_changed.send(sender=self.model, trials=trials, steps=[], with_params=True)
 
     def _settle(self, study: Study, trials: Sequence["Trial"], moves: Counter[str]) -> None:
@@ -221,7 +221,7 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
         running = [trial for trial in trials if trial.state == "RUNNING"]
         expiries = [trial.lease_expires_at for trial in running if trial.lease_expires_at]
         until = min(expiries, default=None)
-        statements.settle(study, moves, [trial.id for trial in on_front], until)
+        write_statements.settle(study, moves, [trial.id for trial in on_front], until)
         study.count(moves)
 
     def renew(self, study_name: str, number: int) -> tuple[datetime | None, str, str] | None:

@@ -1,0 +1,1 @@
+"""Optuna's rows of trials, as queries over Django's tables."""

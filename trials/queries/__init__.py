@@ -1,0 +1,1 @@
+"""Which trials are listed, and in which order."""
