@@ -212,6 +212,7 @@ INSTALLED_APPS = [
     "access",
     "studies",
     "trials",
+    "transfer",
     "analysis",
 ]
 MIDDLEWARE = [
@@ -293,6 +294,7 @@ LOGGING = logging_config(
         "access",
         "studies",
         "trials",
+        "transfer",
         "analysis",
         "gunicorn",
     ],

@@ -21,7 +21,7 @@ api: list[Any] = [
         SpectacularSwaggerSplitView.as_view(url_name="schema", throttle_classes=()),
         name="docs",
     ),
-    path("", include("trials.transfer_urls")),
+    path("", include("transfer.api.urls")),
     path("", include("studies.api.urls")),
     path("", include("trials.api.urls")),
     path("", include("analysis.urls")),

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 from optuna_bridge.storage.storage import DjangoStorage
 from studies.models import Study
 from tests.play import complete, suggest
-from trials.adoption import AdoptionRefused, adopt
+from transfer.domain.adoption import AdoptionRefused, adopt
 from trials.projection.consistency import differences, studies_only_in_optuna
 
 pytestmark = [

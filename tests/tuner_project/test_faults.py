@@ -20,8 +20,8 @@ from rest_framework.test import APIClient
 
 from studies.models import Study
 from tests.tuner_project.test_problems import BODY, STUDIES, SUGGEST, assert_problem
+from transfer.api import spooling
 from trials.models import Trial
-from trials.transfer import spooling
 from tuner_project.db.database import direct_cursor, lift_statement_timeout
 from tuner_project.db.pool import PoolConnection
 

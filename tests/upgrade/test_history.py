@@ -20,7 +20,7 @@ from tests.play import complete, suggest, tell
 from tests.stock import stock_storage
 from tests.upgrade import databases
 from tests.upgrade.filling import ATTRIBUTES, FRONT, KEY, PASTS, POINTS, SEARCH, THEIRS, fill
-from trials.adoption import adopt
+from transfer.domain.adoption import adopt
 
 ROOT = Path(__file__).resolve().parents[2]
 # Each of our migrations, in the order in which they came to be. A new one goes to the end.

@@ -19,7 +19,7 @@ from sqlalchemy import NullPool, create_engine
 from optuna_bridge.storage.schema import REVISION, wrong_revision
 from tests.play import complete, create_study, suggest, tell
 from tests.stock import stock_storage, stock_url
-from trials.adoption import adopt
+from transfer.domain.adoption import adopt
 
 NAMES = ("search", "theirs")
 pytestmark = pytest.mark.usefixtures("fresh")

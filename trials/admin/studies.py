@@ -24,9 +24,9 @@ from optuna_bridge.samplers.registry import SAMPLERS
 from studies.admin.study import StudyAdmin
 from studies.api.serializers import MAX_NAME
 from studies.models import NamedStudy, Study
-from trials.transfer.attachment import attachment
-from trials.transfer.cloning import Clone, clone_study
-from trials.transfer_serializers import CloneStudySerializer
+from transfer.api.attachment import attachment
+from transfer.api.serializers import CloneStudySerializer
+from transfer.domain.cloning import Clone, clone_study
 from tuner_project.json_values import same_json
 from tuner_project.rest.errors import pointed
 from tuner_project.rest.parsers import strict_json

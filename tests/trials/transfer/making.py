@@ -9,7 +9,7 @@ from typing import Any
 from optuna_bridge.options import Kind, Option
 from optuna_bridge.pruners import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
-from trials.transfer.format import Document, encoded, end_line, number
+from transfer.file.format import Document, encoded, end_line, number
 
 FLOATS = (0.1 + 0.2, -0.0, 0.0, 1e16, 5e-324, 1.7976931348623157e308, -1 / 3, 123456789.12345679)
 RANGES: tuple[dict[str, Any], ...] = (

@@ -21,7 +21,7 @@ from tests.trials.transfer.moving import (
     import_file,
     post_file,
 )
-from trials.transfer import reading
+from transfer.file import reading
 
 # Cut files -----------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from tests.play import (
 from tests.statements import recorded
 from tests.trials.helpers import released
 from tests.trials.transfer.cloning import SPACE, URL, clone, play
-from trials.transfer import cloning, writing
+from transfer.domain import cloning, trial_writer
 
 
 def test_clone_takes_over_what_is_not_given(api: APIClient) -> None:
@@ -298,9 +298,9 @@ def test_bad_clone_is_refused(api: APIClient, body: JSON, pointer: str) -> None:
 def test_statements_grow_by_chunks_and_not_by_trials(
     api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "CHUNK", 10)
+    monkeypatch.setattr(trial_writer, "CHUNK", 10)
     monkeypatch.setattr(cloning, "CHUNK", 10)
-    monkeypatch.setattr(writing.TrialWriter, "_plan_anew", lambda self: None)
+    monkeypatch.setattr(trial_writer.TrialWriter, "_plan_anew", lambda self: None)
     create_study(api)
     counts = []
     for n in (10, 20, 100):

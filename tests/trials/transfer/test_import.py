@@ -32,7 +32,7 @@ from tests.trials.transfer.moving import (
     import_file,
     post_file,
 )
-from trials.transfer import exporting, writing
+from transfer.domain import exporting, trial_writer
 
 # Conflicts and dry runs ----------------------------------------------------------------------
 
@@ -127,9 +127,9 @@ def test_dry_run_does_it_all_and_stores_nothing(api: APIClient, file: bytes) -> 
 
 def statements(api: APIClient, n: int, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
     """How many statements the import and the export of n trials take, in chunks of ten."""
-    monkeypatch.setattr(writing, "CHUNK", 10)
+    monkeypatch.setattr(trial_writer, "CHUNK", 10)
     monkeypatch.setattr(exporting, "CHUNK", 10)
-    monkeypatch.setattr(writing.TrialWriter, "_plan_anew", lambda self: None)
+    monkeypatch.setattr(trial_writer.TrialWriter, "_plan_anew", lambda self: None)
     head, trial, *_, end = documents(study_file(3, name="bounded"))
     trial = trial | {"number": 0, "study_attrs": None, "retried_as": None, "retry_of": None}
     trials = [trial | {"number": number, "attempt": 1} for number in range(n)]

@@ -19,7 +19,9 @@ from tests.trials.transfer.moving import (
     import_file,
     post_file,
 )
-from trials.transfer import importing, reading, spooling
+from transfer.api import spooling
+from transfer.domain import importing
+from transfer.file import reading
 
 
 @pytest.mark.accept

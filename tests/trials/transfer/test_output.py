@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 
 from tests.play import create_study
 from tests.trials.transfer.moving import export
-from trials.transfer import exporting
+from transfer.domain import exporting
 
 pytestmark = pytest.mark.django_db
 

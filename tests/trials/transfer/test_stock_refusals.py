@@ -22,7 +22,7 @@ from studies.models import Study
 from tests.play import assert_in_sync, stored
 from tests.trials.transfer.moving import delete, export, import_file
 from tests.trials.transfer.stocks import bring_in, close, new_stock_study
-from trials.adoption import AdoptionRefused, adopt
+from transfer.domain.adoption import AdoptionRefused, adopt
 
 pytestmark = [
     pytest.mark.django_db,

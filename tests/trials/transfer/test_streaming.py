@@ -14,7 +14,8 @@ from studies.models import NamedStudy, Study
 from tests.play import add, complete, create_study, start
 from tests.trials.helpers import released
 from tests.trials.transfer.moving import IMPORT, NDJSON, delete, documents, path_of
-from trials.transfer import exporting, importing, spooling
+from transfer.api import spooling
+from transfer.domain import exporting, importing
 from tuner_project.wsgi import application
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from trials.transfer_views import ImportViewSet, TransferViewSet
+from transfer.api.views import ImportViewSet, TransferViewSet
 from tuner_project.rest import path_converters  # noqa: F401  (registers the converters)
 
 _STUDY = "studies/<study_name:study_name>"

@@ -13,8 +13,8 @@ from studies.domain.auditing import note_study
 from studies.domain.limits import check_room_for_study
 from studies.errors import StudyExists
 from studies.models import Study, check_seen
-from trials.transfer.reading import Section, sections
-from trials.transfer.writing import TrialWriter, store_notes
+from transfer.domain.trial_writer import TrialWriter, store_notes
+from transfer.file.reading import Section, sections
 from tuner_project.db.database import lift_statement_timeout
 
 

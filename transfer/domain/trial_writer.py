@@ -10,8 +10,8 @@ from django.db import connection
 from optuna_bridge.enums import Direction, TrialState
 from studies.domain.limits import check_room_for_trials
 from studies.models import Study
+from transfer.file.format import all_parents, renumbered
 from trials.models import Trial
-from trials.transfer.format import all_parents, renumbered
 
 CHUNK = 500  # trials that are stored at once
 MAX_BYTES = 4 * 2**20  # and what they may take

@@ -10,8 +10,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from studies.models import NamedStudy, Study
-from trials.transfer.exporting import lines_of_studies
-from trials.transfer.progress import with_bar
+from transfer.domain.exporting import lines_of_studies
+from transfer.management.progress_bar import with_bar
 from tuner_project.rest.problems import DomainError
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from optuna_bridge.system_attrs import FIXED_PARAMS, TRANSIENT_ATTRIBUTES
 from studies.models import Study
+from transfer.file.format import PARENTS
 from trials.api.request_serializers import MAX_STEP
-from trials.transfer.format import PARENTS
 from tuner_project.rest.problems import escaped
 
 Shape = tuple[re.Pattern[str], Callable[[Any], bool], str]

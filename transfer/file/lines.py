@@ -24,8 +24,8 @@ from studies.api.serializers import (
 from studies.domain.definition import Definition, as_json
 from studies.enums import StudyState
 from studies.models import Study
+from transfer.file.format import FORMAT, NOT_FINITE
 from trials.api.request_serializers import MAX_STEP, NumbersField, ToldStepsField, WorkerField
-from trials.transfer.format import FORMAT, NOT_FINITE
 from tuner_project.rest.serializers import (
     AttributesField,
     ReasonField,

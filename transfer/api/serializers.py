@@ -17,7 +17,7 @@ from studies.api.serializers import (
     StudySerializer,
 )
 from studies.enums import Duplicates
-from trials.transfer.importing import Conflict, Result
+from transfer.domain.importing import Conflict, Result
 from tuner_project.rest.serializers import (
     QueryBooleanField,
     StrictBooleanField,

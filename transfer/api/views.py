@@ -12,18 +12,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from studies.api.views import StudyScope, StudyViewSet
-from trials.transfer.attachment import attachment
-from trials.transfer.cloning import clone_study
-from trials.transfer.format import MEDIA_TYPE
-from trials.transfer.importing import Result, import_studies
-from trials.transfer.reading import lines_of
-from trials.transfer.spooling import BLOCK, spooled
-from trials.transfer_serializers import (
+from transfer.api.attachment import attachment
+from transfer.api.serializers import (
     ClonedStudySerializer,
     CloneStudySerializer,
     ImportQuerySerializer,
     ImportSerializer,
 )
+from transfer.api.spooling import BLOCK, spooled
+from transfer.domain.cloning import clone_study
+from transfer.domain.importing import Result, import_studies
+from transfer.file.format import MEDIA_TYPE
+from transfer.file.reading import lines_of
 from tuner_project.db.database import release_connection
 from tuner_project.rest.serializers import EmptySerializer
 

@@ -8,9 +8,9 @@ from django.http import StreamingHttpResponse
 from django.utils.http import content_disposition_header
 
 from studies.models import NamedStudy
-from trials.transfer.exporting import lines_of_studies
-from trials.transfer.format import MEDIA_TYPE
-from trials.transfer.spooling import BLOCK, spooled
+from transfer.api.spooling import BLOCK, spooled
+from transfer.domain.exporting import lines_of_studies
+from transfer.file.format import MEDIA_TYPE
 from tuner_project.db.database import release_connection
 
 

@@ -7,7 +7,7 @@ from django.db import IntegrityError
 
 from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study
-from trials.adoption import AdoptionRefused, adopt
+from transfer.domain.adoption import AdoptionRefused, adopt
 from trials.projection.consistency import (
     differences,
     repair,

@@ -3,9 +3,9 @@
 from collections.abc import Generator, Sequence
 
 from studies.models import NamedStudy, Study
+from transfer.file.format import all_parents, encoded, end_line, study_line, trial_line
 from trials.models import Trial
 from trials.projection.consistency import snapshot
-from trials.transfer.format import all_parents, encoded, end_line, study_line, trial_line
 
 CHUNK = 200  # trials that are read at once
 

@@ -10,11 +10,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from optuna_bridge.pruners import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
-from trials.foreign import AdoptionRefused
-from trials.transfer.importing import Conflict, Imported, import_studies
-from trials.transfer.progress import with_bar
-from trials.transfer.reading import lines_of
-from trials.transfer.stock import Kinds, import_storage
+from transfer.domain.importing import Conflict, Imported, import_studies
+from transfer.file.reading import lines_of
+from transfer.management.progress_bar import with_bar
+from transfer.optuna_source.optuna_mapping import AdoptionRefused
+from transfer.optuna_source.storage import Kinds, import_storage
 from tuner_project.rest.problems import DomainError
 
 

@@ -18,7 +18,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from optuna_bridge.search_space import SearchSpace
-from trials.foreign import (
+from transfer.domain.importing import Conflict, Imported, import_studies
+from transfer.file.format import FORMAT, Document, encoded, end_line, moment, number, renumbered
+from transfer.file.reading import BadLine
+from transfer.optuna_source.optuna_mapping import (
     AdoptionRefused,
     aware,
     constraint_names,
@@ -26,17 +29,6 @@ from trials.foreign import (
     params_of,
     search_space_of,
 )
-from trials.transfer.format import (
-    FORMAT,
-    Document,
-    encoded,
-    end_line,
-    moment,
-    number,
-    renumbered,
-)
-from trials.transfer.importing import Conflict, Imported, import_studies
-from trials.transfer.reading import BadLine
 
 Lines = Iterator[bytes]
 

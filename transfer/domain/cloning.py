@@ -11,13 +11,13 @@ from studies.domain import Definition, new_study
 from studies.domain.auditing import note_study
 from studies.errors import BudgetExceeded
 from studies.models import NamedStudy, Study
+from transfer.domain.exporting import CHUNK
+from transfer.domain.importing import save_new
+from transfer.domain.trial_writer import TrialWriter
 from trials.domain.finish_trial import complete_if_used_up
 from trials.models import Trial
 from trials.projection.consistency import snapshot
 from trials.sampling.session_registry import histories
-from trials.transfer.exporting import CHUNK
-from trials.transfer.importing import save_new
-from trials.transfer.writing import TrialWriter
 from tuner_project.rest.problems import DomainError
 
 _KEPT_STATES = [TrialState.COMPLETE, TrialState.PRUNED]

@@ -10,11 +10,11 @@ from optuna_bridge.enums import TrialState
 from optuna_bridge.system_attrs import FIXED_PARAMS
 from studies.domain import new_study
 from studies.models import Study
+from transfer.file.format import Document, parents
+from transfer.file.lines import EndLineSerializer, StudyLineSerializer, TrialLineSerializer
+from transfer.file.retries import RetryLinks
+from transfer.file.system_attrs import note_faults, noted_constraints
 from trials.models import Trial
-from trials.transfer.format import Document, parents
-from trials.transfer.links import RetryLinks
-from trials.transfer.notes import note_faults, noted_constraints
-from trials.transfer.shapes import EndLineSerializer, StudyLineSerializer, TrialLineSerializer
 from tuner_project.json_values import same_json
 from tuner_project.rest.errors import pointed
 from tuner_project.rest.parsers import MAX_DEPTH, strict_json

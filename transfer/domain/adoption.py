@@ -8,11 +8,11 @@ from access.models.audit_entry import Action
 from optuna_bridge.storage.storage import DjangoStorage
 from studies.domain.auditing import note_study
 from studies.models import Study
-from trials.foreign import AdoptionRefused
+from transfer.domain.trial_writer import TrialWriter, store_notes
+from transfer.file.reading import Section, sections
+from transfer.optuna_source.optuna_mapping import AdoptionRefused
+from transfer.optuna_source.storage import refusals, study_lines
 from trials.projection.consistency import differences
-from trials.transfer.reading import Section, sections
-from trials.transfer.stock import refusals, study_lines
-from trials.transfer.writing import TrialWriter, store_notes
 
 
 @transaction.atomic
