@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from optuna import visualization  # a lazy module: Plotly comes with the first plot
 
 from analysis import samples
+from analysis.completed_trials import Outline
 from analysis.errors import InvalidReferencePoint, SingleObjective
-from analysis.outline import Outline
 from studies.models import Study
 
 if TYPE_CHECKING:

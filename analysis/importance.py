@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from django.core.cache import cache
 from optuna import importance  # a lazy module: scikit-learn is imported at its first use
 
+from analysis.completed_trials import Outline, check_objective
 from analysis.errors import (
     EvaluatorsBusy,
     ImportanceUnavailable,
     SingleObjective,
     TooFewTrials,
 )
-from analysis.outline import Outline, check_objective
 from analysis.samples import Sample, of_objective, of_ranks
 from studies.models import Study
 from tuner_project.db.database import release_connection

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from optuna.study._multi_objective import _fast_non_domination_rank  # has no public name
 from optuna.trial import FrozenTrial
 
-from analysis.outline import Mask, Outline, thinned
+from analysis.completed_trials import Mask, Outline, thinned
 from optuna_bridge.enums import Direction, TrialState
 from optuna_bridge.frozen_trials import FrozenTrials, frozen_trial
 from studies.errors import StudyNotFound

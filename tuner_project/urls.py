@@ -24,7 +24,7 @@ api: list[Any] = [
     path("", include("transfer.api.urls")),
     path("", include("studies.api.urls")),
     path("", include("trials.api.urls")),
-    path("", include("analysis.urls")),
+    path("", include("analysis.api.urls")),
 ]
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="docs")),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from analysis.advice import outcomes, settings
+from analysis.advice import results, setup
 from analysis.advice.evidence import Advice, Evidence
 from studies.models import Study
 
@@ -10,17 +10,17 @@ __all__ = ["Advice", "advice"]
 
 # The most urgent first.
 RULES: tuple[Callable[[Evidence], Iterator[Advice]], ...] = (
-    outcomes.nothing_completes,
-    outcomes.many_failures,
-    outcomes.stale_trials,
-    outcomes.nan_reports,
-    outcomes.constant_objective,
-    outcomes.never_feasible,
-    settings.too_many_running,
-    settings.large_for_gp,
-    outcomes.pinned,
-    settings.budget_beside_the_sampler,
-    settings.budget_beyond_the_space,
+    results.nothing_completes,
+    results.many_failures,
+    results.stale_trials,
+    results.nan_reports,
+    results.constant_objective,
+    results.never_feasible,
+    setup.too_many_running,
+    setup.large_for_gp,
+    results.pinned,
+    setup.budget_beside_the_sampler,
+    setup.budget_beyond_the_space,
 )
 
 

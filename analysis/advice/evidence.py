@@ -7,7 +7,7 @@ from statistics import median
 
 from django.db import connection
 
-from analysis.outline import Outline
+from analysis.completed_trials import Outline
 from optuna_bridge.enums import TrialState
 from studies.models import Study
 from trials.models import Trial

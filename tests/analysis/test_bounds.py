@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import URLPattern
 from rest_framework.test import APIClient
 
-from analysis.plots import KINDS
+from analysis.plots.catalogue import KINDS
 from studies.models import Study
 from tests.analysis.large import large_study
 from tests.statements import recorded

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.outline import Outline, thinned
+from analysis.completed_trials import Outline, thinned
 from studies.models import Study
 
 # Beyond, a difference of two values overflows, which NumPy warns of.

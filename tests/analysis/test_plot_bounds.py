@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from analysis import plots
+from analysis.plots import catalogue
 from tests.analysis.played import SPACE, TWO, URL, create, played, record, strict
 from tests.play import add
 
@@ -31,7 +31,7 @@ def left_out(api: APIClient, kind: str, **query: Any) -> tuple[str, list[Any]]:
 def test_history_of_many_trials_shows_the_exact_best_of_some(
     api: APIClient, monkeypatch: pytest.MonkeyPatch, values: list[float]
 ) -> None:
-    monkeypatch.setattr(plots, "MAX_POINTS", 20)
+    monkeypatch.setattr(catalogue, "MAX_POINTS", 20)
     create(api)
     add(api, {"params": {}})  # so that a trial's number is not its place
     record(api, *values)
@@ -61,7 +61,7 @@ def test_plots_of_many_trials_say_how_many_are_shown(
     create(api, direction=TWO if is_front else "minimize")
     values: list[Any] = [[value, 0] if is_front else value for value in range(30)]
     record(api, *values, intermediate_values={"1": 1})
-    monkeypatch.setattr(plots, bound, most)
+    monkeypatch.setattr(catalogue, bound, most)
     what = "trials that reported" if bound == "MAX_CURVES" else "completed trials"
     for kind in kinds:
         text, _ = left_out(api, kind)
@@ -73,7 +73,7 @@ def test_timeline_of_many_trials_says_how_many_are_shown(
     api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     played(api, n=40)
-    monkeypatch.setattr(plots, "MAX_HOVERED", 12)
+    monkeypatch.setattr(catalogue, "MAX_HOVERED", 12)
     text, bars = left_out(api, "timeline")
     assert text == "12 of 40 trials that ended are shown"
     assert sum(len(trace["x"]) for trace in bars) == 12
@@ -97,7 +97,7 @@ def test_plots_of_many_parameters_say_how_many_are_shown(api: APIClient, n_param
 def test_curves_of_many_steps_are_thinned(
     api: APIClient, monkeypatch: pytest.MonkeyPatch, n: int
 ) -> None:
-    monkeypatch.setattr(plots, "MAX_STEPS", 10)
+    monkeypatch.setattr(catalogue, "MAX_STEPS", 10)
     create(api)
     steps = {str(2 * step + 1): step / 4 for step in range(n)}
     record(api, 1, 2, intermediate_values=steps)
@@ -114,7 +114,7 @@ def test_curves_of_many_steps_are_thinned(
 def test_curves_say_that_steps_are_left_out(
     api: APIClient, monkeypatch: pytest.MonkeyPatch, n: int
 ) -> None:
-    monkeypatch.setattr(plots, "MAX_STEPS", 10)
+    monkeypatch.setattr(catalogue, "MAX_STEPS", 10)
     create(api)
     record(api, 1, 2, intermediate_values={str(step): 1 for step in range(n)})
     text, _ = left_out(api, "intermediate_values")

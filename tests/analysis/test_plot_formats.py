@@ -7,7 +7,7 @@ from choreographer.browsers.chromium import Chromium
 from django.test import Client
 from rest_framework.test import APIClient
 
-from analysis import plots
+from analysis.plots import catalogue
 from tests.analysis.played import SPACE, TWO, URL, create, played, strict
 from tests.play import add, assert_refused, pointers
 
@@ -48,7 +48,7 @@ def test_nonsense_is_pointed_at(api: APIClient, query: str, pointer: str) -> Non
     assert pointers(api.get(f"{HISTORY}?{query}")) == [pointer]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in plots.KINDS if kind != "timeline"])
+@pytest.mark.parametrize("kind", [kind for kind in catalogue.KINDS if kind != "timeline"])
 @pytest.mark.parametrize("query", ["target_idx=2", "target_idx=-1", 'params=["y"]'])
 def test_what_the_study_does_not_have_is_refused(api: APIClient, kind: str, query: str) -> None:
     create(api, direction=TWO)
@@ -106,7 +106,7 @@ def test_format_is_the_one_asked_for(
 
 def test_page_takes_nothing_from_other_hosts(api: APIClient) -> None:
     played(api)
-    for kind in plots.KINDS:
+    for kind in catalogue.KINDS:
         response = api.get(f"{URL}/plots/{kind}?format=html")
         if kind in ("pareto_front", "hypervolume"):
             assert response.status_code == 400
@@ -133,7 +133,7 @@ def test_page_is_not_broken_out_of(api: APIClient) -> None:
     new = {"params": {name: 0.5, "]]>": choice}, "state": "COMPLETE"}
     steps = {"intermediate_values": {"1": 1}}
     add(api, [{**new, "values": value, **steps} for value in (1, 2, 3)])
-    for kind in plots.KINDS:
+    for kind in catalogue.KINDS:
         if kind in ("pareto_front", "hypervolume"):
             continue
         page = api.get(f"{URL}/plots/{kind}?format=html").content.decode()

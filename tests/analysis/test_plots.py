@@ -12,7 +12,7 @@ from optuna.importance import FanovaImportanceEvaluator
 from optuna.trial import TrialState, create_trial
 from rest_framework.test import APIClient
 
-from analysis.plots import KINDS
+from analysis.plots.catalogue import KINDS
 from tests.analysis.played import (
     SPACE,
     TWO,

@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 
 from access.domain.tokens import create_token
 from access.scopes import Scope
-from analysis.plots import KINDS
+from analysis.plots.catalogue import KINDS
 from tuner_project.wsgi import application
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")

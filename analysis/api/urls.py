@@ -1,8 +1,8 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from analysis.plots import KINDS
-from analysis.views import AnalysisViewSet
+from analysis.api.views import AnalysisViewSet
+from analysis.plots.catalogue import KINDS
 from tuner_project.rest import path_converters  # noqa: F401  (registers the converters)
 
 

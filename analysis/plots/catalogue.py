@@ -8,7 +8,7 @@ import numpy as np
 from optuna import importance, visualization  # lazy modules: Plotly comes with the first plot
 
 from analysis import samples
-from analysis.drawing import Asked, Drawing, nothing, said, title
+from analysis.completed_trials import Outline, check_objective
 from analysis.errors import (
     ImportanceUnavailable,
     NoSuchParameter,
@@ -18,7 +18,7 @@ from analysis.errors import (
 )
 from analysis.hypervolume import hypervolume_of
 from analysis.importance import importance_of
-from analysis.outline import Outline, check_objective
+from analysis.plots.drawing import Asked, Drawing, nothing, said, title
 from analysis.samples import Sample
 from optuna_bridge.enums import TrialState
 from studies.models import Study

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.outline import Outline, check_objective, thinned
+from analysis.completed_trials import Outline, check_objective, thinned
 from studies.models import Study
 
 

@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from analysis.importance import FRONT, METHODS, OBJECTIVE
-from analysis.rendering import FORMATS
+from analysis.plots.rendering import FORMATS
 from tuner_project.rest.serializers import QueryFloatField, QueryIntegerField, StrictSerializer
 
 MAX_POINTS = 3000

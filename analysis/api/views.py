@@ -8,22 +8,14 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from analysis import plots
 from analysis.advice import advice
-from analysis.best import best, pareto_front
-from analysis.drawing import Asked
-from analysis.history import optimization_history
-from analysis.hypervolume import hypervolume_of
-from analysis.importance import importance_of
-from analysis.progress import progress
-from analysis.query_serializers import (
+from analysis.api.query_serializers import (
     HistoryQuerySerializer,
     HypervolumeQuerySerializer,
     ImportanceQuerySerializer,
     PlotQuerySerializer,
 )
-from analysis.rendering import FORMATS, accepted_format
-from analysis.serializers import (
+from analysis.api.serializers import (
     AdviceSerializer,
     BestSerializer,
     HypervolumeSerializer,
@@ -32,6 +24,14 @@ from analysis.serializers import (
     ParetoTrialSerializer,
     ProgressSerializer,
 )
+from analysis.best import best, pareto_front
+from analysis.hypervolume import hypervolume_of
+from analysis.importance import importance_of
+from analysis.optimization_history import optimization_history
+from analysis.plots import catalogue
+from analysis.plots.drawing import Asked
+from analysis.plots.rendering import FORMATS, accepted_format
+from analysis.progress import progress
 from studies.api.views import StudyScope
 from tuner_project.rest.problems import PROBLEM_JSON
 from tuner_project.rest.serializers import (
@@ -123,7 +123,7 @@ class AnalysisViewSet(StudyScope):
     @extend_schema(
         operation_id="getPlot",
         parameters=[
-            OpenApiParameter("kind", str, OpenApiParameter.PATH, enum=list(plots.KINDS)),
+            OpenApiParameter("kind", str, OpenApiParameter.PATH, enum=list(catalogue.KINDS)),
         ],
         responses={
             (200, FORMATS["json"].media_type): OpenApiTypes.OBJECT,
@@ -144,7 +144,7 @@ class AnalysisViewSet(StudyScope):
         study = self.named_study(study_name).one()
         named = self.query.pop("format", None)
         chosen = FORMATS[named or accepted_format(request._request)]
-        figure = plots.draw(kind=kind, asked=Asked(study=study, **self.query))
+        figure = catalogue.draw(kind=kind, asked=Asked(study=study, **self.query))
         content = chosen.render(figure)
         answer = HttpResponse(content, content_type=chosen.media_type)
         if chosen.is_document:
