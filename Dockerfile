@@ -31,10 +31,11 @@ COPY studies studies/
 COPY trials trials/
 COPY transfer transfer/
 COPY analysis analysis/
+COPY console console/
 # The settings want a key and a database; collecting files uses neither, and neither is kept.
 RUN SECRET_KEY=unused DATABASE_URL=postgresql://unused@unused/unused DEBUG=false \
     python manage.py collectstatic --noinput \
-    && python -m compileall -q manage.py tuner_project optuna_bridge access studies trials transfer analysis
+    && python -m compileall -q manage.py tuner_project optuna_bridge access studies trials transfer analysis console
 
 # Root owns the code, so the service cannot change itself; it writes nothing but /dev/shm and /tmp.
 USER 10001:10001

@@ -194,7 +194,10 @@ HISTORY_MAX_TRIALS = env.integer("HISTORY_MAX_TRIALS", 500_000, 1, 1_000_000_000
 
 # Django ----------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "tuner_project",  # first: its templates stand before the admin's
+    # What tokens are made of. Its own model is not used, so the console takes it out of the admin.
+    "rest_framework_api_key",
+    "console",  # these two before the admin, for their templates
+    "tuner_project",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -208,7 +211,6 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "rest_framework_api_key",  # what tokens are made of; its own model is not used
     "access",
     "studies",
     "trials",
@@ -296,6 +298,7 @@ LOGGING = logging_config(
         "trials",
         "transfer",
         "analysis",
+        "console",
         "gunicorn",
     ],
     access_log=ACCESS_LOG,

@@ -39,7 +39,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", include(api)),
     path("metrics", metrics),
-    path("", include("analysis.dashboard.urls")),
+    path("", include("console.dashboard.urls")),
 ]
 
 handler400 = "tuner_project.rest.errors.bad_request"

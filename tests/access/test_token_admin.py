@@ -9,10 +9,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from access.admin import TokenForm
 from access.domain.tokens import revoke_token
 from access.models import Token
 from access.scopes import Scope
+from console.access.token_admin import TokenForm
 
 from .conftest import bearer
 

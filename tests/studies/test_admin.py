@@ -251,7 +251,7 @@ def test_a_failing_deletion_leaves_everything(
 def test_too_many_at_once_are_refused(
     admin_client: Client, api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("studies.admin.study.MAX_DELETED_AT_ONCE", 1)
+    monkeypatch.setattr("console.studies.study_admin.MAX_DELETED_AT_ONCE", 1)
     chosen = [play(api, "first").pk, play(api, "second").pk]
     body = {"action": "delete_selected", "_selected_action": chosen, "select_across": "1"}
     response = admin_client.post(LIST, {**body, "post": "yes"}, follow=True)

@@ -93,7 +93,7 @@ def test_list_of_all_studies_shows_the_newest(
     admin_client: Client, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert numbers(admin_client, LIST) == [0, 4, 3, 2, 1, 0]
-    monkeypatch.setattr("trials.admin.changelist.NEWEST", 3)
+    monkeypatch.setattr("console.trials.changelist.NEWEST", 3)
     assert numbers(admin_client, LIST) == [0, 4, 3]
     assert numbers(admin_client, f"{LIST}?state__exact=FAIL") == [3]
 

@@ -155,7 +155,7 @@ def test_export_needs_the_permission_to_view(study: Study, client: Client) -> No
 def test_export_is_read_bit_by_bit(
     admin_client: Client, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trials.admin.export.CHUNK", 2)
+    monkeypatch.setattr("console.trials.csv_export.CHUNK", 2)
     with recorded() as statements:
         rows = exported(admin_client, of(study, "export/"))
     assert [row["number"] for row in rows] == ["0", "1", "2", "3", "4", "5"]
@@ -168,7 +168,7 @@ def test_export_is_read_bit_by_bit(
 def test_export_holds_no_connection_between_its_parts(
     admin_client: Client, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trials.admin.export.CHUNK", 2)
+    monkeypatch.setattr("console.trials.csv_export.CHUNK", 2)
     response: Any = admin_client.get(of(study, "export/"))
     parts = iter(response.streaming_content)
     next(parts)

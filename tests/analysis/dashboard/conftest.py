@@ -1,7 +1,7 @@
 import pytest
 from rest_framework.test import APIClient
 
-from analysis.dashboard.application import applications
+from console.dashboard.application import applications
 from studies.models import Study
 from tests.play import SEARCH, complete, create_study, start
 

@@ -9,8 +9,8 @@ from django.test import Client
 from django.urls import resolve
 from drf_spectacular.generators import SchemaGenerator
 
-from analysis.dashboard.application import with_our_script
-from analysis.dashboard.urls import urlpatterns
+from console.dashboard.application import with_our_script
+from console.dashboard.urls import urlpatterns
 from tests.play import assert_refused
 
 SCRIPT = Path(str(finders.find("optuna_dashboard/bundle.js")))
@@ -25,7 +25,7 @@ def dashboard_paths() -> set[str]:
 
 
 def is_the_dashboards(path: str) -> bool:
-    return resolve(path).func.__module__ == "analysis.dashboard.views"
+    return resolve(path).func.__module__ == "console.dashboard.views"
 
 
 def test_every_path_of_the_script_is_the_dashboards() -> None:

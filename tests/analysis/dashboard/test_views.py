@@ -12,8 +12,8 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
-from analysis.dashboard.application import Applications, applications
-from analysis.dashboard.limits import MAX_NUMBERS, Size
+from console.dashboard.application import Applications, applications
+from console.dashboard.limits import MAX_NUMBERS, Size
 from studies.models import Study
 from tests.analysis.dashboard.asking import OWN, assert_reason, exported
 from tests.play import (
@@ -176,10 +176,10 @@ def test_too_large_a_study_is_refused(
     said: str,
 ) -> None:
     for more, status in ((0, 403), (1, 200)):
-        monkeypatch.setattr(f"analysis.dashboard.limits.{limit}", value + more)
+        monkeypatch.setattr(f"console.dashboard.limits.{limit}", value + more)
         for path in ("/api/studies/{}", "/api/studies/{}/param_importances", "/csv/{}"):
             assert admin_client.get(path.format(study.id)).status_code == status
-    monkeypatch.setattr(f"analysis.dashboard.limits.{limit}", value)
+    monkeypatch.setattr(f"console.dashboard.limits.{limit}", value)
     with django_assert_max_num_queries(5):  # two of them for who asks
         response = admin_client.get(f"/api/studies/{study.id}")
     reason = assert_reason(response, 403, "too_large")

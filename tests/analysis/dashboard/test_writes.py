@@ -14,7 +14,7 @@ from optuna.study import StudyDirection
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from analysis.dashboard.application import answer
+from console.dashboard.application import answer
 from optuna_bridge.storage.storage import DjangoStorage
 from studies.models import Study
 from tests.analysis.dashboard.asking import OWN, assert_reason, delete

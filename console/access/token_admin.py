@@ -1,0 +1,83 @@
+"""Tokens in the admin: made, shown once, and revoked."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from rest_framework_api_key.models import APIKey
+
+from access.domain.tokens import keep, revoke_token
+from access.models import Token
+
+# What nobody fills in.
+MADE = ("prefix", "created", "last_used_at", "revoked")
+
+admin.site.unregister(APIKey)  # tokens are made of it, and it is not used itself
+
+
+class TokenForm(forms.ModelForm):
+    class Meta:
+        model = Token
+        fields = ("name", "scope", "studies", "expiry_date")
+
+    def clean_expiry_date(self) -> Any:
+        expiry_date = self.cleaned_data["expiry_date"]
+        if "expiry_date" in self.changed_data and expiry_date and expiry_date <= timezone.now():
+            raise forms.ValidationError("This moment has passed: expected one to come, or none.")
+        return expiry_date
+
+
+@admin.register(Token)
+class TokenAdmin(admin.ModelAdmin):
+    """A token's key is on the page that answers its making, and nowhere else."""
+
+    form = TokenForm
+    list_display = (
+        "name",
+        "prefix",
+        "scope",
+        "studies",
+        "created",
+        "expiry_date",
+        "last_used_at",
+        "usable",
+    )
+    list_filter = ("scope", "revoked")
+    search_fields = ("name", "prefix")
+    actions = ("revoke",)
+
+    @admin.display(boolean=True)
+    def usable(self, token: Token) -> bool:
+        return token.is_usable
+
+    def get_fields(self, request: HttpRequest, obj: Token | None = None) -> Any:
+        return (*TokenForm.Meta.fields, *(() if obj is None else MADE))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Token | None = None) -> Any:
+        if obj is None:
+            return ()
+        return (*MADE, *TokenForm.Meta.fields) if obj.revoked else MADE
+
+    @admin.action(description="Revoke: let them in no more", permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Token]) -> None:
+        tokens = list(queryset.filter(revoked=False))
+        for token in tokens:
+            revoke_token(token=token)
+            self.log_change(request, token, "revoked")
+        self.message_user(request, f"Revoked: {len(tokens)}.", messages.SUCCESS)
+
+    def save_model(self, request: HttpRequest, obj: Token, form: Any, change: bool) -> None:
+        if change:  # what somebody else has changed meanwhile, a revocation above all, stays
+            obj.save(update_fields=form.changed_data)
+        else:
+            obj.key = keep(obj)
+
+    def response_add(
+        self, request: HttpRequest, obj: Token, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        context = {**self.admin_site.each_context(request), "opts": self.opts, "token": obj}
+        return TemplateResponse(request, "admin/access/token/made.html", context)

@@ -1,0 +1,1 @@
+"""Trials in the admin: to look at, and to export as CSV."""

@@ -1,0 +1,119 @@
+"""The list of trials, and how its pages are found."""
+
+from typing import Any, Literal
+
+from django.contrib.admin.views.main import ALL_VAR, ORDER_VAR, PAGE_VAR, ChangeList
+from django.core.paginator import Paginator
+from django.db import models
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import cached_property
+
+from console.trials.columns import columns_note
+from console.trials.filters import STUDY, listed_study
+from studies.models import Study
+from trials.models import Trial
+from trials.queries.ordering import NUMBER, VALUE, Walk
+
+NEWEST = 10_000  # trials are listed where no study is chosen
+SORTABLE = {"number": NUMBER, "final_values": VALUE}  # the columns of one study's trials
+
+
+class TrialPaginator(Paginator):
+    """Takes the count from the study's tallies, where it is known.
+
+    `whole` says that nothing but a study was chosen.
+    """
+
+    object_list: models.QuerySet[Trial]
+
+    def __init__(self, *args: Any, tally: int | None, whole: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.tally = tally
+        self.whole = whole
+
+    @cached_property
+    def count(self) -> int:
+        return self.object_list.count() if self.tally is None else self.tally
+
+
+class TrialChangeList(ChangeList):
+    """Trials of one study by number or value, or the newest of all, each with its study."""
+
+    paginator: TrialPaginator
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        self.study = listed_study(request)
+        super().__init__(request, *args, **kwargs)
+        if self.study is not None:
+            self.title = f"Trials of {self.study}{columns_note(self.study)}"
+        elif STUDY not in request.GET:
+            self.title = f"The newest {NEWEST:,} trials; a study's page links to all of its own"
+
+    @property
+    def study_url(self) -> str:
+        return reverse("admin:studies_study_change", args=[self.study.pk]) if self.study else ""
+
+    @property
+    def export_url(self) -> str:
+        """The same trials as CSV."""
+        query = self.get_query_string(remove=[PAGE_VAR, ALL_VAR, ORDER_VAR])
+        return reverse("admin:trials_trial_export") + query
+
+    def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        trials = super().get_queryset(request, *args, **kwargs).select_related(None)
+        trials = trials.defer("user_attrs", "system_attrs", "study_attrs")
+        if STUDY in request.GET:
+            return trials
+        oldest = Trial.objects.order_by("-id").values_list("id", flat=True)[NEWEST - 1 : NEWEST]
+        return trials.filter(id__gte=next(iter(oldest), 0))
+
+    # Order -----------------------------------------------------------------------------------
+
+    @cached_property
+    def walk(self) -> Walk:
+        """The order of one study's trials: the query's first that there is an index for."""
+        for text in self.params.get(ORDER_VAR, "").split("."):
+            sign, index = ("-", text[1:]) if text.startswith("-") else ("", text)
+            if index.isdecimal() and len(index) < 4 and int(index) < len(self.list_display):
+                column = self.list_display[int(index)]
+                if column in SORTABLE:
+                    return Walk(sign + SORTABLE[column])
+        return Walk("-" + NUMBER)
+
+    def get_ordering(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> list[Any]:
+        # Exactly an index, without the tie-breaker that Django would add.
+        return ["-number"] if STUDY in request.GET else ["-id"]
+
+    def get_ordering_field_columns(self) -> dict[int, Literal["desc", "asc"]]:
+        """The column whose head is marked."""
+        if self.study is None:
+            return {}
+        column = next(c for c, name in SORTABLE.items() if self.walk.order_by.endswith(name))
+        index = list(self.list_display).index(column)
+        return {index: "desc" if self.walk.is_descending else "asc"}
+
+    # Pages -----------------------------------------------------------------------------------
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if self.study is None:
+            trials = list(self.result_list[: self.list_per_page])
+            wanted = {trial.study_id for trial in trials}
+            studies = Study.objects.defer("distributions", "user_attrs").in_bulk(wanted)
+        else:
+            trials, studies = self._page(), {self.study.pk: self.study}
+        # A study can be deleted between the two queries.
+        self.result_list = [trial for trial in trials if trial.study_id in studies]
+        for trial in self.result_list:
+            trial.study = studies[trial.study_id]
+
+    def _page(self) -> list[Trial]:
+        """The page of one study's trials; of all of them, by number, at once at any depth."""
+        n = self.list_per_page
+        start = n * (self.page_num - 1) if self.multi_page else 0
+        if not self.paginator.whole or self.walk.key is not None:
+            return self.walk.page_at(self.queryset, n, start)
+        if self.walk.is_descending:
+            return self.walk.page(self.queryset.filter(number__lt=self.paginator.count - start), n)
+        return self.walk.page(self.queryset.filter(number__gte=start), n)
