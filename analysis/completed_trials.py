@@ -14,7 +14,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Outline:
+class CompletedTrials:
     """A study's n completed trials of m objectives, by number."""
 
     study: Study
@@ -24,7 +24,7 @@ class Outline:
     is_on_front: Mask  # (n,); of one objective, the best trial
 
     @classmethod
-    def of(cls, study: Study) -> "Outline":
+    def of(cls, study: Study) -> "CompletedTrials":
         """The study's outline, in one statement: 50,000 trials take about 0.2 s."""
         completed = study.trials.filter(state="COMPLETE").order_by("number")
         rows = completed.values_list("number", "values", "violation", "on_front")
@@ -74,7 +74,7 @@ def check_objective(study: Study, target_idx: int) -> None:
         raise NoSuchObjective(f"target_idx is {target_idx}; expected 0 to {objectives - 1}")
 
 
-def thinned(n: int, most: int, wanted: Mask | None = None) -> NDArray[np.int64]:
+def subsample(n: int, most: int, wanted: Mask | None = None) -> NDArray[np.int64]:
     """At most `most` of the indices 0 … n - 1, in their order, evenly spaced, with the last.
 
     Those that are `wanted` come first, as far as they take no more than half of the room.
@@ -82,7 +82,7 @@ def thinned(n: int, most: int, wanted: Mask | None = None) -> NDArray[np.int64]:
     if n <= most:
         return np.arange(n)
     chosen = np.flatnonzero(wanted) if wanted is not None else np.empty(0, dtype=np.int64)
-    chosen = chosen[thinned(len(chosen), max(0, min(most // 2, most - 2)))]
+    chosen = chosen[subsample(len(chosen), max(0, min(most // 2, most - 2)))]
     others = np.setdiff1d(np.arange(n), chosen)
     evenly = np.linspace(0, len(others) - 1, most - len(chosen)).round().astype(np.int64)
     return np.union1d(chosen, others[evenly])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from optuna import visualization  # a lazy module: Plotly comes with the first plot
 
 from analysis import samples
-from analysis.completed_trials import Outline
+from analysis.completed_trials import CompletedTrials
 from analysis.errors import InvalidReferencePoint, SingleObjective
 from studies.models import Study
 
@@ -70,7 +70,7 @@ def hypervolume_of(*, study: Study, reference_point: Sequence[float] | None = No
     if reference_point is not None and len(reference_point) != objectives:
         detail = f"expected {objectives} numbers, one an objective, not {len(reference_point)}"
         raise InvalidReferencePoint(detail, [("/reference_point", detail)])
-    outline = Outline.of(study)
+    outline = CompletedTrials.of(study)
     point = _worst(outline) if reference_point is None else np.array(reference_point)
     most = _MOST.get(objectives, _LEAST)
     sample = samples.of_completed(outline, most=most, wanted=outline.is_on_front)
@@ -82,7 +82,7 @@ def hypervolume_of(*, study: Study, reference_point: Sequence[float] | None = No
     return found
 
 
-def _worst(outline: Outline) -> NDArray[np.float64]:
+def _worst(outline: CompletedTrials) -> NDArray[np.float64]:
     """The worst value of each objective among the feasible trials."""
     losses = outline.losses[outline.is_feasible]
     if not len(losses):

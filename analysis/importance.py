@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from django.core.cache import cache
 from optuna import importance  # a lazy module: scikit-learn is imported at its first use
 
-from analysis.completed_trials import Outline, check_objective
+from analysis.completed_trials import CompletedTrials, check_objective
 from analysis.errors import (
     EvaluatorsBusy,
     ImportanceUnavailable,
@@ -137,7 +137,7 @@ def _by(method: str, study: Study, target: str, target_idx: int) -> Importance |
 
 
 def _sample(study: Study, target: str, target_idx: int, most: int) -> Sample:
-    outline = Outline.of(study)
+    outline = CompletedTrials.of(study)
     if target == FRONT:
         return of_ranks(outline, most=min(most, MAX_RANKED))
     return of_objective(outline, target_idx, most=most)

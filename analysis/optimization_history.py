@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.completed_trials import Outline, check_objective, thinned
+from analysis.completed_trials import CompletedTrials, check_objective, subsample
 from studies.models import Study
 
 
@@ -39,9 +39,9 @@ def optimization_history(
 ) -> OptimizationHistory:
     """The history of one objective, in at most `limit` trials; raises `NoSuchObjective`."""
     check_objective(study, target_idx)
-    outline = Outline.of(study)
+    outline = CompletedTrials.of(study)
     best = outline.best_so_far(target_idx)
-    chosen = thinned(len(outline), limit, outline.is_better(target_idx))
+    chosen = subsample(len(outline), limit, outline.is_better(target_idx))
     points = [
         Point(number, value, None if np.isnan(so_far) else so_far)
         for number, value, so_far in zip(

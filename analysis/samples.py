@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from optuna.study._multi_objective import _fast_non_domination_rank  # has no public name
 from optuna.trial import FrozenTrial
 
-from analysis.completed_trials import Mask, Outline, thinned
+from analysis.completed_trials import CompletedTrials, Mask, subsample
 from optuna_bridge.enums import Direction, TrialState
 from optuna_bridge.frozen_trials import FrozenTrials, frozen_trial
 from studies.errors import StudyNotFound
@@ -58,30 +58,30 @@ class Sample:
             trial.distributions = {k: v for k, v in trial.distributions.items() if k in names}
 
 
-def of_completed(outline: Outline, *, most: int, wanted: Mask | None = None) -> Sample:
+def of_completed(outline: CompletedTrials, *, most: int, wanted: Mask | None = None) -> Sample:
     """At most `most` completed trials, those that are `wanted` before others."""
-    return _sample(outline, thinned(len(outline), most, wanted))
+    return _sample(outline, subsample(len(outline), most, wanted))
 
 
 def of_objective(
-    outline: Outline, objective: int, *, most: int, wanted: Mask | None = None
+    outline: CompletedTrials, objective: int, *, most: int, wanted: Mask | None = None
 ) -> Sample:
     """The same as a study of one objective, this one."""
-    chosen = thinned(len(outline), most, wanted)
+    chosen = subsample(len(outline), most, wanted)
     values = outline.values[chosen, objective]
     return _sample(outline, chosen, values, outline.study.directions[objective])
 
 
-def of_ranks(outline: Outline, *, most: int) -> Sample:
+def of_ranks(outline: CompletedTrials, *, most: int) -> Sample:
     """The same as a study that minimizes the non-domination rank (Deb et al. 2002) among them."""
-    chosen = thinned(len(outline), most)
+    chosen = subsample(len(outline), most)
     violations = np.where(outline.is_feasible, 0.0, 1.0)[chosen]
     ranks = _fast_non_domination_rank(outline.losses[chosen], penalty=violations)
     return _sample(outline, chosen, ranks.astype(np.float64), Direction.MINIMIZE)
 
 
 def _sample(
-    outline: Outline,
+    outline: CompletedTrials,
     chosen: NDArray[np.int64],
     values: NDArray[np.float64] | None = None,
     direction: str = "",
@@ -109,7 +109,7 @@ def of_states(study: Study, states: Sequence[TrialState], *, most: int) -> Sampl
     """At most `most` of the trials in these states."""
     chosen = study.trials.filter(state__in=states).order_by("number")
     numbers = list(chosen.values_list("number", flat=True))
-    shown = [numbers[index] for index in thinned(len(numbers), most)]
+    shown = [numbers[index] for index in subsample(len(numbers), most)]
     trials = read(study, shown)
     return Sample(_optuna_study(study, trials, study.directions), len(numbers))
 
@@ -117,7 +117,7 @@ def of_states(study: Study, states: Sequence[TrialState], *, most: int) -> Sampl
 def with_steps(study: Study, *, most: int, most_steps: int) -> Sample:
     """At most `most` of the trials that have reported, each with at most so many steps."""
     numbers = _numbers_with_steps(study)
-    shown = [numbers[index] for index in thinned(len(numbers), most)]
+    shown = [numbers[index] for index in subsample(len(numbers), most)]
     trials = read(study, shown)
     is_thinned = _read_steps(trials, most_steps)
     return Sample(_optuna_study(study, trials, study.directions), len(numbers), is_thinned)

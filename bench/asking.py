@@ -21,8 +21,8 @@ from bench.space import DISTRIBUTIONS, objectives
 from optuna_bridge.enums import TrialState
 from studies.models import NamedStudy, Study
 from trials import domain
-from trials.domain import Outcome
-from trials.sampling.session_registry import histories
+from trials.domain import TrialResult
+from trials.sampling.session_registry import session_registry
 
 # Our sampler's share of stock TPE's time, by finished trials. With two objectives, stock spends
 # most of it on splitting the trials anew for each parameter that is modelled by itself.
@@ -129,12 +129,12 @@ def _our_draw(study: Study) -> float:
     """Seconds of a draw; afterwards one more trial is told."""
     named = NamedStudy(study.name)
     begun = time.perf_counter()
-    draft = histories.of(study).sample()
+    draft = session_registry.of(study).sample()
     seconds = time.perf_counter() - begun
     draft.is_over = True
     trial = domain.ask(named=named)
     values = objectives(trial.params, len(study.directions))
-    outcome = Outcome(state=TrialState.COMPLETE, values=values)
+    outcome = TrialResult(state=TrialState.COMPLETE, values=values)
     domain.tell(named=named, number=trial.number, outcome=outcome)
     return seconds
 

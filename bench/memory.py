@@ -10,13 +10,13 @@ import psutil
 def main(study_id: str) -> None:
     django.setup()
     from studies.models import Study
-    from trials.sampling.session_registry import histories
+    from trials.sampling.session_registry import session_registry
 
     study = Study.objects.get(pk=study_id)
-    histories.of(study)  # the sampler is imported
+    session_registry.of(study)  # the sampler is imported
     gc.collect()
     before = psutil.Process().memory_full_info().uss
-    history = histories.of(study)
+    history = session_registry.of(study)
     history.sync()
     gc.collect()
     print(psutil.Process().memory_full_info().uss - before)

@@ -35,12 +35,12 @@ def _report(trials: int, steps: int) -> None:
     """Trials that are told with their curves, of which nearly only the curves count."""
     from optuna_bridge.enums import TrialState
     from studies.models import NamedStudy
-    from trials.domain import Outcome, ask_many, tell_many
+    from trials.domain import TrialResult, ask_many, tell_many
 
     _create("reported")
     named = NamedStudy("reported")
     curve = {step: 1 / (step + 1) for step in range(steps)}
-    outcome = Outcome(state=TrialState.COMPLETE, values=[1.0], intermediate_values=curve)
+    outcome = TrialResult(state=TrialState.COMPLETE, values=[1.0], intermediate_values=curve)
     for _ in range(0, trials, 100):
         asked = ask_many(named=named, count=100)
         tell_many(named=named, outcomes=[(trial.number, outcome) for trial in asked])

@@ -8,7 +8,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from optuna_bridge.storage import SCHEMA
-from trials.sampling.session_registry import histories
+from trials.sampling.session_registry import session_registry
 from tuner_project import health
 
 SPACE = [
@@ -35,7 +35,7 @@ def _probes_ask_anew() -> None:
 def _optuna_is_emptied(request: pytest.FixtureRequest, django_db_blocker: Any) -> Iterator[None]:
     """A transactional test ends with a truncation of Django's tables, which sends no signals."""
     yield
-    histories.clear()
+    session_registry.clear()
     if "transactional_db" in request.fixturenames or _is_transactional(request):
         with django_db_blocker.unblock(), connection.cursor() as cursor:
             cursor.execute(f"TRUNCATE {SCHEMA}.studies CASCADE")

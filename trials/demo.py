@@ -11,7 +11,7 @@ from optuna_bridge.enums import TrialState
 from studies.domain import Definition, create_study
 from studies.models import NamedStudy, Study
 from trials import domain
-from trials.domain import Outcome
+from trials.domain import TrialResult
 
 Params = Mapping[str, Any]
 SEED = 7
@@ -148,13 +148,13 @@ def _play(demo: Demo, study: Study, number: int) -> None:
     domain.tell(named=named, number=number, outcome=outcome)
 
 
-def _outcome(demo: Demo, number: int, values: Sequence[float]) -> Outcome:
+def _outcome(demo: Demo, number: int, values: Sequence[float]) -> TrialResult:
     if number % 17 == 11:
-        return Outcome(state=TrialState.FAIL, reason="out of memory")
+        return TrialResult(state=TrialState.FAIL, reason="out of memory")
     if not demo.steps:
-        return Outcome(state=TrialState.COMPLETE, values=values)
+        return TrialResult(state=TrialState.COMPLETE, values=values)
     curve = {step: values[0] * (1 - math.exp(-step / 6)) for step in range(1, demo.steps + 1)}
     if values[0] < 0.75:
         early = {step: value for step, value in curve.items() if step <= demo.steps // 3}
-        return Outcome(state=TrialState.PRUNED, intermediate_values=early)
-    return Outcome(state=TrialState.COMPLETE, values=values, intermediate_values=curve)
+        return TrialResult(state=TrialState.PRUNED, intermediate_values=early)
+    return TrialResult(state=TrialState.COMPLETE, values=values, intermediate_values=curve)

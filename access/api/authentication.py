@@ -7,7 +7,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from access.api.throttling import take_refused
+from access.api.throttling import throttle_failed_auth
 from access.current import caller_of_session, set_current_caller
 from access.models import Token
 from access.scopes import Caller, Scope
@@ -28,7 +28,7 @@ class TokenAuthentication(BaseAuthentication):
         try:
             token = _usable_token(key.strip())
         except AuthenticationFailed:
-            take_refused(request._request)
+            throttle_failed_auth(request._request)
             raise
         set_current_caller(token.caller)
         return token.caller, token
@@ -48,7 +48,7 @@ class StaffAuthentication(BaseAuthentication):
         user, caller = request._request.user, caller_of_session(request._request)
         if caller is None:
             if settings.AUTH_REQUIRED and settings.SESSION_COOKIE_NAME in request.COOKIES:
-                take_refused(request._request)  # looking for its session was in vain
+                throttle_failed_auth(request._request)  # looking for its session was in vain
             return None
         if not settings.AUTH_REQUIRED:
             caller = Caller(name=caller.name, scope=Scope.MANAGE, user_id=caller.user_id)

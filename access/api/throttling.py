@@ -111,7 +111,7 @@ class RequestThrottle(BaseThrottle):
         return True
 
 
-def take_refused(request: HttpRequest) -> None:
+def throttle_failed_auth(request: HttpRequest) -> None:
     """Count a request that showed what lets nobody in, whatever it asks: apart from those that
     others send from its address, as many a minute as writes."""
     with uncounted_without_writes():

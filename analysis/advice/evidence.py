@@ -7,7 +7,7 @@ from statistics import median
 
 from django.db import connection
 
-from analysis.completed_trials import Outline
+from analysis.completed_trials import CompletedTrials
 from optuna_bridge.enums import TrialState
 from studies.models import Study
 from trials.models import Trial
@@ -35,8 +35,8 @@ class Evidence:
         self.study = study
 
     @cached_property
-    def outline(self) -> Outline:
-        return Outline.of(self.study)
+    def outline(self) -> CompletedTrials:
+        return CompletedTrials.of(self.study)
 
     @cached_property
     def recent(self) -> list[Trial]:

@@ -8,7 +8,7 @@ import numpy as np
 from optuna import importance, visualization  # lazy modules: Plotly comes with the first plot
 
 from analysis import samples
-from analysis.completed_trials import Outline, check_objective
+from analysis.completed_trials import CompletedTrials, check_objective
 from analysis.errors import (
     ImportanceUnavailable,
     NoSuchParameter,
@@ -67,7 +67,7 @@ def draw(*, kind: str, asked: Asked) -> "go.Figure":
 
 
 def _history(asked: Asked) -> Drawing:
-    outline = Outline.of(asked.study)
+    outline = CompletedTrials.of(asked.study)
     wanted = outline.is_better(asked.target_idx)
     sample = samples.of_objective(outline, asked.target_idx, most=MAX_POINTS, wanted=wanted)
     # Optuna takes a trial's number for its position among all, which it is not here.
@@ -84,7 +84,7 @@ def _history(asked: Asked) -> Drawing:
 
 
 def _edf(asked: Asked) -> Drawing:
-    outline = Outline.of(asked.study)
+    outline = CompletedTrials.of(asked.study)
     sample = samples.of_objective(outline, asked.target_idx, most=MAX_POINTS)
     return _drawn(asked, sample, "plot_edf")
 
@@ -134,7 +134,7 @@ def _by_parameter(
         shown = names[:most_parameters]
         if plot == "plot_contour" and len(shown) < 2:
             return nothing(title(plot), "a contour is of two parameters at least")
-        outline = Outline.of(asked.study)
+        outline = CompletedTrials.of(asked.study)
         sample = samples.of_objective(
             outline,
             asked.target_idx,
@@ -179,7 +179,7 @@ def _pareto_front(asked: Asked) -> Drawing:
     names = [f"Objective {index}" for index in range(len(asked.study.directions))]
     if len(names) > 3:
         raise PlotUnavailable(f"a front is drawn of 2 or 3 objectives, and there are {len(names)}")
-    outline = Outline.of(asked.study)
+    outline = CompletedTrials.of(asked.study)
     sample = samples.of_completed(
         outline, most=_most_hovered(asked.study), wanted=outline.is_on_front
     )

@@ -13,7 +13,7 @@ from console.trials.columns import columns_note
 from console.trials.filters import STUDY, listed_study
 from studies.models import Study
 from trials.models import Trial
-from trials.queries.ordering import NUMBER, VALUE, Walk
+from trials.queries.ordering import NUMBER, VALUE, TrialOrdering
 
 NEWEST = 10_000  # trials are listed where no study is chosen
 SORTABLE = {"number": NUMBER, "final_values": VALUE}  # the columns of one study's trials
@@ -71,15 +71,15 @@ class TrialChangeList(ChangeList):
     # Order -----------------------------------------------------------------------------------
 
     @cached_property
-    def walk(self) -> Walk:
+    def walk(self) -> TrialOrdering:
         """The order of one study's trials: the query's first that there is an index for."""
         for text in self.params.get(ORDER_VAR, "").split("."):
             sign, index = ("-", text[1:]) if text.startswith("-") else ("", text)
             if index.isdecimal() and len(index) < 4 and int(index) < len(self.list_display):
                 column = self.list_display[int(index)]
                 if column in SORTABLE:
-                    return Walk(sign + SORTABLE[column])
-        return Walk("-" + NUMBER)
+                    return TrialOrdering(sign + SORTABLE[column])
+        return TrialOrdering("-" + NUMBER)
 
     def get_ordering(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> list[Any]:
         # Exactly an index, without the tie-breaker that Django would add.

@@ -164,9 +164,9 @@ def test_importance_of_many_trials_is_that_of_evenly_spaced_ones(
     expected = {19: (19, 19, False), 20: (20, 39, True)}[most]
     assert (answer["n_trials"], answer["n_complete"], answer["is_subsampled"]) == expected
     study = stock_study()
-    thinned = optuna.create_study()
-    thinned.add_trials(study.trials[:: 2 if most == 20 else 1])
-    assert answer["importances"] == stock(thinned, method)
+    subsample = optuna.create_study()
+    subsample.add_trials(study.trials[:: 2 if most == 20 else 1])
+    assert answer["importances"] == stock(subsample, method)
 
 
 def test_importance_for_the_front_is_bounded(

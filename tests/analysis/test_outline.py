@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.completed_trials import Outline, thinned
+from analysis.completed_trials import CompletedTrials, subsample
 from studies.models import Study
 
 # Beyond, a difference of two values overflows, which NumPy warns of.
@@ -28,7 +28,7 @@ def test_thinned_indices_are_few_sorted_and_end_with_the_last(
 ) -> None:
     n = len(wanted)
     for mask in (None, np.array(wanted, dtype=bool)):
-        chosen = thinned(n, most, mask).tolist()
+        chosen = subsample(n, most, mask).tolist()
         assert chosen == sorted(set(chosen))
         assert len(chosen) <= most
         assert set(chosen) <= set(range(n))
@@ -41,7 +41,7 @@ def test_thinned_indices_are_few_sorted_and_end_with_the_last(
 def test_thinned_indices_hold_what_is_wanted_as_far_as_half_of_the_room(
     wanted: list[bool], most: int
 ) -> None:
-    chosen = set(thinned(len(wanted), most, np.array(wanted, dtype=bool)).tolist())
+    chosen = set(subsample(len(wanted), most, np.array(wanted, dtype=bool)).tolist())
     indices = {index for index, is_wanted in enumerate(wanted) if is_wanted}
     if is_in_half_of(len(indices), most):
         assert indices <= chosen
@@ -51,7 +51,7 @@ def test_thinned_indices_hold_what_is_wanted_as_far_as_half_of_the_room(
 
 @given(n=st.integers(0, 5000), most=st.integers(2, 200))
 def test_thinned_indices_are_evenly_spaced(n: int, most: int) -> None:
-    chosen = thinned(n, most).tolist()
+    chosen = subsample(n, most).tolist()
     assert len(chosen) == min(n, most)
     gaps = {b - a for a, b in itertools.pairwise(chosen)}
     assert not gaps or max(gaps) - min(gaps) <= 1
@@ -62,9 +62,9 @@ def test_thinned_indices_are_evenly_spaced(n: int, most: int) -> None:
 
 def outline(
     values: Sequence[Sequence[float]], feasible: Sequence[bool], directions: Sequence[str]
-) -> Outline:
+) -> CompletedTrials:
     n = len(values)
-    return Outline(
+    return CompletedTrials(
         Study(directions=list(directions)),
         np.arange(n) * 2,
         np.array(values, dtype=np.float64).reshape(n, len(directions)),

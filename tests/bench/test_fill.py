@@ -9,7 +9,7 @@ import pytest
 from bench.fill import around_one_front, filled_study, one_objective, two_objectives
 from tests.stock import stock_storage
 from trials.projection.consistency import differences
-from trials.sampling.session import History
+from trials.sampling.session import SamplerSession
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,7 +27,7 @@ def test_filled_study_is_the_same_to_optuna(values) -> None:
 
 def test_trial_of_ten_parameters_takes_two_kilobytes_in_memory() -> None:
     n = 2000
-    history = History(filled_study("held", n))
+    history = SamplerSession(filled_study("held", n))
     gc.collect()
     tracemalloc.start()
     try:

@@ -12,10 +12,10 @@ from studies.domain import Definition, create_study
 from studies.models import NamedStudy, Study
 from tests.conftest import SPACE
 from trials import domain
-from trials.domain import Outcome
+from trials.domain import TrialResult
 from trials.models import Trial
-from trials.sampling.session import History
-from trials.sampling.session_registry import histories
+from trials.sampling.session import SamplerSession
+from trials.sampling.session_registry import session_registry
 
 
 def new_study(name: str = "search", *, space: Any = SPACE, **definition: Any) -> Study:
@@ -43,7 +43,7 @@ def tell(
     steps: Mapping[int, float] | None = None,
     attrs: Mapping[str, Any] | None = None,
 ) -> Trial:
-    outcome = Outcome(
+    outcome = TrialResult(
         state=state,
         values=list(values) or None,
         intermediate_values=steps or {},
@@ -62,7 +62,7 @@ def change(
     """Store intermediate values and system attributes of a RUNNING trial."""
     with transaction.atomic():
         locked = only(study).locked()
-        trial = Trial.objects.numbered(locked, number)
+        trial = Trial.objects.get_by_number(locked, number)
         trial.system_attrs = trial.system_attrs | dict(system_attrs or {})
         new = [(trial, step, value) for step, value in (steps or {}).items()]
         Trial.objects.change(locked, [trial], was=[TrialState(trial.state)], steps=new)
@@ -123,13 +123,13 @@ def wait_for_locks(n: int) -> None:
     raise AssertionError(f"fewer than {n} wait for a lock")
 
 
-def synced(study: Study) -> History:
-    history = histories.of(study)
+def synced(study: Study) -> SamplerSession:
+    history = session_registry.of(study)
     history.sync()
     return history
 
 
-def seen(history: History) -> list[tuple[int, str, list[float] | None, dict[int, float]]]:
+def seen(history: SamplerSession) -> list[tuple[int, str, list[float] | None, dict[int, float]]]:
     return [
         (trial.number, trial.state.name, trial.values, trial.intermediate_values)
         for trial in history.get_all_trials(0)

@@ -51,7 +51,7 @@ def test_list_shows_the_trials_of_one_study(admin_client: Client, study: Study) 
     page = response.content.decode()
     assert [trial.number for trial in response.context["cl"].result_list] == [4, 3, 2, 1, 0]
     assert response.context["title"] == "Trials of search"
-    best = Trial.objects.numbered(study, 1)
+    best = Trial.objects.get_by_number(study, 1)
     for text in (
         "1e+300",
         "-inf",
@@ -133,7 +133,7 @@ def test_pages_follow_each_other(admin_client: Client, db: None) -> None:
 
 def test_trial_page_shows_everything(admin_client: Client, study: Study) -> None:
     change(study, 4, system_attrs={"completed_rung_0": 0.5})
-    trial = Trial.objects.numbered(study, 0)
+    trial = Trial.objects.get_by_number(study, 0)
     page = admin_client.get(f"{LIST}{trial.pk}/change/").content.decode()
     for text in (
         f"<td>learning_rate</td><td>{trial.params['learning_rate']}</td>",
@@ -148,7 +148,7 @@ def test_trial_page_shows_everything(admin_client: Client, study: Study) -> None
     for other in study.trials.all():
         assert admin_client.get(f"{LIST}{other.pk}/change/").status_code == 200
         assert admin_client.get(f"{LIST}{other.pk}/history/").status_code == 200
-    running = Trial.objects.numbered(study, 4).pk
+    running = Trial.objects.get_by_number(study, 4).pk
     assert "completed_rung_0" in admin_client.get(f"{LIST}{running}/change/").content.decode()
 
 
@@ -179,7 +179,7 @@ def test_a_wide_search_space_is_read_once_a_list(admin_client: Client, db: None)
 
 
 def test_nothing_can_be_written(admin_client: Client, study: Study) -> None:
-    trial = Trial.objects.numbered(study, 0)
+    trial = Trial.objects.get_by_number(study, 0)
     before = list(Trial.objects.order_by("id").values())
     for path in (f"{LIST}add/", f"{LIST}{trial.pk}/change/", f"{LIST}{trial.pk}/delete/"):
         assert admin_client.post(path, {"post": "yes", "number": 7}).status_code == 403
@@ -225,7 +225,7 @@ def test_pages_cost_the_same_at_many_trials(admin_client: Client, study: Study) 
             "front": cost(of(study, on_front=1)),
             "search": cost(of(study, q=3)),
             "of all": cost(LIST),
-            "one": cost(f"{LIST}{Trial.objects.numbered(study, 0).pk}/change/"),
+            "one": cost(f"{LIST}{Trial.objects.get_by_number(study, 0).pk}/change/"),
         }
 
     before = costs()

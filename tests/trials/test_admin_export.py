@@ -56,7 +56,7 @@ def test_export_tells_all_of_every_trial(admin_client: Client, study: Study) -> 
         "user_attrs",
     ]
     assert [row["number"] for row in rows] == ["0", "1", "2", "3", "4", "5"]
-    told = Trial.objects.numbered(study, 3)
+    told = Trial.objects.get_by_number(study, 3)
     assert (
         rows[0]
         | {"number": "1", "value": "1.0"}

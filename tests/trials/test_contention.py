@@ -16,11 +16,11 @@ from studies.models import NamedStudy, Study
 from tests.play import assert_in_sync, database_clock
 from tests.trials.helpers import ask, new_study, only, released, synced, tell, wait_for_locks
 from trials import domain
-from trials.domain import NewTrial, Outcome, asking
+from trials.domain import NewTrial, TrialResult, asking
 from trials.models import Trial
 from trials.projection.consistency import differences
 from trials.sampling.plan import Plan
-from trials.sampling.session import History
+from trials.sampling.session import SamplerSession
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -59,7 +59,7 @@ def test_report_does_not_shorten_what_a_heartbeat_promised(pool: ThreadPoolExecu
     ask(study)
     with transaction.atomic():
         locked = only(study).locked()
-        trial = Trial.objects.numbered(locked, 0)
+        trial = Trial.objects.get_by_number(locked, 0)
         trial.lease_expires_at = locked.now + timedelta(seconds=LEASE)
         promised = pool.submit(
             released, lambda: domain.heartbeat(named=only(study), number=0)
@@ -104,8 +104,8 @@ def test_seeded_ask_does_not_wait_for_a_sampler_within_its_transaction(
     history = synced(study)
     plan = Plan.of(history, 1)
     ask(study)
-    with history.lock, pytest.raises(asking.Surprised), transaction.atomic():
-        asking._serve(history, plan, asking.Wanted(), room=1)
+    with history.lock, pytest.raises(asking.PlanInvalidated), transaction.atomic():
+        asking._serve(history, plan, asking.AskRequest(), room=1)
     plan.close()
     assert [ask(study).internal_params for _ in range(2)] == expected[1:]
     assert [trial.internal_params for trial in study.trials.order_by("number")] == expected
@@ -142,19 +142,19 @@ def test_parents_of_a_generation_are_noted_once_though_the_queue_is_out_of_order
         sampler="nsgaii", sampler_options={"population_size": 4, "seed": 1}, direction="minimize"
     )
     ask(study)
-    known = Outcome(state=TrialState.COMPLETE, values=[1.0])
+    known = TrialResult(state=TrialState.COMPLETE, values=[1.0])
     point = {"learning_rate": 0.01, "min_score": 0.6, "batch_size": 16, "optimizer": "sgd"}
     queued = NewTrial(params={"batch_size": 16})
     recorded = [NewTrial(params=point, outcome=known)] * 4
     domain.add_trials(named=only(study), new=[queued, *recorded])
-    other_process = History(study)
+    other_process = SamplerSession(study)
     plan = Plan.of(other_process, 1)
     tell(study, 0, 0.5)
     domain.add_trials(named=only(study), new=[NewTrial(params={"batch_size": 32}, priority=1)])
 
     first = ask(study)
     with transaction.atomic():
-        found = asking._serve_with_care(other_process, plan, asking.Wanted(), room=1)
+        found = asking._serve_with_care(other_process, plan, asking.AskRequest(), room=1)
 
     assert isinstance(found, list)
     assert (first.number, [trial.number for trial in found]) == (6, [1])

@@ -33,7 +33,7 @@ from tests.trials.helpers import (
     wait_for_locks,
 )
 from trials.models import Trial
-from trials.sampling.session_registry import histories
+from trials.sampling.session_registry import session_registry
 from trials.signals import trials_added
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -143,7 +143,7 @@ def test_ask_whose_insert_fails_leaves_no_draft(study):
 
 
 def test_ask_of_a_deleted_study_leaves_no_draft(study):
-    history = histories.of(study)
+    history = session_registry.of(study)
     with ThreadPoolExecutor() as pool, pytest.raises(StudyNotFound):
         with transaction.atomic():
             only(study).locked()
@@ -275,4 +275,4 @@ def test_quasi_random_asks_keep_no_drafts():
     study = new_study(sampler="qmc")
     for _ in range(10):
         ask(study)
-    assert len(histories.of(study).get_all_trials(0)) <= 1
+    assert len(session_registry.of(study).get_all_trials(0)) <= 1

@@ -23,8 +23,8 @@ from tests.trials.helpers import (
     tell,
 )
 from trials.models import Trial
-from trials.sampling.session import History
-from trials.sampling.session_registry import Histories, histories
+from trials.sampling.session import SamplerSession
+from trials.sampling.session_registry import SessionRegistry, session_registry
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -36,7 +36,7 @@ def study(transactional_db: None) -> Study:
     return new_study(sampler="random")
 
 
-def described(history: History) -> list[str]:
+def described(history: SamplerSession) -> list[str]:
     return [repr(trial) for trial in history.get_all_trials(0)]
 
 
@@ -56,7 +56,7 @@ def test_history_sees_what_is_committed(study):
 
 
 def test_history_sees_what_another_process_wrote(study):
-    here, there = histories.of(study), Histories().of(study)
+    here, there = session_registry.of(study), SessionRegistry().of(study)
     assert here is not there
     ask(study)
     ask(study)
@@ -148,7 +148,7 @@ def test_history_is_not_written_around_the_domain(study):
 # What it costs ----------------------------------------------------------------------------
 
 
-def rows_read(history: History) -> int:
+def rows_read(history: SamplerSession) -> int:
     """How many rows a sync reads, which must be one statement by an index."""
     with recorded() as statements:
         history.sync()
@@ -188,30 +188,30 @@ def test_histories_are_bounded_and_the_least_recently_used_goes_first(settings):
         ask(study)
         ask(study)
     first, second = synced(a), synced(b)
-    assert histories.of(a) is first  # two fit
+    assert session_registry.of(a) is first  # two fit
     ask(c)
     ask(c)
     third = synced(c)
-    assert histories.of(c) is third  # three do not, and b was used least recently
-    assert histories.of(a) is first
-    assert histories.of(b) is not second
+    assert session_registry.of(c) is third  # three do not, and b was used least recently
+    assert session_registry.of(a) is first
+    assert session_registry.of(b) is not second
 
 
 def test_ask_finds_the_new_study_of_a_name_that_was_deleted():
     old = new_study(sampler="random")
     ask(old)
-    assert histories.known(old.name) is not None
+    assert session_registry.known(old.name) is not None
     delete_study(named=only(old))
     new = new_study(sampler="qmc", direction=["minimize", "maximize"])
     trial = ask(new)
     assert (trial.number, trial.study.id) == (0, new.id)
-    known = histories.known(new.name)
+    known = session_registry.known(new.name)
     assert known is not None
     assert known.study == new
     delete_study(named=only(new))
     with pytest.raises(StudyNotFound, match='no study "search"'):
         ask(new)
-    assert histories.known(new.name) is None
+    assert session_registry.known(new.name) is None
 
 
 def test_history_in_use_stays_however_large_it_is(settings):
@@ -219,7 +219,7 @@ def test_history_in_use_stays_however_large_it_is(settings):
     study = new_study(sampler="random")
     ask(study)
     ask(study)
-    assert histories.of(study) is histories.of(study)
+    assert session_registry.of(study) is session_registry.of(study)
     assert ask(study).number == 2
 
 
@@ -233,7 +233,7 @@ def test_first_writer_of_nsgaiis_parents_wins():
     trials = [ask(study) for _ in range(3)]
     tell(study, 0, 2.0)
     tell(study, 1, 3.0)
-    slow = Histories().of(study)  # another process: draws now, commits last
+    slow = SessionRegistry().of(study)  # another process: draws now, commits last
     draft = slow.sample()
     (key,) = draft.study_attrs
     assert sorted(draft.study_attrs[key]) == [trials[0].id, trials[1].id]
@@ -260,6 +260,6 @@ def test_first_writer_of_nsgaiis_parents_wins():
     with stock_storage("optuna") as stock:
         stored = stock.get_study_system_attrs(study.id)
     assert stored == {key: first.study_attrs[key]}
-    for history in (slow, histories.of(study), History(study)):
+    for history in (slow, session_registry.of(study), SamplerSession(study)):
         history.sync()
         assert history.get_study_system_attrs(study.id) == stored

@@ -22,7 +22,7 @@ from optuna_bridge.samplers.registry import build_sampler, reseed
 from optuna_bridge.system_attrs import TRANSIENT_ATTRIBUTES
 from studies.models import Study
 from tests.trials.helpers import ask, change, new_study, tell
-from trials.sampling.session_registry import histories
+from trials.sampling.session_registry import session_registry
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -120,7 +120,7 @@ class Mirror:
         trial = change(self.study, number, steps={step: value})
         stock_id = self.stock.trials[number]._trial_id
         self.stock._storage.set_trial_intermediate_value(stock_id, step, value)
-        history = histories.of(self.study)
+        history = session_registry.of(self.study)
         history.sync()
         before = history.get_trial(trial.id).system_attrs
         ours = history.optuna_study.pruner.prune(history.optuna_study, history.get_trial(trial.id))
@@ -138,7 +138,7 @@ class Mirror:
         self.open_trials.remove(number)
 
     def assert_same_history(self) -> None:
-        history = histories.of(self.study)
+        history = session_registry.of(self.study)
         history.sync()
         ours = history.optuna_study.get_trials(deepcopy=False)
         theirs = self.stock.get_trials(deepcopy=False)

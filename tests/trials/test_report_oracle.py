@@ -24,7 +24,7 @@ from studies.models import Study
 from tests.play import complete, suggest
 from trials.models import Trial
 from trials.projection import consistency
-from trials.sampling.session_registry import histories
+from trials.sampling.session_registry import session_registry
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),  # else no history is kept from request to request
@@ -202,7 +202,7 @@ def play(mirror: Mirror, rng: random.Random) -> None:
         while len(mirror.open_trials) > rng.randrange(2, 7):
             mirror.go_on(rng.choice(list(mirror.open_trials)), rng)
             if rng.random() < 0.02:
-                histories.clear()  # the next request is served by another process
+                session_registry.clear()  # the next request is served by another process
     while len(mirror.open_trials) > 2:  # and two never end
         mirror.go_on(rng.choice(list(mirror.open_trials)), rng)
 

@@ -25,7 +25,7 @@ from tests.trials.helpers import (
 )
 from trials.domain import asking
 from trials.models import Trial
-from trials.sampling.session_registry import Histories, histories
+from trials.sampling.session_registry import SessionRegistry, session_registry
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -73,7 +73,7 @@ def play(study: Study, n: int, before_each=lambda: None) -> list[list[float | No
 def again(sampler: str, seed: int | None = 7) -> Study:
     """The same study, from its start and in a process that knows nothing of it."""
     Study.objects.all().delete()
-    histories.clear()
+    session_registry.clear()
     return seeded(sampler, seed)
 
 
@@ -85,10 +85,10 @@ def test_seeded_study_repeats_itself(sampler, monkeypatch):
     assert play(again(sampler), n) == once
 
     # A restart before each ask.
-    assert play(again(sampler), n, before_each=histories.clear) == once
+    assert play(again(sampler), n, before_each=session_registry.clear) == once
 
     # Two processes in turn.
-    study, registries = again(sampler), [Histories(), Histories()]
+    study, registries = again(sampler), [SessionRegistry(), SessionRegistry()]
 
     def next_process() -> None:
         registries.reverse()
@@ -193,7 +193,7 @@ def test_scrambled_qmc_without_a_seed_stores_one(qmc_type):
     seeds = [Study.objects.get(name=name).sampler_options["seed"] for name in "ab"]
     assert all(type(seed) is int and 0 <= seed < 2**32 for seed in seeds)
     assert seeds[0] != seeds[1]
-    sequences = [play(study, 6, before_each=histories.clear)[1:] for study in studies]
+    sequences = [play(study, 6, before_each=session_registry.clear)[1:] for study in studies]
     assert sequences[0] != sequences[1]
     assert len({tuple(point) for point in sequences[0]}) == 5
 

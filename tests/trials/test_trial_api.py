@@ -50,7 +50,7 @@ def report(number: int, steps: Mapping[int, float]) -> None:
     """Report intermediate values of a running trial, as Optuna's clients can."""
     with transaction.atomic():
         study = NamedStudy("search").locked()
-        trial = Trial.objects.numbered(study, number)
+        trial = Trial.objects.get_by_number(study, number)
         trial.steps, trial.step_values = list(steps), list(steps.values())
         rows = [(trial, step, value) for step, value in steps.items()]
         Trial.objects.change(study, [trial], was=[TrialState.RUNNING], steps=rows)

@@ -21,7 +21,7 @@ from tests.play import JSON, assert_refused, create_study, pointers, start, tell
 from tests.statements import recorded
 from tests.trials.helpers import fill, new_study
 from tests.trials.lists import SPACE, URL, get, links, numbers, play, store
-from trials.queries.ordering import Walk
+from trials.queries.ordering import TrialOrdering
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def test_a_page_of_many_is_a_range_of_an_index(db: None, order_by: str) -> None:
     fill(study, 5000)
     store(study, [{"state": TrialState.RUNNING, "internal_params": [0.01, 0.6, 16, 0]}] * 500)
     key = 700 / 7 if order_by.endswith("value") else timedelta(0)
-    walk = Walk(order_by)
+    walk = TrialOrdering(order_by)
     with recorded() as statements:
         for after in (None, (key, 700), (None, 4700)):
             assert len(walk.page(study.trials.with_steps(), 100, after)) == 100

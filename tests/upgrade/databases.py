@@ -9,7 +9,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from psycopg import sql
 
-from trials.sampling.session_registry import histories
+from trials.sampling.session_registry import session_registry
 from tuner_project.db.database import close_pool
 
 
@@ -39,7 +39,7 @@ def _change(settings: dict[str, Any]) -> None:
     close_pool()
     connection.settings_dict.update(settings)
     # What a process remembers of its database.
-    histories.clear()
+    session_registry.clear()
     ContentType.objects.clear_cache()
 
 

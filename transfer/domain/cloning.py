@@ -17,7 +17,7 @@ from transfer.domain.trial_writer import TrialWriter
 from trials.domain.finish_trial import complete_if_used_up
 from trials.models import Trial
 from trials.projection.consistency import snapshot
-from trials.sampling.session_registry import histories
+from trials.sampling.session_registry import session_registry
 from tuner_project.rest.problems import DomainError
 
 _KEPT_STATES = [TrialState.COMPLETE, TrialState.PRUNED]
@@ -116,7 +116,7 @@ def _fitting(source: Study, study: Study) -> Iterator[Trial]:
             continue
         kept = {name: params[name] for name in study.space.distributions}
         if note is None:  # the sampler learns only from trials that have it
-            draft = histories.of(study).note(kept)
+            draft = session_registry.of(study).note(kept)
             note = {} if draft is None else draft.system_attrs
         yield _kept(trial, study, number, study.space.to_internal(kept), note)
         number += 1

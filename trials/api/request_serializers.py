@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from optuna_bridge.enums import TrialState
 from studies.api.serializers import LeaseSecondsField
-from trials.domain import NewTrial, Outcome
+from trials.domain import NewTrial, TrialResult
 from trials.models.leases import Lease
 from tuner_project.rest.numbers import NUMBER_OR_NULL
 from tuner_project.rest.serializers import (
@@ -139,7 +139,7 @@ class CompleteSerializer(StrictSerializer):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        return {"outcome": Outcome(state=TrialState.COMPLETE, **attrs)}
+        return {"outcome": TrialResult(state=TrialState.COMPLETE, **attrs)}
 
 
 class PruneSerializer(StrictSerializer):
@@ -148,7 +148,7 @@ class PruneSerializer(StrictSerializer):
     reason = ReasonField()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        return {"outcome": Outcome(state=TrialState.PRUNED, **attrs)}
+        return {"outcome": TrialResult(state=TrialState.PRUNED, **attrs)}
 
 
 class FailSerializer(StrictSerializer):
@@ -161,7 +161,7 @@ class FailSerializer(StrictSerializer):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        return {"outcome": Outcome(state=TrialState.FAIL, **attrs)}
+        return {"outcome": TrialResult(state=TrialState.FAIL, **attrs)}
 
 
 class ReportSerializer(StrictSerializer):
@@ -211,7 +211,7 @@ class ToldTrialSerializer(EndedTrialSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = super().validate(attrs)
         state = TrialState(attrs.pop("state"))
-        return {"told": (attrs.pop("trial_id"), Outcome(state=state, **attrs))}
+        return {"told": (attrs.pop("trial_id"), TrialResult(state=state, **attrs))}
 
 
 @extend_schema_field(ToldTrialSerializer(many=True))
@@ -253,7 +253,7 @@ class NewTrialSerializer(EndedTrialSerializer):
         if state == TrialState.WAITING:
             return {"new": NewTrial(**new, priority=attrs.get("priority", 0))}
         ended = super().validate(attrs) | {"state": TrialState(state)}
-        return {"new": NewTrial(**new, outcome=Outcome(**ended))}
+        return {"new": NewTrial(**new, outcome=TrialResult(**ended))}
 
 
 MANY_NEW_TRIALS = serializers.ListField(

@@ -31,7 +31,7 @@ from trials.api.serializers import (
     VerdictSerializer,
     one_or_many,
 )
-from trials.domain import Outcome
+from trials.domain import TrialResult
 from trials.models import Trial
 from trials.queries.pages import list_trials
 from tuner_project.rest.errors import validation_problem
@@ -220,11 +220,11 @@ class TrialViewSet(StudyScope):
     def retrieve(self, request: Request, study_name: str, trial_id: int) -> Response:
         """One trial."""
         study = self.named_study(study_name).one()
-        trial = Trial.objects.numbered(study, trial_id)
+        trial = Trial.objects.get_by_number(study, trial_id)
         return self.answer(TrialSerializer, trial)
 
 
-def _read(item: Any, at: str) -> tuple[int, Outcome] | dict[str, Any]:
+def _read(item: Any, at: str) -> tuple[int, TrialResult] | dict[str, Any]:
     """One of the outcomes told together, or its result where it is malformed."""
     try:
         return TOLD_TRIAL.run_validation(item)["told"]

@@ -3,15 +3,15 @@
 from trials.domain.asking import ask, ask_many
 from trials.domain.expire_leases import expire_trials
 from trials.domain.queueing import NewTrial, add_trials, cancel_trial
-from trials.domain.reporting import Signs, Verdict, heartbeat, report
+from trials.domain.reporting import HeartbeatReply, ReportReply, heartbeat, report
 from trials.domain.telling import tell, tell_many
-from trials.domain.trial_result import Outcome
+from trials.domain.trial_result import TrialResult
 
 __all__ = [
+    "HeartbeatReply",
     "NewTrial",
-    "Outcome",
-    "Signs",
-    "Verdict",
+    "ReportReply",
+    "TrialResult",
     "add_trials",
     "ask",
     "ask_many",

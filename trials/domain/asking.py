@@ -19,10 +19,10 @@ from trials.models import Trial
 from trials.models.leases import Lease
 from trials.models.managers import Reservation
 from trials.projection.trial_rows import not_noted
-from trials.sampling.drafts import Draft, Surprised
+from trials.sampling.drafts import Draft, PlanInvalidated
 from trials.sampling.plan import Plan
-from trials.sampling.session import History
-from trials.sampling.session_registry import histories
+from trials.sampling.session import SamplerSession
+from trials.sampling.session_registry import session_registry
 from trials.sampling.visited_points import has_point
 from tuner_project.observability.stopwatch import AskWatch, stopwatch
 from tuner_project.rest.problems import DomainError
@@ -32,7 +32,7 @@ OF_STUDY = Lease(is_studys=True)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class AskRequest:
     """What an ask is for. A `worker_id` gets back what it holds, unless `new` says otherwise."""
 
     count: int = 1
@@ -73,16 +73,16 @@ def ask_many(
         TooManyTrials
         TooManyRunning, TooManyRunningOfToken, BudgetInFlight, Contended: ask again in a moment.
     """
-    wanted = Wanted(count, worker_id, new, lease)
+    wanted = AskRequest(count, worker_id, new, lease)
 
-    def measured(history: History) -> list[Trial]:
+    def measured(history: SamplerSession) -> list[Trial]:
         with AskWatch(study=named.name, sampler=history.study.sampler):
             return _ask(history, wanted)
 
-    return histories.use(named, measured)
+    return session_registry.use(named, measured)
 
 
-def _ask(history: History, wanted: Wanted) -> list[Trial]:
+def _ask(history: SamplerSession, wanted: AskRequest) -> list[Trial]:
     """Serve what was planned for. Where something else is found, another ask was served meanwhile
     or the study has changed: plan again."""
     held = wanted.may_be_reoffered and Trial.objects.held(history.study, wanted.worker_id)
@@ -94,7 +94,7 @@ def _ask(history: History, wanted: Wanted) -> list[Trial]:
         try:
             with stopwatch("database"), transaction.atomic():
                 found = serve(history, plan, wanted, room_of_token(wanted.count))
-        except Surprised:
+        except PlanInvalidated:
             found = None
         finally:
             if plan is not None:
@@ -109,7 +109,7 @@ def _ask(history: History, wanted: Wanted) -> list[Trial]:
 
 
 def _serve(
-    history: History, plan: Plan | None, wanted: Wanted, room: int
+    history: SamplerSession, plan: Plan | None, wanted: AskRequest, room: int
 ) -> list[Trial] | DomainError | None:
     """Hand out trials, `room` at most, or say why not; None: something else was planned for."""
     n = wanted.count
@@ -117,13 +117,13 @@ def _serve(
         reserved = Trial.objects.reserve_running(history.study, n, wanted.lease)
         if reserved is not None:
             if wanted.may_be_reoffered and Trial.objects.held(history.study, wanted.worker_id):
-                raise Surprised  # this worker's other request was faster
+                raise PlanInvalidated  # this worker's other request was faster
             return _start_new(history, reserved, plan, wanted)
     return _serve_with_care(history, plan, wanted, room)
 
 
 def _serve_with_care(
-    history: History, plan: Plan | None, wanted: Wanted, room: int
+    history: SamplerSession, plan: Plan | None, wanted: AskRequest, room: int
 ) -> list[Trial] | DomainError | None:
     """The same where the study's state, budgets, leases or queue need a look.
 
@@ -151,7 +151,7 @@ def _serve_with_care(
     if plan is not None and n_planned > 0:
         reserved = Trial.objects.reserve_running(study, n_planned, wanted.lease)
         if reserved is None:
-            raise Surprised  # a moment later, a lease or the deadline has passed
+            raise PlanInvalidated  # a moment later, a lease or the deadline has passed
         new = _start_new(history, reserved, plan, wanted)
     return [*held, *queued, *new] or _refusal(study, room)
 
@@ -184,7 +184,7 @@ def _refusal(study: Study, room: int) -> DomainError:
     )
 
 
-def _reoffer(study: Study, wanted: Wanted) -> list[Trial]:
+def _reoffer(study: Study, wanted: AskRequest) -> list[Trial]:
     """The trials that the worker holds already, with a new lease."""
     if not wanted.may_be_reoffered or not study.is_open:
         return []
@@ -197,7 +197,7 @@ def _reoffer(study: Study, wanted: Wanted) -> list[Trial]:
 
 
 def _start_queued(
-    history: History, study: Study, n: int, plan: Plan | None, wanted: Wanted
+    history: SamplerSession, study: Study, n: int, plan: Plan | None, wanted: AskRequest
 ) -> list[Trial] | None:
     """Start the first n trials of the queue; None: one needs a draft that was not planned for."""
     queued = Trial.objects.queue(study, n) if n > 0 else []
@@ -219,7 +219,9 @@ def _start_queued(
     return queued
 
 
-def _start_new(history: History, reserved: Reservation, plan: Plan, wanted: Wanted) -> list[Trial]:
+def _start_new(
+    history: SamplerSession, reserved: Reservation, plan: Plan, wanted: AskRequest
+) -> list[Trial]:
     """Store new trials under the numbers that were reserved for them."""
     study = history.study
     trials = []
@@ -242,7 +244,7 @@ def _start_new(history: History, reserved: Reservation, plan: Plan, wanted: Want
     return trials
 
 
-def _hand_out(trial: Trial, now: datetime, lease_seconds: float | None, wanted: Wanted) -> None:
+def _hand_out(trial: Trial, now: datetime, lease_seconds: float | None, wanted: AskRequest) -> None:
     trial.state = TrialState.RUNNING
     trial.datetime_start = now
     trial.worker_id = wanted.worker_id
@@ -251,15 +253,15 @@ def _hand_out(trial: Trial, now: datetime, lease_seconds: float | None, wanted: 
     trial.renew_lease(now)
 
 
-def _mark_points(history: History, trials: Sequence[Trial], drafts: Sequence[Draft]) -> None:
+def _mark_points(history: SamplerSession, trials: Sequence[Trial], drafts: Sequence[Draft]) -> None:
     """Where duplicates are avoided, mark trials by their points.
 
-    Raises `Surprised` where the point of a draft has been taken since.
+    Raises `PlanInvalidated` where the point of a draft has been taken since.
     """
     if history.taken is None:
         return
     if history.n_left is not None and any(d.is_repeated and not d.is_fixed for d in drafts):
-        raise Surprised
+        raise PlanInvalidated
     repeated = {draft.number for draft in drafts if draft.is_repeated}
     points = []
     for trial in trials:
@@ -269,4 +271,4 @@ def _mark_points(history: History, trials: Sequence[Trial], drafts: Sequence[Dra
         if trial.params_hash is not None and trial.number not in repeated:
             points.append(trial.params_hash)
     if points and has_point(history.study.id, points):
-        raise Surprised
+        raise PlanInvalidated

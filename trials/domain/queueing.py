@@ -14,12 +14,12 @@ from studies.domain.limits import check_room_for_trials
 from studies.errors import BudgetExceeded
 from studies.models import NamedStudy, Study
 from trials.domain.finish_trial import Ending, complete_if_used_up, store_endings
-from trials.domain.trial_result import Outcome, Steps, check_outcome, finish
+from trials.domain.trial_result import Steps, TrialResult, check_outcome, finish
 from trials.errors import InvalidOutcome, InvalidTrial, TrialNotWaiting
 from trials.models import Trial
 from trials.models.managers import Reservation
 from trials.sampling.drafts import Draft
-from trials.sampling.session_registry import histories
+from trials.sampling.session_registry import session_registry
 from tuner_project.rest.problems import escaped
 
 CANCELLED = "cancelled"
@@ -33,7 +33,7 @@ class NewTrial:
     """
 
     params: Mapping[str, Any]
-    outcome: Outcome | None = None
+    outcome: TrialResult | None = None
     priority: int = 0  # higher first
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
     at: str = ""  # where it stands in the request's body
@@ -57,7 +57,7 @@ def add_trials(*, named: NamedStudy, new: Sequence[NewTrial]) -> list[Trial]:
     checked = named.one()
     _check(checked, new)
     recorded = [each for each in new if each.outcome is not None]
-    note = histories.of(checked).note(recorded[0].params) if recorded else None
+    note = session_registry.of(checked).note(recorded[0].params) if recorded else None
     with transaction.atomic():
         study = named.locked()
         if study.id != checked.id:  # deleted, and created again
@@ -75,7 +75,7 @@ def cancel_trial(*, named: NamedStudy, number: int) -> Trial:
         TrialNotWaiting: it runs, or has ended otherwise.
     """
     study = named.locked()
-    trial = Trial.objects.numbered(study, number)
+    trial = Trial.objects.get_by_number(study, number)
     if trial.state == TrialState.WAITING:
         trial.state, trial.reason = TrialState.FAIL, CANCELLED
         store_endings(study, [Ending(trial, TrialState.WAITING)])

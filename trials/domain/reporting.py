@@ -13,12 +13,12 @@ from trials.domain.trial_result import check_is_out, take_steps
 from trials.errors import TrialFinished
 from trials.models import Trial
 from trials.sampling.pruning import judge
-from trials.sampling.session import History
-from trials.sampling.session_registry import histories
+from trials.sampling.session import SamplerSession
+from trials.sampling.session_registry import session_registry
 
 
 @dataclass(frozen=True)
-class Signs:
+class HeartbeatReply:
     """What a worker is told of its trial: whether to stop, since nobody wants the result."""
 
     lease_expires_at: datetime | None
@@ -27,13 +27,13 @@ class Signs:
 
 
 @dataclass(frozen=True)
-class Verdict(Signs):
+class ReportReply(HeartbeatReply):
     """The same, and whether the pruner would stop the trial."""
 
     should_prune: bool
 
 
-def report(*, named: NamedStudy, number: int, steps: Mapping[int, float]) -> Verdict:
+def report(*, named: NamedStudy, number: int, steps: Mapping[int, float]) -> ReportReply:
     """Store intermediate values of a RUNNING trial, renew its lease, and ask the pruner.
 
     The pruner decides before anything is locked, knowing all that is committed. The same values
@@ -44,10 +44,10 @@ def report(*, named: NamedStudy, number: int, steps: Mapping[int, float]) -> Ver
         TrialFinished, TrialNotRunning, LeaseLost: it does not run.
         StepConflict: another value of a step is stored.
     """
-    return histories.use(named, lambda history: _report(history, number, steps))
+    return session_registry.use(named, lambda history: _report(history, number, steps))
 
 
-def heartbeat(*, named: NamedStudy, number: int) -> Signs:
+def heartbeat(*, named: NamedStudy, number: int) -> HeartbeatReply:
     """Renew a RUNNING trial's lease.
 
     Raises:
@@ -55,15 +55,15 @@ def heartbeat(*, named: NamedStudy, number: int) -> Signs:
         TrialFinished, TrialNotRunning, LeaseLost: it does not run.
     """
     while (renewed := Trial.objects.renew(named.name, number)) is None:
-        _check_runs(Trial.objects.numbered(named.one(), number))
+        _check_runs(Trial.objects.get_by_number(named.one(), number))
     return _signs(*renewed)
 
 
-def _report(history: History, number: int, steps: Mapping[int, float]) -> Verdict:
+def _report(history: SamplerSession, number: int, steps: Mapping[int, float]) -> ReportReply:
     judgement = judge(history, number, steps)
     with transaction.atomic():
         study = history.locked_study()
-        trial = Trial.objects.numbered(study, number)
+        trial = Trial.objects.get_by_number(study, number)
         _check_runs(trial)
         new = take_steps(trial, steps)
         if judgement is not None and new:
@@ -75,7 +75,7 @@ def _report(history: History, number: int, steps: Mapping[int, float]) -> Verdic
     reason = signs.reason
     if trial.should_prune and reason is None:
         reason = f"the pruner {study.pruner} would stop it at step {trial.steps[-1]}"
-    return Verdict(signs.lease_expires_at, signs.should_stop, reason, trial.should_prune)
+    return ReportReply(signs.lease_expires_at, signs.should_stop, reason, trial.should_prune)
 
 
 def _check_runs(trial: Trial) -> None:
@@ -84,8 +84,8 @@ def _check_runs(trial: Trial) -> None:
         raise TrialFinished(f"trial {trial.number} has ended: it is {trial.state}")
 
 
-def _signs(lease_expires_at: datetime | None, state: str, state_reason: str) -> Signs:
+def _signs(lease_expires_at: datetime | None, state: str, state_reason: str) -> HeartbeatReply:
     should_stop = state == StudyState.CANCELLED
     because = f": {state_reason}" if state_reason else ""
     reason = f"the study was cancelled{because}" if should_stop else None
-    return Signs(lease_expires_at, should_stop, reason)
+    return HeartbeatReply(lease_expires_at, should_stop, reason)

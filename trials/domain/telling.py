@@ -7,14 +7,14 @@ from django.db import transaction
 from optuna_bridge.enums import TrialState
 from studies.models import NamedStudy, Study
 from trials.domain.finish_trial import Ending, store_endings
-from trials.domain.trial_result import Outcome, check_outcome, finish, is_told_again
+from trials.domain.trial_result import TrialResult, check_outcome, finish, is_told_again
 from trials.errors import TrialNotFound
 from trials.models import Trial
 from tuner_project.rest.problems import DomainError
 
 
 @transaction.atomic
-def tell(*, named: NamedStudy, number: int, outcome: Outcome) -> Trial:
+def tell(*, named: NamedStudy, number: int, outcome: TrialResult) -> Trial:
     """End a RUNNING trial of the study of a name; the same outcome again is harmless.
 
     A trial whose lease has run out may be told until an ask, or `expire_trials`, has ended it.
@@ -28,7 +28,7 @@ def tell(*, named: NamedStudy, number: int, outcome: Outcome) -> Trial:
         StepConflict: another intermediate value of a step is stored.
     """
     study = named.locked()
-    trial = Trial.objects.numbered(study, number)
+    trial = Trial.objects.get_by_number(study, number)
     ending = _ending(study, trial, outcome)
     if ending is not None:
         store_endings(study, [ending])
@@ -37,14 +37,14 @@ def tell(*, named: NamedStudy, number: int, outcome: Outcome) -> Trial:
 
 @transaction.atomic
 def tell_many(
-    *, named: NamedStudy, outcomes: Sequence[tuple[int, Outcome]]
+    *, named: NamedStudy, outcomes: Sequence[tuple[int, TrialResult]]
 ) -> list[Trial | DomainError]:
     """The same for many trials at once, by (number, outcome), each decided on its own.
 
     Gives for each the trial, or what `tell` would have raised. Raises `StudyNotFound`.
     """
     study = named.locked()
-    trials = Trial.objects.numbered_in(study, [number for number, _ in outcomes])
+    trials = Trial.objects.get_by_numbers(study, [number for number, _ in outcomes])
     results: list[Trial | DomainError] = []
     endings: list[Ending] = []
     for number, outcome in outcomes:
@@ -62,7 +62,7 @@ def tell_many(
     return results
 
 
-def _ending(study: Study, trial: Trial, outcome: Outcome) -> Ending | None:
+def _ending(study: Study, trial: Trial, outcome: TrialResult) -> Ending | None:
     """The trial's end; None where it was told before."""
     check_outcome(study, outcome)
     if is_told_again(trial, outcome):

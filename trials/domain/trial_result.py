@@ -16,7 +16,7 @@ Steps = list[tuple[Trial, int, float]]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrialResult:
     """How a trial ended. `values` are one for each objective, for COMPLETE only.
 
     `retry` asks for another attempt at a failed trial; None: not said.
@@ -31,7 +31,7 @@ class Outcome:
     retry: bool | None = None
 
 
-def check_outcome(study: Study, outcome: Outcome) -> None:
+def check_outcome(study: Study, outcome: TrialResult) -> None:
     """Raise `InvalidOutcome` where it has not one value an objective, and one a constraint."""
     expected = len(study.directions)
     if outcome.values is not None and len(outcome.values) != expected:
@@ -56,7 +56,7 @@ def check_outcome(study: Study, outcome: Outcome) -> None:
         raise InvalidOutcome(faults[0][1], faults)
 
 
-def is_told_again(trial: Trial, outcome: Outcome) -> bool:
+def is_told_again(trial: Trial, outcome: TrialResult) -> bool:
     """Whether the trial has ended just so; False while it runs.
 
     Raises:
@@ -80,7 +80,7 @@ def check_is_out(trial: Trial) -> None:
         raise LeaseLost.of(trial)
 
 
-def finish(trial: Trial, outcome: Outcome) -> Steps:
+def finish(trial: Trial, outcome: TrialResult) -> Steps:
     """Make a trial what its outcome says; gives the intermediate values that are new.
 
     Raises `StepConflict`, before anything is changed.
@@ -123,7 +123,7 @@ def take_steps(trial: Trial, told: Mapping[int, float]) -> Steps:
     return [(trial, step, value) for step, value in new.items()]
 
 
-def _final_values(trial: Trial, outcome: Outcome) -> list[float] | None:
+def _final_values(trial: Trial, outcome: TrialResult) -> list[float] | None:
     """A pruned trial's value is its last intermediate value, as in Optuna."""
     if outcome.state != TrialState.PRUNED:
         return None if outcome.values is None else list(outcome.values)
@@ -132,7 +132,7 @@ def _final_values(trial: Trial, outcome: Outcome) -> list[float] | None:
     return [trial.step_values[-1]]
 
 
-def _agrees(trial: Trial, outcome: Outcome) -> bool:
+def _agrees(trial: Trial, outcome: TrialResult) -> bool:
     """Whether a finished trial ended just so, in all that the outcome gives."""
     stored = trial.intermediate_values
     return (

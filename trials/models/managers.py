@@ -85,20 +85,20 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
 
     # Reading ---------------------------------------------------------------------------------
 
-    def numbered(self, study: Study, number: int) -> "Trial":
+    def get_by_number(self, study: Study, number: int) -> "Trial":
         """The study's trial of this number, with its steps; raises `TrialNotFound`."""
-        trial = self._numbered.first(study=study.id, number=number)
+        trial = self._by_number.first(study=study.id, number=number)
         if trial is None:
             raise TrialNotFound.numbered(number)
         trial.study = study
         return trial
 
     @cached_property
-    def _numbered(self) -> PreparedQuery["Trial"]:
+    def _by_number(self) -> PreparedQuery["Trial"]:
         these = {"study_id": Parameter("study"), "number": Parameter("number")}
         return PreparedQuery(lambda: self.filter(**these).with_steps())
 
-    def numbered_in(self, study: Study, numbers: Sequence[int]) -> dict[int, "Trial"]:
+    def get_by_numbers(self, study: Study, numbers: Sequence[int]) -> dict[int, "Trial"]:
         """The study's trials of these numbers, with their steps, as far as there are any."""
         trials = self.filter(study_id=study.id, number__in=set(numbers)).with_steps()
         return {trial.number: trial for trial in _of(study, trials)}

@@ -85,7 +85,7 @@ STUDY_ATTRIBUTES = ProjectedTable(
     "study_system_attributes",
     ("study_id", "key", "value_json"),
     ("study_id", "key"),
-    # Of several trials that noted the same, the first one counts, as it does in a History.
+    # Of several trials that noted the same, the first one counts, as it does in a SamplerSession.
     "SELECT DISTINCT ON (t.study_id, a.key) t.study_id, a.key, a.value::text "
     "FROM trials_trial AS t, json_each(t.study_attrs) AS a "
     "WHERE t.study_attrs IS NOT NULL AND {where} ORDER BY t.study_id, a.key, t.number",

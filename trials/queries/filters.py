@@ -29,7 +29,7 @@ ANY = Between()
 
 
 @dataclass(frozen=True)
-class Narrowed:
+class TrialFilter:
     """What trials have in common: None and nothing stand for any."""
 
     state: str | None = None
@@ -40,7 +40,7 @@ class Narrowed:
 
     @property
     def by_state_alone(self) -> bool:
-        return self == Narrowed(state=self.state, objective=self.objective)
+        return self == TrialFilter(state=self.state, objective=self.objective)
 
     def of(self, study: Study) -> "TrialQuerySet":
         """These trials of a study.

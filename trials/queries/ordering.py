@@ -23,7 +23,7 @@ Position = tuple[Key, int]  # of a trial: its key, and its number
 
 
 @dataclass(frozen=True)
-class Walk:
+class TrialOrdering:
     """An order of one study's trials.
 
     By a value or the duration: first those that have one, equal ones by number in the same

@@ -11,8 +11,8 @@ from django.db.models import Count
 from studies.models import Study
 from trials.errors import InvalidQuery
 from trials.models import Trial
-from trials.queries.filters import ANY, Between, Narrowed
-from trials.queries.ordering import NUMBER, Position, Walk
+from trials.queries.filters import ANY, Between, TrialFilter
+from trials.queries.ordering import NUMBER, Position, TrialOrdering
 
 SALT = "trials.queries.pages"  # a signature tells our cursors from anything else
 MICROSECOND = timedelta(microseconds=1)
@@ -50,8 +50,8 @@ def list_trials(
     if target_idx >= len(study.directions):
         fault = f"expected the index of an objective, at most {len(study.directions) - 1}"
         raise InvalidQuery(f"target_idx: {fault}", [("/target_idx", fault)])
-    walk = Walk(order_by, target_idx)
-    wanted = Narrowed(state, worker_id, value, target_idx, params or {})
+    walk = TrialOrdering(order_by, target_idx)
+    wanted = TrialFilter(state, worker_id, value, target_idx, params or {})
     if wanted.by_state_alone and order_by == NUMBER and cursor is None:
         trials = study.trials.page(limit=limit, offset=offset, state=state)
         return Listed(list(trials), _tally(study, state), is_plain=True)
@@ -81,12 +81,12 @@ def _tally(study: Study, state: str | None) -> int:
 # Cursors ---------------------------------------------------------------------------------
 
 
-def _list_of(study: Study, walk: Walk) -> list[Any]:
+def _list_of(study: Study, walk: TrialOrdering) -> list[Any]:
     """What tells the lists apart in which a position means something."""
     return [study.id, walk.order_by, walk.objective]
 
 
-def _cursor(study: Study, walk: Walk, last: Trial) -> str:
+def _cursor(study: Study, walk: TrialOrdering, last: Trial) -> str:
     """The place after a trial. JSON keeps a float as it is."""
     key, number = walk.position(last)
     if isinstance(key, timedelta):
@@ -94,7 +94,7 @@ def _cursor(study: Study, walk: Walk, last: Trial) -> str:
     return signing.dumps([*_list_of(study, walk), key, number], salt=SALT)
 
 
-def _opened(cursor: str, study: Study, walk: Walk) -> Position:
+def _opened(cursor: str, study: Study, walk: TrialOrdering) -> Position:
     try:
         *of, key, number = signing.loads(cursor, salt=SALT)
     except signing.BadSignature:

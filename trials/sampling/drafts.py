@@ -30,5 +30,5 @@ class Draft:
         }
 
 
-class Surprised(Exception):
+class PlanInvalidated(Exception):
     """What is found under the lock is not what was planned for: undo it and plan again."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from trials.models import Trial
 from trials.sampling.drafts import Draft
-from trials.sampling.session import History
+from trials.sampling.session import SamplerSession
 
 
 @dataclass
@@ -15,13 +15,13 @@ class Plan:
     trial, and `new` those of new trials.
     """
 
-    history: History
+    history: SamplerSession
     revision: int
     queued: dict[int, Draft] = field(default_factory=dict)
     new: list[Draft] = field(default_factory=list)
 
     @classmethod
-    def of(cls, history: History, n: int) -> "Plan":
+    def of(cls, history: SamplerSession, n: int) -> "Plan":
         """Draw n trials, those that wait in the queue first, knowing everything that is committed.
 
         Holds no database lock, no transaction and no connection while the sampler thinks. Where it

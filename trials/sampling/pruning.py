@@ -9,11 +9,11 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from trials.sampling.session import History
+from trials.sampling.session import SamplerSession
 
 
 @dataclass(frozen=True)
-class Judgement:
+class PruningDecision:
     """What the pruner says, and what it notes on the trial (the rungs of successive halving)."""
 
     should_prune: bool
@@ -27,7 +27,7 @@ class JudgedStorage:
     place: successive halving holds on to those that it has read.
     """
 
-    def __init__(self, history: History, trial: FrozenTrial) -> None:
+    def __init__(self, history: SamplerSession, trial: FrozenTrial) -> None:
         self._history = history
         self.trial = trial
 
@@ -59,7 +59,9 @@ class JudgedStorage:
         return self._history.get_study_name_from_id(study_id)
 
 
-def judge(history: History, number: int, steps: Mapping[int, float]) -> Judgement | None:
+def judge(
+    history: SamplerSession, number: int, steps: Mapping[int, float]
+) -> PruningDecision | None:
     """What the pruner says of a running trial once it has reported these steps, too.
 
     As `optuna.Trial.should_prune` after reports of them. None: the study has no pruner, the trial
@@ -77,4 +79,4 @@ def judge(history: History, number: int, steps: Mapping[int, float]) -> Judgemen
     should_prune = bool(history.pruner.prune(study, judged))  # NumPy has a bool of its own
     before = trial.system_attrs
     noted = {key: each for key, each in storage.trial.system_attrs.items() if key not in before}
-    return Judgement(should_prune, noted)
+    return PruningDecision(should_prune, noted)

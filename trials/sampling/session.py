@@ -27,8 +27,8 @@ from optuna_bridge.system_attrs import FIXED_PARAMS
 from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study
 from trials.models import Trial
-from trials.sampling.drafts import Draft, Surprised
-from trials.sampling.trial_cache import KnownTrials
+from trials.sampling.drafts import Draft, PlanInvalidated
+from trials.sampling.trial_cache import TrialCache
 from tuner_project.db.database import release_connection
 from tuner_project.observability.stopwatch import stopwatch
 
@@ -38,7 +38,7 @@ _BYTES, _BYTES_OF_PARAM, _BYTES_OF_STEP = 600, 100, 70
 _SAMPLE = 10
 
 
-class History(KnownTrials):
+class SamplerSession(TrialCache):
     """What a sampler sees of a study, and the sampler itself.
 
     Optuna can write to drafts only. One thread at a time may draw (`lock`), since samplers keep
@@ -150,12 +150,12 @@ class History(KnownTrials):
     ) -> Draft:
         """Draw the trial of this number, knowing what was known before.
 
-        Called within the transaction, and so raises `Surprised` instead of waiting for another
-        thread's sampler.
+        Called within the transaction, and so raises `PlanInvalidated` instead of waiting for
+        another thread's sampler.
         """
         # Where the number is needed nobody thinks, and the lock is held for microseconds.
         if not self.lock.acquire(blocking=self.needs_number):
-            raise Surprised
+            raise PlanInvalidated
         try:
             if instead_of is not None:
                 self._drop(instead_of)

@@ -11,19 +11,19 @@ from django.db import connection
 
 from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study
-from trials.sampling.session import History
+from trials.sampling.session import SamplerSession
 
 Result = TypeVar("Result")
 
 
-class Histories:
+class SessionRegistry:
     """Histories by study, the least recently used ones dropped beyond HISTORY_MAX_TRIALS."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._by_name: OrderedDict[str, History] = OrderedDict()
+        self._by_name: OrderedDict[str, SamplerSession] = OrderedDict()
 
-    def use(self, named: NamedStudy, action: Callable[[History], Result]) -> Result:
+    def use(self, named: NamedStudy, action: Callable[[SamplerSession], Result]) -> Result:
         """What `action` gives, called with the history of the study of a name.
 
         One that is known spares the reading of the study, whose definition never changes. The
@@ -38,7 +38,7 @@ class Histories:
                 self.forget(history)
         return action(self.of(named.one()))
 
-    def known(self, name: str) -> History | None:
+    def known(self, name: str) -> SamplerSession | None:
         """The history of the study that had this name when it was last read; None: it was not."""
         if connection.in_atomic_block:
             return None
@@ -48,19 +48,19 @@ class Histories:
                 self._use(history)
             return history
 
-    def of(self, study: Study) -> History:
+    def of(self, study: Study) -> SamplerSession:
         """The study's history, which the caller brings up to date."""
         if connection.in_atomic_block:
             # It will see rows that may be rolled back, and must not outlive them.
-            return History(study)
+            return SamplerSession(study)
         with self._lock:
             history = self._by_name.get(study.name)
             if history is None or history.study.id != study.id:
-                history = self._by_name[study.name] = History(study)
+                history = self._by_name[study.name] = SamplerSession(study)
             self._use(history)
             return history
 
-    def forget(self, history: History) -> None:
+    def forget(self, history: SamplerSession) -> None:
         """The study was deleted."""
         with self._lock:
             if self._by_name.get(history.study.name) is history:
@@ -76,7 +76,7 @@ class Histories:
         with self._lock:
             self._by_name.clear()
 
-    def _use(self, history: History) -> None:
+    def _use(self, history: SamplerSession) -> None:
         self._by_name.move_to_end(history.study.name)
         held = sum(history.size for history in self._by_name.values())
         while held > settings.HISTORY_MAX_TRIALS and len(self._by_name) > 1:
@@ -84,8 +84,8 @@ class Histories:
             held -= oldest.size
 
 
-histories = Histories()
-use_of_memory = histories.use_of_memory  # as the metrics ask for it
+session_registry = SessionRegistry()
+use_of_memory = session_registry.use_of_memory  # as the metrics ask for it
 
 # A forked process must neither repeat its parent's random numbers nor inherit a locked lock.
-os.register_at_fork(after_in_child=histories.__init__)  # type: ignore[misc]
+os.register_at_fork(after_in_child=session_registry.__init__)  # type: ignore[misc]

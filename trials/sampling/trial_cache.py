@@ -17,14 +17,14 @@ from studies.models import Study
 from trials.models import Trial
 from trials.models.managers import TrialQuerySet
 from trials.sampling.drafts import Draft
-from trials.sampling.visited_points import TakenPoints
+from trials.sampling.visited_points import VisitedPoints
 from tuner_project.db.prepared import Parameter, PreparedQuery
 
 _COLUMNS = ("revision", "study_attrs", "number", "id", "state", "values", "system_attrs")
 _STEP_COLUMNS = ("steps", "step_values")
 
 
-class KnownTrials(FrozenTrials):
+class TrialCache(FrozenTrials):
     """A study's trials as Optuna's FrozenTrials, and the drafts of those that are being asked for.
 
     Optuna reads it as a storage. Trials are replaced and never changed in place: Optuna's pruners
@@ -45,7 +45,7 @@ class KnownTrials(FrozenTrials):
         self._drafts: dict[int, Draft] = {}
         self._reading = threading.Lock()
         is_avoiding = study.duplicates == Duplicates.AVOID
-        self.taken = TakenPoints(study) if is_avoiding else None
+        self.taken = VisitedPoints(study) if is_avoiding else None
         self.columns: TrialColumns | None = None
         self._not_in_columns: list[tuple[FrozenTrial, list[float | None]]] = []
         if in_columns:

@@ -21,7 +21,7 @@ SELECT EXISTS (SELECT FROM trials_trial
 """
 
 
-class TakenPoints:
+class VisitedPoints:
     """The points of the trials that are told, run or wait, and did not fail."""
 
     def __init__(self, study: Study) -> None:
