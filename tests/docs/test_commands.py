@@ -1,0 +1,208 @@
+"""The documents' commands and programs, run as they stand against a real service."""
+
+import ast
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from django.core.management import get_commands
+
+from tests.service import ROOT, Client, Service, running_service
+
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+SERVED_AT = "http://127.0.0.1:8000"  # in the documents
+SAVED_AS = re.compile(r"# (\w+\.py)\n")  # the first line of a program that a later block starts
+
+# In the blocks of a shell: curl fails where the service answers an error, make says what it would
+# do, and Python is the one that runs the tests. Any other command runs as it is.
+PREAMBLE = """
+set -euo pipefail
+curl() { command curl --silent --show-error --fail-with-body "$@"; echo; }
+make() { command make --no-print-directory --dry-run -C "$ROOT" "$@" > /dev/null; }
+python() { "$PYTHON" "$@"; }
+.venv/bin/python() { (cd "$ROOT" && "$PYTHON" "$@"); }
+"""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A code block of a document, and the line that it begins at."""
+
+    language: str
+    text: str
+    line: int
+
+
+def document(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def blocks(name: str) -> list[Block]:
+    """All code blocks of a document."""
+    text = document(name)
+    found = [
+        Block(match[1], match[2], text.count("\n", 0, match.start()) + 1)
+        for match in BLOCK.finditer(text)
+    ]
+    assert 2 * len(found) == len(re.findall(r"^\s*(```|~~~)", text, re.MULTILINE)), name
+    return found
+
+
+def script(name: str, folder: Path, port: int) -> str:
+    """All blocks of a document as one script, in their order."""
+    parts = [PREAMBLE]
+    for block in blocks(name):
+        text = block.text.replace(SERVED_AT, f"http://127.0.0.1:{port}")
+        parts.append(f"echo '{name}, line {block.line}' >&2")
+        if block.language == "sh":
+            parts.append(text)
+        elif block.language == "python":
+            saved_as = SAVED_AS.match(text)
+            file = folder / (saved_as[1] if saved_as else f"line_{block.line}.py")
+            file.write_text(text)
+            if saved_as is None:
+                parts.append(f"python {shlex.quote(file.name)}")
+            else:
+                assert f"python {saved_as[1]}" in document(name), f"{saved_as[1]} is not started"
+        else:
+            pytest.fail(f"{name}, line {block.line}: no rule for a block of {block.language!r}")
+    return "\n".join(parts)
+
+
+def environment(service: Service) -> dict[str, str]:
+    """The environment in which management commands work on the service's database."""
+    left_out = {"DATABASE_URL", "SECRET_KEY", "DJANGO_SETTINGS_MODULE"}
+    inherited = {key: value for key, value in os.environ.items() if key not in left_out}
+    return inherited | {
+        "TUNER_DATA_DIR": str(service.data_dir),
+        "ROOT": str(ROOT),
+        "PYTHON": sys.executable,
+    }
+
+
+def run(name: str, folder: Path, service: Service) -> list[str]:
+    """Run all blocks of a document; the lines that they print."""
+    finished = subprocess.run(
+        ["bash", "-c", script(name, folder, service.port)],
+        cwd=folder,
+        env=environment(service),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert finished.returncode == 0, f"{finished.stdout[-2000:]}\n{finished.stderr[-2000:]}"
+    return finished.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    with running_service() as service:
+        yield service
+
+
+def test_readme_runs(service: Service, tmp_path: Path) -> None:
+    printed = run("README.md", tmp_path, service)
+
+    with Client(service.port) as client:
+        study = client.get("/studies/quick-start")
+        best = client.get("/studies/quick-start/best")
+        demos = [each["study_name"] for each in client.get("/studies")]
+    assert study["trial_counts"]["COMPLETE"] == study["n_trials"] == 50
+    assert ast.literal_eval(printed[-1]) == best
+    assert best["value"] == (best["params"]["x"] - 2) ** 2
+    assert "demo-training" in demos
+
+
+def test_workers_page_runs(service: Service, tmp_path: Path) -> None:
+    printed = run("docs/workers.md", tmp_path, service)
+
+    answers = [json.loads(line) for line in printed if line.startswith("{")]
+    created, suggested, completed, best, by_token = answers
+    assert created["study_name"] == "search-opt"
+    assert suggested["trial_id"] == 0
+    assert list(suggested["params"]) == ["learning_rate", "batch_size", "optimizer"]
+    assert (completed["state"], completed["values"]) == ("COMPLETE", [0.83])
+    assert best == {"params": suggested["params"], "value": 0.83, "trial_id": 0}
+    assert by_token["trial_id"] == 1
+    ended = 'study "robust-opt" is completed: max_trials'
+    assert [line for line in printed if line.startswith("study ")] == [ended, ended]
+    with Client(service.port) as client:
+        study = client.get("/studies/robust-opt")
+        trials = client.all_trials("robust-opt")
+    assert (study["state"], study["state_reason"]) == ("COMPLETED", "max_trials")
+    assert {trial["state"] for trial in trials} <= {"COMPLETE", "PRUNED"}
+    assert len(trials) == 20
+    assert {trial["worker_id"] for trial in trials} <= {"gpu-1", "gpu-2"}
+    completed = [trial for trial in trials if trial["state"] == "COMPLETE"]
+    assert all(len(trial["intermediate_values"]) == 10 for trial in completed)
+
+
+def test_search_space_of_its_page_is_accepted(service: Service) -> None:
+    (block,) = blocks("docs/search-spaces.md")
+    space = json.loads(block.text)
+
+    with Client(service.port) as client:
+        study = client.create_study(name="search-spaces", search_space=space)
+
+    assert [parameter["name"] for parameter in study["search_space"]] == [
+        "learning_rate",
+        "min_score",
+        "batch_size",
+        "optimizer",
+    ]
+
+
+def test_problem_of_the_api_conventions_is_answered(service: Service) -> None:
+    (block,) = blocks("docs/api-conventions.md")
+    space = [{"type": "float", "name": "lr", "low": 0.1, "high": 0.01}]
+
+    with Client(service.port) as client:
+        answer = client.call("POST", "/studies", {"name": "refused", "search_space": space})
+
+    assert (answer.status, answer.body) == (400, json.loads(block.text))
+
+
+DOCUMENTS = sorted(
+    str(path.relative_to(ROOT)) for path in [*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")]
+)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_target_of_make_exists(name: str) -> None:
+    targets = set(re.findall(r"^([a-z][a-z-]*):", document("Makefile"), re.MULTILINE))
+
+    named = re.findall(r"(?:`|^)make ([a-z-]+)", document(name), re.MULTILINE)
+
+    assert [target for target in named if target not in targets] == []
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_management_command_exists(name: str) -> None:
+    named = re.findall(r"manage\.py ([a-z_]+)", document(name))
+
+    assert [command for command in named if command not in get_commands()] == []
+
+
+def test_commands_page_lists_the_services_own() -> None:
+    ours = {name for name, app in get_commands().items() if (ROOT / str(app)).is_dir()}
+
+    listed = set(re.findall(r"^\| `([a-z_]+)", document("docs/commands.md"), re.MULTILINE))
+
+    assert ours <= listed
+    assert listed <= set(get_commands())
+
+
+def test_variable_of_the_configuration_page_exists() -> None:
+    variables = set(re.findall(r"^# ([A-Z_]+)=", document(".env.example"), re.MULTILINE))
+
+    named = set(re.findall(r"`([A-Z]+_?[A-Z_]*)`", document("docs/configuration.md")))
+
+    assert named - variables == {"TUNER_ENV_FILE"}  # read from the environment alone
