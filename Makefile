@@ -1,15 +1,18 @@
-# make serve    run the service here (a first run installs it into .venv; no database needed)
-# make test     all checks and tests; PYTEST_ARGS="-k ask -x" passes arguments on to pytest
-# make accept   the long proofs: kills, chaos, optimisation quality
-# make browser  the admin, the plots and the dashboard in a real browser (needs Chromium)
-# make bench    measure ours against Optuna alone, twenty minutes; BENCH_ARGS=--quick
-# make torch    install PyTorch, for the `gp` sampler (serve and test do it too)
-# make lock     derive requirements/*.txt from pyproject.toml; LOCK_ARGS=--upgrade takes the newest
-# make format   let ruff fix and format the code
-# make clean    remove what the above made, except the data in .data
+# make serve      run the service here (a first run installs it into .venv; no database needed)
+# make test       all checks and tests; PYTEST_ARGS="-k ask -x" passes arguments on to pytest
+# make lint       ruff, and the layers of the imports; a part of `make test`
+# make typecheck  mypy; a part of `make test`
+# make coverage   the tests, with the lines that they do not reach
+# make accept     the long proofs: kills, chaos, optimisation quality
+# make browser    the admin, the plots and the dashboard in a real browser (needs Chromium)
+# make bench      measure ours against Optuna alone, twenty minutes; BENCH_ARGS=--quick
+# make torch      install PyTorch, for the `gp` sampler (serve and test do it too)
+# make lock       derive requirements/*.txt from pyproject.toml; LOCK_ARGS=--upgrade takes the newest
+# make format     let ruff fix and format the code
+# make clean      remove what the above made, except the data in .data
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test accept browser bench dev torch try-torch lock format clean
+.PHONY: help serve test lint typecheck coverage accept browser bench dev torch try-torch lock format clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -45,13 +48,21 @@ help:
 serve: $(VENV)/.serve try-torch
 	@exec $(PY) manage.py serve
 
-test: dev
-	$(PY) -m ruff check .
-	$(PY) -m ruff format --check .
-	$(PY) -m mypy
+test: lint typecheck
 	$(PY) manage.py makemigrations --check --dry-run
 	$(PY) manage.py spectacular --validate --fail-on-warn --file /dev/null
 	$(PY) -m pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
+
+lint: dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(VENV)/bin/lint-imports
+
+typecheck: dev
+	$(PY) -m mypy
+
+coverage: dev
+	$(PY) -m pytest -n $(TEST_PROCESSES) --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
 
 accept: dev
 	$(PY) -m pytest -m accept -n 0 -s $(PYTEST_ARGS)
@@ -133,5 +144,5 @@ lock:
 
 clean:
 	find staticfiles -mindepth 1 ! -name .gitkeep -delete
-	rm -rf $(VENV) .data-of-tests .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis
+	rm -rf $(VENV) .data-of-tests .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
