@@ -1,0 +1,1 @@
+"""Read-only answers about a study: best, Pareto front, importance, plots, progress, advice."""

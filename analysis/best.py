@@ -1,4 +1,4 @@
-"""The best of a study's trials."""
+"""The best trial and the Pareto front of a study."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from tuner_project.rest.problems import DomainError
 
 @dataclass(frozen=True)
 class Best:
-    """The best trial: of equal ones the first, of a Pareto front its first by number."""
+    """The best trial: of equal trials the first, of a Pareto front the first by number."""
 
     params: dict[str, Any]
     value: float | list[float]
@@ -22,11 +22,11 @@ class Best:
 
 
 def best(*, study: Study) -> Best:
-    """The study's best trial, among the feasible ones.
+    """Return the study's best feasible trial.
 
     Raises:
-        NoCompletedTrials
-        NoFeasibleTrial: all that completed violate constraints.
+        NoCompletedTrials: no trial has completed yet.
+        NoFeasibleTrial: all completed trials violate a constraint.
     """
     params, value, number = study.best_params, study.best_value, study.best_number
     if params is None or value is None or number is None:
@@ -53,7 +53,11 @@ def _no_best(study: Study) -> DomainError:
 
 
 def pareto_front(*, study: Study) -> "QuerySet[Trial]":
-    """The trials that no other one beats, by number; raises `SingleObjective`."""
+    """Return the trials on the Pareto front, by number.
+
+    Raises:
+        SingleObjective: the study has one objective.
+    """
     if not study.is_multi_objective:
         raise SingleObjective(f'study "{study.name}" has one objective: ask for its best trial')
     return study.trials.filter(on_front=True).order_by("number")

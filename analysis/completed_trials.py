@@ -1,4 +1,4 @@
-"""What came out of a study's completed trials, in columns: enough to choose which are shown."""
+"""A study's completed trials as columns, to choose from and to compare."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,17 +15,17 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class CompletedTrials:
-    """A study's n completed trials of m objectives, by number."""
+    """The n completed trials of a study with m objectives, by number."""
 
     study: Study
     numbers: NDArray[np.int64]  # (n,)
-    values: NDArray[np.float64]  # (n, m), as they were told
+    values: NDArray[np.float64]  # (n, m), as reported
     is_feasible: Mask  # (n,)
     is_on_front: Mask  # (n,); of one objective, the best trial
 
     @classmethod
     def of(cls, study: Study) -> "CompletedTrials":
-        """The study's outline, in one statement: 50,000 trials take about 0.2 s."""
+        """Read them in one statement: 50,000 trials take about 0.2 s."""
         completed = study.trials.filter(state="COMPLETE").order_by("number")
         rows = completed.values_list("number", "values", "violation", "on_front")
         numbers, values, violations, fronts = zip(*rows, strict=True) if rows else ((),) * 4
@@ -42,17 +42,17 @@ class CompletedTrials:
 
     @cached_property
     def signs(self) -> NDArray[np.float64]:
-        """(m,): what makes less of each objective better."""
+        """(m,): 1 for an objective to minimize, -1 for one to maximize."""
         minimized = [direction == Direction.MINIMIZE for direction in self.study.directions]
         return np.where(minimized, 1.0, -1.0)
 
     @property
     def losses(self) -> NDArray[np.float64]:
-        """(n, m): the values, such that less is better."""
+        """(n, m): the values with their signs, so that smaller is better."""
         return self.values * self.signs
 
     def best_so_far(self, objective: int) -> NDArray[np.float64]:
-        """(n,): the best value of a feasible trial up to each; NaN before there is one."""
+        """(n,): the best value of the feasible trials up to each; NaN before the first."""
         losses = np.where(self.is_feasible, self.losses[:, objective], np.inf)
         best = np.minimum.accumulate(losses)
         return np.where(
@@ -60,7 +60,7 @@ class CompletedTrials:
         )
 
     def is_better(self, objective: int) -> Mask:
-        """(n,): whether a trial was better than all before it."""
+        """(n,): whether a trial was better than all before it, hence the incumbent."""
         best = self.best_so_far(objective)
         known = ~np.isnan(best)
         changed = np.diff(best, prepend=np.nan) != 0
@@ -68,20 +68,30 @@ class CompletedTrials:
 
 
 def check_objective(study: Study, target_idx: int) -> None:
-    """Raise `NoSuchObjective` where the study has no objective of this index."""
+    """Check the index of an objective.
+
+    Raises:
+        NoSuchObjective: the study has no objective of this index.
+    """
     objectives = len(study.directions)
     if not 0 <= target_idx < objectives:
         raise NoSuchObjective(f"target_idx is {target_idx}; expected 0 to {objectives - 1}")
 
 
-def subsample(n: int, most: int, wanted: Mask | None = None) -> NDArray[np.int64]:
-    """At most `most` of the indices 0 … n - 1, in their order, evenly spaced, with the last.
+def subsample(n: int, most: int, preferred: Mask | None = None) -> NDArray[np.int64]:
+    """Choose at most `most` of the indices 0 … n - 1: evenly spaced ones, and the last.
 
-    Those that are `wanted` come first, as far as they take no more than half of the room.
+    Args:
+        n: how many indices there are.
+        most: how many may be chosen.
+        preferred: (n,), the indices that are chosen before others, up to half of `most`.
+
+    Returns:
+        The chosen indices, rising.
     """
     if n <= most:
         return np.arange(n)
-    chosen = np.flatnonzero(wanted) if wanted is not None else np.empty(0, dtype=np.int64)
+    chosen = np.flatnonzero(preferred) if preferred is not None else np.empty(0, dtype=np.int64)
     chosen = chosen[subsample(len(chosen), max(0, min(most // 2, most - 2)))]
     others = np.setdiff1d(np.arange(n), chosen)
     evenly = np.linspace(0, len(others) - 1, most - len(chosen)).round().astype(np.int64)

@@ -1,4 +1,4 @@
-"""Why there is no answer about a study yet, or never."""
+"""Errors of the analyses."""
 
 from tuner_project.rest.problems import DomainError
 
@@ -11,40 +11,40 @@ class NoCompletedTrials(DomainError):
 
 
 class NoFeasibleTrial(DomainError):
-    """Every completed trial violates a constraint; `least_violating` is the one that does least."""
+    """Every completed trial violates a constraint; `least_violating` is the nearest to feasible."""
 
     status = 404
     code = "no_feasible_trial"
 
 
 class SingleObjective(DomainError):
-    """A single objective has a best trial, and no Pareto front."""
+    """A study with one objective has a best trial, and no Pareto front."""
 
     code = "single_objective"
 
 
 class TooFewTrials(DomainError):
-    """Importance compares trials, and needs two at least."""
+    """Importance compares trials, and needs at least two."""
 
     code = "too_few_trials"
 
 
 class NoSuchParameter(DomainError):
-    """A parameter that the study's search space does not have."""
+    """The study's search space has no parameter of this name."""
 
 
 class InvalidReferencePoint(DomainError):
-    """A reference point has one finite number for each objective."""
+    """The reference point does not have one finite number for each objective."""
 
 
 class PlotUnavailable(DomainError):
-    """There is no such plot of this study."""
+    """This plot cannot be made of this study."""
 
     code = "plot_unavailable"
 
 
 class ImageUnavailable(DomainError):
-    """PNG and SVG are drawn by a browser, which the service's machine does not have."""
+    """PNG and SVG need Chrome or Chromium on the service's machine."""
 
     status = 406
     code = "image_unavailable"
@@ -61,7 +61,7 @@ class ImportanceUnavailable(DomainError):
 
 
 class EvaluatorsBusy(DomainError):
-    """Importances and images take all of a core: each process makes one at a time."""
+    """Another importance or image is being computed: each process computes one at a time."""
 
     status = 503
     code = "evaluators_busy"

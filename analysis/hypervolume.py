@@ -18,14 +18,14 @@ from studies.models import Study
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-# Its time grows with the power of the objectives: so many trials take seconds.
+# The time grows exponentially with the number of objectives: so many trials take seconds.
 _MOST = {2: 2000, 3: 400, 4: 100, 5: 60, 6: 40}
 _LEAST = 20
 
 
 @dataclass(frozen=True)
 class Point:
-    """The hypervolume once this trial had completed."""
+    """The hypervolume after this trial had completed."""
 
     trial_id: int
     hypervolume: float
@@ -55,25 +55,32 @@ class Hypervolume:
 
 
 def hypervolume_of(*, study: Study, reference_point: Sequence[float] | None = None) -> Hypervolume:
-    """The hypervolume that the feasible trials dominate up to `reference_point`, over time.
+    """Compute the hypervolume that the feasible trials dominate, over time.
 
-    Without a point it is the worst value of each objective among the feasible trials. A trial
-    that is worse than it in an objective adds nothing (`optuna.visualization`).
+    Args:
+        study: a study of several objectives.
+        reference_point: one number for each objective; a trial that is worse in one adds
+            nothing (`optuna.visualization`). None: the worst values among the feasible trials.
+
+    Returns:
+        The hypervolume after each of some trials.
 
     Raises:
-        SingleObjective
-        InvalidReferencePoint: it has not one number an objective, or is too far away.
+        SingleObjective: the study has one objective.
+        InvalidReferencePoint: the number of coordinates is wrong, or they are too far away.
     """
     objectives = len(study.directions)
     if objectives == 1:
         raise SingleObjective(f'study "{study.name}" has one objective: it has no hypervolume')
     if reference_point is not None and len(reference_point) != objectives:
-        detail = f"expected {objectives} numbers, one an objective, not {len(reference_point)}"
+        detail = (
+            f"expected {objectives} numbers, one for each objective, not {len(reference_point)}"
+        )
         raise InvalidReferencePoint(detail, [("/reference_point", detail)])
-    outline = CompletedTrials.of(study)
-    point = _worst(outline) if reference_point is None else np.array(reference_point)
+    completed = CompletedTrials.of(study)
+    point = _worst(completed) if reference_point is None else np.array(reference_point)
     most = _MOST.get(objectives, _LEAST)
-    sample = samples.of_completed(outline, most=most, wanted=outline.is_on_front)
+    sample = samples.of_completed(completed, most=most, preferred=completed.is_on_front)
     figure = visualization.plot_hypervolume_history(sample.optuna_study, point.tolist())
     found = Hypervolume(point.tolist(), len(sample), sample.n_all, figure)
     if not math.isfinite(found.hypervolume):
@@ -82,10 +89,10 @@ def hypervolume_of(*, study: Study, reference_point: Sequence[float] | None = No
     return found
 
 
-def _worst(outline: CompletedTrials) -> NDArray[np.float64]:
-    """The worst value of each objective among the feasible trials."""
-    losses = outline.losses[outline.is_feasible]
+def _worst(completed: CompletedTrials) -> NDArray[np.float64]:
+    """Return the worst value of each objective among the feasible trials, (objectives,)."""
+    losses = completed.losses[completed.is_feasible]
     if not len(losses):
-        return np.zeros(len(outline.study.directions))
-    worst: NDArray[np.float64] = losses.max(axis=0) * outline.signs
+        return np.zeros(len(completed.study.directions))
+    worst: NDArray[np.float64] = losses.max(axis=0) * completed.signs
     return worst

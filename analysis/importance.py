@@ -1,4 +1,4 @@
-"""How much each parameter matters, by Optuna's evaluators."""
+"""Parameter importance, by Optuna's evaluators."""
 
 import math
 import threading
@@ -29,9 +29,10 @@ MAX_RANKED = 2000  # trials among which the ranks are found; that is quadratic i
 
 @dataclass(frozen=True)
 class Method:
-    """An evaluator, and how many trials and cells (trials × columns) take it seconds on one core.
+    """An importance evaluator, and how much it computes within seconds on one core.
 
-    A numeric parameter is one column, a categorical one as many as it has choices.
+    `most_cells` bounds trials × columns: a numeric parameter is one column, a categorical one
+    as many as it has choices.
     """
 
     build: Callable[[], "BaseImportanceEvaluator"]
@@ -40,7 +41,11 @@ class Method:
     most_choices: int | None = None  # of one parameter
 
     def most(self, study: Study) -> int:
-        """Of how many trials of the study it answers in time; raises `ImportanceUnavailable`."""
+        """Return how many trials of the study it may evaluate.
+
+        Raises:
+            ImportanceUnavailable: a parameter has too many choices.
+        """
         choices = [len(parameter.get("choices", ())) for parameter in study.search_space]
         if self.most_choices is not None and max(choices) > self.most_choices:
             raise ImportanceUnavailable(
@@ -60,19 +65,19 @@ METHODS: Mapping[str, Method] = {
     "ped_anova": Method(lambda: importance.PedAnovaImportanceEvaluator(), 10_000, 500_000),
 }
 DEFAULT_METHODS = ("fanova", "mean_decrease_impurity")
-# What matters: one objective, or to be near the Pareto front.
+# What importance is measured for: one objective, or being near the Pareto front.
 OBJECTIVE, FRONT = "objective", "front"
 
-PATIENCE = 10  # seconds to wait for one's turn
+MAX_WAIT = 10  # seconds for another evaluation to end
 
 _evaluating = threading.Lock()  # one at a time: they take all of a core
 
 
 @dataclass(frozen=True)
 class Importance:
-    """Each parameter's share of what makes the objective vary, most important first, summing to 1.
+    """Each parameter's share of the objective's variation, largest first, summing to 1.
 
-    It was found from `n_trials` of the `n_complete` completed trials, evenly spaced by number.
+    It was computed from `n_trials` of the `n_complete` completed trials, evenly spaced by number.
     """
 
     importances: dict[str, float]
@@ -88,21 +93,30 @@ class Importance:
 def importance_of(
     *, study: Study, target_idx: int = 0, target: str = OBJECTIVE, method: str | None = None
 ) -> Importance:
-    """How much each parameter matters for the objective of this index, or for the whole front.
+    """Compute how much each parameter matters for an objective, or for the Pareto front.
 
-    Without a `method` it is fANOVA (Hutter et al. 2014) or, where that cannot be computed, as
-    of values that are all equal, the mean decrease in impurity. For the front a trial counts by
-    its non-domination rank (Deb et al. 2002). Answers are kept until the next trial is finished.
+    The result is cached until the next trial is finished.
+
+    Args:
+        study: the study.
+        target_idx: the index of the objective.
+        target: `OBJECTIVE`, or `FRONT`: a trial then counts by its non-domination rank.
+        method: one of `METHODS`. None: fANOVA (Hutter et al. 2014) or, if that cannot be
+            computed, as of values that are all equal, the mean decrease in impurity.
+
+    Returns:
+        The importances, and by which method.
 
     Raises:
-        NoSuchObjective, TooFewTrials
-        SingleObjective: it has no front.
+        NoSuchObjective: the study has no objective of this index.
+        TooFewTrials: fewer than two trials have completed.
+        SingleObjective: one objective has no front.
         ImportanceUnavailable: the method cannot be computed.
-        EvaluatorsBusy: others are, and take long.
+        EvaluatorsBusy: another evaluation takes long.
     """
     check_objective(study, target_idx)
     if target == FRONT and not study.is_multi_objective:
-        raise SingleObjective(f'study "{study.name}" has one objective, and no front')
+        raise SingleObjective(f'study "{study.name}" has one objective, and no Pareto front')
     if study.n_complete < 2:
         raise TooFewTrials(f"{study.n_complete} trials have completed; at least 2 are needed")
     reasons: list[str] = []
@@ -115,7 +129,7 @@ def importance_of(
 
 
 def _by(method: str, study: Study, target: str, target_idx: int) -> Importance | str:
-    """What the method finds, or why it finds nothing; either is kept."""
+    """Return the importance by one method, or why it cannot be computed; both are cached."""
     n_finished = study.n_complete + study.n_pruned + study.n_fail
     key = f"importance:{study.id}:{n_finished}:{target}:{target_idx}:{method}"
     found: Importance | str | None = cache.get(key)
@@ -126,8 +140,8 @@ def _by(method: str, study: Study, target: str, target_idx: int) -> Importance |
     except ImportanceUnavailable as error:
         return error.detail
     release_connection()  # the evaluators take seconds
-    if not _evaluating.acquire(timeout=PATIENCE):
-        raise EvaluatorsBusy("other importances are being computed: ask again in a moment")
+    if not _evaluating.acquire(timeout=MAX_WAIT):
+        raise EvaluatorsBusy("other importances are being computed: try again in a moment")
     try:
         found = cache.get(key) or _evaluate(method, sample)
     finally:
@@ -137,10 +151,10 @@ def _by(method: str, study: Study, target: str, target_idx: int) -> Importance |
 
 
 def _sample(study: Study, target: str, target_idx: int, most: int) -> Sample:
-    outline = CompletedTrials.of(study)
+    completed = CompletedTrials.of(study)
     if target == FRONT:
-        return of_ranks(outline, most=min(most, MAX_RANKED))
-    return of_objective(outline, target_idx, most=most)
+        return of_ranks(completed, most=min(most, MAX_RANKED))
+    return of_objective(completed, target_idx, most=most)
 
 
 def _evaluate(method: str, sample: Sample) -> Importance | str:

@@ -1,4 +1,4 @@
-"""The optimisation history: what came out of trial after trial, and the best so far."""
+"""The optimisation history: the value of each trial, and the best value so far."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from studies.models import Study
 
 @dataclass(frozen=True)
 class Point:
-    """A completed trial's value, and the best of a feasible trial until then."""
+    """A completed trial's value, and the best value of the feasible trials up to it."""
 
     trial_id: int
     value: float
@@ -19,8 +19,10 @@ class Point:
 
 @dataclass(frozen=True)
 class OptimizationHistory:
-    """Some of the `n_complete` completed trials by number, among them those that were better than
-    all before them, as far as there is room."""
+    """Some of the `n_complete` completed trials, by number.
+
+    Trials that were better than all before them are preferred.
+    """
 
     trials: list[Point]
     n_complete: int
@@ -37,18 +39,22 @@ class OptimizationHistory:
 def optimization_history(
     *, study: Study, target_idx: int = 0, limit: int = 1000
 ) -> OptimizationHistory:
-    """The history of one objective, in at most `limit` trials; raises `NoSuchObjective`."""
+    """Return the history of one objective, in at most `limit` trials.
+
+    Raises:
+        NoSuchObjective: the study has no objective of this index.
+    """
     check_objective(study, target_idx)
-    outline = CompletedTrials.of(study)
-    best = outline.best_so_far(target_idx)
-    chosen = subsample(len(outline), limit, outline.is_better(target_idx))
+    completed = CompletedTrials.of(study)
+    best = completed.best_so_far(target_idx)
+    chosen = subsample(len(completed), limit, completed.is_better(target_idx))
     points = [
         Point(number, value, None if np.isnan(so_far) else so_far)
         for number, value, so_far in zip(
-            outline.numbers[chosen].tolist(),
-            outline.values[chosen, target_idx].tolist(),
+            completed.numbers[chosen].tolist(),
+            completed.values[chosen, target_idx].tolist(),
             best[chosen].tolist(),
             strict=True,
         )
     ]
-    return OptimizationHistory(points, len(outline))
+    return OptimizationHistory(points, len(completed))

@@ -1,4 +1,4 @@
-"""How far a study has come, when it will be done, who works on it and what fails."""
+"""A study's progress: its rate, expected end, running trials and failures."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ SELECT clock_timestamp(), count(*), min(started), min(ended), max(ended)
 
 @dataclass(frozen=True)
 class Failure:
-    """A reason for which trials failed, how many of the latest did, and the last one of them."""
+    """A reason of failures, how many of the latest failures have it, and the last of these."""
 
     reason: str
     n_trials: int
@@ -40,10 +40,8 @@ class Failure:
 class Progress:
     """A study with the rate at which its latest trials were finished.
 
-    `rate_per_hour` is None before one is finished. `eta` is when `max_trials` are done at this
-    rate, or the deadline where that is sooner; None where neither is known, and for a study that
-    hands out nothing. `running` are the
-    first trials that run, `failures` the commonest reasons among the latest that failed.
+    `rate_per_hour` is None before a trial is finished. `running` are the first running trials,
+    `failures` the most frequent reasons of the latest failures.
     """
 
     study: Study
@@ -58,7 +56,7 @@ class Progress:
 
     @property
     def n_left(self) -> int | None:
-        """The trials that are yet to be done; a failed one is done again."""
+        """How many trials are still to be completed, without failed ones; None: unlimited."""
         study = self.study
         if study.max_trials is None:
             return None
@@ -66,6 +64,10 @@ class Progress:
 
     @property
     def eta(self) -> datetime | None:
+        """When `max_trials` are done at this rate, or the deadline if that is sooner.
+
+        None if neither is known, and for a study that is not active.
+        """
         if self.study.state != StudyState.ACTIVE:
             return None
         ends = [self.study.deadline] if self.study.deadline else []
@@ -76,7 +78,7 @@ class Progress:
 
 
 def progress(*, study: Study) -> Progress:
-    """How far the study has come, in three statements whatever its size."""
+    """Return the study's progress, by three statements whatever its size."""
     running = study.trials.filter(state=TrialState.RUNNING).order_by("number")
     # With its study, or each trial would read that by a statement of its own.
     read = running.only(
@@ -87,7 +89,7 @@ def progress(*, study: Study) -> Progress:
 
 
 def _rate(study: Study) -> tuple[datetime, float | None]:
-    """The time, and the trials that are finished in an hour by the latest ones."""
+    """Return the database's time, and how many trials an hour the latest ones make."""
     with connection.cursor() as cursor:
         cursor.execute(_RECENT, [study.id])
         now, n, first_start, first_end, last_end = cursor.fetchone()

@@ -1,6 +1,6 @@
-"""Some of a study's trials as an Optuna study, for Optuna's plots and evaluators.
+"""Samples of a study's trials, as Optuna studies for Optuna's plots and evaluators.
 
-They are read for one answer, so that neither its time nor its memory grows with the study.
+A sample is read for one answer, so that neither its time nor its memory grows with the study.
 """
 
 from collections.abc import Collection, Sequence
@@ -11,16 +11,16 @@ import numpy as np
 import optuna
 from django.db import connection
 from numpy.typing import NDArray
-from optuna.study._multi_objective import _fast_non_domination_rank  # has no public name
 from optuna.trial import FrozenTrial
 
 from analysis.completed_trials import CompletedTrials, Mask, subsample
 from optuna_bridge.enums import Direction, TrialState
 from optuna_bridge.frozen_trials import FrozenTrials, frozen_trial
+from optuna_bridge.pareto import non_domination_ranks
 from studies.errors import StudyNotFound
 from studies.models import Study
 
-# Steps are thinned where they are read: a trial can have reported any number of them.
+# Steps are subsampled in the database: a trial can have reported any number of them.
 _STEPS = """
 SELECT trial_id, step, value, n > %(most)s FROM (
     SELECT trial_id, step, value, row_number() OVER w - 1 AS position, count(*) OVER w AS n
@@ -38,11 +38,14 @@ _COLUMNS = ("number", "id", "state", "values", "system_attrs")
 
 @dataclass(frozen=True)
 class Sample:
-    """Trials of a study, of which there are `n_all`; some may lack some of their steps."""
+    """Some of the `n_all` trials of a kind that a study has.
+
+    `has_subsampled_steps` says that some of them lack some of their intermediate values.
+    """
 
     optuna_study: optuna.Study
     n_all: int
-    has_thinned_steps: bool = False
+    has_subsampled_steps: bool = False
 
     def __len__(self) -> int:
         return len(self.trials)
@@ -52,52 +55,52 @@ class Sample:
         return self.optuna_study.get_trials(deepcopy=False)
 
     def keep_params(self, names: Collection[str]) -> None:
-        """Leave the trials these parameters only."""
+        """Remove all parameters but these from the trials."""
         for trial in self.trials:
             trial.params = {k: v for k, v in trial.params.items() if k in names}
             trial.distributions = {k: v for k, v in trial.distributions.items() if k in names}
 
 
-def of_completed(outline: CompletedTrials, *, most: int, wanted: Mask | None = None) -> Sample:
-    """At most `most` completed trials, those that are `wanted` before others."""
-    return _sample(outline, subsample(len(outline), most, wanted))
+def of_completed(completed: CompletedTrials, *, most: int, preferred: Mask | None = None) -> Sample:
+    """Sample at most `most` completed trials, the `preferred` ones first."""
+    return _sample(completed, subsample(len(completed), most, preferred))
 
 
 def of_objective(
-    outline: CompletedTrials, objective: int, *, most: int, wanted: Mask | None = None
+    completed: CompletedTrials, objective: int, *, most: int, preferred: Mask | None = None
 ) -> Sample:
-    """The same as a study of one objective, this one."""
-    chosen = subsample(len(outline), most, wanted)
-    values = outline.values[chosen, objective]
-    return _sample(outline, chosen, values, outline.study.directions[objective])
+    """Sample completed trials likewise, as a study of this one objective."""
+    chosen = subsample(len(completed), most, preferred)
+    values = completed.values[chosen, objective]
+    return _sample(completed, chosen, values, completed.study.directions[objective])
 
 
-def of_ranks(outline: CompletedTrials, *, most: int) -> Sample:
-    """The same as a study that minimizes the non-domination rank (Deb et al. 2002) among them."""
-    chosen = subsample(len(outline), most)
-    violations = np.where(outline.is_feasible, 0.0, 1.0)[chosen]
-    ranks = _fast_non_domination_rank(outline.losses[chosen], penalty=violations)
-    return _sample(outline, chosen, ranks.astype(np.float64), Direction.MINIMIZE)
+def of_ranks(completed: CompletedTrials, *, most: int) -> Sample:
+    """Sample completed trials as a study that minimizes their non-domination rank."""
+    chosen = subsample(len(completed), most)
+    violations = np.where(completed.is_feasible, 0.0, 1.0)[chosen]
+    ranks = non_domination_ranks(completed.losses[chosen], violations)
+    return _sample(completed, chosen, ranks, Direction.MINIMIZE)
 
 
 def _sample(
-    outline: CompletedTrials,
+    completed: CompletedTrials,
     chosen: NDArray[np.int64],
     values: NDArray[np.float64] | None = None,
     direction: str = "",
 ) -> Sample:
-    """The chosen trials, with one of `values` each instead of what they came to, if given."""
-    study = outline.study
-    trials = read(study, outline.numbers[chosen].tolist())
+    """Read the chosen trials; `values`, if given, replace theirs, one for each trial."""
+    study = completed.study
+    trials = read(study, completed.numbers[chosen].tolist())
     if values is None:
-        return Sample(_optuna_study(study, trials, study.directions), len(outline))
+        return Sample(_optuna_study(study, trials, study.directions), len(completed))
     for trial, value in zip(trials, values.tolist(), strict=True):
         trial.values = [value]
-    return Sample(_optuna_study(study, trials, [direction]), len(outline))
+    return Sample(_optuna_study(study, trials, [direction]), len(completed))
 
 
 def of_two(study: Study) -> Sample:
-    """The first two completed trials as of one objective, for what looks at parameters only."""
+    """Sample two completed trials as of one objective, for plots of parameters alone."""
     completed = study.trials.filter(state=TrialState.COMPLETE).order_by("number")
     trials = read(study, list(completed.values_list("number", flat=True)[:2]))
     for trial in trials:
@@ -106,7 +109,7 @@ def of_two(study: Study) -> Sample:
 
 
 def of_states(study: Study, states: Sequence[TrialState], *, most: int) -> Sample:
-    """At most `most` of the trials in these states."""
+    """Sample at most `most` of the trials in these states."""
     chosen = study.trials.filter(state__in=states).order_by("number")
     numbers = list(chosen.values_list("number", flat=True))
     shown = [numbers[index] for index in subsample(len(numbers), most)]
@@ -115,12 +118,12 @@ def of_states(study: Study, states: Sequence[TrialState], *, most: int) -> Sampl
 
 
 def with_steps(study: Study, *, most: int, most_steps: int) -> Sample:
-    """At most `most` of the trials that have reported, each with at most so many steps."""
+    """Sample at most `most` trials with intermediate values, `most_steps` of each."""
     numbers = _numbers_with_steps(study)
     shown = [numbers[index] for index in subsample(len(numbers), most)]
     trials = read(study, shown)
-    is_thinned = _read_steps(trials, most_steps)
-    return Sample(_optuna_study(study, trials, study.directions), len(numbers), is_thinned)
+    is_subsampled = _read_steps(trials, most_steps)
+    return Sample(_optuna_study(study, trials, study.directions), len(numbers), is_subsampled)
 
 
 def _optuna_study(
@@ -130,11 +133,15 @@ def _optuna_study(
 
 
 def read(study: Study, numbers: Sequence[int]) -> list[FrozenTrial]:
-    """The trials of these numbers, without steps; raises `StudyNotFound`."""
+    """Read the trials of these numbers, without intermediate values.
+
+    Raises:
+        StudyNotFound: some are missing, because the study was deleted in the meantime.
+    """
     rows = study.trials.filter(number__in=numbers).order_by("number")
     found = list(rows.values_list("internal_params", *_MOMENTS, *_COLUMNS))
     if len(found) < len(numbers):
-        raise StudyNotFound.named(study.name)  # deleted since its numbers were read
+        raise StudyNotFound.named(study.name)
     return [
         frozen_trial(
             study.space,
@@ -148,7 +155,7 @@ def read(study: Study, numbers: Sequence[int]) -> list[FrozenTrial]:
 
 
 def _numbers_with_steps(study: Study) -> list[int]:
-    """The numbers of the trials that have reported."""
+    """Return the numbers of the trials with intermediate values."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT number FROM trials_trial AS t WHERE study_id = %s AND state <> 'WAITING' "
@@ -160,19 +167,19 @@ def _numbers_with_steps(study: Study) -> list[int]:
 
 
 def _read_steps(trials: Sequence[FrozenTrial], most: int) -> bool:
-    """Give the trials at most so many of their steps each; answers whether some have more."""
-    is_thinned = False
+    """Read at most `most` intermediate values of each trial; return whether some have more."""
+    is_subsampled = False
     by_id: dict[int, dict[int, float]] = {trial._trial_id: {} for trial in trials}
     with connection.cursor() as cursor:
         cursor.execute(_STEPS, {"trials": list(by_id), "most": most})
         for trial_id, step, value, has_more in cursor.fetchall():
             by_id[trial_id][step] = value
-            is_thinned = is_thinned or has_more
+            is_subsampled = is_subsampled or has_more
     for trial in trials:
         trial.intermediate_values = by_id[trial._trial_id]
-    return is_thinned
+    return is_subsampled
 
 
 def _naive(moment: datetime | None) -> datetime | None:
-    """In UTC and without saying so, as Optuna's are."""
+    """Convert to a naive datetime in UTC, as Optuna's are."""
     return moment and moment.astimezone(UTC).replace(tzinfo=None)

@@ -1,4 +1,4 @@
-"""What a study's owner should know, in words."""
+"""Advice on a study, in words."""
 
 from collections.abc import Callable, Iterator
 
@@ -25,6 +25,6 @@ RULES: tuple[Callable[[Evidence], Iterator[Advice]], ...] = (
 
 
 def advice(*, study: Study) -> list[Advice]:
-    """What the owner of the study should know, the most urgent first; often nothing."""
+    """Return advice on the study, the most urgent first; often none."""
     evidence = Evidence(study)
     return [each for rule in RULES for each in rule(evidence)]

@@ -1,4 +1,4 @@
-"""What advice is given on: a fixed number of statements, whatever the study's size."""
+"""The facts that advice is based on, read by a fixed number of statements."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,16 +12,16 @@ from optuna_bridge.enums import TrialState
 from studies.models import Study
 from trials.models import Trial
 
-RECENT = 200  # trials, in which to look for what goes wrong now
+RECENT = 200  # trials that are searched for current problems
 MAX_RUNNING = 1000
-FEW = 10  # trials, below which nothing is said of what came out
+FEW = 10  # trials; below that number their results say nothing
 
 _LONG = ("user_attrs", "system_attrs", "study_attrs")
 
 
 @dataclass(frozen=True)
 class Advice:
-    """One thing to know: `code` is for programs, `detail` for people."""
+    """One piece of advice: `code` is for programs, `detail` for people."""
 
     code: str
     detail: str
@@ -29,18 +29,18 @@ class Advice:
 
 
 class Evidence:
-    """What is known of a study, each part read when a rule first needs it."""
+    """Facts about a study, each read when a rule first needs it."""
 
     def __init__(self, study: Study) -> None:
         self.study = study
 
     @cached_property
-    def outline(self) -> CompletedTrials:
+    def completed(self) -> CompletedTrials:
         return CompletedTrials.of(self.study)
 
     @cached_property
     def recent(self) -> list[Trial]:
-        """The trials that ended last, the last one first."""
+        """The latest finished trials, the last one first."""
         ended = self.study.trials.filter(
             state__in=[each for each in TrialState if each.is_finished]
         )
@@ -49,7 +49,7 @@ class Evidence:
 
     @cached_property
     def running(self) -> list[Trial]:
-        """The first trials that run."""
+        """The first running trials."""
         trials = self.study.trials.filter(state=TrialState.RUNNING).order_by("number")
         return list(trials.defer(*_LONG)[:MAX_RUNNING])
 

@@ -97,10 +97,10 @@ def nan_reports(evidence: Evidence) -> Iterator[Advice]:
 
 
 def constant_objective(evidence: Evidence) -> Iterator[Advice]:
-    outline = evidence.outline
-    if len(outline) < FEW:
+    completed = evidence.completed
+    if len(completed) < FEW:
         return
-    for index, values in enumerate(outline.values.T):
+    for index, values in enumerate(completed.values.T):
         if np.all(values == values[0]):
             which = f"objective {index}" if evidence.study.is_multi_objective else "the objective"
             yield Advice(
@@ -111,23 +111,23 @@ def constant_objective(evidence: Evidence) -> Iterator[Advice]:
 
 
 def never_feasible(evidence: Evidence) -> Iterator[Advice]:
-    outline = evidence.outline
-    if len(outline) >= FEW and not outline.is_feasible.any():
+    completed = evidence.completed
+    if len(completed) >= FEW and not completed.is_feasible.any():
         yield Advice(
             "never_feasible",
-            f"none of the {len(outline):,} completed trials is feasible: constraints may be too "
+            f"none of the {len(completed):,} completed trials is feasible: constraints may be too "
             "tight.",
         )
 
 
 def pinned(evidence: Evidence) -> Iterator[Advice]:
     """Where nearly all of the best tenth of the trials lie at a bound of a parameter."""
-    outline, study = evidence.outline, evidence.study
-    if len(outline) < 2 * FEW or study.is_multi_objective:
+    completed, study = evidence.completed, evidence.study
+    if len(completed) < 2 * FEW or study.is_multi_objective:
         return
-    n_best = min(100, max(FEW, len(outline) // 10))
-    losses = np.where(outline.is_feasible, outline.losses[:, 0], np.inf)
-    best = outline.numbers[np.argsort(losses, kind="stable")[:n_best]]
+    n_best = min(100, max(FEW, len(completed) // 10))
+    losses = np.where(completed.is_feasible, completed.losses[:, 0], np.inf)
+    best = completed.numbers[np.argsort(losses, kind="stable")[:n_best]]
     params = study.trials.filter(number__in=best.tolist()).values_list("internal_params", flat=True)
     spaces = zip(study.search_space, study.space.distributions.values(), strict=True)
     for (parameter, distribution), values in zip(spaces, zip(*params, strict=True), strict=True):

@@ -1,4 +1,4 @@
-"""The wire's shapes of what clients ask about a study."""
+"""Query parameters of the analyses."""
 
 import json
 from typing import Any
@@ -45,20 +45,26 @@ class ParameterNamesField(serializers.Field[Any, Any, Any, Any]):
 
 
 class ObjectiveQuerySerializer(StrictSerializer):
+    """The objective that an analysis is about."""
+
     target_idx = QueryIntegerField(default=0, help_text="The objective's index, from 0.")
 
 
 class HistoryQuerySerializer(ObjectiveQuerySerializer):
+    """Query of the optimisation history."""
+
     limit = QueryIntegerField(
         default=1000, min_value=2, max_value=MAX_POINTS, help_text="How many trials at most."
     )
 
 
 class ImportanceQuerySerializer(ObjectiveQuerySerializer):
+    """Query of the parameter importance."""
+
     target = serializers.ChoiceField(
         choices=[OBJECTIVE, FRONT],
         default=OBJECTIVE,
-        help_text="What matters: the objective of target_idx, or to be near the Pareto front.",
+        help_text="Importance for the objective of target_idx, or for being near the Pareto front.",
     )
     method = serializers.ChoiceField(
         choices=list(METHODS), required=False, help_text="Left out: fanova where it can be."
@@ -66,10 +72,12 @@ class ImportanceQuerySerializer(ObjectiveQuerySerializer):
 
 
 class HypervolumeQuerySerializer(StrictSerializer):
+    """Query of the hypervolume."""
+
     reference_point = ReferencePointField(
         required=False,
         help_text="A number for each objective, such as 1.5,20: worse values add nothing. "
-        "Left out: the worst that came out.",
+        "Left out: the worst value of each objective.",
     )
 
 

@@ -1,4 +1,4 @@
-"""The wire's shapes of answers about a study."""
+"""Answers of the analyses."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ class ParetoTrialSerializer(serializers.Serializer[Any]):
 
 
 class SampleSerializer(serializers.Serializer[Any]):
-    """From how many trials an answer was made."""
+    """How many trials an answer was computed from."""
 
     n_trials = serializers.IntegerField(help_text="The trials that were used.")
     n_complete = serializers.IntegerField(help_text="The trials that have completed.")
@@ -53,20 +53,20 @@ class HistoryPointSerializer(serializers.Serializer[Any]):
 
 
 class OptimizationHistorySerializer(SampleSerializer):
-    """What came out of trial after trial."""
+    """The value of each trial, and the best value so far."""
 
     trials = HistoryPointSerializer(many=True)
 
 
 class HypervolumePointSerializer(serializers.Serializer[Any]):
-    """The hypervolume once a trial had completed."""
+    """The hypervolume after a trial had completed."""
 
     trial_id = serializers.IntegerField()
     hypervolume = NumberField(allow_null=True)
 
 
 class HypervolumeSerializer(SampleSerializer):
-    """What the Pareto front dominates."""
+    """The hypervolume that the Pareto front dominates."""
 
     hypervolume = NumberField(allow_null=True)
     reference_point = serializers.ListField(child=NumberField(allow_null=True))
@@ -74,7 +74,7 @@ class HypervolumeSerializer(SampleSerializer):
 
 
 class RunningTrialSerializer(serializers.Serializer[Any]):
-    """A trial that runs."""
+    """A running trial."""
 
     trial_id = serializers.IntegerField(source="number")
     worker_id = TextOrNullField()

@@ -1,4 +1,4 @@
-"""The endpoints that answer about a study."""
+"""The endpoints of the analyses."""
 
 from typing import Any, ClassVar
 
@@ -29,7 +29,7 @@ from analysis.hypervolume import hypervolume_of
 from analysis.importance import importance_of
 from analysis.optimization_history import optimization_history
 from analysis.plots import catalogue
-from analysis.plots.drawing import Asked
+from analysis.plots.drawing import PlotRequest
 from analysis.plots.rendering import FORMATS, accepted_format
 from analysis.progress import progress
 from studies.api.views import StudyScope
@@ -44,7 +44,7 @@ from tuner_project.security.content_policy import policy_of_figure
 
 @extend_schema(tags=["analysis"])
 class AnalysisViewSet(StudyScope):
-    """What came out."""
+    """Answers about a study's results."""
 
     serializer_class = EmptySerializer
     query_serializers: ClassVar[dict[str, Any]] = {
@@ -57,17 +57,17 @@ class AnalysisViewSet(StudyScope):
 
     @extend_schema(operation_id="getBestTrial", responses=BestSerializer)
     def best(self, request: Request, study_name: str) -> Response:
-        """The best trial; for several objectives the first of the Pareto front by number.
+        """Get the best trial; for several objectives the first of the Pareto front by number.
 
-        Under constraints it is the best of the feasible ones; while there is none, a 404
-        `no_feasible_trial` names the one that is `least_violating`.
+        With constraints it is the best feasible trial; while there is none, a 404
+        `no_feasible_trial` names the trial that is `least_violating`.
         """
         study = self.named_study(study_name).one()
         return self.answer(BestSerializer, best(study=study))
 
     @extend_schema(operation_id="listParetoFront", responses=ParetoTrialSerializer(many=True))
     def pareto(self, request: Request, study_name: str) -> Response:
-        """The Pareto front by number."""
+        """List the trials on the Pareto front, by number."""
         study = self.named_study(study_name).one()
         front = pareto_front(study=study)
         limit, offset = self.query["limit"], self.query["offset"]
@@ -76,22 +76,22 @@ class AnalysisViewSet(StudyScope):
 
     @extend_schema(operation_id="getImportance", responses=ImportanceSerializer)
     def importance(self, request: Request, study_name: str) -> Response:
-        """How much each parameter matters for one objective, or for the whole front.
+        """Get the importance of each parameter for one objective, or for the Pareto front.
 
-        Answers are kept until the next trial is finished. Of many trials evenly spaced ones are
-        used, so that an answer takes seconds: at most 300 by fanova, 4,000 by
-        mean_decrease_impurity, 10,000 by ped_anova, 2,000 for the front, and fewer where there are
-        many parameters. fanova takes no parameter of more than 6 choices.
+        The answer is cached until the next trial is finished. It is computed from evenly spaced
+        trials, so that it takes seconds: at most 300 by fanova, 4,000 by mean_decrease_impurity,
+        10,000 by ped_anova, 2,000 for the front, and fewer if there are many parameters. fanova
+        takes no parameter of more than 6 choices.
         """
         study = self.named_study(study_name).one()
         return self.answer(ImportanceSerializer, importance_of(study=study, **self.query))
 
     @extend_schema(operation_id="getHistory", responses=OptimizationHistorySerializer)
     def history(self, request: Request, study_name: str) -> Response:
-        """The completed trials by number, each with the best value until then.
+        """Get the completed trials by number, each with the best value so far.
 
-        Of more than `limit` the ones that were better than all before are answered, and evenly
-        spaced others.
+        If there are more than `limit`, trials that were better than all before are preferred,
+        and the others are evenly spaced.
         """
         study = self.named_study(study_name).one()
         found = optimization_history(study=study, **self.query)
@@ -99,10 +99,10 @@ class AnalysisViewSet(StudyScope):
 
     @extend_schema(operation_id="getHypervolume", responses=HypervolumeSerializer)
     def hypervolume(self, request: Request, study_name: str) -> Response:
-        """The hypervolume that the Pareto front dominates, and how it grew.
+        """Get the hypervolume that the Pareto front dominates, over time.
 
-        Its cost grows steeply with the objectives, so that of many trials those on the front are
-        used first, and evenly spaced others, which gives a lower bound: 2,000 for two objectives,
+        Its cost grows steeply with the number of objectives. Of many trials, those on the front
+        and evenly spaced others are used, which gives a lower bound: 2,000 for two objectives,
         400 for three, 100 for four, 60 for five, 40 for six, 20 for more.
         """
         study = self.named_study(study_name).one()
@@ -110,13 +110,13 @@ class AnalysisViewSet(StudyScope):
 
     @extend_schema(operation_id="getProgress", responses=ProgressSerializer)
     def progress(self, request: Request, study_name: str) -> Response:
-        """How far the study has come, how fast, and when it will be done."""
+        """Get the study's progress: counts, rate, expected end, running trials and failures."""
         study = self.named_study(study_name).one()
         return self.answer(ProgressSerializer, progress(study=study))
 
     @extend_schema(operation_id="getAdvice", responses=AdviceSerializer(many=True))
     def advice(self, request: Request, study_name: str) -> Response:
-        """What the study's owner should know, in words, the most urgent first; often nothing."""
+        """Get advice on the study in words, the most urgent first; the list is often empty."""
         study = self.named_study(study_name).one()
         return self.answer_list(AdviceSerializer, advice(study=study))
 
@@ -131,20 +131,21 @@ class AnalysisViewSet(StudyScope):
             (200, FORMATS["png"].media_type): OpenApiTypes.BINARY,
             (200, FORMATS["svg"].media_type): OpenApiTypes.STR,
             (406, PROBLEM_JSON): OpenApiResponse(
-                ProblemSerializer, "There is no Chrome and no Chromium to draw an image."
+                ProblemSerializer,
+                "The service's machine has neither Chrome nor Chromium to draw an image.",
             ),
         },
     )
     def plot(self, request: Request, study_name: str, kind: str) -> HttpResponse:
-        """A plot of Optuna's as a Plotly figure: JSON, a page, or an image.
+        """Get one of Optuna's plots as a Plotly figure: JSON, a page, or an image.
 
-        What a plot leaves out of a large study stands below its title. PNG and SVG are drawn by a
-        Chrome or Chromium on the service's machine; without one they are a 406.
+        The subtitle says what a plot leaves out of a large study. PNG and SVG are drawn by Chrome
+        or Chromium on the service's machine; without it they are a 406.
         """
         study = self.named_study(study_name).one()
         named = self.query.pop("format", None)
         chosen = FORMATS[named or accepted_format(request._request)]
-        figure = catalogue.draw(kind=kind, asked=Asked(study=study, **self.query))
+        figure = catalogue.draw(kind=kind, request=PlotRequest(study=study, **self.query))
         content = chosen.render(figure)
         answer = HttpResponse(content, content_type=chosen.media_type)
         if chosen.is_document:

@@ -1,4 +1,4 @@
-"""What is asked of a plot, and what it gives."""
+"""The request for a plot, and the drawn plot."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is to be drawn of a study; of its parameters the first ones, where none are named."""
+class PlotRequest:
+    """What is to be drawn of a study. Without `params` it is the first parameters."""
 
     study: Study
     target_idx: int = 0
@@ -31,22 +31,24 @@ class Asked:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure, and in words what it leaves out."""
+    """A figure, and what it leaves out, in words."""
 
     figure: "go.Figure"
     left_out: Sequence[str] = ()
 
 
 def title(plot: str) -> str:
+    """Return the title of one of Optuna's plots from the name of its function."""
     return f"{plot.removeprefix('plot_').replace('_', ' ').title()} Plot"
 
 
-def nothing(title: str, why: str) -> Drawing:
-    """An empty plot."""
+def empty_plot(title: str, reason: str) -> Drawing:
+    """Return a plot without data, which says why."""
     import plotly.graph_objects as go
 
-    return Drawing(go.Figure(layout={"title": {"text": title}}), [why])
+    return Drawing(go.Figure(layout={"title": {"text": title}}), [reason])
 
 
-def said(shown: int, n_all: int, what: str) -> list[str]:
+def subsample_note(shown: int, n_all: int, what: str) -> list[str]:
+    """Say how many of all are shown, if not all are."""
     return [] if shown == n_all else [f"{shown:,} of {n_all:,} {what} are shown"]

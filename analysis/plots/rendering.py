@@ -1,4 +1,4 @@
-"""Figures as JSON, as a page, and as images."""
+"""Figures rendered as JSON, as a page, and as images."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -15,20 +15,22 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 WIDTH, HEIGHT = 1000, 600  # pixels of an image
-PATIENCE = 10  # seconds to wait for one's turn
+MAX_WAIT = 10  # seconds for another image to be drawn
 
 _browsing = threading.Lock()  # each image starts a browser: one at a time
 
 
 @dataclass(frozen=True)
 class Format:
+    """A media type, and how a figure is rendered in it."""
+
     media_type: str
     render: Callable[["go.Figure"], str | bytes]
     is_document: bool = False  # a browser may run what is in it
 
 
 def _html(figure: "go.Figure") -> str:
-    """A page that takes Plotly's script from this service."""
+    """Render a page that loads Plotly's script from this service."""
     page: str = figure.to_html(include_plotlyjs=static("plotly/plotly.min.js"))
     return page
 
@@ -36,11 +38,11 @@ def _html(figure: "go.Figure") -> str:
 def _image(kind: str) -> Callable[["go.Figure"], bytes]:
     def render(figure: "go.Figure") -> bytes:
         release_connection()  # a browser takes seconds
-        if not _browsing.acquire(timeout=PATIENCE):
-            raise EvaluatorsBusy("other images are being drawn: ask again in a moment")
+        if not _browsing.acquire(timeout=MAX_WAIT):
+            raise EvaluatorsBusy("other images are being drawn: try again in a moment")
         try:
             image: bytes = figure.to_image(format=kind, width=WIDTH, height=HEIGHT)
-        except RuntimeError as error:  # there is none, or it does not start
+        except RuntimeError as error:  # no browser is found, or it does not start
             reason = " ".join(str(error).split())
             raise ImageUnavailable(
                 f"{kind.upper()} is drawn by Chrome or Chromium on the service's machine, "
@@ -62,6 +64,6 @@ FORMATS: Mapping[str, Format] = {
 
 
 def accepted_format(request: HttpRequest) -> str:
-    """The format that the request's Accept header prefers; JSON where it does not say."""
+    """Return the format that the request's Accept header prefers, by default JSON."""
     names = {each.media_type: name for name, each in FORMATS.items()}
     return names.get(request.get_preferred_type(list(names)) or "", "json")

@@ -231,7 +231,7 @@ def test_importance_that_cannot_be_computed_is_an_empty_plot(api: APIClient) -> 
 def test_contour_of_one_parameter_says_why_it_is_empty(api: APIClient) -> None:
     played(api)
     figure = plot(api, "contour", params='["x"]')
-    assert (figure["data"], subtitle(figure)) == ([], "a contour is of two parameters at least")
+    assert (figure["data"], subtitle(figure)) == ([], "a contour needs at least two parameters")
 
 
 @pytest.mark.parametrize("kind", ["nothing", "History", "history.json", "%20"])
