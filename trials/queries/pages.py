@@ -14,7 +14,7 @@ from trials.models import Trial
 from trials.queries.filters import ANY, Between, TrialFilter
 from trials.queries.ordering import NUMBER, Position, TrialOrdering
 
-SALT = "trials.queries.pages"  # a signature tells our cursors from anything else
+SALT = "trials.listing"  # of the signature that tells our cursors from other texts; never changed
 MICROSECOND = timedelta(microseconds=1)
 
 
