@@ -1,4 +1,4 @@
-"""What a study's fields may say."""
+"""Values of a study's fields."""
 
 from django.db import models
 
@@ -17,7 +17,7 @@ class StudyState(models.TextChoices):
 
 
 class Duplicates(models.TextChoices):
-    """Whether a point that was tried may be suggested again."""
+    """Whether the same point may be suggested twice."""
 
     ALLOW = "allow"
     AVOID = "avoid"

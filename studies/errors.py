@@ -1,4 +1,4 @@
-"""What can be wrong with a request about studies."""
+"""Errors of requests about studies."""
 
 from tuner_project.rest.problems import DomainError
 
@@ -15,7 +15,7 @@ class StudyNotFound(DomainError):
 
 
 class StudyExists(DomainError):
-    """A study of this name exists, and the caller wanted a new one."""
+    """A study of this name exists, and `load_if_exists` is false."""
 
     status = 409
     code = "study_exists"
@@ -37,7 +37,7 @@ class InvalidBudget(DomainError):
 
 
 class NotOpen(DomainError):
-    """The study hands out no trials."""
+    """The study is not active: it hands out no trials."""
 
     status = 409
 
@@ -49,7 +49,7 @@ class StudyPaused(NotOpen):
 
 
 class StudyCompleted(NotOpen):
-    """The study is completed; `reason` says by which budget, or why somebody completed it."""
+    """The study is completed; `reason` is the budget, or the reason given by the client."""
 
     code = "study_completed"
 
@@ -61,59 +61,59 @@ class StudyCancelled(NotOpen):
 
 
 class IllegalTransition(DomainError):
-    """The study's state does not lead to the wanted one; `allowed` are those that it leads to."""
+    """The state cannot change to the requested one; `allowed` are the possible actions."""
 
     status = 409
     code = "illegal_transition"
 
 
 class Busy(DomainError):
-    """Nothing can be handed out now; it may be in a moment."""
+    """No trial can be handed out now; try again."""
 
     status = 429
     wait = 1
 
 
 class TooManyRunning(Busy):
-    """As many trials run as may at a time."""
+    """`max_concurrent` trials are running."""
 
     code = "too_many_running"
 
 
 class BudgetInFlight(Busy):
-    """All trials are handed out, but one that runs may fail and free its place."""
+    """`max_trials` trials are handed out; a running one may still fail and leave room."""
 
     code = "budget_in_flight"
 
 
 class Contended(Busy):
-    """Others ask for trials of the study so often that this ask found no turn."""
+    """Concurrent asks of the same study took precedence too often."""
 
     code = "contended"
 
 
 class TooManyRunningOfToken(Busy):
-    """As many trials run as the token may have at a time."""
+    """The token has as many running trials as it may have."""
 
     code = "too_many_running_of_token"
 
 
 class TooManyStudies(DomainError):
-    """There are as many studies as there may be."""
+    """The service has as many studies as it may have."""
 
     status = 409
     code = "too_many_studies"
 
 
 class TooManyTrials(DomainError):
-    """The study has as many trials as one may have."""
+    """The study has as many trials as it may have."""
 
     status = 409
     code = "too_many_trials"
 
 
 class BudgetExceeded(DomainError):
-    """More trials than the study may have."""
+    """`max_trials` leaves no room for the trials."""
 
     status = 409
     code = "max_trials_exceeded"

@@ -1,4 +1,4 @@
-"""OpenAPI's description of the options, made from the registries of samplers and pruners."""
+"""OpenAPI schemas of the options, derived from the registries of samplers and pruners."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,12 @@ from optuna_bridge.options import Kind, Option
 
 
 def options_schema(what: str, registry: Mapping[str, Kind]) -> PolymorphicProxySerializer:
-    """Any of the kinds' options: which of them counts is told by the study's `what`."""
+    """Return the schema of the options of any kind; the study's `what` names the kind.
+
+    Args:
+        what: `sampler` or `pruner`.
+        registry: the kinds by name.
+    """
     return PolymorphicProxySerializer(
         component_name=f"{what.capitalize()}Options",
         serializers=[_serializer(what, name, kind) for name, kind in registry.items()],

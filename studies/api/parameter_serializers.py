@@ -1,4 +1,4 @@
-"""The wire's shapes of a search space's parameters, and what is refused in them."""
+"""Parameters of a search space: their JSON, and the rules that it must satisfy."""
 
 import math
 import sys
@@ -32,7 +32,7 @@ class _ParameterSerializer(StrictSerializer):
 
 
 class _NumberSerializer(_ParameterSerializer):
-    """Shared by the two kinds of numbers."""
+    """The rules that floats and integers share."""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         low, high = attrs["low"], attrs["high"]
@@ -48,7 +48,7 @@ class _NumberSerializer(_ParameterSerializer):
         return attrs
 
     def _is_too_narrow(self, attrs: dict[str, Any]) -> bool:
-        """Whether TPE's arithmetic would take the range for an empty one, and answer NaN."""
+        """Whether TPE's arithmetic would see an empty range, and suggest NaN."""
         low, high = attrs["low"], attrs["high"]
         if not attrs.get("log"):
             return bool(high - low < sys.float_info.min)
@@ -108,7 +108,7 @@ class ChoiceField(serializers.Field[Any, Any, Any, Any]):
 
 
 class CategoricalParameterSerializer(_ParameterSerializer):
-    """One of a few values, without an order."""
+    """One of several values without an order."""
 
     type = serializers.ChoiceField(choices=["categorical"])
     choices = serializers.ListField(child=ChoiceField(), min_length=1, max_length=MAX_CHOICES)
@@ -135,7 +135,7 @@ _KINDS: dict[str, type[_ParameterSerializer]] = {
     )
 )
 class ParameterField(serializers.Field[Any, Any, Any, Any]):
-    """A parameter of one of the three kinds, told by its `type`."""
+    """A parameter of one of the three kinds, which its `type` names."""
 
     kinds = _KINDS
 

@@ -1,4 +1,4 @@
-"""The wire's shapes of studies."""
+"""Studies in request bodies and answers."""
 
 import unicodedata
 from typing import Any
@@ -47,7 +47,7 @@ _NUMBER_OR_LIST = {
 
 
 class NameField(StrictCharField):
-    """A study's name: printable, and able to stand in a path."""
+    """A study's name: printable, and usable as a segment of a path."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=MAX_NAME, **kwargs)
@@ -98,7 +98,7 @@ class DirectionField(serializers.Field[Any, Any, Any, Any]):
     }
 )
 class LeaseSecondsField(StrictFloatField):
-    """How long a lease lasts; null: for ever."""
+    """The length of a lease in seconds; null: without an end."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(required=False, allow_null=True, **kwargs)
@@ -114,61 +114,70 @@ class LeaseSecondsField(StrictFloatField):
 
 @extend_schema_field(options_schema("sampler", SAMPLERS))
 class SamplerOptionsField(AttributesField):
-    """Options of the sampler; the domain knows which there are."""
+    """Options of the sampler; the domain checks them."""
 
 
 @extend_schema_field(options_schema("pruner", PRUNERS))
 class PrunerOptionsField(AttributesField):
-    """Options of the pruner; the domain knows which there are."""
+    """Options of the pruner; the domain checks them."""
 
 
-def _at_least_one(what: str) -> StrictIntegerField:
+def _positive_integer(what: str) -> StrictIntegerField:
     return StrictIntegerField(
         required=False, allow_null=True, min_value=1, max_value=MAX_COUNT, help_text=what
     )
 
 
 class LifeSerializer(StrictSerializer):
-    """What ends a study, and what becomes of its trials when workers do not come back."""
+    """Budgets, retries and leases of a study."""
 
-    max_trials = _at_least_one("WAITING, RUNNING, COMPLETE and PRUNED count; FAIL does not.")
-    max_concurrent = _at_least_one("RUNNING at a time.")
-    max_failures = _at_least_one("So many trials that failed and were not retried end the study.")
+    max_trials = _positive_integer(
+        "The most trials. WAITING, RUNNING, COMPLETE and PRUNED ones count; FAIL does not."
+    )
+    max_concurrent = _positive_integer("The most trials RUNNING at a time.")
+    max_failures = _positive_integer(
+        "The number of failed trials without a retry that completes the study."
+    )
     target_value = StrictFloatField(
-        required=False, allow_null=True, help_text="Of one objective: as good as this is enough."
+        required=False,
+        allow_null=True,
+        help_text="For one objective: a value as good as this completes the study.",
     )
     deadline = StrictDateTimeField(
-        required=False, allow_null=True, help_text="No trial is handed out from then on."
+        required=False,
+        allow_null=True,
+        help_text="When the study is completed: no trial is handed out from then on.",
     )
     lease_seconds = LeaseSecondsField(
-        help_text="How long a trial may go without a sign of life; null: for ever. "
-        "Left out at creation: the service's default."
+        help_text="Seconds that a running trial may go without a report or heartbeat; null: "
+        "without an end. Default at creation: DEFAULT_LEASE_SECONDS of the service."
     )
     max_retries = StrictIntegerField(
         required=False,
         min_value=0,
         max_value=1000,
-        help_text="How often a trial is queued again that lost its lease or failed with retry; 0.",
+        help_text="How often a trial that lost its lease, or failed with `retry`, is queued again. "
+        "Default: 0.",
     )
 
 
 class ChangeStudySerializer(LifeSerializer):
-    """What may be changed of a study; null takes a budget away, and ends leases."""
+    """Changes of a study; null removes a budget, or the end of leases."""
 
-    user_attrs = UserAttributesField(required=False, help_text="Instead of all that are there.")
+    user_attrs = UserAttributesField(required=False, help_text="They replace all user attributes.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         return {"changes": attrs}
 
 
 class DefinitionSerializer(LifeSerializer):
-    """A study's definition, beside its name."""
+    """A study's definition, without its name."""
 
     search_space = serializers.ListField(
         child=ParameterField(), min_length=1, max_length=MAX_PARAMETERS
     )
     direction = DirectionField(
-        required=False, help_text="One word, or a list for several objectives; maximize."
+        required=False, help_text="One word, or a list for several objectives. Default: maximize."
     )
     sampler = serializers.ChoiceField(choices=list(SAMPLERS), required=False)
     sampler_options = SamplerOptionsField(required=False)
@@ -179,18 +188,20 @@ class DefinitionSerializer(LifeSerializer):
         child=StrictCharField(max_length=MAX_NAME),
         required=False,
         max_length=MAX_CONSTRAINTS,
-        help_text="Names of what each trial is told with, and is feasible up to 0.",
+        help_text="Names of the constraints. Each result has a number for each; up to 0 it is "
+        "satisfied.",
     )
     duplicates = serializers.ChoiceField(
         choices=Duplicates.choices,
         required=False,
-        help_text="With avoid, a point that is told, running or queued is drawn again a few times, "
-        "and then, of at most 100,000 points, another one is taken; allow.",
+        help_text="Whether points may repeat. With avoid, a point that is finished, running or "
+        "queued is redrawn a few times; in a space of at most 100,000 points an unused one is "
+        "taken then. Default: allow.",
     )
     pruning_direction = serializers.ChoiceField(
         choices=Direction.choices,
         required=False,
-        help_text="Of several objectives: the direction of a metric that is reported, to prune by.",
+        help_text="For several objectives: the direction of the reported metric that is pruned by.",
     )
 
     def validate_search_space(self, parameters: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -210,11 +221,11 @@ class DefinitionSerializer(LifeSerializer):
 
 
 class CreateStudySerializer(DefinitionSerializer):
-    """A study as it is wanted."""
+    """The definition of a study to create."""
 
     name = NameField()
     load_if_exists = StrictBooleanField(
-        required=False, help_text="Answer an existing study that agrees; true."
+        required=False, help_text="Load an existing study if its definition agrees. Default: true."
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -227,13 +238,13 @@ class CreateStudySerializer(DefinitionSerializer):
 
 
 class TransitionSerializer(StrictSerializer):
-    """Why a study's state is changed."""
+    """The reason of a change of state."""
 
     reason = ReasonField()
 
 
 class TrialCountsSerializer(serializers.Serializer[Any]):
-    """How many trials are in each state."""
+    """The number of trials in each state."""
 
     WAITING = serializers.IntegerField()
     RUNNING = serializers.IntegerField()
@@ -251,7 +262,7 @@ class ValueField(serializers.Field[Any, Any, Any, Any]):
 
 
 class StateChangeSerializer(serializers.Serializer[Any]):
-    """When and why a study came into a state."""
+    """A change of a study's state."""
 
     state = serializers.ChoiceField(choices=StudyState.choices)
     reason = serializers.CharField(allow_null=True)
@@ -262,7 +273,7 @@ class StateChangeSerializer(serializers.Serializer[Any]):
 
 
 class StudySummarySerializer(serializers.Serializer[Any]):
-    """A study in a list."""
+    """A study, as lists show it."""
 
     study_id = serializers.IntegerField(source="id")
     study_name = serializers.CharField(source="name")
@@ -276,7 +287,9 @@ class StudySummarySerializer(serializers.Serializer[Any]):
     best_value = ValueField(allow_null=True)
     datetime_start = UTCDateTimeField(source="created_at", allow_null=True)
     state = serializers.ChoiceField(choices=StudyState.choices)
-    state_reason = TextOrNullField(help_text="Why it is so; of a budget that ended it, its name.")
+    state_reason = TextOrNullField(
+        help_text="The reason of the state: given with the change, or the budget that is used up."
+    )
     state_history = StateChangeSerializer(many=True)
     max_trials = serializers.IntegerField(allow_null=True)
     max_concurrent = serializers.IntegerField(allow_null=True)

@@ -26,9 +26,9 @@ from tuner_project.rest.views import ApiViewSet
 
 
 class StudyScope(ApiViewSet):
-    """Which studies a caller may see, all together and by name: the place that says so.
+    """The studies that the caller may see, as a query and by name.
 
-    What a body names is checked where it is used, by `check_seen`.
+    Names in a request's body are checked by the use cases (`check_seen`).
     """
 
     staff_permission = "studies.view_study"
@@ -38,7 +38,7 @@ class StudyScope(ApiViewSet):
         return Study.objects.seen_by(caller)
 
     def named_study(self, name: str) -> NamedStudy:
-        """The study in the path; it is read by whom it is given to."""
+        """Return the study that the path names, not read yet."""
         check_seen(name)
         return NamedStudy(name)
 
@@ -52,7 +52,7 @@ BODIES: dict[str, type[StrictSerializer]] = {
 
 @extend_schema(tags=["studies"])
 class StudyViewSet(StudyScope):
-    """What is to be optimised."""
+    """Create, list, change and delete studies."""
 
     query_serializers: ClassVar[dict[str, Any]] = {"list": LongPageQuerySerializer}
 
@@ -68,18 +68,18 @@ class StudyViewSet(StudyScope):
         },
     )
     def create(self, request: Request) -> Response:
-        """Create a study, or load the one of this name.
+        """Create a study, or load the existing study of this name.
 
-        An existing study is answered with 200 if its definition agrees with what the body
-        gives; else this is a 409 `study_conflict` that names what differs. With
-        `load_if_exists: false` an existing name is a 409 `study_exists`.
+        An existing study is a 200 if its definition agrees with the fields in the body, and
+        otherwise a 409 `study_conflict` that names the differences. With `load_if_exists: false`
+        an existing name is a 409 `study_exists`.
         """
         study, is_new = domain.create_study(**self.body())
         return self.answer(StudySerializer, study, status=201 if is_new else 200)
 
     @extend_schema(operation_id="listStudies", responses=StudySummarySerializer(many=True))
     def list(self, request: Request) -> Response:
-        """The studies, newest first."""
+        """List the studies, newest first."""
         limit, offset = self.query["limit"], self.query["offset"]
         studies = self.studies().newest_first()
         page = studies[offset : offset + limit]
@@ -87,7 +87,7 @@ class StudyViewSet(StudyScope):
 
     @extend_schema(operation_id="getStudy", responses=StudySerializer)
     def retrieve(self, request: Request, study_name: str) -> Response:
-        """One study, with its best trial so far."""
+        """Get a study, with its best trial so far."""
         return self.answer(StudySerializer, self.named_study(study_name).one())
 
     @extend_schema(
@@ -96,8 +96,8 @@ class StudyViewSet(StudyScope):
     def partial_update(self, request: Request, study_name: str) -> Response:
         """Change budgets, retries, the lease or user attributes.
 
-        A budget that is used up by then completes the study; one that leaves room again does not
-        resume it.
+        A budget that is used up by the change completes the study. A larger budget does not resume
+        a completed study.
         """
         study = change_study(named=self.named_study(study_name), **self.body())
         return self.answer(StudySerializer, study)
@@ -106,28 +106,28 @@ class StudyViewSet(StudyScope):
         operation_id="pauseStudy", request=TransitionSerializer, responses=StudySerializer
     )
     def pause(self, request: Request, study_name: str) -> Response:
-        """Hand out no new trials until it is resumed; running ones may go on."""
+        """Pause a study: no trials are handed out until it is resumed; running trials go on."""
         return self._enter(study_name, StudyState.PAUSED)
 
     @extend_schema(
         operation_id="resumeStudy", request=TransitionSerializer, responses=StudySerializer
     )
     def resume(self, request: Request, study_name: str) -> Response:
-        """Hand out trials again; a completed study only where its budgets leave room."""
+        """Resume a study; a completed study only if its budgets leave room."""
         return self._enter(study_name, StudyState.ACTIVE)
 
     @extend_schema(
         operation_id="completeStudy", request=TransitionSerializer, responses=StudySerializer
     )
     def complete(self, request: Request, study_name: str) -> Response:
-        """Hand out no trials any more; running ones may still be told."""
+        """Complete a study: no trials are handed out any more; running ones may still end."""
         return self._enter(study_name, StudyState.COMPLETED)
 
     @extend_schema(
         operation_id="cancelStudy", request=TransitionSerializer, responses=StudySerializer
     )
     def cancel(self, request: Request, study_name: str) -> Response:
-        """End it for good: each running trial's next report or heartbeat says `should_stop`."""
+        """Cancel a study for good; reports and heartbeats of its trials answer `should_stop`."""
         return self._enter(study_name, StudyState.CANCELLED)
 
     def _enter(self, study_name: str, state: StudyState) -> Response:

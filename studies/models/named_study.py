@@ -18,19 +18,26 @@ _LOCKED = PreparedQuery(
 
 @dataclass(frozen=True)
 class NamedStudy:
-    """The study of this name, which is read by whom it is given to."""
+    """A study by name, read when it is needed: by `one()`, or locked by `locked()`."""
 
     name: str
 
     def one(self) -> Study:
-        """The study; raises `StudyNotFound`."""
+        """Read the study.
+
+        Raises:
+            StudyNotFound: there is none of this name.
+        """
         return self._read(_ONE)
 
     def locked(self) -> Study:
-        """The same, locked against other writers until the transaction ends.
+        """Read the study, and lock it against other writers until the transaction ends.
 
-        The row is the study's write lock: it is taken before any row of a trial, and children
-        can still be inserted. `now` on the result is the database's clock when it was locked.
+        The row is the study's write lock: it is taken before any row of a trial, and trials can
+        still be inserted. `now` of the result is the database's time when it was locked.
+
+        Raises:
+            StudyNotFound: there is none of this name.
         """
         return self._read(_LOCKED)
 

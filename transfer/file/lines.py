@@ -25,7 +25,7 @@ from studies.domain.definition import Definition, as_json
 from studies.enums import StudyState
 from studies.models import Study
 from transfer.file.format import FORMAT, NOT_FINITE
-from trials.api.request_serializers import MAX_STEP, NumbersField, ToldStepsField, WorkerField
+from trials.api.request_serializers import MAX_STEP, NumbersField, FiniteStepsField, WorkerField
 from tuner_project.rest.serializers import (
     AttributesField,
     ReasonField,
@@ -132,7 +132,7 @@ class StoredNumberField(StrictFloatField):
 _STORED_NUMBER = StoredNumberField()
 
 
-class StoredStepsField(ToldStepsField):
+class StoredStepsField(FiniteStepsField):
     """Intermediate values by step."""
 
     def _value(self, key: str, value: Any) -> float:

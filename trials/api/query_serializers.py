@@ -1,4 +1,4 @@
-"""What the query of a list of trials consists of."""
+"""Query parameters of the list of trials."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +23,7 @@ from tuner_project.rest.serializers import (
 
 
 class RangeSerializer(StrictSerializer):
-    """A range of a parameter, with its ends."""
+    """A range of a parameter's values, ends included."""
 
     min = StrictFloatField(required=False)
     max = StrictFloatField(required=False)
@@ -39,7 +39,7 @@ RANGE = RangeSerializer()
 
 @extend_schema_field({"type": "string"})
 class ParamsField(serializers.Field[Any, Any, Any, Any]):
-    """A JSON object from parameters to a value each, or to a range."""
+    """A JSON object from names of parameters to a value or a range each."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         try:
@@ -64,9 +64,9 @@ class ParamsField(serializers.Field[Any, Any, Any, Any]):
 
 
 class TrialQuerySerializer(PageQuerySerializer):
-    """Which trials are listed, in which order, and where the page begins.
+    """Filters, order and page of the list of trials.
 
-    What has a default that is not given stays away, and so out of the links to other pages.
+    Keys that are not given get no default, so that links to other pages do not contain them.
     """
 
     state = serializers.ChoiceField(
@@ -76,14 +76,14 @@ class TrialQuerySerializer(PageQuerySerializer):
     order_by = serializers.ChoiceField(
         choices=ORDERS,
         required=False,
-        help_text="By number unless given, with - the other way round. Trials without a value or a "
-        "duration come last both ways; equal ones are by number, in the same direction.",
+        help_text="The order, descending with -. Trials without a value or a duration come last "
+        "in both directions; equal ones are ordered by number. Default: number.",
     )
     target_idx = QueryIntegerField(
         required=False,
         min_value=0,
-        help_text="The objective, from 0 on, whose values `order_by`, `min_value` and `max_value` "
-        "mean; 0 unless given.",
+        help_text="The index of the objective that `order_by`, `min_value` and `max_value` refer "
+        "to. Default: 0.",
     )
     min_value = QueryFloatField(
         required=False, help_text="Only trials with this value or a greater one."
@@ -99,13 +99,13 @@ class TrialQuerySerializer(PageQuerySerializer):
     cursor = StrictCharField(
         required=False,
         max_length=1000,
-        help_text="Where the page begins: taken from a `Link` to the next page, in place of "
-        "`offset`. Such pages neither repeat nor miss trials while others are added and told.",
+        help_text="Where the page begins, from the `Link` to the next page; instead of `offset`. "
+        "Such pages neither repeat nor miss trials while others are added and finished.",
     )
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping) and "cursor" in data and "offset" in data:
-            fault = "a cursor says where the page begins: leave offset out"
+            fault = "a cursor determines where the page begins: leave offset out"
             raise serializers.ValidationError({"offset": [fault]})
         return super().to_internal_value(data)
 
@@ -116,7 +116,7 @@ class TrialQuerySerializer(PageQuerySerializer):
 
 
 def between(attrs: dict[str, Any], low: str, high: str) -> Between:
-    """The range between two keys, which are taken out."""
+    """Remove two keys from the attributes, and return the range between them."""
     found = Between(attrs.pop(low, None), attrs.pop(high, None))
     if found.low is not None and found.high is not None and found.low > found.high:
         fault = f"{found.high!r} is below {low} ({found.low!r})"

@@ -1,4 +1,4 @@
-"""The wire's shapes of what clients send about trials."""
+"""Request bodies of the endpoints of trials."""
 
 import math
 from dataclasses import replace
@@ -31,7 +31,7 @@ ADDED = [TrialState.WAITING.value, *ENDED]
 @extend_schema_field(
     {"oneOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}, "minItems": 1}]}
 )
-class ToldValuesField(serializers.Field[Any, Any, Any, Any]):
+class ReportedValuesField(serializers.Field[Any, Any, Any, Any]):
     """A number, or a list of one for each objective."""
 
     def to_internal_value(self, data: Any) -> list[float]:
@@ -66,11 +66,11 @@ class NumbersField(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
-class ToldStepsField(NumbersField):
-    """Intermediate values by step, an integer from 0 on written as a text."""
+class FiniteStepsField(NumbersField):
+    """Intermediate values by step; the step is an integer from 0, as a JSON key."""
 
     def _key(self, key: str) -> int:
-        # Exactly as Python or JavaScript write it: "01" would be a second name of 1.
+        # Exactly as Python or JavaScript write it: "01" would be a second spelling of 1.
         is_integer = key.isascii() and key.isdigit() and (key == "0" or key[0] != "0")
         if not is_integer or len(key) > 10 or int(key) > MAX_STEP:
             raise serializers.ValidationError(
@@ -80,15 +80,15 @@ class ToldStepsField(NumbersField):
 
 
 @extend_schema_field({"type": "object", "additionalProperties": NUMBER_OR_NULL})
-class ReportedStepsField(ToldStepsField):
-    """The same, null where the run diverged."""
+class ReportedStepsField(FiniteStepsField):
+    """Intermediate values by step; null where the run diverged."""
 
     def _value(self, key: str, value: Any) -> float:
         return math.nan if value is None else super()._value(key, value)
 
 
 class WorkerField(StrictCharField):
-    """Who asks: 1 to 128 printable characters."""
+    """The identity of a worker: 1 to 128 printable characters."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(required=False, max_length=128, **kwargs)
@@ -96,22 +96,22 @@ class WorkerField(StrictCharField):
     def to_internal_value(self, data: Any) -> str:
         name = super().to_internal_value(data)
         if not name.isprintable() or not name.strip():
-            raise serializers.ValidationError("expected printable characters, and not blanks alone")
+            raise serializers.ValidationError("expected printable characters, not only blanks")
         return name
 
 
 class SuggestSerializer(StrictSerializer):
-    """How a trial is wanted."""
+    """A request for a trial."""
 
     worker_id = WorkerField(
-        help_text="Who asks. The running trial that this worker holds is answered again."
+        help_text="The worker that asks. If it holds a running trial, that trial is returned again."
     )
     new = StrictBooleanField(
-        required=False, help_text="A new trial even where the worker holds one; false."
+        required=False, help_text="Return a new trial even if the worker holds one. Default: false."
     )
     lease_seconds = LeaseSecondsField(
-        help_text="How long the trial may go without a sign of life; null: for ever. "
-        "Left out: as the study says."
+        help_text="Seconds that the trial may go without a report or heartbeat; null: without an "
+        "end. Default: the study's lease_seconds."
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -121,21 +121,24 @@ class SuggestSerializer(StrictSerializer):
 
 
 class SuggestBatchSerializer(SuggestSerializer):
-    """How several trials are wanted."""
+    """A request for several trials."""
 
     count = StrictIntegerField(
-        min_value=1, max_value=100, help_text="Fewer are answered where budgets leave no more."
+        min_value=1,
+        max_value=100,
+        help_text="How many trials; fewer are returned if the budgets leave no more.",
     )
 
 
 class CompleteSerializer(StrictSerializer):
-    """What a trial came to."""
+    """The result of a completed trial."""
 
-    values = ToldValuesField(help_text="One number for each objective.")
-    intermediate_values = ToldStepsField(required=False)
+    values = ReportedValuesField(help_text="One number for each objective.")
+    intermediate_values = FiniteStepsField(required=False)
     user_attrs = UserAttributesField(required=False)
     constraints = NumbersField(
-        required=False, help_text="One number for each of the study's, feasible up to 0."
+        required=False,
+        help_text="One number for each constraint of the study; up to 0 it is satisfied.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -143,7 +146,7 @@ class CompleteSerializer(StrictSerializer):
 
 
 class PruneSerializer(StrictSerializer):
-    """Why a trial was stopped early."""
+    """The reason for which a trial was pruned."""
 
     reason = ReasonField()
 
@@ -152,12 +155,12 @@ class PruneSerializer(StrictSerializer):
 
 
 class FailSerializer(StrictSerializer):
-    """Why a trial failed."""
+    """The reason for which a trial failed."""
 
     reason = ReasonField()
     retry = StrictBooleanField(
         required=False,
-        help_text="Queue its parameters again, while the study's `max_retries` allows; false.",
+        help_text="Queue its parameters again, if `max_retries` allows. Default: false.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -165,7 +168,7 @@ class FailSerializer(StrictSerializer):
 
 
 class ReportSerializer(StrictSerializer):
-    """Intermediate values of a running trial: of one step, or of several."""
+    """Intermediate values of a running trial, of one step or of several."""
 
     step = StrictIntegerField(required=False, min_value=0, max_value=MAX_STEP)
     value = StrictFloatField(required=False, allow_null=True, help_text="null: the run diverged.")
@@ -177,18 +180,21 @@ class ReportSerializer(StrictSerializer):
             return {"steps": {attrs["step"]: math.nan if value is None else value}}
         if attrs.keys() == {"values"} and attrs["values"]:
             return {"steps": attrs["values"]}
-        raise serializers.ValidationError("expected step and value, or values with a step at least")
+        raise serializers.ValidationError(
+            "expected step and value, or values with at least one step"
+        )
 
 
 class EndedTrialSerializer(StrictSerializer):
-    """A trial that ended; `values` are for COMPLETE, and `reason` for the others."""
+    """The end of a trial; `values` are for COMPLETE, `reason` is for the other states."""
 
     state = serializers.ChoiceField(choices=ENDED)
-    values = ToldValuesField(required=False)
-    intermediate_values = ToldStepsField(required=False)
+    values = ReportedValuesField(required=False)
+    intermediate_values = FiniteStepsField(required=False)
     user_attrs = UserAttributesField(required=False)
     constraints = NumbersField(
-        required=False, help_text="One number for each of the study's, feasible up to 0."
+        required=False,
+        help_text="One number for each constraint of the study; up to 0 it is satisfied.",
     )
     reason = ReasonField()
 
@@ -196,15 +202,13 @@ class EndedTrialSerializer(StrictSerializer):
         if attrs["state"] == TrialState.COMPLETE and "values" not in attrs:
             raise serializers.ValidationError({"values": ["a COMPLETE trial has values"]})
         if attrs["state"] != TrialState.COMPLETE and "values" in attrs:
-            text = (
-                "only a COMPLETE trial is told values; a PRUNED one has its last intermediate one"
-            )
+            text = "only a COMPLETE trial has values; a PRUNED one has its last intermediate value"
             raise serializers.ValidationError({"values": [text]})
         return attrs
 
 
 class ToldTrialSerializer(EndedTrialSerializer):
-    """How one of several trials ended."""
+    """The end of one of several trials."""
 
     trial_id = StrictIntegerField(min_value=0, max_value=MAX_STEP)
 
@@ -215,28 +219,28 @@ class ToldTrialSerializer(EndedTrialSerializer):
 
 
 @extend_schema_field(ToldTrialSerializer(many=True))
-class ToldTrialsField(serializers.ListField):
-    """As they are: each is read on its own."""
+class TrialResultsField(serializers.ListField):
+    """A list whose items are validated one by one later."""
 
     child = serializers.JSONField(allow_null=True)
 
 
 class CompleteBatchSerializer(StrictSerializer):
-    """How several trials ended. What is wrong with one is its own answer."""
+    """The ends of several trials; each is decided on its own."""
 
-    trials = ToldTrialsField(min_length=1, max_length=MAX_BATCH)
+    trials = TrialResultsField(min_length=1, max_length=MAX_BATCH)
 
 
 class NewTrialSerializer(EndedTrialSerializer):
-    """A trial to add: queued with some or all parameters, or finished with all of them."""
+    """A trial to add: queued with some or all parameters, or finished with all parameters."""
 
     params = serializers.DictField(child=serializers.JSONField())
-    state = serializers.ChoiceField(choices=ADDED, required=False, help_text="WAITING.")
+    state = serializers.ChoiceField(choices=ADDED, required=False, help_text="Default: WAITING.")
     priority = StrictIntegerField(
         required=False,
         min_value=-(2**31),
         max_value=MAX_STEP,
-        help_text="Of a WAITING trial: higher first, equal ones by number; 0.",
+        help_text="Order in the queue: higher first, equal ones by number. Default: 0.",
     )
     intermediate_values = ReportedStepsField(required=False)
 
@@ -262,7 +266,7 @@ MANY_NEW_TRIALS = serializers.ListField(
 
 
 def read_new_trials(body: Any) -> list[NewTrial]:
-    """The trial to be added, or each of a list."""
+    """Validate the trial to add, or each trial of a list."""
     if not isinstance(body, list):
         return [MANY_NEW_TRIALS.child.run_validation(body)["new"]]
     read = MANY_NEW_TRIALS.run_validation(body)

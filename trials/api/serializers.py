@@ -1,4 +1,4 @@
-"""The wire's shapes of what is answered about trials."""
+"""Answers of the endpoints of trials."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from tuner_project.rest.serializers import (
 
 
 def one_or_many(name: str, shape: type[serializers.Serializer[Any]]) -> PolymorphicProxySerializer:
-    """OpenAPI's description of a thing or a list of them."""
+    """Return the OpenAPI schema of one item or a list of items."""
     return PolymorphicProxySerializer(
         component_name=name,
         serializers=[shape(many=False), shape(many=True)],
@@ -41,7 +41,7 @@ class SuggestionSerializer(serializers.Serializer[Any]):
 class OfferSerializer(SuggestionSerializer):
     """A trial for a worker."""
 
-    reoffered = serializers.BooleanField(help_text="The worker held it already.")
+    reoffered = serializers.BooleanField(help_text="Whether the worker held the trial already.")
 
 
 class OffersSerializer(serializers.Serializer[Any]):
@@ -63,8 +63,8 @@ class TrialSerializer(SuggestionSerializer):
     constraints = serializers.DictField(
         source="constraints_by_name", child=serializers.FloatField(), allow_null=True
     )
-    reason = TextOrNullField(help_text="Why it ended so.")
-    priority = serializers.IntegerField(help_text="In the queue.")
+    reason = TextOrNullField(help_text="The reason for which it ended so.")
+    priority = serializers.IntegerField(help_text="Order in the queue: higher first.")
     retried_as = serializers.IntegerField(
         allow_null=True, help_text="The trial_id of the next attempt."
     )
@@ -75,21 +75,25 @@ class TrialSerializer(SuggestionSerializer):
 
 
 class SignsSerializer(serializers.Serializer[Any]):
-    """What a worker is told of its trial."""
+    """The answer to a heartbeat."""
 
     lease_expires_at = UTCDateTimeField(allow_null=True)
-    should_stop = serializers.BooleanField(help_text="Nobody wants the result: stop.")
+    should_stop = serializers.BooleanField(
+        help_text="The study was cancelled: stop the evaluation."
+    )
     reason = serializers.CharField(allow_null=True)
 
 
 class VerdictSerializer(SignsSerializer):
-    """The same, and what the pruner says."""
+    """The answer to a report."""
 
-    should_prune = serializers.BooleanField(help_text="The pruner would stop the trial here.")
+    should_prune = serializers.BooleanField(
+        help_text="The pruner would stop the trial at this step."
+    )
 
 
 class ResultSerializer(serializers.Serializer[Any]):
-    """What became of one outcome: a trial with status 200, or a problem with another status."""
+    """What one item led to: a trial with status 200, or a problem with another status."""
 
     trial_id = serializers.IntegerField(allow_null=True)
     status = serializers.IntegerField()
@@ -101,6 +105,6 @@ class ResultSerializer(serializers.Serializer[Any]):
 
 
 class ResultsSerializer(serializers.Serializer[Any]):
-    """What became of each outcome, in their order."""
+    """What each item led to, in their order."""
 
     results = ResultSerializer(many=True)

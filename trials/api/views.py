@@ -49,7 +49,7 @@ BODIES: dict[str, type[StrictSerializer]] = {
     "create": NewTrialSerializer,
 }
 
-# What a worker does; the queue, and known results, are its owner's.
+# The actions that the scope `worker` allows; queue and known results need `manage`.
 WORK = (
     "suggest",
     "suggest_batch",
@@ -66,7 +66,7 @@ TOLD_TRIAL = ToldTrialSerializer()
 
 @extend_schema(tags=["trials"])
 class TrialViewSet(StudyScope):
-    """Ask and tell."""
+    """Ask for trials, report, tell results, and list trials."""
 
     staff_permission = "trials.view_trial"
     scopes: ClassVar[dict[str, str]] = dict.fromkeys(WORK, "worker")
@@ -81,12 +81,12 @@ class TrialViewSet(StudyScope):
         operation_id="suggestTrial", request=SuggestSerializer, responses=OfferSerializer
     )
     def suggest(self, request: Request, study_name: str) -> Response:
-        """Ask for a trial: one from the queue, or with parameters that the sampler suggests.
+        """Ask for a trial: from the queue, or with parameters that the sampler suggests.
 
-        A `worker_id` gets the running trial back that it holds, so that a request that is not
-        sure to have arrived can be sent again. 409 `study_paused`, `study_completed` (with the
-        `reason`) or `study_cancelled`: there are no more; 429 `too_many_running` or
-        `budget_in_flight`: ask again in a moment.
+        A worker with a `worker_id` that holds a running trial gets that trial again, so that the
+        request can be retried. 409 `study_paused`, `study_completed` (with the `reason`) or
+        `study_cancelled`: the study hands out no trials. 429 `too_many_running` or
+        `budget_in_flight`: try again after `Retry-After` seconds.
         """
         trial = domain.ask(named=self.named_study(study_name), **self.body())
         return self.answer(OfferSerializer, trial)
@@ -95,7 +95,7 @@ class TrialViewSet(StudyScope):
         operation_id="suggestTrials", request=SuggestBatchSerializer, responses=OffersSerializer
     )
     def suggest_batch(self, request: Request, study_name: str) -> Response:
-        """Ask for several trials at once; fewer where the budgets leave no more."""
+        """Ask for several trials at once; fewer are returned if the budgets leave no more."""
         trials = domain.ask_many(named=self.named_study(study_name), **self.body())
         return self.answer(OffersSerializer, {"trials": trials})
 
@@ -105,9 +105,9 @@ class TrialViewSet(StudyScope):
         operation_id="reportTrial", request=ReportSerializer, responses=VerdictSerializer
     )
     def report(self, request: Request, study_name: str, trial_id: int) -> Response:
-        """Report intermediate values, renew the lease, and hear what the pruner says.
+        """Report intermediate values, renew the lease, and get the pruner's decision.
 
-        The same values again are harmless; another value of a step is a 409 `step_conflict`.
+        Repeating the same values is harmless; another value of a step is a 409 `step_conflict`.
         """
         named = self.named_study(study_name)
         verdict = domain.report(named=named, number=trial_id, **self.body())
@@ -126,21 +126,22 @@ class TrialViewSet(StudyScope):
         operation_id="completeTrial", request=CompleteSerializer, responses=TrialSerializer
     )
     def complete(self, request: Request, study_name: str, trial_id: int) -> Response:
-        """Tell: the trial came to these values.
+        """Complete a trial with its values.
 
-        The same outcome again is harmless; another one is a 409 `trial_finished`. After its lease
-        has run out a trial may be told until it is ended for that; then it is a 409 `lease_lost`.
+        Repeating the same result is harmless; another one is a 409 `trial_finished`. After its
+        lease has expired, a trial may be completed until it is ended for that; then it is a 409
+        `lease_lost`.
         """
         return self._tell(study_name, trial_id)
 
     @extend_schema(operation_id="pruneTrial", request=PruneSerializer, responses=TrialSerializer)
     def prune(self, request: Request, study_name: str, trial_id: int) -> Response:
-        """Tell: the trial was stopped early. Its value is its last intermediate value."""
+        """Prune a trial: it was stopped early. Its value is its last intermediate value."""
         return self._tell(study_name, trial_id)
 
     @extend_schema(operation_id="failTrial", request=FailSerializer, responses=TrialSerializer)
     def fail(self, request: Request, study_name: str, trial_id: int) -> Response:
-        """Tell: the trial failed. With `retry` its parameters are queued again."""
+        """Fail a trial. With `retry` its parameters are queued again."""
         return self._tell(study_name, trial_id)
 
     def _tell(self, study_name: str, trial_id: int) -> Response:
@@ -152,9 +153,9 @@ class TrialViewSet(StudyScope):
         operation_id="completeTrials", request=CompleteBatchSerializer, responses=ResultsSerializer
     )
     def complete_batch(self, request: Request, study_name: str) -> Response:
-        """Tell how several trials ended, each decided on its own.
+        """Complete, prune or fail several trials, each decided on its own.
 
-        An item is as the bodies of `complete`, `prune` and `fail`, with its `trial_id` and `state`.
+        An item has the keys of `complete`, `prune` or `fail`, and its `trial_id` and `state`.
         """
         read = [_read(item, f"/trials/{i}") for i, item in enumerate(self.body()["trials"])]
         outcomes = [each for each in read if isinstance(each, tuple)]
@@ -184,11 +185,11 @@ class TrialViewSet(StudyScope):
         responses={201: one_or_many("AddedTrials", TrialSerializer)},
     )
     def create(self, request: Request, study_name: str) -> Response:
-        """Queue a trial, or record one that is finished already; a list of them, all or none.
+        """Queue a trial, or record a finished one; a list of trials is added whole or not at all.
 
-        A queued trial is handed out before new ones are drawn; what its `params` leave out is then
-        suggested. A finished one has a `state` of COMPLETE, PRUNED or FAIL and all parameters, and
-        samplers learn from it. Every value is checked against the search space.
+        A queued trial is handed out before new ones are drawn; parameters that its `params` leave
+        out are suggested then. A finished trial has the `state` COMPLETE, PRUNED or FAIL and all
+        parameters, and samplers learn from it. Values are checked against the search space.
         """
         new = read_new_trials(self.request.data)
         trials = domain.add_trials(named=self.named_study(study_name), new=new)
@@ -198,7 +199,7 @@ class TrialViewSet(StudyScope):
 
     @extend_schema(operation_id="cancelTrial", responses={200: TrialSerializer})
     def destroy(self, request: Request, study_name: str, trial_id: int) -> Response:
-        """Cancel a WAITING trial: it ends as FAIL, and is answered."""
+        """Cancel a WAITING trial: it becomes FAIL."""
         self.body()
         trial = domain.cancel_trial(named=self.named_study(study_name), number=trial_id)
         return self.answer(TrialSerializer, trial)
@@ -207,9 +208,9 @@ class TrialViewSet(StudyScope):
 
     @extend_schema(operation_id="listTrials", responses=TrialSerializer(many=True))
     def list(self, request: Request, study_name: str) -> Response:
-        """The trials, by number or as `order_by` says.
+        """List the trials, by number or in the order of `order_by`.
 
-        `Link` leads to the other pages, and `X-Total-Count` counts the trials on all of them.
+        `Link` has the other pages, and `X-Total-Count` the number of trials on all pages.
         """
         page = list_trials(study=self.named_study(study_name).one(), **self.query)
         if page.is_plain:
@@ -218,14 +219,14 @@ class TrialViewSet(StudyScope):
 
     @extend_schema(operation_id="getTrial", responses=TrialSerializer)
     def retrieve(self, request: Request, study_name: str, trial_id: int) -> Response:
-        """One trial."""
+        """Get a trial."""
         study = self.named_study(study_name).one()
         trial = Trial.objects.get_by_number(study, trial_id)
         return self.answer(TrialSerializer, trial)
 
 
 def _read(item: Any, at: str) -> tuple[int, TrialResult] | dict[str, Any]:
-    """One of the outcomes told together, or its result where it is malformed."""
+    """Validate one item of a batch; return its answer if it is malformed."""
     try:
         return TOLD_TRIAL.run_validation(item)["told"]
     except ValidationError as error:
