@@ -96,18 +96,18 @@ def _measure(families: list[str], place: Any, sizes: Any) -> list[Any]:
     from tqdm import tqdm
 
     # These need Django set up.
-    from bench import asking, beginnings, growth, throughput
+    from bench import ask_latency, cold_start, scaling, throughput
 
     # Each with the number of its steps. The lists come first, while there are no other studies.
     measurements: dict[str, tuple[Callable[..., list[Any]], int]] = {
-        "lists": (growth.lists_of_studies, 2),
+        "lists": (scaling.lists_of_studies, 2),
         "throughput": (throughput.measure, sizes.rounds * throughput.N_RUNS),
-        "latency": (asking.asks_over_http, len(sizes.asked_at)),
-        "sampler": (asking.sampler_alone, 4 * len(sizes.alone_at)),
-        "requests": (growth.requests, 3),
-        "studies": (growth.many_studies, 2 * sizes.rounds),
-        "memory": (beginnings.memory, 1),
-        "cold": (beginnings.cold_asks, sizes.cold_starts),
+        "latency": (ask_latency.asks_over_http, len(sizes.asked_at)),
+        "sampler": (ask_latency.sampler_alone, 4 * len(sizes.alone_at)),
+        "requests": (scaling.requests, 3),
+        "studies": (scaling.many_studies, 2 * sizes.rounds),
+        "memory": (cold_start.memory, 1),
+        "cold": (cold_start.cold_asks, sizes.cold_starts),
     }
     sections: list[Any] = []
     with tqdm(total=sum(measurements[family][1] for family in families), smoothing=0) as bar:

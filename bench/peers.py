@@ -10,8 +10,8 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import TrialState
 
+from bench.service import trials_path
 from bench.space import DISTRIBUTIONS, TPE_OPTIONS, objectives
-from tests.service import trials_of
 
 Tell = Callable[[], object]
 Ask = Callable[[], Tell]  # an ask gives the tell of its trial
@@ -42,7 +42,7 @@ def _through_the_service(peer: Peer) -> Ask:
 
     def post(path: str, body: Any = None) -> Any:
         content = None if body is None else json.dumps(body)
-        path = f"/api/v1{trials_of(peer.study)}/{path}"
+        path = f"/api/v1{trials_path(peer.study)}/{path}"
         connection.request("POST", path, content, {"Content-Type": "application/json"})
         response = connection.getresponse()
         answer = json.loads(response.read())

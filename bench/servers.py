@@ -17,7 +17,7 @@ import psutil
 import psycopg
 from optuna.exceptions import ExperimentalWarning
 
-from tests.service import WEB_WORKERS, Client, Service, free_port, running_service
+from bench.service import Client, Service, free_port, running_service
 from tuner_project.embedded_postgres import EmbeddedPostgres
 
 _SPAWN = multiprocessing.get_context("spawn")
@@ -103,7 +103,6 @@ def ground(database_url: str | None) -> Iterator[Ground]:
     """Start the service, with its embedded PostgreSQL or in a new database of the server given."""
     if database_url is None:
         with running_service() as service:
-            _wait_for_all(service)
             place = {"TUNER_DATA_DIR": str(service.data_dir)}
             yield Ground(service, EmbeddedPostgres(service.data_dir).url(), place)
         return
@@ -114,7 +113,6 @@ def ground(database_url: str | None) -> Iterator[Ground]:
         try:
             connection.execute(f'CREATE DATABASE "{name}"')
             with running_service(environment) as service:
-                _wait_for_all(service)
                 yield Ground(service, url, environment)
         finally:
             rows = connection.execute(
@@ -167,11 +165,6 @@ def set_up_django(url: str) -> None:
         "AUTH_REQUIRED": "false",
     }
     django.setup()
-
-
-def _wait_for_all(service: Service) -> None:
-    """The first of the service's processes says that it is ready before the others have begun."""
-    service.wait_until(lambda: len(service.web_workers()) == WEB_WORKERS, "all started")
 
 
 def _play(client: Client, study: str) -> None:

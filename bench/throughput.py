@@ -13,9 +13,9 @@ from bench.load import Load
 from bench.peers import Peer
 from bench.report import Row, Section, milliseconds, spread
 from bench.servers import Ground, grpc_proxy
+from bench.service import Client
 from bench.sizes import Sizes
 from bench.space import SPACE
-from tests.service import Client
 
 # Of raw Optuna, by sampler and number of workers.
 _TARGETS = {

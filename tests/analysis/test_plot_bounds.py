@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from analysis.plots import catalogue
+from analysis.plots.catalogue import catalogue
 from tests.analysis.played import SPACE, TWO, URL, create, played, record, strict
 from tests.play import add
 

@@ -7,7 +7,7 @@ from choreographer.browsers.chromium import Chromium
 from django.test import Client
 from rest_framework.test import APIClient
 
-from analysis.plots import catalogue
+from analysis.plots.catalogue import catalogue
 from tests.analysis.played import SPACE, TWO, URL, create, played, strict
 from tests.play import add, assert_refused, pointers
 

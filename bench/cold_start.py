@@ -1,4 +1,4 @@
-"""What a new process pays: its first ask, and the memory of the trials that it holds."""
+"""The start of a process: its first ask, and the memory of the trials that it holds."""
 
 import os
 import statistics
@@ -12,8 +12,8 @@ from tqdm import tqdm
 from bench.fill import filled_study
 from bench.report import Row, Section, spread
 from bench.servers import Ground
+from bench.service import Client, running_service
 from bench.sizes import Sizes
-from tests.service import Client, running_service
 
 
 def cold_asks(ground: Ground, sizes: Sizes, bar: tqdm) -> list[Section]:
@@ -39,7 +39,7 @@ def cold_asks(ground: Ground, sizes: Sizes, bar: tqdm) -> list[Section]:
             begun = time.perf_counter()
             client.suggest(ours_study.name)
             ours.append(time.perf_counter() - begun)
-        raw.append(_printed_by("bench.cold", ground.optuna_url, raw_study.name))
+        raw.append(_printed_by("bench.optuna_first_ask", ground.optuna_url, raw_study.name))
         bar.update()
     ratio = statistics.median(ours) / statistics.median(raw)
     figures = f"ours {spread(ours, 'ms', 1e3)}; raw {spread(raw, 'ms', 1e3)}"

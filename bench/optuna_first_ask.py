@@ -1,4 +1,4 @@
-"""python -m bench.cold URL STUDY: print the seconds of raw Optuna's first ask in this process."""
+"""python -m bench.optuna_first_ask URL STUDY: print the seconds of raw Optuna's first ask."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""How an ask's time grows with the finished trials, and what the sampler itself takes."""
+"""The latency of an ask by the number of finished trials, and the sampler's share of it."""
 
 import statistics
 import time

@@ -1,4 +1,4 @@
-"""What must not grow: requests at 100,000 trials, lists of studies, many studies asked at once."""
+"""Scaling: requests at 100,000 trials, lists of studies, asks of many studies at once."""
 
 import statistics
 import time
@@ -14,8 +14,8 @@ from bench.fill import analyze, around_one_front, filled_study
 from bench.peers import Peer
 from bench.report import Row, Section, milliseconds, spread
 from bench.servers import Ground
+from bench.service import Client, study_path
 from bench.sizes import Sizes
-from tests.service import Client, study_path
 
 _FRONT = 30
 _WARM_UP = 8
