@@ -7,33 +7,31 @@ from django.db import connection
 from django.test import Client
 from rest_framework.test import APIClient
 
+from access.domain.tokens import create_token
+from access.models import Token
+from access.scopes import Scope
 from optuna_bridge.storage import SCHEMA
+from tests.support.api_client import authorized_client
+from tests.support.study_builders import MIXED_SPACE
 from trials.sampling.session_registry import session_registry
 from tuner_project import health
 
-SPACE = [
-    {"type": "float", "name": "learning_rate", "low": 0.0001, "high": 0.1, "log": True},
-    {"type": "float", "name": "min_score", "low": 0.6, "high": 0.9, "step": 0.05},
-    {"type": "int", "name": "batch_size", "low": 16, "high": 128, "step": 16},
-    {"type": "categorical", "name": "optimizer", "choices": ["adam", "sgd", "rmsprop"]},
-]
-
 
 @pytest.fixture(scope="session", autouse=True)
-def _nothing_is_slow_on_purpose() -> None:
-    """Clients of the tests look for no static files at start, and passwords are hashed quickly."""
+def _fast_static_files_and_passwords() -> None:
+    """Look for no static files when a client is made, and hash passwords quickly."""
     settings.WHITENOISE_AUTOREFRESH = True
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(autouse=True)
-def _probes_ask_anew() -> None:
+def _forget_health() -> None:
     health.forget()
 
 
 @pytest.fixture(autouse=True)
-def _optuna_is_emptied(request: pytest.FixtureRequest, django_db_blocker: Any) -> Iterator[None]:
-    """A transactional test ends with a truncation of Django's tables, which sends no signals."""
+def _empty_optuna_tables(request: pytest.FixtureRequest, django_db_blocker: Any) -> Iterator[None]:
+    """Empty Optuna's tables after a transactional test, whose truncation sends no signals."""
     yield
     session_registry.clear()
     if "transactional_db" in request.fixturenames or _is_transactional(request):
@@ -57,14 +55,14 @@ def api(db: None) -> APIClient:
 @pytest.fixture
 def study(api: APIClient) -> dict[str, Any]:
     """A study of four parameters, created over the API."""
-    response = api.post("/api/v1/studies", {"name": "search", "search_space": SPACE})
+    response = api.post("/api/v1/studies", {"name": "search", "search_space": MIXED_SPACE})
     assert response.status_code == 201, response.content
     return response.json()
 
 
 @pytest.fixture
 def staff_client(db: None, django_user_model: Any) -> Callable[..., Client]:
-    """Logs in somebody of the staff who has the named permissions only."""
+    """Logs in a member of the staff who has only the named permissions."""
     from django.contrib.auth.models import Permission  # once the apps are ready
 
     def logged_in(*codenames: str, name: str = "staff") -> Client:
@@ -75,3 +73,23 @@ def staff_client(db: None, django_user_model: Any) -> Callable[..., Client]:
         return client
 
     return logged_in
+
+
+@pytest.fixture
+def token(db: None) -> Callable[..., tuple[Token, str]]:
+    """Creates a token; returns it and its key."""
+
+    def make(scope: str = "manage", **more: Any) -> tuple[Token, str]:
+        return create_token(name=more.pop("name", f"a {scope}"), scope=Scope(scope), **more)
+
+    return make
+
+
+@pytest.fixture
+def client_of(token: Callable[..., tuple[Token, str]]) -> Callable[..., APIClient]:
+    """A client of the API with a new token of a scope."""
+
+    def make(scope: str = "manage", **more: Any) -> APIClient:
+        return authorized_client(token(scope, **more)[1])
+
+    return make

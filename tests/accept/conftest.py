@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.service import SCALE
+from tests.support import SCALE
 
 HERE = "tests/accept/"
 

@@ -13,9 +13,17 @@ import optuna
 import psycopg
 import pytest
 
-from tests.accept.workers import SPACE, Played, play, play_until_stopped, running_workers
-from tests.service import Client, Service, running_service, scaled
-from tests.stock import storage_at
+from tests.support import scaled
+from tests.support.http_client import HttpClient
+from tests.support.optuna_oracle import rdb_storage_at
+from tests.support.service import Service, running_service
+from tests.support.workers import (
+    WORKER_SPACE,
+    PlayedTrial,
+    play_trials,
+    play_until_stopped,
+    worker_pool,
+)
 from tuner_project.embedded_postgres import EmbeddedPostgres
 
 pytestmark = pytest.mark.accept
@@ -29,13 +37,13 @@ def test_a_dump_under_load_restores_both_schemas(
     tmp_path: Path, record_property: Callable[[str, Any], None]
 ) -> None:
     dump = tmp_path / "tuner.dump"
-    with running_service() as service, running_workers() as workers:
-        with Client(service.port) as client:
+    with running_service() as service, worker_pool() as workers:
+        with HttpClient(service.port) as client:
             for name in STUDIES:
                 client.create_study(
-                    name=name, direction="minimize", search_space=SPACE, sampler="tpe"
+                    name=name, direction="minimize", search_space=WORKER_SPACE, sampler="tpe"
                 )
-        tasks = workers.start(play, service.port, "first", 1, N_TRIALS)
+        tasks = workers.start(play_trials, service.port, "first", 1, N_TRIALS)
         acknowledged = [played for task in tasks for played in task.result()]
 
         loads = workers.start(play_until_stopped, service.port, list(STUDIES))
@@ -47,7 +55,7 @@ def test_a_dump_under_load_restores_both_schemas(
         time.sleep(SECONDS_OF_LOAD)
         for seen in workers.finish(loads):
             assert seen.faults == []
-        with Client(service.port) as client:
+        with HttpClient(service.port) as client:
             later = len(client.all_trials("first"))
 
         with psycopg.connect(original, autocommit=True) as maintenance:
@@ -81,12 +89,12 @@ def run(program: str, *arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def _assert_all_is_there(service: Service, url: str, acknowledged: list[Played]) -> int:
+def _assert_all_is_there(service: Service, url: str, acknowledged: list[PlayedTrial]) -> int:
     """What the workers were told before the dump is there, as stock Optuna sees it, too."""
     stock_url = (
         f"{url.replace('postgresql:', 'postgresql+psycopg:')}&options=-csearch_path%3Doptuna"
     )
-    with Client(service.port) as client, storage_at(stock_url) as storage:
+    with HttpClient(service.port) as client, rdb_storage_at(stock_url) as storage:
         for name in STUDIES:
             trials = client.all_trials(name)
             stock = optuna.load_study(study_name=name, storage=storage).trials
@@ -104,7 +112,7 @@ def _assert_all_is_there(service: Service, url: str, acknowledged: list[Played])
 
 def _assert_it_goes_on(service: Service) -> None:
     """The next trial has the next number: sequences and counters came along."""
-    with Client(service.port) as client:
+    with HttpClient(service.port) as client:
         for name in STUDIES:
             n_trials = len(client.all_trials(name))
             suggestion = client.suggest(name)

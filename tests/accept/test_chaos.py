@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 
-from tests.accept.chaos_workers import GAVE_UP, TELLS, Crew, read_diaries
-from tests.accept.killers import kill_master, kill_web_worker
-from tests.accept.workers import SPACE
-from tests.service import Client, Service, running_service, scaled, study_path, trials_of
+from tests.support import scaled
+from tests.support.chaos import ENDINGS, GAVE_UP, WorkerFleet, read_event_logs
+from tests.support.http_client import HttpClient, study_path, trials_path
+from tests.support.service import Service, kill_master, kill_web_worker, running_service
+from tests.support.workers import WORKER_SPACE
 
 pytestmark = pytest.mark.accept
 
@@ -45,17 +46,17 @@ def service() -> Iterator[Service]:
 
 
 @pytest.fixture
-def crew(service: Service, tmp_path: Path) -> Iterator[Crew]:
+def crew(service: Service, tmp_path: Path) -> Iterator[WorkerFleet]:
     """Workers of studies that are ready for them."""
-    with Client(service.port) as client:
+    with HttpClient(service.port) as client:
         for name, sampler in STUDIES.items():
             client.create_study(
-                name=name, direction="minimize", search_space=SPACE, sampler=sampler,
+                name=name, direction="minimize", search_space=WORKER_SPACE, sampler=sampler,
                 pruner="median", pruner_options={"n_warmup_steps": 2},
                 lease_seconds=LEASE_SECONDS, max_retries=1000,
                 max_trials=MAX_TRIALS, max_concurrent=MAX_CONCURRENT,
             )  # fmt: skip
-    crew = Crew(service.port, list(STUDIES), tmp_path, SECONDS_OF_STOPS)
+    crew = WorkerFleet(service.port, list(STUDIES), tmp_path, SECONDS_OF_STOPS)
     try:
         yield crew
     finally:
@@ -63,18 +64,18 @@ def crew(service: Service, tmp_path: Path) -> Iterator[Crew]:
 
 
 def test_budgets_are_met_exactly_and_nothing_is_lost(
-    service: Service, crew: Crew, tmp_path: Path, record_property: Record
+    service: Service, crew: WorkerFleet, tmp_path: Path, record_property: Record
 ) -> None:
     began = time.monotonic()
     kills = _play_under_chaos(service, crew)
     calm_from = time.time() + GRACE
-    with Client(service.port) as client:
+    with HttpClient(service.port) as client:
         played = sum(_counted(client, name, "COMPLETE", "PRUNED") for name in STUDIES)
     crew.wait(SECONDS_TO_FINISH)
     seconds = time.monotonic() - began
 
-    diaries = read_diaries(tmp_path)
-    with Client(service.port) as client:
+    diaries = read_event_logs(tmp_path)
+    with HttpClient(service.port) as client:
         stored = {name: client.all_trials(name) for name in STUDIES}
         for name, trials in stored.items():
             _assert_is_complete(client.get(study_path(name)), trials)
@@ -83,7 +84,7 @@ def test_budgets_are_met_exactly_and_nothing_is_lost(
     _assert_is_as_noted(diaries, stored)
     service.check_optuna()
 
-    for line in _found(diaries, stored, crew.accidents, kills):
+    for line in _found(diaries, stored, crew.faults, kills):
         record_property("found", line)
     record_property(
         "found",
@@ -96,10 +97,10 @@ def test_abandoned_trials_are_ended_by_the_command_and_by_the_next_ask(
     service: Service, record_property: Record
 ) -> None:
     n = 20
-    path = f"{trials_of('abandoned')}/0/complete"
-    with Client(service.port) as client:
+    path = f"{trials_path('abandoned')}/0/complete"
+    with HttpClient(service.port) as client:
         client.create_study(
-            name="abandoned", search_space=SPACE, sampler="random",
+            name="abandoned", search_space=WORKER_SPACE, sampler="random",
             max_retries=1, lease_seconds=LEASE_OF_ABANDONED,
         )  # fmt: skip
 
@@ -124,16 +125,16 @@ def test_abandoned_trials_are_ended_by_the_command_and_by_the_next_ask(
     record_property("found", f"{2 * n} leases ran out, half of them ended by the command")
 
 
-def _abandon(client: Client, n: int) -> list[Any]:
+def _abandon(client: HttpClient, n: int) -> list[Any]:
     """Trials whose leases have run out. One request: a second might end those of the first."""
-    path = f"{trials_of('abandoned')}/suggest-batch"
+    path = f"{trials_path('abandoned')}/suggest-batch"
     trials = client.call("POST", path, {"count": n}).expect(200)["trials"]
     assert len(trials) == n
     time.sleep(LEASE_OF_ABANDONED + 0.1)
     return list(trials)
 
 
-def _play_under_chaos(service: Service, crew: Crew) -> Counter[str]:
+def _play_under_chaos(service: Service, crew: WorkerFleet) -> Counter[str]:
     """Disturb the workers and the service for a while; gives how often what was killed."""
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
@@ -141,11 +142,11 @@ def _play_under_chaos(service: Service, crew: Crew) -> Counter[str]:
         try:
             end = time.monotonic() + SECONDS
             while (now := time.monotonic()) < end and not killing.done():
-                crew.disturb()
+                crew.inject_fault()
                 time.sleep(max(0, now + 0.1 - time.monotonic()))
         finally:
             stop.set()
-            crew.go_on()
+            crew.resume_all()
         return killing.result()
 
 
@@ -156,7 +157,7 @@ def _kill_until_stopped(service: Service, stop: threading.Event) -> Counter[str]
         killer = kill_master if is_masters_turn else kill_web_worker
         killer(service)
         killed[killer.__name__] += 1
-        with Client(service.port) as client:
+        with HttpClient(service.port) as client:
             for name in STUDIES:
                 assert _counted(client, name, "RUNNING") <= MAX_CONCURRENT
                 places = _counted(client, name, "WAITING", "RUNNING", "COMPLETE", "PRUNED")
@@ -164,7 +165,7 @@ def _kill_until_stopped(service: Service, stop: threading.Event) -> Counter[str]
     return killed
 
 
-def _counted(client: Client, study: str, *states: str) -> int:
+def _counted(client: HttpClient, study: str, *states: str) -> int:
     counts = client.get(study_path(study))["trial_counts"]
     return sum(counts[state] for state in states)
 
@@ -240,7 +241,7 @@ def _is_stored(told: Any, trial: Any) -> bool:
     """Whether the trial has ended as it was told."""
     body = told["body"]
     return (
-        trial["state"] == TELLS[told["action"]]
+        trial["state"] == ENDINGS[told["action"]]
         and ("values" not in body or trial["values"] == [body["values"]])
         and trial["reason"] == body.get("reason")
     )

@@ -17,9 +17,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.accept.replicas import Postgres, Replica, wait_until
-from tests.accept.workers import SPACE, Workers, play_until_stopped, running_workers
-from tests.service import Client, scaled
+from tests.support import scaled
+from tests.support.http_client import HttpClient
+from tests.support.service import Postgres, Replica, wait_until
+from tests.support.workers import WORKER_SPACE, WorkerPool, play_until_stopped, worker_pool
 from tuner_project.health import KEPT
 
 pytestmark = pytest.mark.accept
@@ -44,12 +45,12 @@ class World:
         self.url = self.postgres.server.url()
         self.replica = Replica(folder, self.url, SETTINGS)
 
-    def begin(self) -> None:
+    def start_and_wait(self) -> None:
         self.manage("migrate", "--verbosity", "0")
-        self.replica.begin()
-        with Client(self.replica.port) as client:
+        self.replica.start_and_wait()
+        with HttpClient(self.replica.port) as client:
             for name, sampler in STUDIES.items():
-                client.create_study(name=name, search_space=SPACE, sampler=sampler)
+                client.create_study(name=name, search_space=WORKER_SPACE, sampler=sampler)
 
     def manage(self, *arguments: str) -> None:
         command = [self.replica.command[0], "manage.py", *arguments]
@@ -72,29 +73,29 @@ def folder() -> Iterator[Path]:
 def world(folder: Path) -> Iterator[World]:
     world = World(folder)
     try:
-        world.begin()
+        world.start_and_wait()
         yield world
     finally:
         world.close()
 
 
 @pytest.fixture
-def workers() -> Iterator[Workers]:
-    with running_workers() as workers:
+def workers() -> Iterator[WorkerPool]:
+    with worker_pool() as workers:
         yield workers
 
 
-def health(client: Client) -> tuple[int, str, int]:
+def health(client: HttpClient) -> tuple[int, str, int]:
     answer = client.call("GET", "/health")
     return answer.status, answer.body["status"], client.call("GET", "/ready").status
 
 
 def test_postgresql_is_away_under_load(
-    world: World, workers: Workers, record_property: Record
+    world: World, workers: WorkerPool, record_property: Record
 ) -> None:
     master = world.replica.pids()
     tasks = workers.start(play_until_stopped, world.replica.port, list(STUDIES))
-    with Client(world.replica.port) as client:
+    with HttpClient(world.replica.port) as client:
         try:
             time.sleep(2)
             assert health(client) == (200, "healthy", 200)
@@ -127,7 +128,7 @@ def test_postgresql_is_away_under_load(
 
 def test_connections_are_used_up(world: World) -> None:
     """Others hold all that PostgreSQL gives, and the pool has lost its own."""
-    with Client(world.replica.port) as client, ExitStack() as stack:
+    with HttpClient(world.replica.port) as client, ExitStack() as stack:
         with psycopg.connect(world.url, autocommit=True) as direct:
             direct.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -144,7 +145,7 @@ def test_connections_are_used_up(world: World) -> None:
 
 
 def test_statement_takes_too_long(world: World) -> None:
-    with Client(world.replica.port) as client, psycopg.connect(world.url) as direct:
+    with HttpClient(world.replica.port) as client, psycopg.connect(world.url) as direct:
         direct.execute("LOCK TABLE studies_study IN ACCESS EXCLUSIVE MODE")
         for answer in (client.call("GET", "/studies"), client.call("POST", ask("random"))):
             assert (answer.status, answer.body["code"]) == (503, "storage_busy")
@@ -170,7 +171,7 @@ def small_world() -> Iterator[tuple[World, Path]]:
             pytest.skip(f"no file system of its own can be mounted: {mounted.stderr.strip()}")
         world = World(folder)
         try:
-            world.begin()
+            world.start_and_wait()
             yield world, folder
         finally:
             world.close()
@@ -184,7 +185,7 @@ def test_disk_is_full(small_world: tuple[World, Path], record_property: Record) 
     world, folder = small_world
     notes = {"notes": "x" * 100_000}
     filling = folder / "filling"
-    with Client(world.replica.port) as client:
+    with HttpClient(world.replica.port) as client:
         filling.write_bytes(b"\0" * max(0, shutil.disk_usage(folder).free - 3 * 2**20))
         told = 0
         while True:

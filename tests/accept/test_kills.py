@@ -11,13 +11,28 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
+import optuna
 import pytest
 
-from tests.accept.killers import kill_master, kill_postmaster, kill_web_worker
-from tests.accept.ledger import GRACE, Ledger
-from tests.accept.stock import load_study, stock_storage
-from tests.accept.workers import SPACE, Seen, Workers, play_until_stopped, running_workers
-from tests.service import Client, Service, running_service, scaled
+from tests.support import scaled
+from tests.support.http_client import HttpClient
+from tests.support.optuna_oracle import rdb_storage_at
+from tests.support.service import (
+    Service,
+    kill_master,
+    kill_postmaster,
+    kill_web_worker,
+    running_service,
+)
+from tests.support.workers import (
+    GRACE,
+    WORKER_SPACE,
+    Ledger,
+    WorkerPool,
+    WorkerRecord,
+    play_until_stopped,
+    worker_pool,
+)
 
 pytestmark = pytest.mark.accept
 
@@ -35,26 +50,26 @@ def service() -> Iterator[Service]:
 
 
 @pytest.fixture
-def workers() -> Iterator[Workers]:
-    with running_workers() as workers:
+def workers() -> Iterator[WorkerPool]:
+    with worker_pool() as workers:
         yield workers
 
 
 def test_nothing_acknowledged_is_lost(
-    service: Service, workers: Workers, record_property: Callable[[str, Any], None]
+    service: Service, workers: WorkerPool, record_property: Callable[[str, Any], None]
 ) -> None:
     ledger = Ledger(STUDIES)
     down: dict[str, list[float]] = {}
-    with Client(service.port) as client:
+    with HttpClient(service.port) as client:
         for name, sampler in STUDIES.items():
             client.create_study(
-                name=name, direction="minimize", search_space=SPACE, sampler=sampler
+                name=name, direction="minimize", search_space=WORKER_SPACE, sampler=sampler
             )
     for turn in range(KILLS):
         killer = KILLERS[turn % len(KILLERS)]
         seconds = _one_round(service, workers, killer, ledger)
         down.setdefault(killer.__name__, []).append(seconds)
-        with Client(service.port) as client:
+        with HttpClient(service.port) as client:
             n_trials = ledger.check(client)
         service.check_optuna()
         print(
@@ -72,10 +87,12 @@ def test_nothing_acknowledged_is_lost(
 
 
 def _one_round(
-    service: Service, workers: Workers, killer: Callable[[Service], None], ledger: Ledger
+    service: Service, workers: WorkerPool, killer: Callable[[Service], None], ledger: Ledger
 ) -> float:
     """Play, kill, recover, play on; gives the seconds until it was whole again."""
-    tasks: list[Future[Seen]] = workers.start(play_until_stopped, service.port, list(STUDIES))
+    tasks: list[Future[WorkerRecord]] = workers.start(
+        play_until_stopped, service.port, list(STUDIES)
+    )
     try:
         time.sleep(random.uniform(2, 4))
         began = time.monotonic()
@@ -85,16 +102,16 @@ def _one_round(
     finally:
         seen = workers.finish(tasks)
     for each in seen:
-        ledger.enter(each, (began, ended))
+        ledger.add_record(each, (began, ended))
     return ended - began
 
 
 def _assert_stock_optuna_agrees(service: Service, ledger: Ledger) -> None:
-    with stock_storage(service) as storage:
+    with rdb_storage_at(service.optuna_url) as storage:
         stock = {
             (name, trial.number): trial
             for name in STUDIES
-            for trial in load_study(storage, name).trials
+            for trial in optuna.load_study(study_name=name, storage=storage).trials
         }
     for key, params in ledger.suggested.items():
         assert repr(stock[key].params) == params

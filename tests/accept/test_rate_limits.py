@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import urllib3
 
-from tests.service import running_service, scaled
+from tests.support import scaled
+from tests.support.service import running_service
 
 pytestmark = pytest.mark.accept
 

@@ -7,10 +7,17 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from tests.play import assert_in_sync
-from tests.service import Client, running_service, scaled
-from tests.trials.transfer.making import study_file
-from tests.trials.transfer.moving import delete, documents, export, import_file
+from tests.support import scaled
+from tests.support.api_client import assert_schemas_agree
+from tests.support.http_client import HttpClient
+from tests.support.service import running_service
+from tests.support.transfer_files import (
+    delete_study,
+    export_study,
+    import_file,
+    parsed_lines,
+    random_study_file,
+)
 
 pytestmark = pytest.mark.accept
 
@@ -24,22 +31,22 @@ def test_random_studies_come_back_to_the_byte(
 ) -> None:
     n_trials = 0
     for seed in range(N_STUDIES):
-        file = study_file(seed)
-        name = documents(file)[0]["study_name"]
+        file = random_study_file(seed)
+        name = parsed_lines(file)[0]["study_name"]
         import_file(api, file)
-        exported = export(api, name)
+        exported = export_study(api, name)
         assert exported == file, f"study {seed}"
-        assert_in_sync(name)
-        delete(api, name)
+        assert_schemas_agree(name)
+        delete_study(api, name)
         import_file(api, exported)
-        assert export(api, name) == file, f"study {seed}, again"
-        delete(api, name)
-        n_trials += len(documents(file)) - 2
+        assert export_study(api, name) == file, f"study {seed}, again"
+        delete_study(api, name)
+        n_trials += len(parsed_lines(file)) - 2
     record_property("found", f"{N_STUDIES} studies, {n_trials} trials, each equal to the byte")
 
 
 def test_clients_that_hang_up_hold_no_connection() -> None:
-    with running_service() as service, Client(service.port) as client:
+    with running_service() as service, HttpClient(service.port) as client:
         client.create_study(
             name="long", search_space=[{"type": "float", "name": "x", "low": 0, "high": 1}]
         )
@@ -62,13 +69,13 @@ def test_clients_that_hang_up_hold_no_connection() -> None:
         service.check_optuna()
 
 
-def _download(client: Client) -> bytes:
+def _download(client: HttpClient) -> bytes:
     response: Any = client._pool.request("GET", "/api/v1/studies/long/export")
     assert response.status == 200
     return bytes(response.data)
 
 
-def _upload(client: Client, file: bytes) -> Any:
+def _upload(client: HttpClient, file: bytes) -> Any:
     response: Any = client._pool.request(
         "POST",
         "/api/v1/studies/import?conflict=rename",

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.raw_http import answer_on, connect
-from tests.service import Client, Service, running_service, trials_of
+from tests.support.http_client import HttpClient, connect, read_answer, trials_path
+from tests.support.service import Service, running_service
 
 pytestmark = pytest.mark.accept
 
@@ -36,12 +36,12 @@ def service() -> Iterator[Service]:
         "WEB_WAITING_TIMEOUT": "60",  # each comes to its turn
     }
     with running_service(variables) as service:
-        with Client(service.port) as client:
+        with HttpClient(service.port) as client:
             client.create_study(name="large", search_space=SPACE)
             trial = {"params": {"x": 0.5}, "state": "COMPLETE", "values": 1.0}
             trial["user_attrs"] = {f"a{n}": "x" * 1000 for n in range(10)}
             for _ in range(12):  # 10 MB altogether
-                client.call("POST", trials_of("large"), [trial] * 80).expect(201)
+                client.call("POST", trials_path("large"), [trial] * 80).expect(201)
         yield service
 
 
@@ -83,7 +83,7 @@ def test_slow_clients_do_not_keep_others_out(
     connections = [slow(service) for _ in range(SLOW)]
     time.sleep(0.3)
     began = time.monotonic()
-    with Client(service.port) as client:
+    with HttpClient(service.port) as client:
         assert client.get("/studies/large")["n_trials"] == 960
     waited = time.monotonic() - began
     record_property("found", f"a healthy client waited {waited:.2f} s beside {SLOW} slow ones")
@@ -94,7 +94,7 @@ def test_slow_clients_do_not_keep_others_out(
         time.sleep(0.1)
     assert established(service) == 0
     for connection in connections:
-        answer = answer_on(connection)
+        answer = read_answer(connection)
         assert answer.status == status
         if slow is slow_body:
             assert json.loads(answer.text.split(b"\r\n\r\n")[1])["code"] == "body_timeout"
@@ -128,7 +128,7 @@ def test_trickling_body_is_ended_too(service: Service) -> None:
 
 def test_slow_but_steady_client_is_served(service: Service) -> None:
     """An import at twice the least rate takes longer than the timeout, and is taken."""
-    with Client(service.port) as client:
+    with HttpClient(service.port) as client:
         lines = client._pool.request("GET", "/api/v1/studies/large/export").data[: 2**20]
     connection = connect(service.port)
     head = b"POST /api/v1/studies/import?conflict=rename HTTP/1.1\r\n" + HOST
@@ -138,7 +138,7 @@ def test_slow_but_steady_client_is_served(service: Service) -> None:
         connection.sendall(lines[start : start + 2**14])
         time.sleep(2**14 / 2**17)
     connection.shutdown(socket.SHUT_WR)
-    answer = answer_on(connection)
+    answer = read_answer(connection)
     assert answer.status == 400  # the file was cut, which is known at its end
     assert b"it is not valid JSON" in answer.text or b"it was cut" in answer.text
     connection.close()

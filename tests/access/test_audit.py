@@ -17,10 +17,16 @@ from access.domain.tokens import revoke_token
 from access.models import Token
 from access.models.audit_entry import AuditEntry, EntriesAreKept
 from studies.models import Study
-from tests.play import add, complete, create_study, let_leases_run_out, post_study, start, tell
-from tests.statements import recorded
-
-from .conftest import bearer
+from tests.support.api_client import (
+    add_trials,
+    authorized_client,
+    complete,
+    create_study,
+    post_study,
+    start_trial,
+    trial_action,
+)
+from tests.support.database import move_leases_into_past, recorded_statements
 
 Make = Callable[..., APIClient]
 MakeToken = Callable[..., tuple[Token, str]]
@@ -44,18 +50,18 @@ def last() -> AuditEntry:
 def test_a_life_over_the_api_is_noted_with_its_tokens(token: MakeToken) -> None:
     made, key = token("manage", name="boss")
     worker_token, worker_key = token("worker", name="gpu-7")
-    boss, worker = bearer(key), bearer(worker_key)
+    boss, worker = authorized_client(key), authorized_client(worker_key)
     create_study(boss, max_retries=1)
     for call, body in (
         ("complete", {"values": 0.5}),
         ("prune", {}),
         ("fail", {"reason": "x" * 300, "retry": False}),
     ):
-        tell(worker, start(worker), call, **body)
+        trial_action(worker, start_trial(worker), call, **body)
     boss.patch("/api/v1/studies/search", {"max_trials": 9, "user_attrs": {"secret": "s3cret"}})
-    add(boss, {"params": {"x": 0.5}})
+    add_trials(boss, {"params": {"x": 0.5}})
     boss.delete("/api/v1/studies/search/trials/3")
-    add(boss, {"params": {"x": 0.5}, "state": "COMPLETE", "values": 1})
+    add_trials(boss, {"params": {"x": 0.5}, "state": "COMPLETE", "values": 1})
     for action in ("pause", "resume", "complete"):
         boss.post(f"/api/v1/studies/search/{action}", {"reason": "why"})
     boss.delete("/api/v1/studies/search")
@@ -106,9 +112,9 @@ def test_asks_reports_and_heartbeats_are_not_noted(client_of: Make) -> None:
     client = client_of("manage")
     create_study(client)
     before = AuditEntry.objects.count()
-    number = start(client)
-    tell(client, number, "report", step=1, value=0.5)
-    tell(client, number, "heartbeat")
+    number = start_trial(client)
+    trial_action(client, number, "report", step=1, value=0.5)
+    trial_action(client, number, "heartbeat")
     post_study(client)  # loads it
     client.get("/api/v1/studies/search/trials")
     assert AuditEntry.objects.count() == before
@@ -117,7 +123,7 @@ def test_asks_reports_and_heartbeats_are_not_noted(client_of: Make) -> None:
 def test_the_same_outcome_again_is_not_noted_again(client_of: Make) -> None:
     client = client_of("manage")
     create_study(client)
-    number = start(client)
+    number = start_trial(client)
     for _ in range(2):
         complete(client, "search", number, 0.5)
     assert len(noted(action="told")) == 1
@@ -156,12 +162,12 @@ def test_a_command_is_named(db: None, monkeypatch: pytest.MonkeyPatch, tmp_path:
 def test_what_the_service_does_by_itself_is_its_own(client_of: Make) -> None:
     client = client_of("manage", name="w")
     create_study(client, lease_seconds=60, max_failures=2, max_retries=1)
-    start(client)
-    start(client)
-    let_leases_run_out()
-    start(client)  # which finds that the others' have run out
-    tell(client, 2, "fail")
-    let_leases_run_out()
+    start_trial(client)
+    start_trial(client)
+    move_leases_into_past()
+    start_trial(client)  # which finds that the others' have run out
+    trial_action(client, 2, "fail")
+    move_leases_into_past()
     call_command("expire_trials")
     assert noted()[1:] == [
         ("expired", "trial", [0, 1], "service", ""),
@@ -179,7 +185,7 @@ def test_moved_studies_are_one_entry_each(client_of: Make) -> None:
     client = client_of("manage", name="m")
     create_study(client)
     for value in (1, 2, 3):
-        complete(client, "search", start(client), value)
+        complete(client, "search", start_trial(client), value)
     lines: Any = client.get("/api/v1/studies/search/export").getvalue()
     before = last().pk
     assert client.post("/api/v1/studies/search/clone", {"name": "b"}).status_code == 201
@@ -233,7 +239,7 @@ def test_what_is_rolled_back_leaves_no_entry(client_of: Make) -> None:
     client = client_of("manage")
     create_study(client)
     before = noted()
-    number = start(client)
+    number = start_trial(client)
     with transaction.atomic():
         complete(client, "search", number, 0.5)
         client.delete("/api/v1/studies/search")
@@ -247,7 +253,7 @@ def test_a_change_without_its_entry_is_none(client_of: Make) -> None:
     client = client_of("manage")
     client.raise_request_exception = False
     create_study(client)
-    number = start(client)
+    number = start_trial(client)
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE access_auditentry ADD CHECK (action <> 'told') NOT VALID")
@@ -259,7 +265,7 @@ def test_a_change_without_its_entry_is_none(client_of: Make) -> None:
 
 def test_entries_outlive_what_they_name(token: MakeToken) -> None:
     made, key = token(name="gone")
-    client = bearer(key)
+    client = authorized_client(key)
     create_study(client)
     client.delete("/api/v1/studies/search")
     actor = made.pk
@@ -303,7 +309,7 @@ def test_a_batch_is_one_statement(client_of: Make) -> None:
         else {"trial_id": number, "state": "PRUNED"}
         for number in numbers
     ]
-    with recorded() as statements:
+    with recorded_statements() as statements:
         client.post("/api/v1/studies/search/trials/complete-batch", {"trials": told})
     assert sum("access_auditentry" in sql for sql, _ in statements) == 1
     assert sorted(noted(kind="trial")) == [

@@ -10,9 +10,8 @@ from rest_framework.test import APIClient
 
 from access.models import Token
 from studies.models import Study
+from tests.support.api_client import authorized_client
 from trials.models import Trial
-
-from .conftest import bearer
 
 SPACE = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
 POINT = {"params": {"x": 0.5}}
@@ -122,14 +121,14 @@ def test_asks_at_the_same_moment_keep_to_the_limit(
     settings.MAX_RUNNING_TRIALS = 5
     _, key = token("manage")
     for name in ("a", "b", "c", "d"):
-        create(bearer(key), name)
+        create(authorized_client(key), name)
     begin = threading.Barrier(4)
     answers: list[int] = []
 
     def work(name: str) -> None:
         begin.wait()
         try:
-            answers.extend(ask(bearer(key), name).status_code for _ in range(5))
+            answers.extend(ask(authorized_client(key), name).status_code for _ in range(5))
         finally:
             connection.close()
 

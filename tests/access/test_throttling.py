@@ -14,9 +14,8 @@ from rest_framework.test import APIClient
 
 from access.domain.tokens import revoke_token
 from access.models import RateLimit, Token
-from tests.tuner_project.test_faults import session_set
-
-from .conftest import bearer
+from tests.support.api_client import authorized_client
+from tests.support.database import session_setting
 
 SPACE = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
 READ, WRITE = "/api/v1/studies", "/api/v1/studies/none/pause"
@@ -113,8 +112,12 @@ def test_refused_tokens_count_for_their_address_and_keep_nobody_out(
     settings.RATE_LIMIT_ADDRESS_READS = settings.RATE_LIMIT_ADDRESS_WRITES = 30
     revoked, key = token()
     revoke_token(token=revoked)
-    assert [read(bearer("guess")), read(bearer(key)), read(bearer("guess"))] == [401, 401, 429]
-    problem = bearer("guess").get(READ).json()
+    assert [
+        read(authorized_client("guess")),
+        read(authorized_client(key)),
+        read(authorized_client("guess")),
+    ] == [401, 401, 429]
+    problem = authorized_client("guess").get(READ).json()
     assert problem["detail"].startswith("the address 127.0.0.1 may send 30 refused requests a min")
     assert read(client_of()) == 200
     assert write(client_of()) == 404
@@ -139,9 +142,9 @@ def test_standby_reads_with_a_token(client_of: Make, settings: Any, limit: int) 
         setattr(settings, f"RATE_LIMIT_{kind}", limit)
         setattr(settings, f"RATE_LIMIT_ADDRESS_{kind}", limit)
     client = client_of()
-    with session_set("default_transaction_read_only", "on"):
+    with session_setting("default_transaction_read_only", "on"):
         assert [read(client), read(client)] == [200, 200]
-        assert read(bearer("guess")) == 401
+        assert read(authorized_client("guess")) == 401
         assert write(client) == 503
     assert [read(client), write(client)] == [200, 404]
 
@@ -198,7 +201,7 @@ def test_last_use_is_noted_with_limits_and_without(
 ) -> None:
     for settings.RATE_LIMIT_READS in (0, 1):
         made, key = token()
-        assert read(bearer(key)) == 200
+        assert read(authorized_client(key)) == 200
         made.refresh_from_db()
         assert made.last_used_at is not None
         assert abs(timezone.now() - made.last_used_at) < timedelta(minutes=1)

@@ -16,8 +16,7 @@ from access.domain.tokens import revoke_token
 from access.models import Token
 from access.scopes import Caller, Scope
 from studies.models import Study
-
-from .conftest import bearer
+from tests.support.api_client import authorized_client
 
 SPACE = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
 Make = Callable[..., APIClient]
@@ -71,20 +70,20 @@ def test_nobody_else_is_let_in(db: None, header: str) -> None:
 def test_part_of_a_key_is_no_key(token: MakeToken) -> None:
     _, key = token()
     for wrong in (key[:-1], key + "x", key.replace(".", ""), key.partition(".")[0], key.lower()):
-        assert problem_of(bearer(wrong).get("/api/v1/studies")) == (401, "invalid_token")
+        assert problem_of(authorized_client(wrong).get("/api/v1/studies")) == (401, "invalid_token")
 
 
 def test_revoked_token_lets_nobody_in(token: MakeToken) -> None:
     made, key = token()
     revoke_token(token=made)
 
-    assert problem_of(bearer(key).get("/api/v1/studies")) == (401, "token_revoked")
+    assert problem_of(authorized_client(key).get("/api/v1/studies")) == (401, "token_revoked")
 
 
 def test_expired_token_lets_nobody_in(token: MakeToken) -> None:
     made, key = token(days=1)
     Token.objects.filter(pk=made.pk).update(expiry_date=timezone.now() - timedelta(seconds=1))
-    response = bearer(key).get("/api/v1/studies")
+    response = authorized_client(key).get("/api/v1/studies")
 
     assert problem_of(response) == (401, "token_expired")
     assert "expired at 20" in response.json()["detail"]
@@ -99,10 +98,13 @@ def test_token_in_the_address_is_refused(token: MakeToken) -> None:
 
 def test_a_given_token_counts_where_none_is_needed(settings: Any, token: MakeToken) -> None:
     settings.AUTH_REQUIRED = False
-    reader = bearer(token("read")[1])
+    reader = authorized_client(token("read")[1])
 
     assert problem_of(create(reader, "a")) == (403, "insufficient_scope")
-    assert problem_of(bearer("nonsense").get("/api/v1/studies")) == (401, "invalid_token")
+    assert problem_of(authorized_client("nonsense").get("/api/v1/studies")) == (
+        401,
+        "invalid_token",
+    )
 
 
 def test_only_a_hash_is_kept(token: MakeToken) -> None:
@@ -117,7 +119,7 @@ def test_only_a_hash_is_kept(token: MakeToken) -> None:
 
 def test_last_use_is_noted_to_the_minute(token: MakeToken) -> None:
     made, key = token("read")
-    client = bearer(key)
+    client = authorized_client(key)
     client.get("/api/v1/studies")
     made.refresh_from_db()
     first = made.last_used_at

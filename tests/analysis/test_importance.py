@@ -18,25 +18,33 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from rest_framework.test import APIClient
 
 from analysis import importance
-from tests.analysis.played import (
-    SPACE,
-    TWO,
-    URL,
-    create,
-    played,
-    record_outcomes,
-    stock_study,
-    strict,
+from tests.support import JSON
+from tests.support.api_client import (
+    STUDY_URL,
+    add_trials,
+    assert_refused,
+    complete,
+    prune,
+    start_trial,
+    strict_json,
+    trial_action,
 )
-from tests.play import JSON, add, assert_refused, complete, prune, start, tell
-from tests.statements import recorded
+from tests.support.database import recorded_statements
+from tests.support.optuna_oracle import load_optuna_study
+from tests.support.sample_studies import (
+    ANALYSIS_SPACE,
+    TWO_DIRECTIONS,
+    create_analysis_study,
+    play_analysis_study,
+    record_objective,
+)
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::optuna.exceptions.ExperimentalWarning",
     "ignore:PedAnova:UserWarning",
 )
 
-NAMES = {parameter["name"] for parameter in SPACE}
+NAMES = {parameter["name"] for parameter in ANALYSIS_SPACE}
 EVALUATORS: dict[str, Callable[[], Any]] = {
     "fanova": lambda: FanovaImportanceEvaluator(seed=0),
     "mean_decrease_impurity": lambda: MeanDecreaseImpurityImportanceEvaluator(seed=0),
@@ -45,7 +53,7 @@ EVALUATORS: dict[str, Callable[[], Any]] = {
 
 
 def found(api: APIClient, **query: Any) -> JSON:
-    return strict(api.get(f"{URL}/importance", query))
+    return strict_json(api.get(f"{STUDY_URL}/importance", query))
 
 
 def stock(study: optuna.Study, method: str, index: int | None = None) -> dict[str, float]:
@@ -79,12 +87,12 @@ def assert_shares(importances: dict[str, float], names: set[str] = NAMES) -> Non
 
 
 def test_importance_is_optunas_fanova(api: APIClient) -> None:
-    played(api)
+    play_analysis_study(api)
     answer = found(api)
     assert_shares(answer["importances"])
     assert next(iter(answer["importances"])) == "x"
-    n = len(stock_study().get_trials(states=[TrialState.COMPLETE]))
-    theirs = stock(stock_study(), "fanova")
+    n = len(load_optuna_study().get_trials(states=[TrialState.COMPLETE]))
+    theirs = stock(load_optuna_study(), "fanova")
     assert answer == {
         "importances": theirs,
         "method": "fanova",
@@ -99,11 +107,11 @@ def test_importance_is_optunas_fanova(api: APIClient) -> None:
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
 @pytest.mark.parametrize("method", EVALUATORS)
 def test_importance_is_of_the_method_asked_for(api: APIClient, method: str, direction: str) -> None:
-    played(api, direction=direction, constraints=["load"])
+    play_analysis_study(api, direction=direction, constraints=["load"])
     answer = found(api, method=method)
     assert answer["method"] == method
     assert_shares(answer["importances"])
-    assert answer["importances"] == stock(stock_study(), method)
+    assert answer["importances"] == stock(load_optuna_study(), method)
 
 
 @pytest.mark.parametrize(
@@ -111,11 +119,11 @@ def test_importance_is_of_the_method_asked_for(api: APIClient, method: str, dire
     [(0, "fanova"), (1, "mean_decrease_impurity"), (0, "ped_anova"), (1, "ped_anova")],
 )
 def test_importance_is_of_the_objective_asked_for(api: APIClient, index: int, method: str) -> None:
-    played(api, direction=TWO)
+    play_analysis_study(api, direction=TWO_DIRECTIONS)
     answer = found(api, target_idx=index, method=method)
-    study = stock_study()
+    study = load_optuna_study()
     completed = study.get_trials(states=[TrialState.COMPLETE])
-    alone = of_values(study, [trial.values[index] for trial in completed], TWO[index])
+    alone = of_values(study, [trial.values[index] for trial in completed], TWO_DIRECTIONS[index])
     assert answer["importances"] == stock(alone, method)
     if method != "ped_anova":  # stock minimizes a target
         assert answer["importances"] == stock(study, method, index)
@@ -129,8 +137,8 @@ def test_importance_is_of_the_objective_asked_for(api: APIClient, index: int, me
 def test_importance_for_the_front_is_of_the_ranks(
     api: APIClient, method: str, constraints: list[str]
 ) -> None:
-    played(api, direction=TWO, constraints=constraints)
-    study = stock_study()
+    play_analysis_study(api, direction=TWO_DIRECTIONS, constraints=constraints)
+    study = load_optuna_study()
     completed = study.get_trials(states=[TrialState.COMPLETE])
     losses = np.array([trial.values for trial in completed]) * [1, -1]
     violations = [any(each > 0 for each in t.constraints.values()) for t in completed]
@@ -141,8 +149,8 @@ def test_importance_for_the_front_is_of_the_ranks(
 
 
 def test_importance_for_the_front_of_one_objective_is_refused(api: APIClient) -> None:
-    played(api, n=5)
-    assert_refused(api.get(f"{URL}/importance?target=front"), 400, "single_objective")
+    play_analysis_study(api, n=5)
+    assert_refused(api.get(f"{STUDY_URL}/importance?target=front"), 400, "single_objective")
 
 
 # Of many trials --------------------------------------------------------------------------
@@ -158,12 +166,12 @@ def test_importance_of_many_trials_is_that_of_evenly_spaced_ones(
         method,
         replace(importance.METHODS[method], most_trials=most),
     )
-    create(api)
-    record_outcomes(api, 39 if most == 20 else 19)
+    create_analysis_study(api)
+    record_objective(api, 39 if most == 20 else 19)
     answer = found(api, method=method)
     expected = {19: (19, 19, False), 20: (20, 39, True)}[most]
     assert (answer["n_trials"], answer["n_complete"], answer["is_subsampled"]) == expected
-    study = stock_study()
+    study = load_optuna_study()
     subsample = optuna.create_study()
     subsample.add_trials(study.trials[:: 2 if most == 20 else 1])
     assert answer["importances"] == stock(subsample, method)
@@ -173,8 +181,8 @@ def test_importance_for_the_front_is_bounded(
     api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importance, "MAX_RANKED", 10)
-    create(api, direction=TWO)
-    record_outcomes(api, 30, objectives=2)
+    create_analysis_study(api, direction=TWO_DIRECTIONS)
+    record_objective(api, 30, objectives=2)
     answer = found(api, target="front")
     assert (answer["n_trials"], answer["n_complete"], answer["is_subsampled"]) == (10, 30, True)
 
@@ -185,8 +193,8 @@ def test_importance_for_the_front_is_bounded(
 def test_importance_is_kept_until_the_next_trial_is_finished(
     api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create(api)
-    record_outcomes(api, 20)
+    create_analysis_study(api)
+    record_objective(api, 20)
     built: list[str] = []
 
     def counted() -> Any:
@@ -199,21 +207,21 @@ def test_importance_is_kept_until_the_next_trial_is_finished(
         replace(importance.METHODS["fanova"], build=counted),
     )
     first = found(api)
-    with recorded() as statements:
+    with recorded_statements() as statements:
         assert found(api) == first
     assert (len(statements), built) == (1, ["fanova"])
-    start(api)
-    add(api, {"params": {"x": 0.5}})
+    start_trial(api)
+    add_trials(api, {"params": {"x": 0.5}})
     assert (found(api), built) == (first, ["fanova"])
     for n, end in enumerate(
         (
             lambda number: complete(api, "search", number, 1e3),
             lambda number: prune(api, "search", number),
-            lambda number: tell(api, number, "fail"),
+            lambda number: trial_action(api, number, "fail"),
         ),
         start=2,
     ):
-        number = 20 if n == 2 else start(api)
+        number = 20 if n == 2 else start_trial(api)
         end(number)
         answer = found(api)
         assert len(built) == n
@@ -222,14 +230,14 @@ def test_importance_is_kept_until_the_next_trial_is_finished(
 
 
 def test_importance_is_kept_by_study_objective_and_method(api: APIClient) -> None:
-    create(api, direction=TWO)
-    record_outcomes(api, 20, objectives=2)
+    create_analysis_study(api, direction=TWO_DIRECTIONS)
+    record_objective(api, 20, objectives=2)
     queries = [
         {"target_idx": index, "method": method} for index in (0, 1) for method in EVALUATORS
     ] + [{"target": "front", "method": "fanova"}, {"target": "front", "method": "ped_anova"}]
     answers = [found(api, **query) for query in queries]
     assert [found(api, **query) for query in queries] == answers
     assert len({tuple(answer["importances"].items()) for answer in answers}) == len(queries)
-    assert api.delete(URL).status_code == 204
-    create(api, direction=TWO)
-    assert_refused(api.get(f"{URL}/importance"), 400, "too_few_trials")
+    assert api.delete(STUDY_URL).status_code == 204
+    create_analysis_study(api, direction=TWO_DIRECTIONS)
+    assert_refused(api.get(f"{STUDY_URL}/importance"), 400, "too_few_trials")

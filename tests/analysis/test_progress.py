@@ -5,40 +5,41 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from tests.analysis.played import TWO, URL, create, record, strict
-from tests.play import (
-    JSON,
-    add,
+from tests.support import JSON
+from tests.support.api_client import (
+    STUDY_URL,
+    add_trials,
     assert_refused,
     complete,
-    let_leases_run_out,
     prune,
-    start,
+    start_trial,
+    strict_json,
     suggest,
-    tell,
+    trial_action,
 )
-from tests.statements import recorded
+from tests.support.database import move_leases_into_past, recorded_statements
+from tests.support.sample_studies import TWO_DIRECTIONS, create_analysis_study, record_trials
 
 
 def progress(api: APIClient) -> JSON:
-    return strict(api.get(f"{URL}/progress"))
+    return strict_json(api.get(f"{STUDY_URL}/progress"))
 
 
 def trial(api: APIClient, number: int) -> JSON:
-    return strict(api.get(f"{URL}/trials/{number}"))
+    return strict_json(api.get(f"{STUDY_URL}/trials/{number}"))
 
 
 # Counts ----------------------------------------------------------------------------------
 
 
 def test_progress_counts_what_is_done_and_left(api: APIClient) -> None:
-    create(api, max_trials=10)
-    record(api, 3, 1, 2)
-    prune(api, "search", start(api))
+    create_analysis_study(api, max_trials=10)
+    record_trials(api, 3, 1, 2)
+    prune(api, "search", start_trial(api))
     for _ in range(2):
-        tell(api, start(api), "fail", reason="out of memory")
-    number = start(api)
-    add(api, {"params": {"x": 0.5}})
+        trial_action(api, start_trial(api), "fail", reason="out of memory")
+    number = start_trial(api)
+    add_trials(api, {"params": {"x": 0.5}})
     found = progress(api)
     shown = trial(api, number)
     assert found.pop("datetime")
@@ -70,16 +71,16 @@ def test_progress_counts_what_is_done_and_left(api: APIClient) -> None:
 
 
 def test_progress_of_a_new_study_knows_no_rate(api: APIClient) -> None:
-    create(api, max_trials=10, direction=TWO)
-    start(api)
+    create_analysis_study(api, max_trials=10, direction=TWO_DIRECTIONS)
+    start_trial(api)
     found = progress(api)
     assert (found["rate_per_hour"], found["eta"], found["n_left"]) == (None, None, 10)
     assert (found["best_value"], found["best_trial_id"], found["failures"]) == (None, None, [])
 
 
 def test_progress_tells_the_best_of_several_objectives(api: APIClient) -> None:
-    create(api, direction=TWO)
-    record(api, [2, 1], [1, 5])
+    create_analysis_study(api, direction=TWO_DIRECTIONS)
+    record_trials(api, [2, 1], [1, 5])
     found = progress(api)
     assert (found["best_value"], found["best_trial_id"]) == ([1.0, 5.0], 1)
     assert (found["n_left"], found["max_trials"]) == (None, None)
@@ -89,10 +90,10 @@ def test_progress_tells_the_best_of_several_objectives(api: APIClient) -> None:
 
 
 def test_running_trials_are_told_with_workers_and_leases(api: APIClient) -> None:
-    create(api, lease_seconds=60, max_retries=1)
+    create_analysis_study(api, lease_seconds=60, max_retries=1)
     first = suggest(api, worker_id="w1")
     suggest(api, worker_id="w2", lease_seconds=None)
-    tell(api, first["trial_id"], "fail", retry=True)
+    trial_action(api, first["trial_id"], "fail", retry=True)
     third = suggest(api, worker_id="w3")
     running = progress(api)["running"]
     assert [(each["trial_id"], each["worker_id"], each["attempt"]) for each in running] == [
@@ -102,14 +103,14 @@ def test_running_trials_are_told_with_workers_and_leases(api: APIClient) -> None
     expiries = [each["lease_expires_at"] for each in running]
     assert expiries == [None, trial(api, third["trial_id"])["lease_expires_at"]]
     assert expiries[1]
-    let_leases_run_out()
+    move_leases_into_past()
     assert len(progress(api)["running"]) == 2  # reading ends nothing
 
 
 def test_first_twenty_running_trials_are_told(api: APIClient) -> None:
-    create(api)
+    create_analysis_study(api)
     for _ in range(25):
-        start(api)
+        start_trial(api)
     complete(api, "search", 3, 1)
     found = progress(api)
     numbers = [number for number in range(21) if number != 3]
@@ -118,10 +119,10 @@ def test_first_twenty_running_trials_are_told(api: APIClient) -> None:
 
 
 def test_commonest_reasons_of_failures_come_first(api: APIClient) -> None:
-    create(api)
+    create_analysis_study(api)
     reasons = ["a", "b", "b", None, "c" * 500, "c" * 500, "c" * 500, "d", "e", "f", "d"]
     at = {"x": 0.5, "rate": 0.1, "n": 1, "c": "a"}
-    add(
+    add_trials(
         api,
         [
             {"params": at, "state": "FAIL"} | ({} if reason is None else {"reason": reason})
@@ -139,19 +140,19 @@ def test_commonest_reasons_of_failures_come_first(api: APIClient) -> None:
 
 @pytest.mark.parametrize("n", [1, 300])
 def test_progress_takes_four_statements(api: APIClient, n: int) -> None:
-    create(api)
-    record(api, *range(n))
+    create_analysis_study(api)
+    record_trials(api, *range(n))
     for _ in range(min(n, 3)):
-        start(api)
-        tell(api, start(api), "fail")
-    with recorded() as statements:
+        start_trial(api)
+        trial_action(api, start_trial(api), "fail")
+    with recorded_statements() as statements:
         progress(api)
     assert len(statements) == 4
 
 
 @pytest.mark.parametrize("query", ["limit=1", "x"])
 def test_progress_takes_no_query(api: APIClient, query: str) -> None:
-    create(api)
-    assert_refused(api.get(f"{URL}/progress?{query}"), 400, "invalid")
+    create_analysis_study(api)
+    assert_refused(api.get(f"{STUDY_URL}/progress?{query}"), 400, "invalid")
     response: Any = api.get("/api/v1/studies/nobody/progress")
     assert_refused(response, 404, "study_not_found")

@@ -6,14 +6,15 @@ import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
-from tests.analysis.played import URL, create, record, strict
-from tests.play import JSON, add, start
+from tests.support import JSON
+from tests.support.api_client import STUDY_URL, add_trials, start_trial, strict_json
+from tests.support.sample_studies import create_analysis_study, record_trials
 
 HOUR = 3600
 
 
 def progress(api: APIClient) -> JSON:
-    return strict(api.get(f"{URL}/progress"))
+    return strict_json(api.get(f"{STUDY_URL}/progress"))
 
 
 def moment(text: str) -> datetime:
@@ -32,7 +33,7 @@ def let_trials_have_been(minutes: int) -> None:
 
 
 def trial(api: APIClient, number: int) -> JSON:
-    return strict(api.get(f"{URL}/trials/{number}"))
+    return strict_json(api.get(f"{STUDY_URL}/trials/{number}"))
 
 
 def since(found: JSON, text: str) -> float:
@@ -41,8 +42,8 @@ def since(found: JSON, text: str) -> float:
 
 
 def test_rate_of_few_trials_is_from_the_first_start(api: APIClient) -> None:
-    create(api)
-    record(api, *range(10))
+    create_analysis_study(api)
+    record_trials(api, *range(10))
     let_trials_have_been(minutes=60)
     found = progress(api)
     seconds = since(found, trial(api, 0)["datetime_start"])
@@ -51,8 +52,8 @@ def test_rate_of_few_trials_is_from_the_first_start(api: APIClient) -> None:
 
 
 def test_rate_of_many_trials_is_from_the_latest_two_hundred(api: APIClient) -> None:
-    create(api)
-    record(api, *range(250))
+    create_analysis_study(api)
+    record_trials(api, *range(250))
     let_trials_have_been(minutes=250)
     found = progress(api)
     seconds = since(found, trial(api, 50)["datetime_complete"])
@@ -60,23 +61,23 @@ def test_rate_of_many_trials_is_from_the_latest_two_hundred(api: APIClient) -> N
 
 
 def test_running_trials_among_the_latest_do_not_count(api: APIClient) -> None:
-    create(api)
-    record(api, *range(250))
+    create_analysis_study(api)
+    record_trials(api, *range(250))
     let_trials_have_been(minutes=250)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE studies_study SET revision = 1000")
-    start(api)
-    add(api, {"params": {"x": 0.5}})
+    start_trial(api)
+    add_trials(api, {"params": {"x": 0.5}})
     found = progress(api)
     seconds = since(found, trial(api, 50)["datetime_complete"])
     assert found["rate_per_hour"] == pytest.approx(199 * HOUR / seconds)
 
 
 def test_rate_of_a_completed_study_is_until_its_last_trial(api: APIClient) -> None:
-    create(api, max_trials=50)
-    record(api, *range(10))
+    create_analysis_study(api, max_trials=50)
+    record_trials(api, *range(10))
     let_trials_have_been(minutes=600)
-    api.post(f"{URL}/complete")
+    api.post(f"{STUDY_URL}/complete")
     found = progress(api)
     assert found["state"] == "COMPLETED"
     assert found["rate_per_hour"] == pytest.approx(10 * HOUR / (9.5 * 60))
@@ -84,8 +85,8 @@ def test_rate_of_a_completed_study_is_until_its_last_trial(api: APIClient) -> No
 
 
 def test_eta_is_when_the_trials_left_are_done(api: APIClient) -> None:
-    create(api, max_trials=40)
-    record(api, *range(10))
+    create_analysis_study(api, max_trials=40)
+    record_trials(api, *range(10))
     let_trials_have_been(minutes=60)
     found = progress(api)
     hours = 30 / found["rate_per_hour"]
@@ -95,23 +96,23 @@ def test_eta_is_when_the_trials_left_are_done(api: APIClient) -> None:
 
 
 def test_a_paused_study_has_no_eta(api: APIClient) -> None:
-    create(api, max_trials=40)
-    record(api, *range(10))
+    create_analysis_study(api, max_trials=40)
+    record_trials(api, *range(10))
     let_trials_have_been(minutes=60)
-    api.post(f"{URL}/pause")
+    api.post(f"{STUDY_URL}/pause")
     assert progress(api)["eta"] is None
 
 
 @pytest.mark.parametrize("max_trials", [None, 40, 10**9])
 def test_eta_is_the_deadline_where_that_is_sooner(api: APIClient, max_trials: int | None) -> None:
     """At ten trials an hour, thirty more take three hours."""
-    create(api, max_trials=max_trials)
-    record(api, *range(10))
+    create_analysis_study(api, max_trials=max_trials)
+    record_trials(api, *range(10))
     let_trials_have_been(minutes=60)
     now = moment(progress(api)["datetime"])
     for hours in (1, 1000):
         deadline = now + timedelta(hours=hours)
-        changed = api.patch(URL, {"deadline": deadline.isoformat()})
+        changed = api.patch(STUDY_URL, {"deadline": deadline.isoformat()})
         assert changed.status_code == 200
         found = progress(api)
         if hours == 1 or max_trials != 40:
@@ -121,15 +122,15 @@ def test_eta_is_the_deadline_where_that_is_sooner(api: APIClient, max_trials: in
 
 
 def test_eta_is_never_beyond_what_a_date_can_say(api: APIClient) -> None:
-    create(api, max_trials=2_000_000_000)
-    record(api, 1)
+    create_analysis_study(api, max_trials=2_000_000_000)
+    record_trials(api, 1)
     let_trials_have_been(minutes=60 * 24 * 365)
     assert moment(progress(api)["eta"]).year < 2200
 
 
 def test_queued_trials_do_not_hide_the_rate(api: APIClient) -> None:
-    create(api, max_trials=2000)
-    record(api, *range(20))
+    create_analysis_study(api, max_trials=2000)
+    record_trials(api, *range(20))
     let_trials_have_been(minutes=60)
-    add(api, [{"params": {"x": 0.5}}] * 300)
+    add_trials(api, [{"params": {"x": 0.5}}] * 300)
     assert progress(api)["rate_per_hour"] == pytest.approx(20, rel=0.05)

@@ -7,7 +7,7 @@ import optuna
 import pytest
 
 from bench.fill import around_one_front, filled_study, one_objective, two_objectives
-from tests.stock import stock_storage
+from tests.support.optuna_oracle import rdb_storage
 from trials.projection.consistency import differences
 from trials.sampling.session import SamplerSession
 
@@ -20,7 +20,7 @@ def test_filled_study_is_the_same_to_optuna(values) -> None:
     assert study.trial_counts["COMPLETE"] == study.n_trials == 40
     assert list(differences(study)) == []
     front = study.trials.filter(on_front=True).order_by("number").values_list("number", flat=True)
-    with stock_storage("optuna") as storage:
+    with rdb_storage("optuna") as storage:
         loaded = optuna.load_study(study_name="filled", storage=storage)
         assert list(front) == sorted(trial.number for trial in loaded.best_trials)
 

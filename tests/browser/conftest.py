@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from tests.service import ROOT, Client, Service, running_service
+from tests.support import ROOT
+from tests.support.http_client import HttpClient
+from tests.support.service import Service, running_service
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SCREENSHOTS = ROOT / "build" / "screenshots"
@@ -28,8 +30,8 @@ def service() -> Iterator[Service]:
 
 
 @pytest.fixture
-def client(service: Service) -> Iterator[Client]:
-    with Client(service.port) as client:
+def client(service: Service) -> Iterator[HttpClient]:
+    with HttpClient(service.port) as client:
         yield client
 
 
@@ -101,7 +103,7 @@ def open_page(browser: Browser, service: Service, logged_in: Any) -> Iterator[Op
     assert errors == []
 
 
-def open_study(open_page: Open, client: Client, name: str, **how: Any) -> Page:
+def open_study(open_page: Open, client: HttpClient, name: str, **how: Any) -> Page:
     """The admin's page of a study."""
     study_id = client.get(f"/studies/{name}")["study_id"]
     return open_page(f"/admin/studies/study/{study_id}/change/", **how)

@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import Open, keep
-from tests.service import Client, Service
+from tests.support.http_client import HttpClient
+from tests.support.service import Service
 
 pytestmark = pytest.mark.browser
 
@@ -72,7 +73,7 @@ def test_page_of_a_plot_runs_as_if_from_nowhere(open_page: Open, kind: str) -> N
 
 
 def test_script_that_a_client_named_something_after_does_not_run(
-    open_page: Open, client: Client
+    open_page: Open, client: HttpClient
 ) -> None:
     name = "</script><script>document.title = 'mine'</script>"
     space = [{"type": "float", "name": name, "low": 0.0, "high": 1.0}]

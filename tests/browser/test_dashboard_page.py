@@ -4,12 +4,13 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Open, keep, open_study
-from tests.service import Client, Service
+from tests.support.http_client import HttpClient
+from tests.support.service import Service
 
 pytestmark = pytest.mark.browser
 
 
-def test_a_study_is_linked_and_drawn(open_page: Open, client: Client) -> None:
+def test_a_study_is_linked_and_drawn(open_page: Open, client: HttpClient) -> None:
     page = open_study(open_page, client, "demo-training")
     page.get_by_role("link", name="Optuna dashboard").click()
     expect(page.get_by_text("demo-training")).to_be_visible(timeout=30_000)
@@ -30,7 +31,7 @@ def test_a_stranger_is_sent_to_the_login(open_page: Open) -> None:
 
 
 def test_a_deletion_goes_through_both_schemas(
-    open_page: Open, client: Client, service: Service
+    open_page: Open, client: HttpClient, service: Service
 ) -> None:
     space = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
     client.create_study(name="deleted-there", search_space=space)

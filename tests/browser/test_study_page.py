@@ -5,8 +5,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE, Open, keep, open_study
-from tests.service import Client, Service
-from tests.stock import storage_at
+from tests.support.http_client import HttpClient
+from tests.support.optuna_oracle import rdb_storage_at
+from tests.support.service import Service
 
 pytestmark = pytest.mark.browser
 
@@ -49,7 +50,7 @@ def points(page: Page, kind: str) -> int:
     ],
 )
 def test_each_plot_is_drawn_with_data(
-    open_page: Open, client: Client, study: str, kinds: set[str]
+    open_page: Open, client: HttpClient, study: str, kinds: set[str]
 ) -> None:
     page = open_study(open_page, client, study)
     for kind in sorted(kinds):
@@ -61,14 +62,14 @@ def test_each_plot_is_drawn_with_data(
     keep(page, f"{study}-whole", full_page=True)
 
 
-def test_a_plot_without_data_says_why(open_page: Open, client: Client) -> None:
+def test_a_plot_without_data_says_why(open_page: Open, client: HttpClient) -> None:
     page = open_study(open_page, client, "demo-zdt1")
     card = page.locator("#tuner-plot-intermediate_values").locator("..")
     card.scroll_into_view_if_needed()
     expect(card).to_contain_text("no trial has reported yet")
 
 
-def test_the_page_fits_a_phone_in_the_dark(open_page: Open, client: Client) -> None:
+def test_the_page_fits_a_phone_in_the_dark(open_page: Open, client: HttpClient) -> None:
     page = open_study(open_page, client, "demo-training", size=PHONE, scheme="dark")
     drawn(page, "history")
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
@@ -79,7 +80,7 @@ def test_the_page_fits_a_phone_in_the_dark(open_page: Open, client: Client) -> N
     keep(page, "phone-dark-whole", full_page=True)
 
 
-def test_the_chosen_objective_and_method_are_drawn(open_page: Open, client: Client) -> None:
+def test_the_chosen_objective_and_method_are_drawn(open_page: Open, client: HttpClient) -> None:
     page = open_study(open_page, client, "demo-zdt1")
     drawn(page, "importance")
     page.get_by_label("Importance by").select_option("mean_decrease_impurity")
@@ -90,7 +91,7 @@ def test_the_chosen_objective_and_method_are_drawn(open_page: Open, client: Clie
     expect(axis).to_have_text("Objective 1", timeout=30 * SECONDS)
 
 
-def test_the_page_follows_a_running_study(open_page: Open, client: Client) -> None:
+def test_the_page_follows_a_running_study(open_page: Open, client: HttpClient) -> None:
     client.create_study(name="live", direction="minimize", search_space=SPACE)
     tell(client, "live", [0.5, 0.25])
     page = open_study(open_page, client, "live")
@@ -111,7 +112,7 @@ def test_the_page_follows_a_running_study(open_page: Open, client: Client) -> No
     )
 
 
-def test_a_study_is_paused_and_resumed(open_page: Open, client: Client) -> None:
+def test_a_study_is_paused_and_resumed(open_page: Open, client: HttpClient) -> None:
     client.create_study(name="paused", search_space=SPACE)
     page = open_study(open_page, client, "paused")
     page.get_by_role("button", name="Pause").click()
@@ -123,7 +124,7 @@ def test_a_study_is_paused_and_resumed(open_page: Open, client: Client) -> None:
     client.suggest("paused")
 
 
-def test_cancelling_asks_first(open_page: Open, client: Client) -> None:
+def test_cancelling_asks_first(open_page: Open, client: HttpClient) -> None:
     client.create_study(name="cancelled", search_space=SPACE)
     page = open_study(open_page, client, "cancelled")
     page.once("dialog", lambda dialog: dialog.dismiss())
@@ -136,7 +137,7 @@ def test_cancelling_asks_first(open_page: Open, client: Client) -> None:
 
 
 def test_a_deleted_study_is_gone_from_both_schemas(
-    open_page: Open, client: Client, service: Service
+    open_page: Open, client: HttpClient, service: Service
 ) -> None:
     client.create_study(name="doomed", search_space=SPACE)
     tell(client, "doomed", [0.5])
@@ -151,18 +152,18 @@ def test_a_deleted_study_is_gone_from_both_schemas(
     service.check_optuna()
 
 
-def test_advice_is_shown(open_page: Open, client: Client) -> None:
+def test_advice_is_shown(open_page: Open, client: HttpClient) -> None:
     client.create_study(name="advised", search_space=SPACE, sampler="tpe", max_trials=20)
     page = open_study(open_page, client, "advised")
     expect(page.locator("#tuner-advice")).to_contain_text("max_trials is 20")
 
 
 def names_in_optuna(service: Service) -> list[str]:
-    with storage_at(service.optuna_url) as storage:
+    with rdb_storage_at(service.optuna_url) as storage:
         return optuna.get_all_study_names(storage)
 
 
-def tell(client: Client, study: str, values: list[float]) -> None:
+def tell(client: HttpClient, study: str, values: list[float]) -> None:
     """Ask for a trial for each of the values, and tell it."""
     for value in values:
         number = client.suggest(study)["trial_id"]

@@ -9,12 +9,12 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import PHONE, Open, keep, open_study
-from tests.service import Client
+from tests.support.http_client import HttpClient
 
 pytestmark = pytest.mark.browser
 
 
-def test_trials_are_sorted_by_value_and_filtered(open_page: Open, client: Client) -> None:
+def test_trials_are_sorted_by_value_and_filtered(open_page: Open, client: HttpClient) -> None:
     page = open_study(open_page, client, "demo-training")
     page.locator(".object-tools").get_by_role("link", name="Trials").click()
     heads = page.locator("#result_list thead")
@@ -29,14 +29,14 @@ def test_trials_are_sorted_by_value_and_filtered(open_page: Open, client: Client
     keep(page, "trials")
 
 
-def test_trials_fit_a_phone(open_page: Open, client: Client) -> None:
+def test_trials_fit_a_phone(open_page: Open, client: HttpClient) -> None:
     study_id = client.get("/studies/demo-training")["study_id"]
     page = open_page(f"/admin/trials/trial/?study__id__exact={study_id}", size=PHONE, scheme="dark")
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
     keep(page, "trials-phone-dark")
 
 
-def test_trials_are_taken_along_as_csv(open_page: Open, client: Client, tmp_path: Path) -> None:
+def test_trials_are_taken_along_as_csv(open_page: Open, client: HttpClient, tmp_path: Path) -> None:
     study_id = client.get("/studies/demo-training")["study_id"]
     page = open_page(f"/admin/trials/trial/?study__id__exact={study_id}")
     with page.expect_download() as download:
@@ -46,7 +46,9 @@ def test_trials_are_taken_along_as_csv(open_page: Open, client: Client, tmp_path
     assert [int(row["number"]) for row in rows] == list(range(45))
 
 
-def test_a_study_is_exported_and_cloned(open_page: Open, client: Client, tmp_path: Path) -> None:
+def test_a_study_is_exported_and_cloned(
+    open_page: Open, client: HttpClient, tmp_path: Path
+) -> None:
     page = open_study(open_page, client, "demo-branin-tpe")
     with page.expect_download() as download:
         page.get_by_role("link", name="Export").click()

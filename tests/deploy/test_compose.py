@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from django.core.management import get_commands
 
-from tests.deploy.documents import ROOT, compose, documented_variables
+from tests.support import ROOT
 from tuner_project.serving import gunicorn as gunicorn_settings
 
 REPLICAS = ["tuner-1", "tuner-2"]
@@ -23,8 +24,14 @@ FOREIGN = {"POSTGRES_PASSWORD", "POSTGRES_USER", "POSTGRES_DB"}
 
 
 @pytest.fixture(scope="module")
-def services() -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = compose()["services"]
+def compose() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    return document
+
+
+@pytest.fixture(scope="module")
+def services(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = compose["services"]
     return found
 
 
@@ -44,11 +51,13 @@ def test_compose_file_has_the_specified_shape() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_variables_are_those_of_the_service(services: dict[str, dict[str, Any]]) -> None:
+def test_variables_are_those_of_the_service(
+    services: dict[str, dict[str, Any]], documented_variables: set[str]
+) -> None:
     named = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "compose.yaml").read_text()))
     for service in services.values():
         named |= set(service.get("environment", {}))
-    assert named - documented_variables() - FOREIGN == set()
+    assert named - documented_variables - FOREIGN == set()
 
 
 def test_service_takes_every_variable_of_the_file_env(services: dict[str, dict[str, Any]]) -> None:
@@ -130,9 +139,11 @@ def test_purge_goes_on_until_it_is_told_to_stop(services: dict[str, dict[str, An
         assert process.wait(60) == 0
 
 
-def test_configurations_are_files_that_exist(services: dict[str, dict[str, Any]]) -> None:
+def test_configurations_are_files_that_exist(
+    compose: dict[str, Any], services: dict[str, dict[str, Any]]
+) -> None:
     """Compose refuses those with contents of their own in services that are read-only."""
-    configs = compose()["configs"]
+    configs = compose["configs"]
     for service in services.values():
         assert {config["source"] for config in service.get("configs", [])} <= set(configs)
     for config in configs.values():

@@ -7,7 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from tests.deploy.documents import ROOT
+from tests.support import ROOT
 
 DOCKERFILES = sorted(ROOT.glob("Dockerfile")) + sorted(ROOT.glob("deploy/**/Dockerfile"))
 

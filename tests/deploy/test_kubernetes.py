@@ -1,31 +1,112 @@
 """The manifests: as Kubernetes' own schemas want them, and as the service is.
 
 kubernetes-validate carries the schemas of each version of Kubernetes. Two kinds have none there:
-the kustomization, and the ServiceMonitor, the Prometheus operator's: see `operator_schema.py`.
+the kustomization, and the ServiceMonitor, the Prometheus operator's: see `SERVICE_MONITOR`.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
 import kubernetes_validate
 import pytest
+import yaml
 from django.core.management import get_commands
 from django.urls import resolve
 
-from tests.deploy.documents import (
-    KUBERNETES,
-    ROOT,
-    documented_variables,
-    kustomization,
-    manifests,
-    of_kind,
-    pod_templates,
-    the,
-)
-from tests.deploy.operator_schema import SERVICE_MONITOR
+from tests.support import ROOT
 from tuner_project import __version__
 from tuner_project.serving import gunicorn as gunicorn_settings
 from tuner_project.settings import LARGE_BODIES, MAX_BODY_BYTES
+
+KUBERNETES = ROOT / "deploy" / "kubernetes"
+# The fields of a ServiceMonitor that are used, after the Prometheus operator's documentation.
+SERVICE_MONITOR = {
+    "type": "object",
+    "required": ["apiVersion", "kind", "metadata", "spec"],
+    "properties": {
+        "apiVersion": {"const": "monitoring.coreos.com/v1"},
+        "kind": {"const": "ServiceMonitor"},
+        "spec": {
+            "type": "object",
+            "required": ["selector", "endpoints"],
+            "additionalProperties": False,
+            "properties": {
+                "selector": {
+                    "type": "object",
+                    "required": ["matchLabels"],
+                    "additionalProperties": False,
+                    "properties": {"matchLabels": {"type": "object"}},
+                },
+                "endpoints": {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {
+                        "type": "object",
+                        "required": ["port"],
+                        "additionalProperties": False,
+                        "properties": {
+                            "port": {"type": "string"},
+                            "path": {"type": "string"},
+                            "interval": {"type": "string", "pattern": "^[0-9]+s$"},
+                            "scrapeTimeout": {"type": "string", "pattern": "^[0-9]+s$"},
+                            "authorization": {
+                                "type": "object",
+                                "required": ["credentials"],
+                                "additionalProperties": False,
+                                "properties": {
+                                    "type": {"const": "Bearer"},
+                                    "credentials": {
+                                        "type": "object",
+                                        "required": ["name", "key"],
+                                        "additionalProperties": False,
+                                        "properties": {
+                                            "name": {"type": "string"},
+                                            "key": {"type": "string"},
+                                        },
+                                    },
+                                },
+                            },
+                        },
+                    },
+                },
+            },
+        },
+    },
+}
+
+
+def manifests() -> list[tuple[str, dict[str, Any]]]:
+    """The name of the file and the resource, of each in deploy/kubernetes but the kustomization."""
+    return [
+        (file.name, document)
+        for file in sorted(KUBERNETES.glob("*.yaml"))
+        if file.name != "kustomization.yaml"
+        for document in yaml.safe_load_all(file.read_text())
+    ]
+
+
+def kustomization() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text())
+    return document
+
+
+def documents_of_kind(kind: str) -> list[dict[str, Any]]:
+    return [document for _, document in manifests() if document["kind"] == kind]
+
+
+def only_document(kind: str) -> dict[str, Any]:
+    (document,) = documents_of_kind(kind)
+    return document
+
+
+def pod_templates() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The name of the workload and its pods' template."""
+    for document in [*documents_of_kind("Deployment"), *documents_of_kind("Job")]:
+        yield document["metadata"]["name"], document["spec"]["template"]
+    for document in documents_of_kind("CronJob"):
+        yield document["metadata"]["name"], document["spec"]["jobTemplate"]["spec"]["template"]
+
 
 VERSIONS = ["1.31", "1.34", kubernetes_validate.latest_version()]
 
@@ -41,14 +122,14 @@ def test_manifests_are_what_kubernetes_takes(version: str) -> None:
 
 
 def test_misspelt_field_is_found() -> None:
-    deployment = the("Deployment")
+    deployment = only_document("Deployment")
     deployment["spec"]["template"]["spec"]["containers"][0]["readOnlyRootFileSystem"] = True
     with pytest.raises(kubernetes_validate.ValidationError, match="readOnlyRootFileSystem"):
         kubernetes_validate.validate(deployment, VERSIONS[-1], strict=True)
 
 
 def test_service_monitor_has_the_operators_fields() -> None:
-    jsonschema.validate(the("ServiceMonitor"), SERVICE_MONITOR)
+    jsonschema.validate(only_document("ServiceMonitor"), SERVICE_MONITOR)
 
 
 def test_kustomization_names_each_file_or_says_when_to() -> None:
@@ -57,7 +138,7 @@ def test_kustomization_names_each_file_or_says_when_to() -> None:
     files = {file.name for file in KUBERNETES.glob("*.yaml")} - {"kustomization.yaml"}
     assert set(kustomization()["resources"]) == files - left_out
     assert [name for name in sorted(left_out) if name not in text] == []
-    assert kustomization()["namespace"] == the("Namespace")["metadata"]["name"]
+    assert kustomization()["namespace"] == only_document("Namespace")["metadata"]["name"]
 
 
 def test_kustomization_gives_every_container_the_image_of_this_version() -> None:
@@ -79,7 +160,9 @@ def test_pods_may_do_nothing_but_serve() -> None:
         }, workload
         assert pod["automountServiceAccountToken"] is False, workload
         assert pod["enableServiceLinks"] is False, workload
-        assert pod["serviceAccountName"] == the("ServiceAccount")["metadata"]["name"], workload
+        assert pod["serviceAccountName"] == only_document("ServiceAccount")["metadata"]["name"], (
+            workload
+        )
         for container in pod["containers"]:
             assert container["securityContext"] == {
                 "allowPrivilegeEscalation": False,
@@ -90,34 +173,34 @@ def test_pods_may_do_nothing_but_serve() -> None:
             assert container["resources"]["limits"]["memory"], workload
 
 
-def test_variables_are_those_of_the_service() -> None:
-    variables = {*the("ConfigMap")["data"], *the("Secret")["stringData"]}
+def test_variables_are_those_of_the_service(documented_variables: set[str]) -> None:
+    variables = {*only_document("ConfigMap")["data"], *only_document("Secret")["stringData"]}
     for _, template in pod_templates():
         for container in template["spec"]["containers"]:
             variables |= {variable["name"] for variable in container.get("env", [])}
             assert container["envFrom"] == [
-                {"configMapRef": {"name": the("ConfigMap")["metadata"]["name"]}},
-                {"secretRef": {"name": the("Secret")["metadata"]["name"]}},
+                {"configMapRef": {"name": only_document("ConfigMap")["metadata"]["name"]}},
+                {"secretRef": {"name": only_document("Secret")["metadata"]["name"]}},
             ]
-    assert variables - documented_variables() == set()
+    assert variables - documented_variables == set()
 
 
 def test_secrets_are_in_the_secret() -> None:
     secret = {"DATABASE_URL", "SECRET_KEY", "METRICS_TOKEN"}
-    assert secret <= set(the("Secret")["stringData"])
-    assert secret & set(the("ConfigMap")["data"]) == set()
+    assert secret <= set(only_document("Secret")["stringData"])
+    assert secret & set(only_document("ConfigMap")["data"]) == set()
 
 
 def test_prometheus_asks_for_the_metrics_with_their_token() -> None:
-    (endpoint,) = the("ServiceMonitor")["spec"]["endpoints"]
+    (endpoint,) = only_document("ServiceMonitor")["spec"]["endpoints"]
     resolve(endpoint["path"])
     credentials = endpoint["authorization"]["credentials"]
-    assert credentials["name"] == the("Secret")["metadata"]["name"]
-    assert credentials["key"] in the("Secret")["stringData"]
+    assert credentials["name"] == only_document("Secret")["metadata"]["name"]
+    assert credentials["key"] in only_document("Secret")["stringData"]
 
 
 def test_probes_ask_urls_of_the_service() -> None:
-    (container,) = the("Deployment")["spec"]["template"]["spec"]["containers"]
+    (container,) = only_document("Deployment")["spec"]["template"]["spec"]["containers"]
     asked = {name: container[name]["httpGet"]["path"] for name in container if "Probe" in name}
     assert asked == {
         "startupProbe": "/api/v1/health",
@@ -129,11 +212,13 @@ def test_probes_ask_urls_of_the_service() -> None:
 
 
 def test_selectors_choose_the_pods_of_the_service_alone() -> None:
-    template = the("Deployment")["spec"]["template"]
+    template = only_document("Deployment")["spec"]["template"]
     selectors = {
-        "Deployment": the("Deployment")["spec"]["selector"]["matchLabels"],
-        "Service": the("Service")["spec"]["selector"],
-        "PodDisruptionBudget": the("PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
+        "Deployment": only_document("Deployment")["spec"]["selector"]["matchLabels"],
+        "Service": only_document("Service")["spec"]["selector"],
+        "PodDisruptionBudget": only_document("PodDisruptionBudget")["spec"]["selector"][
+            "matchLabels"
+        ],
     }
     for kind, selector in selectors.items():
         chosen = [
@@ -142,35 +227,35 @@ def test_selectors_choose_the_pods_of_the_service_alone() -> None:
             if selector.items() <= template["metadata"]["labels"].items()
         ]
         assert chosen == ["tuner"], kind
-    policy = the("NetworkPolicy")["spec"]["podSelector"]["matchLabels"]
+    policy = only_document("NetworkPolicy")["spec"]["podSelector"]["matchLabels"]
     assert all(policy.items() <= t["metadata"]["labels"].items() for _, t in pod_templates())
     assert (
         template["spec"]["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"]
         == (template["metadata"]["labels"])
     )
-    monitored = the("ServiceMonitor")["spec"]["selector"]["matchLabels"]
-    assert monitored.items() <= the("Service")["metadata"]["labels"].items()
+    monitored = only_document("ServiceMonitor")["spec"]["selector"]["matchLabels"]
+    assert monitored.items() <= only_document("Service")["metadata"]["labels"].items()
 
 
 def test_ports_agree() -> None:
-    (container,) = the("Deployment")["spec"]["template"]["spec"]["containers"]
+    (container,) = only_document("Deployment")["spec"]["template"]["spec"]["containers"]
     (port,) = container["ports"]
     assert {v["name"]: v["value"] for v in container["env"]}["PORT"] == str(port["containerPort"])
-    (served,) = the("Service")["spec"]["ports"]
+    (served,) = only_document("Service")["spec"]["ports"]
     assert served["targetPort"] == port["name"]
-    for ingress in of_kind("Ingress"):
+    for ingress in documents_of_kind("Ingress"):
         (rule,) = ingress["spec"]["rules"]
         assert rule["http"]["paths"][0]["backend"]["service"] == {
-            "name": the("Service")["metadata"]["name"],
+            "name": only_document("Service")["metadata"]["name"],
             "port": {"name": served["name"]},
         }
-    assert the("ServiceMonitor")["spec"]["endpoints"][0]["port"] == served["name"]
-    allowed = the("NetworkPolicy")["spec"]["ingress"][0]["ports"]
+    assert only_document("ServiceMonitor")["spec"]["endpoints"][0]["port"] == served["name"]
+    allowed = only_document("NetworkPolicy")["spec"]["ingress"][0]["ports"]
     assert [each["port"] for each in allowed] == [port["name"]]
 
 
 def test_ingress_buffers_small_bodies_only() -> None:
-    everything, imports = of_kind("Ingress")
+    everything, imports = documents_of_kind("Ingress")
     prefix = "nginx.ingress.kubernetes.io/proxy-"
     assert everything["metadata"]["annotations"][f"{prefix}body-size"] == "1m"
     assert MAX_BODY_BYTES == 2**20
@@ -183,24 +268,29 @@ def test_ingress_buffers_small_bodies_only() -> None:
 
 
 def test_autoscaler_scales_the_deployment_which_says_no_number() -> None:
-    deployment, autoscaler = the("Deployment"), the("HorizontalPodAutoscaler")
+    deployment, autoscaler = only_document("Deployment"), only_document("HorizontalPodAutoscaler")
     assert autoscaler["spec"]["scaleTargetRef"] == {
         "apiVersion": deployment["apiVersion"],
         "kind": "Deployment",
         "name": deployment["metadata"]["name"],
     }
     assert "replicas" not in deployment["spec"]
-    assert autoscaler["spec"]["minReplicas"] > the("PodDisruptionBudget")["spec"]["maxUnavailable"]
+    assert (
+        autoscaler["spec"]["minReplicas"]
+        > only_document("PodDisruptionBudget")["spec"]["maxUnavailable"]
+    )
 
 
 def test_default_postgresql_carries_as_many_pods_as_there_may_be() -> None:
     """docs/sizing.md shows the sum."""
-    settings = the("ConfigMap")["data"]
-    n_pods = the("HorizontalPodAutoscaler")["spec"]["maxReplicas"]
-    surge = the("Deployment")["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
+    settings = only_document("ConfigMap")["data"]
+    n_pods = only_document("HorizontalPodAutoscaler")["spec"]["maxReplicas"]
+    surge = only_document("Deployment")["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
     n_processes, n_held = int(settings["WEB_WORKERS"]), int(settings["WEB_THREADS"]) + 1
-    n_jobs = len(of_kind("Job")) + len(of_kind("CronJob"))  # no two of one at once
-    assert {job["spec"]["concurrencyPolicy"] for job in of_kind("CronJob")} == {"Forbid"}
+    n_jobs = len(documents_of_kind("Job")) + len(
+        documents_of_kind("CronJob")
+    )  # no two of one at once
+    assert {job["spec"]["concurrencyPolicy"] for job in documents_of_kind("CronJob")} == {"Forbid"}
     total = (n_pods + surge) * (n_processes * n_held + 2) + n_jobs
     text = f"({n_pods} + {surge}) × ({n_processes} × {n_held} + 2) + {n_jobs} = {total} ≤ 97"  # noqa: RUF001
     assert text in (ROOT / "docs" / "sizing.md").read_text()
@@ -209,8 +299,8 @@ def test_default_postgresql_carries_as_many_pods_as_there_may_be() -> None:
 
 def test_only_proxies_and_prometheus_may_call() -> None:
     """Whoever else did could choose its address, as the last proxy's word is believed."""
-    assert the("ConfigMap")["data"]["TRUSTED_PROXIES"] == "1"
-    (rule,) = the("NetworkPolicy")["spec"]["ingress"]
+    assert only_document("ConfigMap")["data"]["TRUSTED_PROXIES"] == "1"
+    (rule,) = only_document("NetworkPolicy")["spec"]["ingress"]
     (peer,) = rule["from"]
     assert peer == {
         "namespaceSelector": {
@@ -226,14 +316,14 @@ def test_only_proxies_and_prometheus_may_call() -> None:
 
 
 def test_pods_have_time_for_a_graceful_stop() -> None:
-    pod = the("Deployment")["spec"]["template"]["spec"]
+    pod = only_document("Deployment")["spec"]["template"]["spec"]
     _, seconds = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
     assert pod["terminationGracePeriodSeconds"] > int(seconds) + gunicorn_settings.graceful_timeout
 
 
 def test_jobs_run_commands_that_exist() -> None:
     known: dict[str, Any] = get_commands()
-    for workload in [*of_kind("Job"), *of_kind("CronJob")]:
+    for workload in [*documents_of_kind("Job"), *documents_of_kind("CronJob")]:
         name = workload["metadata"]["name"]
         template = dict(pod_templates())[name]
         for container in template["spec"]["containers"]:

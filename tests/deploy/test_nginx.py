@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from tests.deploy.documents import ROOT
-from tests.service import free_port
+from tests.support import ROOT
+from tests.support.http_client import free_port
 from tuner_project.rest.problems import problem
 from tuner_project.settings import LARGE_BODIES, MAX_BODY_BYTES
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from django.core.management import get_commands
-
 from tests.service import ROOT, Client, Service, running_service
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)

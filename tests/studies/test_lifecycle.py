@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from tests.play import (
-    JSON,
-    assert_in_sync,
+from tests.support import JSON
+from tests.support.api_client import (
     assert_refused,
+    assert_schemas_agree,
     complete,
     create_study,
-    pointers,
-    start,
-    stored,
+    get_study,
+    invalid_pointers,
+    start_trial,
 )
 
 URL = "/api/v1/studies/search"
@@ -25,7 +25,7 @@ def create(api: APIClient, *actions: str, **more: Any) -> JSON:
     create_study(api, **more)
     for action in actions:
         assert api.post(f"{URL}/{action}").status_code == 200
-    return stored(api)
+    return get_study(api)
 
 
 def life(study: JSON) -> tuple[str, str | None]:
@@ -65,7 +65,7 @@ def test_action_changes_the_state(
     assert earlier == history
     assert change == {"state": state, "reason": "lunch, 午餐", "datetime": change["datetime"]}
     assert change["datetime"].endswith("+00:00")
-    assert stored(api) == study
+    assert get_study(api) == study
     (summary,) = api.get("/api/v1/studies").json()
     assert summary == {key: study[key] for key in summary}
 
@@ -84,7 +84,7 @@ def test_action_again_changes_nothing(api: APIClient, before: list[str], action:
     study = create(api, *before)
     response = api.post(f"{URL}/{action}", {"reason": "another one"})
     assert (response.status_code, response.json()) == (200, study)
-    assert stored(api) == study
+    assert get_study(api) == study
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_illegal_transition_names_the_allowed_ones(
     study = create(api, before)
     problem = assert_refused(api.post(f"{URL}/{action}"), 409, code)
     assert problem["allowed"] == allowed
-    assert stored(api) == study
+    assert get_study(api) == study
 
 
 def test_history_keeps_every_change_in_its_order(api: APIClient) -> None:
@@ -117,7 +117,7 @@ def test_history_keeps_every_change_in_its_order(api: APIClient) -> None:
         ("cancel", {}),
     ):
         assert api.post(f"{URL}/{action}", body).status_code == 200
-    study = stored(api)
+    study = get_study(api)
     assert life(study) == ("CANCELLED", None)
     assert [(change["state"], change["reason"]) for change in study["state_history"]] == [
         ("PAUSED", "power cut"),
@@ -145,8 +145,8 @@ def test_history_keeps_every_change_in_its_order(api: APIClient) -> None:
 )
 def test_action_refuses_nonsense(api: APIClient, action: str, body: JSON, pointer: str) -> None:
     study = create(api)
-    assert pointers(api.post(f"{URL}/{action}", body)) == [pointer]
-    assert stored(api) == study
+    assert invalid_pointers(api.post(f"{URL}/{action}", body)) == [pointer]
+    assert get_study(api) == study
 
 
 def test_unknown_study_has_no_life(api: APIClient) -> None:
@@ -177,12 +177,12 @@ def test_ask_says_that_the_study_is_closed_and_why(
     ):
         assert assert_refused(response, 409, code)["reason"] == reason
         assert "Retry-After" not in response
-    assert stored(api)["n_trials"] == 0
+    assert get_study(api)["n_trials"] == 0
 
 
 def test_resumed_study_hands_out_trials(api: APIClient) -> None:
     create(api, "pause", "resume", "complete", "resume")
-    assert start(api) == 0
+    assert start_trial(api) == 0
 
 
 @pytest.mark.parametrize(
@@ -194,8 +194,8 @@ def test_ended_study_takes_no_trials(api: APIClient, action: str, code: str) -> 
         new = {"params": {"x": 0.5}, **outcome}
         assert_refused(api.post(f"{URL}/trials", new), 409, code)
     assert api.get(f"{URL}/trials").json() == []
-    assert stored(api)["n_trials"] == 0
-    assert_in_sync()
+    assert get_study(api)["n_trials"] == 0
+    assert_schemas_agree()
 
 
 # Changes that end the study --------------------------------------------------------------
@@ -217,8 +217,8 @@ def test_lowered_budget_that_is_used_up_completes_the_study(
 ) -> None:
     create(api)
     for values in (0.5, 0.25):
-        complete(api, "search", start(api), values)
-    api.post(f"{URL}/trials/{start(api)}/fail")
+        complete(api, "search", start_trial(api), values)
+    api.post(f"{URL}/trials/{start_trial(api)}/fail")
     for action in before:
         api.post(f"{URL}/{action}")
     study = api.patch(URL, changes).json()
@@ -241,34 +241,34 @@ def test_lowered_budget_that_is_used_up_completes_the_study(
 def test_lowered_budget_with_room_leaves_the_study_active(api: APIClient, changes: JSON) -> None:
     create(api)
     for values in (0.5, 0.25):
-        complete(api, "search", start(api), values)
-    api.post(f"{URL}/trials/{start(api)}/fail")
+        complete(api, "search", start_trial(api), values)
+    api.post(f"{URL}/trials/{start_trial(api)}/fail")
     assert life(api.patch(URL, changes).json()) == ("ACTIVE", None)
-    assert start(api) == 3
+    assert start_trial(api) == 3
 
 
 def test_lowered_max_trials_waits_for_those_that_run(api: APIClient) -> None:
     create(api)
-    numbers = [start(api) for _ in range(3)]
+    numbers = [start_trial(api) for _ in range(3)]
     assert life(api.patch(URL, {"max_trials": 2}).json()) == ("ACTIVE", None)
     for number in numbers:
         assert_refused(api.post(f"{URL}/trials/suggest"), 429, "budget_in_flight")
         complete(api, "search", number, 1)
-    assert life(stored(api)) == ("COMPLETED", "max_trials")
+    assert life(get_study(api)) == ("COMPLETED", "max_trials")
 
 
 def test_raised_budget_does_not_resume_by_itself(api: APIClient) -> None:
     create(api, max_trials=1)
-    complete(api, "search", start(api), 1)
+    complete(api, "search", start_trial(api), 1)
     assert life(api.patch(URL, {"max_trials": 2}).json()) == ("COMPLETED", "max_trials")
     assert life(api.post(f"{URL}/resume").json()) == ("ACTIVE", None)
-    assert start(api) == 1
+    assert start_trial(api) == 1
 
 
 @pytest.mark.parametrize(("action", "state"), [("complete", "COMPLETED"), ("cancel", "CANCELLED")])
 def test_ended_study_stays_so_whatever_is_changed(api: APIClient, action: str, state: str) -> None:
     create(api)
-    complete(api, "search", start(api), 1)
+    complete(api, "search", start_trial(api), 1)
     history = api.post(f"{URL}/{action}", {"reason": "enough"}).json()["state_history"]
     study = api.patch(URL, {"max_trials": 1}).json()
     assert (life(study), study["max_trials"]) == ((state, "enough"), 1)

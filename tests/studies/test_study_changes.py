@@ -9,14 +9,14 @@ from django.conf import LazySettings
 from rest_framework.test import APIClient
 
 from optuna_bridge.storage.storage import DjangoStorage
-from tests.play import (
-    JSON,
-    assert_in_sync,
+from tests.support import JSON
+from tests.support.api_client import (
     assert_refused,
+    assert_schemas_agree,
     create_study,
-    pointers,
+    get_study,
+    invalid_pointers,
     post_study,
-    stored,
 )
 
 URL = "/api/v1/studies/search"
@@ -46,7 +46,7 @@ def test_study_has_no_budgets_unless_told(api: APIClient) -> None:
 def test_study_is_created_with_budgets(api: APIClient) -> None:
     study = create_study(api, **LIFE)
     assert {key: study[key] for key in LIFE} == LIFE
-    assert stored(api) == study
+    assert get_study(api) == study
 
 
 def test_null_is_left_out_at_creation(api: APIClient) -> None:
@@ -94,7 +94,7 @@ def test_loading_names_what_differs(api: APIClient, key: str, other: Any) -> Non
     study = create_study(api, **LIFE)
     problem = assert_refused(post_study(api, **{key: other}), 409, "study_conflict")
     assert f"{key} is " in problem["detail"]
-    assert stored(api) == study
+    assert get_study(api) == study
 
 
 def test_loading_compares_with_what_it_is_and_with_what_it_was_at_first(api: APIClient) -> None:
@@ -139,7 +139,7 @@ def test_each_key_is_changed_alone(api: APIClient, key: str, given: Any, answere
     response = api.patch(URL, {key: given})
     assert response.status_code == 200, response.content
     assert response.json() == {**study, key: answered}
-    assert stored(api) == {**study, key: answered}
+    assert get_study(api) == {**study, key: answered}
 
 
 def test_all_keys_are_changed_together(api: APIClient) -> None:
@@ -193,12 +193,12 @@ REFUSED: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("key", "value"), REFUSED)
 def test_nonsense_is_refused_and_nothing_stored(api: APIClient, key: str, value: Any) -> None:
-    assert pointers(post_study(api, **{key: value})) == [f"/{key}"]
+    assert invalid_pointers(post_study(api, **{key: value})) == [f"/{key}"]
     assert api.get("/api/v1/studies").json() == []
     study = create_study(api)
     other = {"max_trials": 5, "user_attrs": {"a": 1}}
-    assert pointers(api.patch(URL, other | {key: value})) == [f"/{key}"]
-    assert stored(api) == study
+    assert invalid_pointers(api.patch(URL, other | {key: value})) == [f"/{key}"]
+    assert get_study(api) == study
 
 
 @pytest.mark.parametrize(
@@ -217,8 +217,8 @@ def test_nonsense_is_refused_and_nothing_stored(api: APIClient, key: str, value:
 )
 def test_what_cannot_be_changed_is_refused(api: APIClient, key: str, value: Any) -> None:
     study = create_study(api)
-    assert pointers(api.patch(URL, {"max_trials": 5, key: value})) == [f"/{key}"]
-    assert stored(api) == study
+    assert invalid_pointers(api.patch(URL, {"max_trials": 5, key: value})) == [f"/{key}"]
+    assert get_study(api) == study
 
 
 @pytest.mark.parametrize("key", ["target_value", "lease_seconds"])
@@ -227,17 +227,17 @@ def test_numbers_that_are_not_finite_are_refused(api: APIClient, key: str, liter
     study = create_study(api)
     response = api.generic("PATCH", URL, f'{{"{key}": {literal}}}', "application/json")
     assert response.status_code == 400
-    assert stored(api) == study
+    assert get_study(api) == study
 
 
 def test_several_objectives_have_no_target(api: APIClient) -> None:
     two = {"direction": ["minimize", "maximize"]}
-    assert pointers(post_study(api, **two, target_value=1)) == ["/target_value"]
+    assert invalid_pointers(post_study(api, **two, target_value=1)) == ["/target_value"]
     assert api.get("/api/v1/studies").json() == []
     study = create_study(api, **two, target_value=None)
     changes = {"max_trials": 5, "target_value": 1}
-    assert pointers(api.patch(URL, changes)) == ["/target_value"]
-    assert stored(api) == study
+    assert invalid_pointers(api.patch(URL, changes)) == ["/target_value"]
+    assert get_study(api) == study
     assert api.patch(URL, {"target_value": None}).status_code == 200
 
 
@@ -250,4 +250,4 @@ def test_changed_user_attrs_reach_optuna(api: APIClient) -> None:
     api.patch(URL, {"user_attrs": {"b": [3], "c": None}})
     loaded = optuna.load_study(study_name="search", storage=DjangoStorage())
     assert loaded.user_attrs == {"b": [3], "c": None}
-    assert_in_sync()
+    assert_schemas_agree()

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +12,8 @@ from environ import Env
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from tests.support import ROOT
 from tuner_project.environment import Environment
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

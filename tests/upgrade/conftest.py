@@ -5,7 +5,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from tests.upgrade import databases
+from tests.support.database import connected_to, create_database, drop_database
 
 MIGRATED = "upgrade_migrated"
 
@@ -21,18 +21,18 @@ def database_names(django_db_setup: None, django_db_blocker: Any) -> Iterator[st
 def migrated(database_names: str) -> Iterator[str]:
     """The name of a database that is migrated, and empty."""
     name = f"{database_names}{MIGRATED}"
-    databases.create(name)
-    with databases.connected_to(name):
+    create_database(name)
+    with connected_to(name):
         call_command("migrate", verbosity=0)
     yield name
-    databases.drop(name)
+    drop_database(name)
 
 
 @pytest.fixture
 def fresh(migrated: str, database_names: str) -> Iterator[str]:
     """Django works on a database of this test, which is migrated and empty."""
     name = f"{database_names}fresh"
-    databases.create(name, template=migrated)
-    with databases.connected_to(name):
+    create_database(name, template=migrated)
+    with connected_to(name):
         yield name
-    databases.drop(name)
+    drop_database(name)

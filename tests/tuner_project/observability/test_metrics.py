@@ -11,8 +11,8 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from studies.models import NamedStudy
-from tests.conftest import SPACE
-from tests.tuner_project.observability.reading import label_values, samples, total
+from tests.support.api_client import metric_label_values, metric_samples, metric_total
+from tests.support.study_builders import MIXED_SPACE
 from trials.domain.expire_leases import expire
 
 STUDIES = "/api/v1/studies"
@@ -31,7 +31,7 @@ def test_requests_are_counted_by_route(
     after = scraped()
 
     def grown(name: str, **labels: str) -> float:
-        return total(after, name, **labels) - total(before, name, **labels)
+        return metric_total(after, name, **labels) - metric_total(before, name, **labels)
 
     assert grown("tuner_http_requests_total", method="POST", route=ROUTE, status="200") == 3
     assert grown("tuner_http_requests_total", method="POST", route=ROUTE, status="404") == 1
@@ -49,24 +49,29 @@ def test_what_a_client_makes_up_is_no_label(api: APIClient, scraped: Scraped) ->
     text = scraped()
     assert "made" not in text
     assert "MADEUP" not in text
-    assert {"none", "/api/v1/studies"} <= label_values(text, "tuner_http_requests_total", "route")
-    assert "other" in label_values(text, "tuner_http_requests_total", "method")
+    assert {"none", "/api/v1/studies"} <= metric_label_values(
+        text, "tuner_http_requests_total", "route"
+    )
+    assert "other" in metric_label_values(text, "tuner_http_requests_total", "method")
 
 
 def test_asks_are_timed_by_sampler_and_part(api: APIClient, scraped: Scraped) -> None:
     before = scraped()
     for sampler in ("random", "qmc"):
-        api.post(STUDIES, {"name": sampler, "search_space": SPACE, "sampler": sampler})
+        api.post(STUDIES, {"name": sampler, "search_space": MIXED_SPACE, "sampler": sampler})
         for _ in range(2):
             assert api.post(f"{STUDIES}/{sampler}/trials/suggest").status_code == 200
     after = scraped()
     for sampler in ("random", "qmc"):
         name = "tuner_ask_duration_seconds_count"
-        assert total(after, name, sampler=sampler) - total(before, name, sampler=sampler) == 2
+        assert (
+            metric_total(after, name, sampler=sampler) - metric_total(before, name, sampler=sampler)
+            == 2
+        )
         name = "tuner_ask_part_duration_seconds_count"
         for part in ("sampling", "database"):
             labels = {"sampler": sampler, "part": part}
-            assert total(after, name, **labels) - total(before, name, **labels) == 2
+            assert metric_total(after, name, **labels) - metric_total(before, name, **labels) == 2
 
 
 def test_trials_and_studies_are_counted_by_state(
@@ -76,29 +81,31 @@ def test_trials_and_studies_are_counted_by_state(
         api.post(SUGGEST)
     api.post(f"{STUDIES}/search/trials/0/complete", {"values": 1})
     api.post(f"{STUDIES}/search/trials/1/fail")
-    api.post(STUDIES, {"name": "other", "search_space": SPACE})
+    api.post(STUDIES, {"name": "other", "search_space": MIXED_SPACE})
     api.post(f"{STUDIES}/other/trials", {"params": {}})
     api.post(f"{STUDIES}/other/pause")
     text = scraped()
-    trials = {s.labels["state"]: s.value for s in samples(text) if s.name == "tuner_trials"}
-    studies = {s.labels["state"]: s.value for s in samples(text) if s.name == "tuner_studies"}
+    trials = {s.labels["state"]: s.value for s in metric_samples(text) if s.name == "tuner_trials"}
+    studies = {
+        s.labels["state"]: s.value for s in metric_samples(text) if s.name == "tuner_studies"
+    }
     assert trials == {"WAITING": 1, "RUNNING": 1, "COMPLETE": 1, "PRUNED": 0, "FAIL": 1}
     assert studies == {"ACTIVE": 1, "PAUSED": 1, "COMPLETED": 0, "CANCELLED": 0}
-    assert total(text, "tuner_storage_up") == 1
+    assert metric_total(text, "tuner_storage_up") == 1
 
 
 def test_expired_leases_are_counted_when_they_are_committed(
     transactional_db: None, api: APIClient, study: dict[str, Any], scraped: Scraped
 ) -> None:
-    before = total(scraped(), "tuner_leases_expired_total")
+    before = metric_total(scraped(), "tuner_leases_expired_total")
     api.post(f"{SUGGEST}-batch", {"count": 2, "lease_seconds": 0.05})
     time.sleep(0.1)
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         assert len(expire(NamedStudy("search").locked())) == 2
         _ = 1 / 0
-    assert total(scraped(), "tuner_leases_expired_total") == before
+    assert metric_total(scraped(), "tuner_leases_expired_total") == before
     api.post(SUGGEST)
-    assert total(scraped(), "tuner_leases_expired_total") == before + 2
+    assert metric_total(scraped(), "tuner_leases_expired_total") == before + 2
 
 
 def test_process_tells_its_pool_its_histories_and_its_memory(
@@ -109,15 +116,21 @@ def test_process_tells_its_pool_its_histories_and_its_memory(
     api.post(f"{STUDIES}/search/trials/0/report", {"values": {"1": 0.5, "2": 0.6}})
     api.post(SUGGEST)
     text = scraped()
-    assert total(text, "tuner_db_pool_max_connections") >= 1
-    used = total(text, "tuner_db_pool_connections") - total(text, "tuner_db_pool_available")
-    assert 0 <= used <= total(text, "tuner_db_pool_max_connections")
-    assert total(text, "tuner_db_pool_waiting") == 0
-    assert total(text, "tuner_history_studies") == 1
-    assert total(text, "tuner_history_trials") == 3  # the last ask has not been read back
-    assert 3 * 1000 < total(text, "tuner_history_bytes") < 3 * 2000
-    assert time.time() - 24 * 3600 < total(text, "tuner_process_start_time_seconds") < time.time()
-    assert total(text, "tuner_process_resident_memory_bytes") > 1e7
+    assert metric_total(text, "tuner_db_pool_max_connections") >= 1
+    used = metric_total(text, "tuner_db_pool_connections") - metric_total(
+        text, "tuner_db_pool_available"
+    )
+    assert 0 <= used <= metric_total(text, "tuner_db_pool_max_connections")
+    assert metric_total(text, "tuner_db_pool_waiting") == 0
+    assert metric_total(text, "tuner_history_studies") == 1
+    assert metric_total(text, "tuner_history_trials") == 3  # the last ask has not been read back
+    assert 3 * 1000 < metric_total(text, "tuner_history_bytes") < 3 * 2000
+    assert (
+        time.time() - 24 * 3600
+        < metric_total(text, "tuner_process_start_time_seconds")
+        < time.time()
+    )
+    assert metric_total(text, "tuner_process_resident_memory_bytes") > 1e7
 
 
 def test_metrics_are_answered_while_the_database_is_away(
@@ -127,7 +140,7 @@ def test_metrics_are_answered_while_the_database_is_away(
     monkeypatch.setitem(connections["default"].settings_dict, "PORT", "1")
     text = scraped()
     assert "tuner_storage_up 0.0" in text
-    assert label_values(text, "tuner_trials", "state") == set()
+    assert metric_label_values(text, "tuner_trials", "state") == set()
     assert "# TYPE tuner_http_requests_total counter" in text
 
 

@@ -1,0 +1,221 @@
+"""What the admin does with studies: their states, their files and their clones."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from django.urls import reverse
+from rest_framework.test import APIClient
+
+from studies.models import Study
+from tests.support import X_SPACE
+from tests.support.api_client import (
+    STUDIES,
+    assert_schemas_agree,
+    complete,
+    create_study,
+    get_study,
+    start_trial,
+    study_state,
+    suggest,
+)
+
+LIST = "/admin/studies/study/"
+SPACE_TO = '[{{"type": "float", "name": "x", "low": 0, "high": {}}}]'
+CHOICES = '[{{"type": "categorical", "name": "x", "choices": ["{}"]}}]'
+
+
+@pytest.fixture
+def study(api: APIClient) -> Study:
+    create_study(api)
+    return Study.objects.get(name="search")
+
+
+def choose(client: Client, action: str, *studies: Study) -> Any:
+    """Run an action of the list on studies."""
+    body = {"action": action, "_selected_action": [study.pk for study in studies]}
+    return client.post(LIST, body, follow=True)
+
+
+def said(response: Any) -> list[str]:
+    return [str(message) for message in response.context["messages"]]
+
+
+# States ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("actions", "state"),
+    [
+        (["pause"], "PAUSED"),
+        (["pause", "resume"], "ACTIVE"),
+        (["complete"], "COMPLETED"),
+        (["cancel"], "CANCELLED"),
+    ],
+)
+def test_actions_change_the_states_of_chosen_studies(
+    admin_client: Client, api: APIClient, study: Study, actions: list[str], state: str
+) -> None:
+    create_study(api, name="other")
+    other = Study.objects.get(name="other")
+    for action in actions:
+        response = choose(admin_client, f"{action}_studies", study, other)
+    assert said(response) == [f'study "{name}" is {state}' for name in ("search", "other")]
+    assert study_state(api) == study_state(api, "other") == (state, None)
+    assert LogEntry.objects.count() == 2 * len(actions)
+    assert_schemas_agree()
+
+
+def test_what_is_not_possible_is_said(admin_client: Client, api: APIClient, study: Study) -> None:
+    choose(admin_client, "cancel_studies", study)
+    response = choose(admin_client, "resume_studies", study)
+    assert said(response) == ['study "search" was cancelled, which is final']
+    assert study_state(api) == ("CANCELLED", None)
+
+
+def test_the_page_of_a_study_offers_what_its_state_allows(
+    admin_client: Client, api: APIClient, study: Study
+) -> None:
+    page = f"{LIST}{study.pk}/change/"
+    assert admin_client.get(page).context["actions"] == ["pause", "complete", "cancel"]
+    response = admin_client.post(f"{LIST}{study.pk}/act/pause/", follow=True)
+    assert response.redirect_chain == [(page, 302)]
+    assert response.context["actions"] == ["resume", "complete", "cancel"]
+    assert said(response) == ['study "search" is PAUSED']
+    assert study_state(api) == ("PAUSED", None)
+
+
+def test_states_are_changed_by_post_only(admin_client: Client, study: Study) -> None:
+    assert admin_client.get(f"{LIST}{study.pk}/act/pause/").status_code == 405
+    assert admin_client.post(f"{LIST}{study.pk}/act/explode/").status_code == 404
+    assert admin_client.post(f"{LIST}99999/act/pause/").status_code == 404
+
+
+def test_a_forged_form_changes_nothing(admin_client: Client, api: APIClient, study: Study) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.cookies = admin_client.cookies
+    for path in ("act/pause/", "clone/"):
+        assert client.post(f"{LIST}{study.pk}/{path}").status_code == 403
+    assert study_state(api) == ("ACTIVE", None)
+
+
+# Permissions -----------------------------------------------------------------------------
+
+
+def test_who_may_look_only_looks(
+    staff_client: Callable[..., Client], api: APIClient, study: Study
+) -> None:
+    client = staff_client("view_study", "view_trial")
+    page = client.get(f"{LIST}{study.pk}/change/")
+    assert page.context["actions"] == []
+    assert [label for label, _ in page.context["tools"]] == [
+        "Trials",
+        "Optuna dashboard",
+        "Export",
+    ]
+    assert list(client.get(LIST).context["cl"].model_admin.get_actions(page.wsgi_request)) == [
+        "export_studies"
+    ]
+    for path in ("act/pause/", "clone/"):
+        assert client.post(f"{LIST}{study.pk}/{path}").status_code == 403
+    assert study_state(api) == ("ACTIVE", None)
+
+
+def test_who_may_change_studies_changes_states(
+    staff_client: Callable[..., Client], api: APIClient, study: Study
+) -> None:
+    client = staff_client("view_study", "change_study")
+    assert client.post(f"{LIST}{study.pk}/act/pause/").status_code == 302
+    assert study_state(api) == ("PAUSED", None)
+
+
+@pytest.mark.parametrize("path", ["act/pause/", "clone/"])
+def test_nobody_else_comes_in(client: Client, api: APIClient, study: Study, path: str) -> None:
+    response = client.post(f"{LIST}{study.pk}/{path}")
+    assert (response.status_code, response["Location"].split("?")[0]) == (302, "/admin/login/")
+    assert study_state(api) == ("ACTIVE", None)
+
+
+# Export ----------------------------------------------------------------------------------
+
+
+def test_chosen_studies_are_exported_one_after_the_other(
+    admin_client: Client, api: APIClient, study: Study
+) -> None:
+    create_study(api, name="other")
+    complete(api, "search", start_trial(api), 0.5)
+    response = choose(admin_client, "export_studies", study, Study.objects.get(name="other"))
+    assert response["Content-Disposition"] == 'attachment; filename="studies.jsonl"'
+    kinds = [json.loads(line)["kind"] for line in response.getvalue().splitlines()]
+    assert kinds == ["study", "trial", "end", "study", "end"]
+
+
+def test_one_study_is_exported_as_the_api_does(
+    admin_client: Client, api: APIClient, study: Study
+) -> None:
+    response = choose(admin_client, "export_studies", study)
+    assert response["Content-Disposition"] == 'attachment; filename="search.jsonl"'
+    assert response.getvalue() == api.get(f"{STUDIES}/search/export").getvalue()
+
+
+# Clone -----------------------------------------------------------------------------------
+
+
+def form(name: str, **more: Any) -> dict[str, Any]:
+    space = json.dumps(X_SPACE)
+    return {"name": name, "sampler": "tpe", "pruner": "none", "search_space": space} | more
+
+
+def test_a_study_is_cloned_with_its_trials(
+    admin_client: Client, api: APIClient, study: Study
+) -> None:
+    complete(api, "search", start_trial(api), 0.5)
+    suggest(api)
+    url = reverse("admin:studies_study_clone", args=[study.pk])
+    assert choose(admin_client, "clone_selected", study).redirect_chain == [(url, 302)]
+    initial = admin_client.get(url).context["form"].initial
+    assert initial["name"] == "search (clone)"
+    assert json.loads(initial["search_space"]) == X_SPACE
+    response = admin_client.post(url, form("next", sampler="random", trials="on"), follow=True)
+    clone = get_study(api, "next")
+    assert response.redirect_chain == [(f"{LIST}{clone['study_id']}/change/", 302)]
+    assert said(response) == ["1 trials were kept, 1 left out"]
+    assert (clone["sampler"], clone["pruner"], clone["best_value"]) == ("random", "none", 0.5)
+    assert LogEntry.objects.get().change_message == 'cloned from "search"'
+    assert_schemas_agree("next")
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"name": "search"}, 'study "search" exists'),
+        ({"name": "a/b"}, '/name: a name has no "/", and is not "." or ".."'),
+        ({"search_space": "[]"}, "/search_space: "),
+        ({"search_space": "{"}, "it is not valid JSON"),
+        ({"search_space": "[" * 20_000}, "nested too deeply"),
+        ({"search_space": SPACE_TO.format("9" * 400)}, "too large"),
+        ({"search_space": SPACE_TO.format("9" * 5000)}, "too large"),
+        ({"search_space": SPACE_TO.format("NaN")}, "NaN is not a JSON number"),
+        ({"search_space": CHOICES.format(r"\u0000")}, "a NUL character"),
+        ({"search_space": CHOICES.format(r"\ud800")}, "a lone surrogate"),
+        ({"search_space": '[{"type": "float", "name": "x", "low": 1, "high": 0}]'}, "is above"),
+    ],
+)
+def test_a_clone_that_cannot_be_is_refused_in_words(
+    admin_client: Client, study: Study, changes: dict[str, str], fault: str
+) -> None:
+    url = reverse("admin:studies_study_clone", args=[study.pk])
+    response = admin_client.post(url, form("next") | changes)
+    errors = [text for texts in response.context["form"].errors.values() for text in texts]
+    assert response.status_code == 200
+    assert any(fault in error for error in errors), errors
+    assert Study.objects.count() == 1
+
+
+def test_one_study_is_cloned_at_a_time(admin_client: Client, api: APIClient, study: Study) -> None:
+    create_study(api, name="other")
+    response = choose(admin_client, "clone_selected", study, Study.objects.get(name="other"))
+    assert said(response) == ["Choose one study to clone."]

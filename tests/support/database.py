@@ -1,0 +1,169 @@
+"""The tests' PostgreSQL: an early pytest plugin that provides it, and what tests do on it directly.
+
+The plugin gives Django's settings the database of TEST_DATABASE_URL, or an embedded PostgreSQL with
+a data folder of its own.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection
+from psycopg import sql
+
+from tests.support import ROOT
+
+# The plugin -------------------------------------------------------------------------------
+
+# Neither a developer's .env nor the database that they work on affects the tests.
+for name in ("DATABASE_URL", "DEBUG", "ALLOWED_HOSTS", "HTTPS", "TRUSTED_PROXIES"):
+    os.environ.pop(name, None)
+for name in ("SAMPLER", "PRUNER", "LEASE_SECONDS"):
+    os.environ.pop(f"DEFAULT_{name}", None)
+os.environ |= {"TUNER_ENV_FILE": os.devnull, "SECRET_KEY": "tests"}
+# Open, whatever the database: tests of access close it. No timeout: the machine may be busy.
+os.environ |= {"AUTH_REQUIRED": "false", "DB_STATEMENT_TIMEOUT": "0"}
+if os.environ.get("TEST_DATABASE_URL"):
+    os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
+else:
+    os.environ["TUNER_DATA_DIR"] = str(ROOT / ".data-of-tests")
+
+_stack = ExitStack()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    from tuner_project.db.database import running_database
+
+    _stack.enter_context(running_database())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    from tuner_project.db.database import close_pool
+
+    close_pool()
+    _stack.close()
+
+
+# Statements -------------------------------------------------------------------------------
+
+
+@contextmanager
+def recorded_statements() -> Iterator[list[tuple[str, Any]]]:
+    """Record the statements that run on Django's connection in the block, with their parameters.
+
+    Django's own log does not know the text of prepared statements.
+    """
+    statements: list[tuple[str, Any]] = []
+
+    def record(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        statements.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(record):
+        yield statements
+
+
+@contextmanager
+def session_setting(name: str, value: str) -> Iterator[None]:
+    """Set a variable of PostgreSQL's session in the block."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET {name} = {value}")
+        try:
+            yield
+        finally:
+            cursor.execute(f"RESET {name}")
+
+
+def database_clock() -> datetime:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (now,) = cursor.fetchone()
+    return now
+
+
+def move_leases_into_past() -> None:
+    """Move the expiry of all leases, on trials and on studies, one hour back."""
+    with connection.cursor() as cursor:
+        for table, column in (
+            ("trials_trial", "lease_expires_at"),
+            ("studies_study", "next_lease_expiry"),
+        ):
+            cursor.execute(f"UPDATE {table} SET {column} = {column} - interval '1 hour'")
+
+
+# Concurrency ------------------------------------------------------------------------------
+
+
+def call_and_close_connection(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a thread of a pool, and close the thread's connection afterwards."""
+    try:
+        return function(*arguments)
+    finally:
+        connection.close()
+
+
+def wait_for_lock_waiters(n: int) -> None:
+    """Wait until n statements wait for a lock in this database."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_stat_clear_snapshot()")  # a transaction keeps it
+            cursor.execute(
+                "SELECT FROM pg_stat_activity "
+                "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            if cursor.rowcount >= n:
+                return
+        time.sleep(0.01)
+    raise AssertionError(f"fewer than {n} wait for a lock")
+
+
+# Further databases ------------------------------------------------------------------------
+
+
+def create_database(name: str, *, template: str = "template0") -> None:
+    """Create a database, empty or as a copy of one to which there is no connection."""
+    drop_database(name)
+    _run_on_server("CREATE DATABASE {} TEMPLATE {}", name, template)
+
+
+def drop_database(name: str) -> None:
+    _run_on_server("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+
+@contextmanager
+def connected_to(name: str) -> Iterator[None]:
+    """Let Django work on this database in the block."""
+    before = {key: connection.settings_dict[key] for key in ("NAME", "OPTIONS")}
+    # Without a pool, whose threads may still connect when it is closed.
+    _change_connection({"NAME": name, "OPTIONS": before["OPTIONS"] | {"pool": False}})
+    try:
+        yield
+    finally:
+        _change_connection(before)
+
+
+def _change_connection(settings: dict[str, Any]) -> None:
+    from django.contrib.contenttypes.models import ContentType
+
+    from trials.sampling.session_registry import session_registry
+    from tuner_project.db.database import close_pool
+
+    close_pool()
+    connection.settings_dict.update(settings)
+    # What a process remembers of its database.
+    session_registry.clear()
+    ContentType.objects.clear_cache()
+
+
+def _run_on_server(statement: str, *names: str) -> None:
+    parameters = connection.get_connection_params() | {"dbname": "postgres"}
+    with psycopg.connect(**parameters, autocommit=True) as maintenance:
+        maintenance.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))

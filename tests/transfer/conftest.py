@@ -1,0 +1,31 @@
+from pathlib import Path
+
+import pytest
+from rest_framework.test import APIClient
+
+from tests.support.api_client import add_trials, create_study, start_trial, trial_action
+from tests.support.transfer_files import N_FILE_TRIALS, delete_study, export_study, parsed_lines
+
+
+@pytest.fixture
+def file(api: APIClient) -> bytes:
+    """A study with a trial in each state and a retry, which is not stored any more."""
+    create_study(api, direction="minimize", constraints=["c"], max_retries=1, pruner="none")
+    trial_action(api, start_trial(api), "complete", values=1, constraints={"c": 0.5})
+    trial_action(api, start_trial(api, lease_seconds=60), "fail", retry=True, reason="why")
+    trial_action(api, start_trial(api), "prune")
+    start_trial(api, worker_id="w", lease_seconds=60)
+    add_trials(api, {"params": {"x": 0.25}})
+    add_trials(api, {"params": {"x": 0.5}, "state": "FAIL"})
+    file = export_study(api)
+    assert len(parsed_lines(file)) == N_FILE_TRIALS + 2
+    delete_study(api)
+    return file
+
+
+@pytest.fixture(params=["sqlite", "journal"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where there is no storage yet."""
+    return (
+        f"sqlite:///{tmp_path}/stock.db" if request.param == "sqlite" else f"{tmp_path}/stock.log"
+    )

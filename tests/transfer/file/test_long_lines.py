@@ -1,0 +1,86 @@
+"""Lines that are long, of which much is wrong, or which begin with a mark of their encoding."""
+
+import codecs
+
+import pytest
+from rest_framework.test import APIClient
+
+from tests.support.api_client import create_study
+from tests.support.database import recorded_statements
+from tests.support.transfer_files import (
+    assert_line_refused,
+    assert_nothing_stored,
+    delete_study,
+    export_study,
+    import_file,
+    joined_lines,
+    parsed_lines,
+    post_file,
+    set_keys,
+    with_line_changed,
+)
+from transfer.api import spooling
+from transfer.domain import importing
+from transfer.file import reading
+
+
+@pytest.mark.accept
+def test_trial_of_many_steps_is_one_line(api: APIClient, file: bytes) -> None:
+    steps = {str(step): step / 7 for step in range(800_000)}
+    line = joined_lines([parsed_lines(file)[1] | {"intermediate_values": steps}])
+    assert 16 * 2**20 < len(line) <= reading.MAX_LINE
+    with spooling.spooled([line]) as spooled:
+        assert list(reading.lines_of(spooled)) == [line]
+
+
+def test_of_many_faults_some_are_told(api: APIClient, file: bytes) -> None:
+    bad = with_line_changed(file, 2, set_keys(params={f"y{n}": 1 for n in range(1000)}))
+    response = post_file(api, bad)
+    problem = assert_line_refused(response, 2)
+    assert len(problem["errors"]) == reading.MAX_FAULTS
+    assert problem["detail"] == (
+        'line 2: /params/y0: parameter "y0": unknown parameter; the parameters are: x '
+        "(and 999 more)"
+    )
+
+
+def test_long_space_is_told_in_part(api: APIClient) -> None:
+    space = [{"type": "float", "name": f"p{n:0200}", "low": 0, "high": 1} for n in range(1000)]
+    create_study(api, search_space=space)
+    lines = parsed_lines(export_study(api))
+    delete_study(api)
+    trial = {"kind": "trial", "number": 0, "state": "WAITING", "params": {"y": 1}}
+    problem = assert_line_refused(post_file(api, joined_lines([lines[0], trial, lines[1]])), 2)
+    assert len(problem["detail"]) < 400
+    assert problem["detail"].endswith("…")
+
+
+def test_byte_order_mark_is_passed_over(api: APIClient, file: bytes) -> None:
+    import_file(api, codecs.BOM_UTF8 + file)
+    assert export_study(api) == file
+
+
+def test_id_that_is_taken_is_no_name_that_is_taken(
+    api: APIClient, file: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else another name would be looked for, for ever."""
+    taken = create_study(api, name="other")["study_id"]
+    new_study = reading._study
+
+    def with_taken_id(line: reading.Line) -> object:
+        study = new_study(line)
+        study.id = taken
+        return study
+
+    monkeypatch.setattr(reading, "_study", with_taken_id)
+    with pytest.raises(importing.IntegrityError):
+        post_file(api, file, "?conflict=rename")
+
+
+def test_notes_are_stored_without_reading_trials(api: APIClient, file: bytes) -> None:
+    noting = with_line_changed(file, 3, set_keys(study_attrs={"NSGAIISampler:parent:1": [0, 1]}))
+    with recorded_statements() as statements:
+        import_file(api, noting)
+    assert not [each for each in map(str, statements) if "ARRAY(SELECT step" in each]
+    delete_study(api)
+    assert_nothing_stored()

@@ -1,0 +1,269 @@
+"""Stock studies and storages that are not brought in, and why."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from django.core.management import CommandError
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import TrialState, create_trial
+from rest_framework.test import APIClient
+
+from optuna_bridge.storage.storage import DjangoStorage
+from studies.models import Study
+from tests.support.api_client import assert_schemas_agree, get_study
+from tests.support.optuna_oracle import close_storage, create_optuna_study, run_import_study
+from tests.support.transfer_files import delete_study, export_study, import_file
+from transfer.domain.adoption import AdoptionRefused, adopt
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
+]
+
+
+def _dynamic(study: optuna.Study) -> None:
+    for high in (1.0, 2.0):
+        space: Any = {"x": FloatDistribution(0, high)}
+        study.add_trial(create_trial(params={"x": 0.5}, distributions=space, value=1.0))
+
+
+def _without_parameters(study: optuna.Study) -> None:
+    study.add_trial(create_trial(state=TrialState.FAIL))
+
+
+def _with_nan(study: optuna.Study) -> None:
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+    study.set_user_attr("loss", float("nan"))
+
+
+def _with_nothing_wrong(study: optuna.Study) -> None:
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+
+
+def _queued_outside(study: optuna.Study) -> None:
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+    study.enqueue_trial({"x": 7})
+
+
+@pytest.mark.filterwarnings("ignore:.*is not JSON serializable")
+@pytest.mark.parametrize(
+    ("name", "fill", "reason"),
+    [
+        ("dynamic", _dynamic, 'study "dynamic": parameter "x" of trial 1 is distributed as'),
+        ("bare", _without_parameters, 'study "bare": no trial has parameters'),
+        ("a/b", _with_nothing_wrong, 'study "a/b": /study_name: a name has no "/"'),
+        ("nan", _with_nan, "the study has an attribute with NaN"),
+        ("queued", _queued_outside, 'trial 1 is queued with parameter "x": 7 is not a number'),
+    ],
+)
+def test_what_cannot_be_represented_is_refused(
+    url: str, name: str, fill: Callable[[optuna.Study], None], reason: str
+) -> None:
+    first = create_optuna_study(url, "first")
+    first.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+    study = create_optuna_study(url, name)
+    fill(study)
+
+    with pytest.raises(CommandError, match=reason) as refused:
+        run_import_study("--storage", url)
+
+    assert "\n" not in str(refused.value)
+    assert refused.value.returncode == 1
+    assert not Study.objects.exists()
+    close_storage(first)
+    close_storage(study)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("sqlite:////nowhere/stock.db", "there is no file /nowhere/stock.db"),
+        ("/nowhere/journal.log", "there is no file /nowhere/journal.log"),
+        ("mysql://nobody@127.0.0.1/nothing", "the storage cannot be read: No module named"),
+        ("postgresql://nobody@127.0.0.1:1/nothing", "the storage cannot be read: "),
+        ("gopher://x", "the storage cannot be read: "),
+    ],
+)
+def test_storage_that_cannot_be_read_is_a_line(url: str, reason: str) -> None:
+    with pytest.raises(CommandError, match=reason) as refused:
+        run_import_study("--storage", url)
+    assert "\n" not in str(refused.value)
+
+
+def test_study_that_the_storage_has_not_is_a_line(url: str) -> None:
+    close_storage(create_optuna_study(url))
+    with pytest.raises(CommandError, match='the storage has no study "ghost"'):
+        run_import_study("--storage", url, "--study-name", "ghost")
+
+
+def test_database_without_optunas_tables_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "empty.db"
+    path.touch()
+    with pytest.raises(CommandError, match=r"the storage cannot be read: .*no such table"):
+        run_import_study("--storage", f"sqlite:///{path}")
+    assert path.stat().st_size == 0
+
+
+@pytest.mark.parametrize("text", ["no journal\n\n", "[1]\n", "{}\n"])
+def test_file_that_is_no_journal_is_a_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "file"
+    path.write_text(text)
+    with pytest.raises(CommandError, match="is no journal"):
+        run_import_study("--storage", str(path))
+
+
+def test_journal_that_is_broken_is_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "stock.log"
+    close_storage(create_optuna_study(str(path)))
+    good = path.read_bytes()
+    for broken in (b'{"op_code":99,"worker_id":"w"}', b'{"op_code":4}', b"\xff", b"[]", b"null"):
+        path.write_bytes(good + broken + b"\n")
+        with pytest.raises(CommandError, match="is no journal, or is broken: ") as refused:
+            run_import_study("--storage", str(path))
+        assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["no journal", "no journal\n", "\n"])
+def test_text_is_no_journal(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "file"
+    path.write_text(text)
+    with pytest.raises(CommandError, match="is no journal"):
+        run_import_study("--storage", str(path))
+
+
+def test_empty_journal_has_no_study(tmp_path: Path) -> None:
+    path = tmp_path / "stock.log"
+    path.touch()
+    with pytest.raises(CommandError, match="the storage has no study"):
+        run_import_study("--storage", str(path))
+
+
+@pytest.mark.parametrize("url", ["sqlite:///{}?timeout=5", "sqlite:///file:{}?mode=ro&uri=true"])
+def test_url_of_sqlite_may_have_options(tmp_path: Path, url: str) -> None:
+    path = tmp_path / "stock.db"
+    study = create_optuna_study(f"sqlite:///{path}")
+    _with_nothing_wrong(study)
+    assert "imported with 1 trials" in run_import_study("--storage", url.format(path))
+    close_storage(study)
+    with pytest.raises(CommandError, match=f"there is no file {tmp_path}/other.db$"):
+        run_import_study("--storage", url.format(tmp_path / "other.db"))
+
+
+# What the import of a file refuses -----------------------------------------------------------
+
+X: BaseDistribution = FloatDistribution(0, 1)
+
+
+def _of(space: dict[str, BaseDistribution], **more: Any) -> optuna.trial.FrozenTrial:
+    params = {name: each.to_external_repr(0.0) for name, each in space.items()}
+    return create_trial(params=params, distributions=space, **{"value": 1.0, **more})
+
+
+def _waiting(space: dict[str, BaseDistribution], attrs: dict[str, Any]) -> optuna.trial.FrozenTrial:
+    return _of(space, value=None, state=TrialState.WAITING, system_attrs=attrs)
+
+
+NOW = datetime(2026, 1, 1)  # noqa: DTZ001  (Optuna's are naive)
+BAD_TRIALS: list[tuple[optuna.trial.FrozenTrial, str]] = [
+    (_of({"": X}), "/search_space/0/name: This field may not be blank"),
+    (_of({"n": IntDistribution(0, 2**60)}), "/search_space/0/high: "),
+    (_of({f"x{n}": X for n in range(1001)}), "/search_space: "),
+    (_of({"x": X}, constraints={"c" * 300: 0.0}), "/constraints/0: "),
+    (_of({"x": X}, system_attrs={"NSGAIISampler:generation": "1"}), "trial 0: /system_attrs/NSGA"),
+    (_of({"x": X}, system_attrs={"constraints": ["a"]}), "trial 0: /constraints/0: expected a num"),
+    (_of({"x": X}, system_attrs={"constraints": 5}), "trial 0: /system_attrs/constraints: expec"),
+    (_of({"x": X}, system_attrs={"fixed_params": 5}), "trial 0: /system_attrs/fixed_params: expec"),
+    (_waiting({"x": X}, {"fixed_params": 5}), "trial 0: /system_attrs/fixed_params: expected an o"),
+]
+
+
+@pytest.fixture
+def late() -> optuna.trial.FrozenTrial:
+    trial = _of({"x": X})
+    trial.datetime_start, trial.datetime_complete = NOW, NOW - timedelta(hours=1)
+    return trial
+
+
+def _refusals(study: optuna.Study, url: str, add: Callable[[optuna.Study], None]) -> list[str]:
+    """What the import and the adoption of the same study say."""
+    source = create_optuna_study(url, study.study_name, directions=study.directions)
+    for each in (study, source):
+        add(each)
+    with pytest.raises(AdoptionRefused) as adopted:
+        adopt(name=study.study_name)
+    with pytest.raises(CommandError) as imported:
+        run_import_study("--storage", url, "--conflict", "rename")
+    close_storage(source)
+    assert not Study.objects.exists()
+    return [f'study "{study.study_name}": {adopted.value}', str(imported.value)]
+
+
+@pytest.mark.accept  # that an import refuses them is shown beside
+@pytest.mark.parametrize(("trial", "reason"), BAD_TRIALS)
+def test_trial_that_an_import_refuses_is_not_adopted(
+    url: str, trial: optuna.trial.FrozenTrial, reason: str
+) -> None:
+    study = optuna.create_study(study_name="stock", storage=DjangoStorage())
+    adopted, imported = _refusals(study, url, lambda study: study.add_trial(trial))
+    assert adopted == imported
+    assert f'study "stock": {reason}' in imported
+
+
+def test_time_that_runs_backwards_is_refused(url: str, late: optuna.trial.FrozenTrial) -> None:
+    study = optuna.create_study(study_name="stock", storage=DjangoStorage())
+    adopted, imported = _refusals(study, url, lambda study: study.add_trial(late))
+    assert (
+        adopted
+        == imported
+        == ('study "stock": trial 0: /datetime_complete: it is before datetime_start')
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "reason"), [("a\nb", 1, "/study_name: "), ("eleven", 11, "/direction: ")]
+)
+def test_study_that_an_import_refuses_is_not_adopted(
+    url: str, name: str, n: int, reason: str
+) -> None:
+    directions: Any = ["minimize"] * n
+    study = optuna.create_study(study_name=name, storage=DjangoStorage(), directions=directions)
+    trial = _of({"x": X}, value=None, values=[1.0] * n)
+    adopted, imported = _refusals(study, url, lambda study: study.add_trial(trial))
+    assert adopted == imported
+    assert f'study "{name}": {reason}' in imported
+
+
+def test_list_of_constraints_is_adopted_and_moves(api: APIClient) -> None:
+    study = optuna.create_study(study_name="old", storage=DjangoStorage())
+    old = [{"constraints": [1.0, -1.0]}, {"constraints": [-1.0, 0.0]}]
+    choices: dict[str, BaseDistribution] = {"c": CategoricalDistribution([None, 1])}
+    for value, attrs in enumerate(old):
+        study.add_trial(_of(choices, value=float(value), system_attrs=attrs))
+
+    adopt(name="old")
+
+    body = get_study(api, "old")
+    assert (body["best_value"], body["constraints"]) == (1.0, ["0", "1"])
+    file = export_study(api, "old")
+    delete_study(api, "old")
+    import_file(api, file)
+    assert_schemas_agree("old")
+    assert export_study(api, "old") == file
+
+
+def test_list_of_constraints_is_imported(api: APIClient, url: str) -> None:
+    study = create_optuna_study(url)
+    for value, constraint in ((0.0, 1.0), (1.0, -1.0)):
+        study.add_trial(_of({"x": X}, value=value, system_attrs={"constraints": [constraint]}))
+    run_import_study("--storage", url)
+    assert get_study(api, "stock")["best_value"] == 1.0
+    close_storage(study)

@@ -1,0 +1,35 @@
+"""One service, and a pool of processes that send requests to it at the same moment."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pytest
+
+from tests.support.http_client import Answer, HttpClient
+from tests.support.service import Service, running_service
+from tests.support.workers import WorkerPool, send_at_once, worker_pool
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[Service]:
+    """The service; both schemas agree after the tests."""
+    with running_service() as service:
+        yield service
+        service.check_optuna()
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[HttpClient]:
+    with HttpClient(service.port) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[WorkerPool]:
+    with worker_pool() as pool:
+        yield pool
+
+
+@pytest.fixture
+def send_together(service: Service, pool: WorkerPool) -> Callable[..., list[Answer]]:
+    return partial(send_at_once, pool, service.port)
