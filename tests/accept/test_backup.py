@@ -33,7 +33,7 @@ N_TRIALS = scaled(40, 5)  # of each of eight workers, before the load
 SECONDS_OF_LOAD = 3  # before and after the dump
 
 
-def test_a_dump_under_load_restores_both_schemas(
+def test_dump_under_load_restores_both_schemas(
     tmp_path: Path, record_property: Callable[[str, Any], None]
 ) -> None:
     dump = tmp_path / "tuner.dump"

@@ -63,7 +63,7 @@ def crew(service: Service, tmp_path: Path) -> Iterator[WorkerFleet]:
         crew.close()
 
 
-def test_budgets_are_met_exactly_and_nothing_is_lost(
+def test_chaos_loses_no_trial_and_keeps_budgets(
     service: Service, crew: WorkerFleet, tmp_path: Path, record_property: Record
 ) -> None:
     began = time.monotonic()
@@ -93,7 +93,7 @@ def test_budgets_are_met_exactly_and_nothing_is_lost(
     )
 
 
-def test_abandoned_trials_are_ended_by_the_command_and_by_the_next_ask(
+def test_abandoned_trials_are_ended_by_command_or_ask(
     service: Service, record_property: Record
 ) -> None:
     n = 20

@@ -90,7 +90,7 @@ def health(client: HttpClient) -> tuple[int, str, int]:
     return answer.status, answer.body["status"], client.call("GET", "/ready").status
 
 
-def test_postgresql_is_away_under_load(
+def test_service_recovers_from_an_outage_of_postgresql(
     world: World, workers: WorkerPool, record_property: Record
 ) -> None:
     master = world.replica.pids()
@@ -126,7 +126,7 @@ def test_postgresql_is_away_under_load(
     )
 
 
-def test_connections_are_used_up(world: World) -> None:
+def test_service_recovers_from_exhausted_connections(world: World) -> None:
     """Others hold all that PostgreSQL gives, and the pool has lost its own."""
     with HttpClient(world.replica.port) as client, ExitStack() as stack:
         with psycopg.connect(world.url, autocommit=True) as direct:
@@ -144,7 +144,7 @@ def test_connections_are_used_up(world: World) -> None:
         wait_until(lambda: client.call("GET", "/studies").status == 200, "back")
 
 
-def test_statement_takes_too_long(world: World) -> None:
+def test_service_recovers_from_a_statement_timeout(world: World) -> None:
     with HttpClient(world.replica.port) as client, psycopg.connect(world.url) as direct:
         direct.execute("LOCK TABLE studies_study IN ACCESS EXCLUSIVE MODE")
         for answer in (client.call("GET", "/studies"), client.call("POST", ask("random"))):
@@ -181,7 +181,9 @@ def small_world() -> Iterator[tuple[World, Path]]:
         folder.rmdir()
 
 
-def test_disk_is_full(small_world: tuple[World, Path], record_property: Record) -> None:
+def test_service_recovers_from_a_full_disk(
+    small_world: tuple[World, Path], record_property: Record
+) -> None:
     world, folder = small_world
     notes = {"notes": "x" * 100_000}
     filling = folder / "filling"

@@ -239,7 +239,7 @@ def wait_until(condition: Callable[[], bool], images: Images, container: str) ->
         time.sleep(0.1)
 
 
-def test_its_processes_are_nobody_and_have_no_rights(images: Images, container: str) -> None:
+def test_image_runs_without_privileges(images: Images, container: str) -> None:
     pid = images.podman("inspect", "--format", "{{.State.Pid}}", container)
     status = dict(
         line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
@@ -250,13 +250,13 @@ def test_its_processes_are_nobody_and_have_no_rights(images: Images, container: 
     assert status["NoNewPrivs"] == "1"
 
 
-def test_nothing_in_it_can_be_written(images: Images, container: str) -> None:
+def test_image_is_read_only(images: Images, container: str) -> None:
     write = "touch /app/written || touch /venv/written || touch /written"
     images.podman("exec", container, "sh", "-c", f"if {write}; then exit 1; fi")
     images.podman("exec", "--user", "root", container, "sh", "-c", f"if {write}; then exit 1; fi")
 
 
-def test_it_carries_its_static_files_and_is_healthy(
+def test_image_serves_static_files_and_is_healthy(
     images: Images, container: str, client: HttpClient
 ) -> None:
     assert client.get("/health")["status"] == "healthy"
@@ -265,7 +265,7 @@ def test_it_carries_its_static_files_and_is_healthy(
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp", "qmc", "nsgaii", "random"])
-def test_its_samplers_work(container: str, client: HttpClient, sampler: str) -> None:
+def test_image_runs_all_samplers(container: str, client: HttpClient, sampler: str) -> None:
     """Twelve asks, of which the last ones are modelled: their libraries are imported for them."""
     space = [{"type": "float", "name": "x", "low": -1.0, "high": 1.0}]
     client.create_study(name=sampler, sampler=sampler, search_space=space)
@@ -275,7 +275,7 @@ def test_its_samplers_work(container: str, client: HttpClient, sampler: str) -> 
     assert client.get(f"/studies/{sampler}")["n_trials"] == 12
 
 
-def test_it_stops_by_itself_within_seconds(
+def test_image_stops_within_seconds(
     images: Images, container: str, record_property: Callable[[str, object], None]
 ) -> None:
     """Also with a client's open connection. podman kills what is too slow, and the exit code says

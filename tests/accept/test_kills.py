@@ -55,7 +55,7 @@ def workers() -> Iterator[WorkerPool]:
         yield workers
 
 
-def test_nothing_acknowledged_is_lost(
+def test_kills_lose_no_acknowledged_result(
     service: Service, workers: WorkerPool, record_property: Callable[[str, Any], None]
 ) -> None:
     ledger = Ledger(STUDIES)

@@ -293,7 +293,7 @@ def comparisons() -> Iterator[list[Comparison]]:
         yield comparisons
 
 
-def test_ours_are_no_worse_than_raw_optuna(
+def test_service_optimises_no_worse_than_optuna(
     comparisons: list[Comparison], record_property: Callable[[str, Any], None]
 ) -> None:
     corrected = holm([each.p_worse for each in comparisons])
@@ -320,7 +320,7 @@ def test_tpe_is_better_than_random_on_branin(
     assert minimum - 1e-6 < medians["tpe"] < medians["random"]
 
 
-def test_functions_have_their_minima() -> None:
+def test_objective_functions_have_their_minima() -> None:
     """The functions themselves are written correctly."""
     hartmann_at = [0.20169, 0.150011, 0.476874, 0.275332, 0.311652, 0.6573]
     for name, at in [("branin", [math.pi, 2.275]), ("hartmann6", hartmann_at)]:

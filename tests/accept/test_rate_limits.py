@@ -30,7 +30,7 @@ PAUSE = 0.04  # seconds between the requests of a connection
 CONNECTIONS = 2  # of each token, for reads and for writes
 
 
-def test_each_token_gets_its_rate(record_property: Callable[..., None]) -> None:
+def test_rate_limit_gives_each_token_its_rate(record_property: Callable[..., None]) -> None:
     with running_service(ENVIRONMENT) as service:
         keys = [
             service.manage("create_token", name, "--scope", "worker").stdout.strip()

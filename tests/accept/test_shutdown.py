@@ -42,7 +42,7 @@ def background(running: Service) -> Iterator[BackgroundRequests]:
         yield background
 
 
-def test_stop_finishes_what_is_in_flight_and_refuses_the_rest(
+def test_stop_finishes_requests_in_flight_and_refuses_others(
     running: Service, background: BackgroundRequests
 ) -> None:
     with locked_studies(running), HttpClient(running.port) as kept:
@@ -71,7 +71,7 @@ def is_open(port: int) -> bool:
 
 
 @pytest.mark.parametrize("connect", [None, b""])
-def test_idle_service_stops_whatever_is_connected(
+def test_idle_service_stops_with_open_connections(
     running: Service, connect: bytes | None, record_property: Callable[[str, Any], None]
 ) -> None:
     with ExitStack() as stack:

@@ -77,7 +77,7 @@ def unread(path: bytes) -> Callable[[Service], socket.socket]:
     ],
     ids=["head", "body", "file", "export"],
 )
-def test_slow_clients_do_not_keep_others_out(
+def test_slow_clients_do_not_block_others(
     service: Service, slow: Any, status: int, record_property: Any
 ) -> None:
     connections = [slow(service) for _ in range(SLOW)]

@@ -40,7 +40,7 @@ def workers() -> Iterator[WorkerPool]:
 
 @pytest.mark.parametrize("directions", [["minimize"], ["minimize", "maximize"]], ids=["1", "2"])
 @pytest.mark.parametrize("sampler", ["random", "qmc", "nsgaii", "tpe", "gp"])
-def test_study_is_what_stock_optuna_reads(
+def test_played_study_is_what_stock_optuna_reads(
     service: Service,
     workers: WorkerPool,
     sampler: str,

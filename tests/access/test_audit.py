@@ -47,7 +47,7 @@ def last() -> AuditEntry:
 # What is noted ---------------------------------------------------------------------------
 
 
-def test_a_life_over_the_api_is_noted_with_its_tokens(token: MakeToken) -> None:
+def test_audit_records_api_changes_with_their_tokens(token: MakeToken) -> None:
     made, key = token("manage", name="boss")
     worker_token, worker_key = token("worker", name="gpu-7")
     boss, worker = authorized_client(key), authorized_client(worker_key)
@@ -91,7 +91,7 @@ def test_a_life_over_the_api_is_noted_with_its_tokens(token: MakeToken) -> None:
     assert ids == {made.pk, worker_token.pk}
 
 
-def test_an_entry_says_when_and_from_where(client_of: Make) -> None:
+def test_audit_entry_has_time_and_address(client_of: Make) -> None:
     client = client_of("manage")
     before = timezone.now()
     response = client.post(
@@ -108,7 +108,7 @@ def test_an_entry_says_when_and_from_where(client_of: Make) -> None:
     assert str(entry) == 'token a manage: created study "a"'
 
 
-def test_asks_reports_and_heartbeats_are_not_noted(client_of: Make) -> None:
+def test_audit_leaves_out_asks_reports_and_heartbeats(client_of: Make) -> None:
     client = client_of("manage")
     create_study(client)
     before = AuditEntry.objects.count()
@@ -120,7 +120,7 @@ def test_asks_reports_and_heartbeats_are_not_noted(client_of: Make) -> None:
     assert AuditEntry.objects.count() == before
 
 
-def test_the_same_outcome_again_is_not_noted_again(client_of: Make) -> None:
+def test_audit_leaves_out_repeated_outcomes(client_of: Make) -> None:
     client = client_of("manage")
     create_study(client)
     number = start_trial(client)
@@ -129,16 +129,14 @@ def test_the_same_outcome_again_is_not_noted_again(client_of: Make) -> None:
     assert len(noted(action="told")) == 1
 
 
-def test_anybody_is_whoever_comes_where_the_api_is_open(settings: Any, api: APIClient) -> None:
+def test_audit_names_anyone_where_the_api_is_open(settings: Any, api: APIClient) -> None:
     settings.AUTH_REQUIRED = False
     create_study(api)
     assert noted() == [("created", "study", [], "anybody", "")]
     assert last().address == "127.0.0.1"
 
 
-def test_a_user_of_the_admin_is_named(
-    api: APIClient, client_of: Make, admin_client: Client
-) -> None:
+def test_audit_names_the_admin_user(api: APIClient, client_of: Make, admin_client: Client) -> None:
     create_study(client_of("manage"))
     study = Study.objects.get()
     admin_client.post(f"/admin/studies/study/{study.pk}/act/pause/")
@@ -150,7 +148,7 @@ def test_a_user_of_the_admin_is_named(
     assert last().actor_id == int(admin_client.session["_auth_user_id"])
 
 
-def test_a_command_is_named(db: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+def test_audit_names_the_command(db: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setattr("sys.argv", ["./manage.py", "seed_studies", "file"])
     file = tmp_path / "studies.json"
     space = [{"type": "int", "name": "n", "low": 1, "high": 2}]
@@ -159,7 +157,7 @@ def test_a_command_is_named(db: None, monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert noted() == [("created", "study", [], "command", "manage.py seed_studies")]
 
 
-def test_what_the_service_does_by_itself_is_its_own(client_of: Make) -> None:
+def test_audit_names_the_service_for_its_own_changes(client_of: Make) -> None:
     client = client_of("manage", name="w")
     create_study(client, lease_seconds=60, max_failures=2, max_retries=1)
     start_trial(client)
@@ -181,7 +179,7 @@ def test_what_the_service_does_by_itself_is_its_own(client_of: Make) -> None:
     assert last().details == {"reason": "max_failures"}
 
 
-def test_moved_studies_are_one_entry_each(client_of: Make) -> None:
+def test_audit_has_one_entry_for_each_moved_study(client_of: Make) -> None:
     client = client_of("manage", name="m")
     create_study(client)
     for value in (1, 2, 3):
@@ -201,7 +199,7 @@ def test_moved_studies_are_one_entry_each(client_of: Make) -> None:
     ]
 
 
-def test_tokens_are_noted(token: MakeToken, admin_client: Client) -> None:
+def test_audit_records_changes_of_tokens(token: MakeToken, admin_client: Client) -> None:
     made, key = token("worker", name="gpu", studies="a-*")
     admin_client.post(
         f"/admin/access/token/{made.pk}/change/", {"name": "cpu", "scope": "read", "studies": "*"}
@@ -225,7 +223,7 @@ def test_tokens_are_noted(token: MakeToken, admin_client: Client) -> None:
     assert not any(secret in json.dumps(each.details) for each in entries)
 
 
-def test_use_of_a_token_is_not_noted(client_of: Make) -> None:
+def test_audit_leaves_out_the_use_of_a_token(client_of: Make) -> None:
     client = client_of("read")
     before = AuditEntry.objects.count()
     client.get("/api/v1/studies")
@@ -235,7 +233,7 @@ def test_use_of_a_token_is_not_noted(client_of: Make) -> None:
 # Together with the change, and kept -------------------------------------------------------
 
 
-def test_what_is_rolled_back_leaves_no_entry(client_of: Make) -> None:
+def test_audit_entry_is_rolled_back_with_its_change(client_of: Make) -> None:
     client = client_of("manage")
     create_study(client)
     before = noted()
@@ -249,7 +247,7 @@ def test_what_is_rolled_back_leaves_no_entry(client_of: Make) -> None:
     assert noted() == before
 
 
-def test_a_change_without_its_entry_is_none(client_of: Make) -> None:
+def test_change_is_rolled_back_with_its_audit_entry(client_of: Make) -> None:
     client = client_of("manage")
     client.raise_request_exception = False
     create_study(client)
@@ -263,7 +261,7 @@ def test_a_change_without_its_entry_is_none(client_of: Make) -> None:
         transaction.set_rollback(True)
 
 
-def test_entries_outlive_what_they_name(token: MakeToken) -> None:
+def test_audit_entries_outlive_their_objects(token: MakeToken) -> None:
     made, key = token(name="gone")
     client = authorized_client(key)
     create_study(client)
@@ -276,7 +274,7 @@ def test_entries_outlive_what_they_name(token: MakeToken) -> None:
     ]
 
 
-def test_entries_are_never_changed(client_of: Make) -> None:
+def test_audit_entries_cannot_be_changed(client_of: Make) -> None:
     client_of("read")
     entry = last()
     for change in (
@@ -294,7 +292,7 @@ def test_entries_are_never_changed(client_of: Make) -> None:
 # What it costs ----------------------------------------------------------------------------
 
 
-def test_a_batch_is_one_statement(client_of: Make) -> None:
+def test_audit_of_a_batch_is_one_statement(client_of: Make) -> None:
     client = client_of("manage")
     create_study(client, sampler="random")
     numbers = [
@@ -324,7 +322,7 @@ def test_a_batch_is_one_statement(client_of: Make) -> None:
 # Retention --------------------------------------------------------------------------------
 
 
-def test_entries_stay_unless_days_are_set(client_of: Make, settings: Any) -> None:
+def test_audit_entries_are_kept_without_a_retention_period(client_of: Make, settings: Any) -> None:
     client = client_of("manage")
     for name in ("a", "b", "c"):
         create_study(client, name=name)
@@ -338,7 +336,7 @@ def test_entries_stay_unless_days_are_set(client_of: Make, settings: Any) -> Non
     assert [each.subject for each in AuditEntry.objects.order_by("id")] == ["a manage", "c"]
 
 
-def test_old_entries_are_deleted_in_batches(
+def test_old_audit_entries_are_deleted_in_batches(
     db: None, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.KEEP_AUDIT_DAYS = 1

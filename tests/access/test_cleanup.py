@@ -17,7 +17,7 @@ def purge() -> str:
     return written.getvalue()
 
 
-def test_dead_tokens_are_deleted_after_a_while(
+def test_unusable_tokens_are_deleted_after_their_retention(
     token: Callable[..., tuple[Token, str]], settings: Any
 ) -> None:
     settings.KEEP_DEAD_TOKENS_DAYS = 10

@@ -48,7 +48,7 @@ def import_file(client: APIClient, lines: Any) -> Any:
 # Running trials of a token ---------------------------------------------------------------
 
 
-def test_token_has_so_many_trials_running_over_all_studies(client_of: Make, settings: Any) -> None:
+def test_token_limit_of_running_trials_spans_studies(client_of: Make, settings: Any) -> None:
     settings.MAX_RUNNING_TRIALS = 2
     client, other = client_of("manage"), client_of("worker")
     create(client, "a")
@@ -65,7 +65,7 @@ def test_token_has_so_many_trials_running_over_all_studies(client_of: Make, sett
     assert [ask(client, "b").status_code for _ in range(2)] == [200, 429]
 
 
-def test_batch_is_as_large_as_the_token_has_room(client_of: Make, settings: Any) -> None:
+def test_batch_is_cut_to_the_tokens_limit(client_of: Make, settings: Any) -> None:
     settings.MAX_RUNNING_TRIALS = 3
     client = client_of("manage")
     create(client)
@@ -97,7 +97,7 @@ def test_held_trial_is_offered_again_at_the_limit(client_of: Make, settings: Any
     assert problem_of(ask(client, worker_id="v")) == (429, "too_many_running_of_token")
 
 
-def test_study_says_first_that_it_hands_out_nothing(client_of: Make, settings: Any) -> None:
+def test_closed_study_is_reported_before_the_tokens_limit(client_of: Make, settings: Any) -> None:
     settings.MAX_RUNNING_TRIALS = 1
     client = client_of("manage")
     create(client)
@@ -106,7 +106,7 @@ def test_study_says_first_that_it_hands_out_nothing(client_of: Make, settings: A
     assert problem_of(ask(client)) == (409, "study_paused")
 
 
-def test_without_a_token_any_number_runs(api: APIClient, settings: Any) -> None:
+def test_running_trials_are_unlimited_without_a_token(api: APIClient, settings: Any) -> None:
     settings.MAX_RUNNING_TRIALS = 1
     settings.AUTH_REQUIRED = False
     create(api)
@@ -115,7 +115,7 @@ def test_without_a_token_any_number_runs(api: APIClient, settings: Any) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_asks_at_the_same_moment_keep_to_the_limit(
+def test_concurrent_asks_keep_to_the_limit(
     settings: Any, token: Callable[..., tuple[Token, str]]
 ) -> None:
     settings.MAX_RUNNING_TRIALS = 5
@@ -145,7 +145,7 @@ def test_asks_at_the_same_moment_keep_to_the_limit(
 # Studies ---------------------------------------------------------------------------------
 
 
-def test_there_are_so_many_studies(client_of: Make, settings: Any) -> None:
+def test_number_of_studies_is_limited(client_of: Make, settings: Any) -> None:
     settings.MAX_STUDIES = 2
     client = client_of("manage")
     assert [create(client, name).status_code for name in ("a", "b")] == [201, 201]
@@ -166,7 +166,7 @@ def test_there_are_so_many_studies(client_of: Make, settings: Any) -> None:
 # Trials of a study -----------------------------------------------------------------------
 
 
-def test_study_has_so_many_trials(client_of: Make, settings: Any) -> None:
+def test_number_of_trials_is_limited(client_of: Make, settings: Any) -> None:
     settings.MAX_TRIALS_PER_STUDY = 3
     client = client_of("manage")
     create(client)
@@ -187,7 +187,7 @@ def test_queued_trials_are_served_at_the_limit(client_of: Make, settings: Any) -
     assert [ask(client).status_code for _ in range(3)] == [200, 200, 409]
 
 
-def test_nothing_is_retried_at_the_limit(client_of: Make, settings: Any) -> None:
+def test_failed_trial_is_not_retried_at_the_limit(client_of: Make, settings: Any) -> None:
     settings.MAX_TRIALS_PER_STUDY = 1
     client = client_of("manage")
     create(client, max_retries=3)
@@ -216,7 +216,7 @@ def test_import_and_clone_keep_to_the_limit(client_of: Make, settings: Any) -> N
 # Attributes ------------------------------------------------------------------------------
 
 
-def test_attributes_have_so_many_bytes(client_of: Make, settings: Any) -> None:
+def test_size_of_attributes_is_limited(client_of: Make, settings: Any) -> None:
     settings.MAX_ATTRIBUTE_BYTES = 20
     client = client_of("manage")
     fits, large = {"key": "x" * 9}, {"key": "é" * 5}  # 20 bytes, and 21
@@ -237,7 +237,7 @@ def test_attributes_have_so_many_bytes(client_of: Make, settings: Any) -> None:
     assert tell(client, 0, values=1, user_attrs=fits).status_code == 200
 
 
-def test_what_was_exported_can_be_imported_below_its_size(client_of: Make, settings: Any) -> None:
+def test_export_can_be_imported_under_a_lower_limit(client_of: Make, settings: Any) -> None:
     client = client_of("manage")
     create(client, user_attrs={"key": "x" * 100})
     lines = client.get("/api/v1/studies/a/export").getvalue()

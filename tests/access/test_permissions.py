@@ -1,6 +1,6 @@
 """Every URL of the project × everybody who may call it.
 
-A new URL fails `test_every_url_has_a_rule` until it is in one of the lists.
+A new URL fails `test_each_url_has_a_rule` until it is in one of the lists.
 """
 
 import re
@@ -172,7 +172,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalW
 MakeToken = Callable[..., tuple[Token, str]]
 
 
-def test_every_url_has_a_rule() -> None:
+def test_each_url_has_a_rule() -> None:
     routes = {route for route, _ in url_patterns() if not is_of_admin(route)}
     operations = {each.route for each in OPERATIONS}
 
@@ -181,7 +181,7 @@ def test_every_url_has_a_rule() -> None:
     )
 
 
-def test_every_action_has_a_rule() -> None:
+def test_each_action_has_a_rule() -> None:
     actions = {
         (method.upper(), route)
         for route, callback in url_patterns()
@@ -209,7 +209,7 @@ def file(settings: Any, api: APIClient) -> str:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
-def test_operation_answers_those_who_may(
+def test_operation_is_answered_by_scope(
     operation: Operation, file: str, token: MakeToken, staff_client: Callable[..., Client]
 ) -> None:
     def outcome(client: Any) -> tuple[int, str | None]:
@@ -249,7 +249,7 @@ def test_operation_answers_those_who_may(
         assert outcome(of(scope)) == (operation.status, None)
 
 
-def test_other_methods_are_not_answered(file: str, token: MakeToken) -> None:
+def test_other_methods_are_not_allowed(file: str, token: MakeToken) -> None:
     manager = authorized_client(token()[1])
     for path in {each.path for each in OPERATIONS}:
         for method in ("PUT", "TRACE", "OPTIONS", "BREW"):
@@ -257,7 +257,7 @@ def test_other_methods_are_not_answered(file: str, token: MakeToken) -> None:
             assert manager.generic(method, path).status_code == 405
 
 
-def test_head_needs_what_get_needs(file: str, token: MakeToken) -> None:
+def test_head_needs_the_scope_of_get(file: str, token: MakeToken) -> None:
     for operation in OPERATIONS:
         if operation.method != "GET" or operation.route.endswith("/export"):
             continue  # of the export, the test's client leaves the file open
@@ -274,13 +274,13 @@ def test_head_needs_what_get_needs(file: str, token: MakeToken) -> None:
 
 @pytest.mark.parametrize("route", sorted(OPEN - {"admin/logout/"}))
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer no.such"}])
-def test_open_url_answers_everybody(db: None, route: str, header: dict[str, str]) -> None:
+def test_open_url_needs_no_token(db: None, route: str, header: dict[str, str]) -> None:
     path = "/admin" if route.startswith("^") else f"/{route}"
     assert Client().get(path, headers=header).status_code in (200, 301, 302)
 
 
 @pytest.mark.parametrize("route", sorted(STAFF_PAGES | STAFF_DATA))
-def test_dashboard_is_the_staffs(
+def test_dashboard_needs_a_staff_session(
     route: str, token: MakeToken, staff_client: Callable[..., Client]
 ) -> None:
     status = 302 if route in STAFF_PAGES else 403
@@ -292,7 +292,7 @@ def test_dashboard_is_the_staffs(
     assert staff_client().get(f"/{filled(route)}").status_code == 403
 
 
-def test_metrics_are_for_who_has_their_token(settings: Any, token: MakeToken) -> None:
+def test_metrics_need_their_token(settings: Any, token: MakeToken) -> None:
     def status(key: str | None) -> int:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         return int(Client().get("/metrics", headers=headers).status_code)
@@ -312,7 +312,7 @@ def filled(route: str) -> str:
     return re.sub(r"\^?\(\?P<[^>]*>[^)]*\)\$?/?\$?|<[^>]*>", "1", route)
 
 
-def test_admin_is_the_staffs(token: MakeToken, staff_client: Callable[..., Client]) -> None:
+def test_admin_needs_a_staff_session(token: MakeToken, staff_client: Callable[..., Client]) -> None:
     _, key = token()
     strangers = [Client(), Client(headers={"Authorization": f"Bearer {key}"})]
     staff = staff_client()

@@ -43,7 +43,7 @@ def let_pass(seconds: float) -> None:
     RateLimit.objects.update(arrives_at=F("arrives_at") - timedelta(seconds=seconds))
 
 
-def test_as_many_as_the_limit_says_come_through(client_of: Make, settings: Any) -> None:
+def test_limit_admits_its_number_of_requests(client_of: Make, settings: Any) -> None:
     settings.RATE_LIMIT_READS = 60
     client = client_of()
     # Evenly spread, with two seconds' worth at once.
@@ -54,7 +54,7 @@ def test_as_many_as_the_limit_says_come_through(client_of: Make, settings: Any) 
     assert [read(client) for _ in range(4)] == [200, 200, 200, 429]
 
 
-def test_refusal_says_how_long_to_wait(client_of: Make, settings: Any) -> None:
+def test_refusal_has_retry_after(client_of: Make, settings: Any) -> None:
     settings.RATE_LIMIT_READS = 2
     client = client_of(name="gpu")
     assert read(client) == 200
@@ -98,7 +98,7 @@ def test_ipv6_addresses_of_a_network_are_one(client_of: Make, settings: Any) -> 
     assert read(client, REMOTE_ADDR="2001:db8:0:2::1") == 200
 
 
-def test_refused_request_takes_nothing_from_the_other_limit(client_of: Make, settings: Any) -> None:
+def test_refused_request_does_not_count_for_the_other_limit(client_of: Make, settings: Any) -> None:
     settings.RATE_LIMIT_READS, settings.RATE_LIMIT_ADDRESS_READS = 1, 60
     greedy, modest = client_of(), client_of()
     assert [read(greedy) for _ in range(9)] == [200] + [429] * 8
@@ -106,7 +106,7 @@ def test_refused_request_takes_nothing_from_the_other_limit(client_of: Make, set
     assert [read(modest) for _ in range(3)] == [200, 200, 429]
 
 
-def test_refused_tokens_count_for_their_address_and_keep_nobody_out(
+def test_refused_tokens_count_for_their_address_alone(
     client_of: Make, token: MakeToken, settings: Any
 ) -> None:
     settings.RATE_LIMIT_ADDRESS_READS = settings.RATE_LIMIT_ADDRESS_WRITES = 30
@@ -123,7 +123,7 @@ def test_refused_tokens_count_for_their_address_and_keep_nobody_out(
     assert write(client_of()) == 404
 
 
-def test_session_that_lets_nobody_in_counts_as_refused(
+def test_invalid_session_counts_as_refused(
     client_of: Make, settings: Any, staff_client: Callable[..., Client]
 ) -> None:
     settings.RATE_LIMIT_ADDRESS_WRITES = 30
@@ -137,7 +137,7 @@ def test_session_that_lets_nobody_in_counts_as_refused(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("limit", [0, 1000])
-def test_standby_reads_with_a_token(client_of: Make, settings: Any, limit: int) -> None:
+def test_standby_serves_reads_with_a_token(client_of: Make, settings: Any, limit: int) -> None:
     for kind in ("READS", "WRITES"):
         setattr(settings, f"RATE_LIMIT_{kind}", limit)
         setattr(settings, f"RATE_LIMIT_ADDRESS_{kind}", limit)
@@ -150,7 +150,7 @@ def test_standby_reads_with_a_token(client_of: Make, settings: Any, limit: int) 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_reads_are_served_while_the_disk_is_full(client_of: Make, settings: Any) -> None:
+def test_full_disk_does_not_stop_reads(client_of: Make, settings: Any) -> None:
     settings.RATE_LIMIT_READS = settings.RATE_LIMIT_WRITES = 1000
     client = client_of()
     with connection.cursor() as cursor:
@@ -168,13 +168,13 @@ def test_reads_are_served_while_the_disk_is_full(client_of: Make, settings: Any)
             cursor.execute("DROP FUNCTION public.failing CASCADE")
 
 
-def test_what_the_scope_forbids_counts_too(client_of: Make, settings: Any) -> None:
+def test_forbidden_request_counts(client_of: Make, settings: Any) -> None:
     settings.RATE_LIMIT_WRITES = 1
     client = client_of("read")
     assert [write(client), write(client)] == [403, 429]
 
 
-def test_nobody_is_refused_uncounted(db: None, settings: Any) -> None:
+def test_refused_request_counts(db: None, settings: Any) -> None:
     settings.RATE_LIMIT_ADDRESS_READS = 1
     assert [read(APIClient()) for _ in range(3)] == [401, 401, 401]
     settings.AUTH_REQUIRED = False
@@ -182,7 +182,7 @@ def test_nobody_is_refused_uncounted(db: None, settings: Any) -> None:
 
 
 @pytest.mark.parametrize("path", ["health", "ready", "schema", "docs"])
-def test_probes_and_documents_are_not_limited(db: None, settings: Any, path: str) -> None:
+def test_probes_and_documents_are_unlimited(db: None, settings: Any, path: str) -> None:
     settings.RATE_LIMIT_ADDRESS_READS = 1
     settings.AUTH_REQUIRED = False
     for _ in range(3):
@@ -190,13 +190,13 @@ def test_probes_and_documents_are_not_limited(db: None, settings: Any, path: str
     assert not RateLimit.objects.exists()
 
 
-def test_table_is_not_logged(db: None) -> None:
+def test_rate_limit_table_is_unlogged(db: None) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT relpersistence FROM pg_class WHERE relname = 'access_ratelimit'")
         assert cursor.fetchone() == ("u",)
 
 
-def test_last_use_is_noted_with_limits_and_without(
+def test_last_use_is_stored_with_limits_and_without(
     client_of: Make, token: MakeToken, settings: Any
 ) -> None:
     for settings.RATE_LIMIT_READS in (0, 1):
@@ -207,7 +207,7 @@ def test_last_use_is_noted_with_limits_and_without(
         assert abs(timezone.now() - made.last_used_at) < timedelta(minutes=1)
 
 
-def test_purge_deletes_what_ran_out(client_of: Make, settings: Any, capsys: Any) -> None:
+def test_purge_deletes_expired_windows(client_of: Make, settings: Any, capsys: Any) -> None:
     settings.RATE_LIMIT_READS = 1
     client, later = client_of(), client_of()
     read(client)

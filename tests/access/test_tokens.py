@@ -37,7 +37,7 @@ def import_file(client: APIClient, lines: Any, conflict: str) -> Any:
     return client.generic("POST", url, lines, "application/x-ndjson")
 
 
-def test_token_lets_its_holder_in(client_of: Make) -> None:
+def test_token_authenticates(client_of: Make) -> None:
     client = client_of("manage")
 
     assert create(client, "a").status_code == 201
@@ -56,7 +56,7 @@ def test_scheme_is_read_in_any_case(token: MakeToken) -> None:
     ["", "Bearer", "Bearer ", "Bearer x", "Bearer abcdefgh.wrong", "Bearer a\0b", "Basic YTpi",
      "Bearer é", "Bearer " + "x" * 5000],
 )  # fmt: skip
-def test_nobody_else_is_let_in(db: None, header: str) -> None:
+def test_other_credentials_are_refused(db: None, header: str) -> None:
     client = APIClient()
     if header:
         client.credentials(HTTP_AUTHORIZATION=header)
@@ -67,20 +67,20 @@ def test_nobody_else_is_let_in(db: None, header: str) -> None:
     assert response["WWW-Authenticate"] == 'Bearer realm="tuner"'
 
 
-def test_part_of_a_key_is_no_key(token: MakeToken) -> None:
+def test_part_of_a_key_is_refused(token: MakeToken) -> None:
     _, key = token()
     for wrong in (key[:-1], key + "x", key.replace(".", ""), key.partition(".")[0], key.lower()):
         assert problem_of(authorized_client(wrong).get("/api/v1/studies")) == (401, "invalid_token")
 
 
-def test_revoked_token_lets_nobody_in(token: MakeToken) -> None:
+def test_revoked_token_is_refused(token: MakeToken) -> None:
     made, key = token()
     revoke_token(token=made)
 
     assert problem_of(authorized_client(key).get("/api/v1/studies")) == (401, "token_revoked")
 
 
-def test_expired_token_lets_nobody_in(token: MakeToken) -> None:
+def test_expired_token_is_refused(token: MakeToken) -> None:
     made, key = token(days=1)
     Token.objects.filter(pk=made.pk).update(expiry_date=timezone.now() - timedelta(seconds=1))
     response = authorized_client(key).get("/api/v1/studies")
@@ -89,14 +89,14 @@ def test_expired_token_lets_nobody_in(token: MakeToken) -> None:
     assert "expired at 20" in response.json()["detail"]
 
 
-def test_token_in_the_address_is_refused(token: MakeToken) -> None:
+def test_token_in_the_url_is_refused(token: MakeToken) -> None:
     _, key = token()
     for name in ("token", "access_token", "api_key", "Authorization"):
         response = APIClient().get("/api/v1/studies", {name: key})
         assert problem_of(response) == (401, "not_authenticated")
 
 
-def test_a_given_token_counts_where_none_is_needed(settings: Any, token: MakeToken) -> None:
+def test_given_token_is_checked_where_none_is_needed(settings: Any, token: MakeToken) -> None:
     settings.AUTH_REQUIRED = False
     reader = authorized_client(token("read")[1])
 
@@ -107,7 +107,7 @@ def test_a_given_token_counts_where_none_is_needed(settings: Any, token: MakeTok
     )
 
 
-def test_only_a_hash_is_kept(token: MakeToken) -> None:
+def test_token_is_stored_as_a_hash(token: MakeToken) -> None:
     made, key = token()
     with connection.cursor() as cursor:
         cursor.execute("SELECT t::text FROM access_token AS t")
@@ -117,7 +117,7 @@ def test_only_a_hash_is_kept(token: MakeToken) -> None:
     assert made.prefix in row
 
 
-def test_last_use_is_noted_to_the_minute(token: MakeToken) -> None:
+def test_last_use_is_stored_to_the_minute(token: MakeToken) -> None:
     made, key = token("read")
     client = authorized_client(key)
     client.get("/api/v1/studies")
@@ -140,7 +140,7 @@ def test_last_use_is_noted_to_the_minute(token: MakeToken) -> None:
 # Scopes ----------------------------------------------------------------------------------
 
 
-def test_scopes_include_each_other() -> None:
+def test_scopes_include_lower_scopes() -> None:
     assert [[a.includes(b) for b in Scope] for a in Scope] == [
         [True, False, False],
         [True, True, False],
@@ -148,7 +148,7 @@ def test_scopes_include_each_other() -> None:
     ]
 
 
-def test_scope_that_is_too_small_is_named(client_of: Make) -> None:
+def test_missing_scope_is_named(client_of: Make) -> None:
     response = create(client_of("worker", name="gpu-7"), "a")
 
     assert problem_of(response) == (403, "insufficient_scope")
@@ -175,7 +175,7 @@ def test_scope_that_is_too_small_is_named(client_of: Make) -> None:
         ("^a$ #&~-{}?+é", ["^a$ #&~-{}?+é"], ["a"]),
     ],
 )
-def test_patterns_mean_the_same_here_and_in_the_database(
+def test_patterns_match_alike_in_python_and_sql(
     pattern: str, seen: list[str], unseen: list[str]
 ) -> None:
     caller = Caller("x", Scope.READ, pattern)
@@ -185,7 +185,7 @@ def test_patterns_mean_the_same_here_and_in_the_database(
 
 
 @pytest.mark.parametrize("pattern", ["*", "search-*", "*-prod", "a*c", "100%_*", "a.c", "(b)|^é $"])
-def test_lists_hold_what_the_pattern_names(client_of: Make, pattern: str) -> None:
+def test_lists_hold_only_studies_of_the_pattern(client_of: Make, pattern: str) -> None:
     names = ["search-1", "search", "x-prod", "abc", "a.c", "100%_\\", "100xx", "(b)|^é $"]
     manager = client_of("manage")
     for name in names:
@@ -199,7 +199,7 @@ def test_lists_hold_what_the_pattern_names(client_of: Make, pattern: str) -> Non
     assert response["X-Total-Count"] == str(len(expected))
 
 
-def test_foreign_study_is_not_there(client_of: Make) -> None:
+def test_study_outside_the_pattern_is_not_found(client_of: Make) -> None:
     create(client_of("manage"), "theirs")
     client = client_of("manage", studies="mine-*")
 
@@ -217,7 +217,7 @@ def test_foreign_study_is_not_there(client_of: Make) -> None:
     assert list(Study.objects.values_list("name", "max_trials")) == [("theirs", None)]
 
 
-def test_nothing_is_made_outside_the_pattern(client_of: Make) -> None:
+def test_study_outside_the_pattern_is_not_created(client_of: Make) -> None:
     manager = client_of("manage")
     create(manager, "theirs")
     create(manager, "mine-1")
@@ -233,7 +233,7 @@ def test_nothing_is_made_outside_the_pattern(client_of: Make) -> None:
     assert sorted(Study.objects.values_list("name", flat=True)) == ["mine-1", "theirs"]
 
 
-def test_import_does_not_rename_out_of_the_pattern(client_of: Make) -> None:
+def test_import_does_not_rename_outside_the_pattern(client_of: Make) -> None:
     manager = client_of("manage")
     create(manager, "only")
     lines = manager.get("/api/v1/studies/only/export").getvalue()
@@ -259,7 +259,7 @@ def test_staff_reads_with_a_session(client_of: Make, staff_client: Callable[...,
     assert problem_of(client.delete("/api/v1/studies/a")) == (403, "insufficient_scope")
 
 
-def test_staff_reads_what_the_admin_shows_them(
+def test_staff_reads_only_with_the_admins_permissions(
     client_of: Make, staff_client: Callable[..., Client]
 ) -> None:
     create(client_of("manage"), "a")
@@ -272,7 +272,9 @@ def test_staff_reads_what_the_admin_shows_them(
         assert problem_of(response) == (403, "insufficient_scope")
 
 
-def test_token_goes_before_a_session(token: MakeToken, staff_client: Callable[..., Client]) -> None:
+def test_token_takes_precedence_over_a_session(
+    token: MakeToken, staff_client: Callable[..., Client]
+) -> None:
     client = staff_client("view_study")
     header = {"Authorization": f"Bearer {token('read', studies='none')[1]}"}
 
@@ -309,7 +311,7 @@ def test_create_token_prints_a_key_that_works(db: None) -> None:
         (["x"], "required: --scope"),
     ],
 )
-def test_create_token_refuses_nonsense(db: None, arguments: list[str], said: str) -> None:
+def test_create_token_refuses_invalid_arguments(db: None, arguments: list[str], said: str) -> None:
     with pytest.raises(CommandError, match=said):
         call_command("create_token", *arguments)
     assert not Token.objects.exists()

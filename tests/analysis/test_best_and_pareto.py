@@ -74,7 +74,7 @@ def test_best_is_the_first_of_the_best_values(
     assert stock_study().best_trial.number == best
 
 
-def test_best_of_ties_is_the_lowest_number_whoever_told_first(api: APIClient) -> None:
+def test_best_of_ties_is_the_lowest_number(api: APIClient) -> None:
     create(api)
     for _ in range(3):
         api.post(f"{URL}/trials/suggest")
@@ -93,7 +93,7 @@ def test_best_of_several_objectives_is_the_first_of_the_front(api: APIClient) ->
 
 
 @pytest.mark.parametrize("direction", ["minimize", ["minimize", "minimize"]])
-def test_best_is_not_there_before_a_trial_completed(api: APIClient, direction: Any) -> None:
+def test_best_is_not_found_before_a_trial_completed(api: APIClient, direction: Any) -> None:
     create(api, direction=direction)
     assert_problem(api.get(f"{URL}/best"), 404, "no_completed_trials")
     api.post(f"{URL}/trials/suggest")
@@ -127,7 +127,7 @@ def test_pareto_front_is_by_number(api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("directions", [["minimize", "maximize"], ["maximize"] * 3])
-def test_pareto_front_is_optunas(api: APIClient, directions: list[str]) -> None:
+def test_pareto_front_equals_optunas(api: APIClient, directions: list[str]) -> None:
     create(api, direction=directions)
     draw = random.Random(1)
     run(api, *([draw.randrange(6) for _ in directions] for _ in range(20)))

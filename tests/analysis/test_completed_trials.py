@@ -23,9 +23,7 @@ def is_in_half_of(n: int, most: int) -> bool:
     wanted=st.lists(st.booleans(), max_size=300),
     most=st.integers(2, 60),
 )
-def test_thinned_indices_are_few_sorted_and_end_with_the_last(
-    wanted: list[bool], most: int
-) -> None:
+def test_subsample_is_small_sorted_and_ends_with_the_last(wanted: list[bool], most: int) -> None:
     n = len(wanted)
     for mask in (None, np.array(wanted, dtype=bool)):
         chosen = subsample(n, most, mask).tolist()
@@ -38,9 +36,7 @@ def test_thinned_indices_are_few_sorted_and_end_with_the_last(
 
 
 @given(wanted=st.lists(st.booleans(), max_size=300), most=st.integers(3, 60))
-def test_thinned_indices_hold_what_is_wanted_as_far_as_half_of_the_room(
-    wanted: list[bool], most: int
-) -> None:
+def test_subsample_keeps_required_indices_up_to_half(wanted: list[bool], most: int) -> None:
     chosen = set(subsample(len(wanted), most, np.array(wanted, dtype=bool)).tolist())
     indices = {index for index, is_wanted in enumerate(wanted) if is_wanted}
     if is_in_half_of(len(indices), most):
@@ -50,7 +46,7 @@ def test_thinned_indices_hold_what_is_wanted_as_far_as_half_of_the_room(
 
 
 @given(n=st.integers(0, 5000), most=st.integers(2, 200))
-def test_thinned_indices_are_evenly_spaced(n: int, most: int) -> None:
+def test_subsample_is_evenly_spaced(n: int, most: int) -> None:
     chosen = subsample(n, most).tolist()
     assert len(chosen) == min(n, most)
     gaps = {b - a for a, b in itertools.pairwise(chosen)}
@@ -78,7 +74,7 @@ def outline(
     directions=st.tuples(*[st.sampled_from(["minimize", "maximize"])] * 2),
     objective=st.integers(0, 1),
 )
-def test_best_so_far_and_what_was_better_are_those_of_a_plain_loop(
+def test_best_so_far_and_improvements_equal_a_plain_loop(
     trials: list[tuple[float, float, bool]], directions: tuple[str, str], objective: int
 ) -> None:
     found = outline([each[:2] for each in trials], [each[2] for each in trials], directions)
@@ -95,7 +91,7 @@ def test_best_so_far_and_what_was_better_are_those_of_a_plain_loop(
 
 
 @pytest.mark.parametrize("objectives", [1, 2])
-def test_outline_of_nothing_has_its_shapes(objectives: int) -> None:
+def test_empty_study_has_empty_arrays(objectives: int) -> None:
     nothing = outline([], [], ["minimize"] * objectives)
     assert (len(nothing), nothing.losses.shape) == (0, (0, objectives))
     assert nothing.best_so_far(objectives - 1).tolist() == []

@@ -86,7 +86,7 @@ def assert_shares(importances: dict[str, float], names: set[str] = NAMES) -> Non
 # As Optuna says --------------------------------------------------------------------------
 
 
-def test_importance_is_optunas_fanova(api: APIClient) -> None:
+def test_importance_equals_optunas_fanova(api: APIClient) -> None:
     play_analysis_study(api)
     answer = found(api)
     assert_shares(answer["importances"])
@@ -106,7 +106,7 @@ def test_importance_is_optunas_fanova(api: APIClient) -> None:
 
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
 @pytest.mark.parametrize("method", EVALUATORS)
-def test_importance_is_of_the_method_asked_for(api: APIClient, method: str, direction: str) -> None:
+def test_importance_uses_the_requested_method(api: APIClient, method: str, direction: str) -> None:
     play_analysis_study(api, direction=direction, constraints=["load"])
     answer = found(api, method=method)
     assert answer["method"] == method
@@ -118,7 +118,7 @@ def test_importance_is_of_the_method_asked_for(api: APIClient, method: str, dire
     ("index", "method"),
     [(0, "fanova"), (1, "mean_decrease_impurity"), (0, "ped_anova"), (1, "ped_anova")],
 )
-def test_importance_is_of_the_objective_asked_for(api: APIClient, index: int, method: str) -> None:
+def test_importance_is_of_the_requested_objective(api: APIClient, index: int, method: str) -> None:
     play_analysis_study(api, direction=TWO_DIRECTIONS)
     answer = found(api, target_idx=index, method=method)
     study = load_optuna_study()
@@ -134,7 +134,7 @@ def test_importance_is_of_the_objective_asked_for(api: APIClient, index: int, me
     ("method", "constraints"),
     [("fanova", []), ("mean_decrease_impurity", ["load"]), ("ped_anova", ["load"])],
 )
-def test_importance_for_the_front_is_of_the_ranks(
+def test_importance_for_the_front_uses_ranks(
     api: APIClient, method: str, constraints: list[str]
 ) -> None:
     play_analysis_study(api, direction=TWO_DIRECTIONS, constraints=constraints)
@@ -158,7 +158,7 @@ def test_importance_for_the_front_of_one_objective_is_refused(api: APIClient) ->
 
 @pytest.mark.parametrize("method", ["fanova", "ped_anova"])
 @pytest.mark.parametrize("most", [19, 20])
-def test_importance_of_many_trials_is_that_of_evenly_spaced_ones(
+def test_importance_of_many_trials_uses_evenly_spaced_ones(
     api: APIClient, monkeypatch: pytest.MonkeyPatch, method: str, most: int
 ) -> None:
     monkeypatch.setitem(
@@ -190,7 +190,7 @@ def test_importance_for_the_front_is_bounded(
 # Kept until the next trial ---------------------------------------------------------------
 
 
-def test_importance_is_kept_until_the_next_trial_is_finished(
+def test_importance_is_cached_until_the_next_finished_trial(
     api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create_analysis_study(api)
@@ -229,7 +229,7 @@ def test_importance_is_kept_until_the_next_trial_is_finished(
         assert answer["importances"] != first["importances"]
 
 
-def test_importance_is_kept_by_study_objective_and_method(api: APIClient) -> None:
+def test_importance_is_cached_by_study_objective_and_method(api: APIClient) -> None:
     create_analysis_study(api, direction=TWO_DIRECTIONS)
     record_objective(api, 20, objectives=2)
     queries = [

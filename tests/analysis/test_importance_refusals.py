@@ -37,7 +37,7 @@ METHODS = ["fanova", "mean_decrease_impurity", "ped_anova"]
         ("seed=1", "minimize"),
     ],
 )
-def test_importance_refuses_nonsense(api: APIClient, query: str, direction: Any) -> None:
+def test_importance_refuses_invalid_queries(api: APIClient, query: str, direction: Any) -> None:
     create_analysis_study(api, direction=direction)
     record_trials(api, *[[1] if direction == "minimize" else [1, 2]] * 2)
     assert_refused(api.get(f"{STUDY_URL}/importance?{query}"), 400, "invalid")
@@ -90,7 +90,7 @@ def test_importance_falls_back_where_all_values_are_equal(api: APIClient) -> Non
     assert sum(answer["importances"].values()) == pytest.approx(1)
 
 
-def test_importance_does_not_fall_back_from_a_method_asked_for(api: APIClient) -> None:
+def test_importance_does_not_fall_back_from_a_requested_method(api: APIClient) -> None:
     create_analysis_study(api)
     record_trials(api, *[1] * 5)
     response = api.get(f"{STUDY_URL}/importance?method=fanova")
@@ -114,7 +114,7 @@ def test_importance_of_two_trials_sums_to_one(api: APIClient) -> None:
     assert sum(answer["importances"].values()) == pytest.approx(1)
 
 
-def test_fanova_takes_no_parameter_of_many_choices(api: APIClient) -> None:
+def test_fanova_refuses_a_parameter_of_many_choices(api: APIClient) -> None:
     """Its time doubles with each choice."""
     choices = [f"c{n}" for n in range(15)]
     create_analysis_study(

@@ -64,7 +64,7 @@ def test_history_is_by_number(api: APIClient) -> None:
 
 @pytest.mark.parametrize("constraints", [[], ["load", "weight"]])
 @pytest.mark.parametrize("direction", ["minimize", "maximize", TWO_DIRECTIONS])
-def test_history_tells_the_best_of_the_feasible_trials(
+def test_history_has_the_best_of_the_feasible_trials(
     api: APIClient, direction: Any, constraints: list[str]
 ) -> None:
     play_analysis_study(api, direction=direction, constraints=constraints)
@@ -107,7 +107,7 @@ def test_history_of_many_trials_keeps_to_the_limit(api: APIClient, limit: int) -
     assert found == history(api, limit=limit)
 
 
-def test_history_of_many_trials_shows_all_that_were_better(api: APIClient) -> None:
+def test_history_of_many_trials_keeps_all_improvements(api: APIClient) -> None:
     create_analysis_study(api)
     values = [100 - number // 8 if number % 8 == 0 else 200 for number in range(80)]
     record_trials(api, *values)
@@ -122,7 +122,7 @@ def test_history_of_many_trials_shows_all_that_were_better(api: APIClient) -> No
         *("target_idx=1", "target_idx=-1", "target_idx=x", "method=fanova", "limit=5&limit=6"),
     ],
 )
-def test_history_refuses_nonsense(api: APIClient, query: str) -> None:
+def test_history_refuses_invalid_queries(api: APIClient, query: str) -> None:
     create_analysis_study(api)
     assert_refused(api.get(f"{STUDY_URL}/history?{query}"), 400, "invalid")
 
@@ -149,7 +149,7 @@ def feasible_losses(directions: Sequence[str]) -> Any:
 
 @pytest.mark.parametrize("constraints", [[], ["load"]])
 @pytest.mark.parametrize("directions", [TWO_DIRECTIONS, ["maximize"] * 3])
-def test_hypervolume_is_optunas(
+def test_hypervolume_equals_optunas(
     api: APIClient, directions: list[str], constraints: list[str]
 ) -> None:
     play_analysis_study(api, direction=directions, constraints=constraints)
@@ -185,14 +185,14 @@ def test_reference_point_is_the_worst_of_each_objective(api: APIClient) -> None:
     assert hypervolume(api, reference_point="3,4.0e0") == found
 
 
-def test_point_that_beats_all_trials_has_no_hypervolume(api: APIClient) -> None:
+def test_reference_point_better_than_all_trials_gives_none(api: APIClient) -> None:
     create_analysis_study(api, direction=TWO_DIRECTIONS)
     record_trials(api, [1, 5], [3, 9])
     found = hypervolume(api, reference_point="0,10")
     assert (found["hypervolume"], {p["hypervolume"] for p in found["history"]}) == (0, {0})
 
 
-def test_hypervolume_before_a_trial_completed_is_nothing(api: APIClient) -> None:
+def test_hypervolume_before_a_trial_completed_is_empty(api: APIClient) -> None:
     create_analysis_study(api, direction=TWO_DIRECTIONS)
     start_trial(api)
     nothing = {"n_trials": 0, "n_complete": 0, "is_subsampled": False, "history": []}
@@ -200,7 +200,7 @@ def test_hypervolume_before_a_trial_completed_is_nothing(api: APIClient) -> None
 
 
 @pytest.mark.parametrize(("objectives", "most"), [(3, 400), (7, 20)])
-def test_hypervolume_of_many_trials_is_that_of_some(
+def test_hypervolume_of_many_trials_is_subsampled(
     api: APIClient, objectives: int, most: int
 ) -> None:
     """With all of a small front among them, it is the whole one."""
@@ -227,7 +227,7 @@ def test_hypervolume_of_one_objective_is_refused(api: APIClient) -> None:
 @pytest.mark.parametrize(
     "point", ["", "1", "1,2,3", "1,", "nan,1", "inf,1", "1,-Infinity", "1,1e999", "a,b", "[1,2]"]
 )
-def test_reference_point_is_a_number_for_each_objective(api: APIClient, point: str) -> None:
+def test_reference_point_needs_a_number_for_each_objective(api: APIClient, point: str) -> None:
     create_analysis_study(api, direction=TWO_DIRECTIONS)
     response = api.get(f"{STUDY_URL}/hypervolume", {"reference_point": point})
     assert invalid_pointers(response) == ["/reference_point"]

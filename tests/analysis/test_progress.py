@@ -32,7 +32,7 @@ def trial(api: APIClient, number: int) -> JSON:
 # Counts ----------------------------------------------------------------------------------
 
 
-def test_progress_counts_what_is_done_and_left(api: APIClient) -> None:
+def test_progress_counts_finished_and_remaining_trials(api: APIClient) -> None:
     create_analysis_study(api, max_trials=10)
     record_trials(api, 3, 1, 2)
     prune(api, "search", start_trial(api))
@@ -70,7 +70,7 @@ def test_progress_counts_what_is_done_and_left(api: APIClient) -> None:
     }
 
 
-def test_progress_of_a_new_study_knows_no_rate(api: APIClient) -> None:
+def test_progress_of_a_new_study_has_no_rate(api: APIClient) -> None:
     create_analysis_study(api, max_trials=10, direction=TWO_DIRECTIONS)
     start_trial(api)
     found = progress(api)
@@ -78,7 +78,7 @@ def test_progress_of_a_new_study_knows_no_rate(api: APIClient) -> None:
     assert (found["best_value"], found["best_trial_id"], found["failures"]) == (None, None, [])
 
 
-def test_progress_tells_the_best_of_several_objectives(api: APIClient) -> None:
+def test_progress_has_the_best_of_several_objectives(api: APIClient) -> None:
     create_analysis_study(api, direction=TWO_DIRECTIONS)
     record_trials(api, [2, 1], [1, 5])
     found = progress(api)
@@ -89,7 +89,7 @@ def test_progress_tells_the_best_of_several_objectives(api: APIClient) -> None:
 # Who works on it, and what fails ---------------------------------------------------------
 
 
-def test_running_trials_are_told_with_workers_and_leases(api: APIClient) -> None:
+def test_running_trials_have_workers_and_leases(api: APIClient) -> None:
     create_analysis_study(api, lease_seconds=60, max_retries=1)
     first = suggest(api, worker_id="w1")
     suggest(api, worker_id="w2", lease_seconds=None)
@@ -107,7 +107,7 @@ def test_running_trials_are_told_with_workers_and_leases(api: APIClient) -> None
     assert len(progress(api)["running"]) == 2  # reading ends nothing
 
 
-def test_first_twenty_running_trials_are_told(api: APIClient) -> None:
+def test_running_trials_are_limited_to_twenty(api: APIClient) -> None:
     create_analysis_study(api)
     for _ in range(25):
         start_trial(api)
@@ -118,7 +118,7 @@ def test_first_twenty_running_trials_are_told(api: APIClient) -> None:
     assert found["trial_counts"]["RUNNING"] == 24
 
 
-def test_commonest_reasons_of_failures_come_first(api: APIClient) -> None:
+def test_most_frequent_reasons_of_failures_come_first(api: APIClient) -> None:
     create_analysis_study(api)
     reasons = ["a", "b", "b", None, "c" * 500, "c" * 500, "c" * 500, "d", "e", "f", "d"]
     at = {"x": 0.5, "rate": 0.1, "n": 1, "c": "a"}

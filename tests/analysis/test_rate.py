@@ -41,7 +41,7 @@ def since(found: JSON, text: str) -> float:
     return (moment(found["datetime"]) - moment(text)).total_seconds()
 
 
-def test_rate_of_few_trials_is_from_the_first_start(api: APIClient) -> None:
+def test_rate_of_few_trials_begins_with_the_first_start(api: APIClient) -> None:
     create_analysis_study(api)
     record_trials(api, *range(10))
     let_trials_have_been(minutes=60)
@@ -51,7 +51,7 @@ def test_rate_of_few_trials_is_from_the_first_start(api: APIClient) -> None:
     assert found["rate_per_hour"] == pytest.approx(10, rel=0.05)
 
 
-def test_rate_of_many_trials_is_from_the_latest_two_hundred(api: APIClient) -> None:
+def test_rate_of_many_trials_is_of_the_latest_200(api: APIClient) -> None:
     create_analysis_study(api)
     record_trials(api, *range(250))
     let_trials_have_been(minutes=250)
@@ -60,7 +60,7 @@ def test_rate_of_many_trials_is_from_the_latest_two_hundred(api: APIClient) -> N
     assert found["rate_per_hour"] == pytest.approx(199 * HOUR / seconds)
 
 
-def test_running_trials_among_the_latest_do_not_count(api: APIClient) -> None:
+def test_running_trials_do_not_count_for_the_rate(api: APIClient) -> None:
     create_analysis_study(api)
     record_trials(api, *range(250))
     let_trials_have_been(minutes=250)
@@ -73,7 +73,7 @@ def test_running_trials_among_the_latest_do_not_count(api: APIClient) -> None:
     assert found["rate_per_hour"] == pytest.approx(199 * HOUR / seconds)
 
 
-def test_rate_of_a_completed_study_is_until_its_last_trial(api: APIClient) -> None:
+def test_rate_of_a_completed_study_ends_with_its_last_trial(api: APIClient) -> None:
     create_analysis_study(api, max_trials=50)
     record_trials(api, *range(10))
     let_trials_have_been(minutes=600)
@@ -84,7 +84,7 @@ def test_rate_of_a_completed_study_is_until_its_last_trial(api: APIClient) -> No
     assert found["eta"] is None
 
 
-def test_eta_is_when_the_trials_left_are_done(api: APIClient) -> None:
+def test_eta_is_the_end_of_the_remaining_trials(api: APIClient) -> None:
     create_analysis_study(api, max_trials=40)
     record_trials(api, *range(10))
     let_trials_have_been(minutes=60)
@@ -95,7 +95,7 @@ def test_eta_is_when_the_trials_left_are_done(api: APIClient) -> None:
     assert wait.total_seconds() == pytest.approx(hours * HOUR, abs=1e-3)
 
 
-def test_a_paused_study_has_no_eta(api: APIClient) -> None:
+def test_paused_study_has_no_eta(api: APIClient) -> None:
     create_analysis_study(api, max_trials=40)
     record_trials(api, *range(10))
     let_trials_have_been(minutes=60)
@@ -104,7 +104,7 @@ def test_a_paused_study_has_no_eta(api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("max_trials", [None, 40, 10**9])
-def test_eta_is_the_deadline_where_that_is_sooner(api: APIClient, max_trials: int | None) -> None:
+def test_eta_is_the_deadline_if_sooner(api: APIClient, max_trials: int | None) -> None:
     """At ten trials an hour, thirty more take three hours."""
     create_analysis_study(api, max_trials=max_trials)
     record_trials(api, *range(10))
@@ -121,7 +121,7 @@ def test_eta_is_the_deadline_where_that_is_sooner(api: APIClient, max_trials: in
             assert moment(found["eta"]) < now + timedelta(hours=4)
 
 
-def test_eta_is_never_beyond_what_a_date_can_say(api: APIClient) -> None:
+def test_eta_is_a_representable_date(api: APIClient) -> None:
     create_analysis_study(api, max_trials=2_000_000_000)
     record_trials(api, 1)
     let_trials_have_been(minutes=60 * 24 * 365)

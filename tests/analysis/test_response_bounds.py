@@ -117,14 +117,14 @@ def size(api: APIClient, route: str, study: Study, query: str = "") -> int:
     return len(response.content)
 
 
-def test_each_route_that_answers_a_get_is_measured() -> None:
+def test_all_get_routes_are_measured() -> None:
     # The import of a study is not of a study.
     assert set(routes(api_patterns)) - {"studies/import"} == GETS.keys() | STREAMED
     assert PLOTS.keys() == KINDS.keys()
 
 
 @pytest.mark.parametrize(("route", "name", "query", "most"), CASES)
-def test_answers_about_many_trials_are_bounded(
+def test_answers_are_bounded_at_many_trials(
     api: APIClient, large: dict[str, Study], route: str, name: str, query: str, most: int
 ) -> None:
     with recorded_statements() as statements:
@@ -135,7 +135,7 @@ def test_answers_about_many_trials_are_bounded(
 
 @pytest.mark.accept  # that each is small is shown above
 @pytest.mark.parametrize("kind", KINDS)
-def test_plots_of_many_trials_are_as_large_as_those_of_few(
+def test_plots_are_bounded_at_many_trials(
     api: APIClient, large: dict[str, Study], kind: str
 ) -> None:
     name, most = PLOTS[kind]
@@ -148,7 +148,7 @@ def test_plots_of_many_trials_are_as_large_as_those_of_few(
 
 
 @pytest.mark.parametrize(("page", "most"), PAGES.items())
-def test_pages_about_many_trials_are_bounded(
+def test_pages_are_bounded_at_many_trials(
     admin_client: Client, large: dict[str, Study], page: str, most: int
 ) -> None:
     study = large[ONE]
@@ -161,7 +161,7 @@ def test_pages_about_many_trials_are_bounded(
         assert len(response.content) <= PAGE
 
 
-def test_deletion_of_many_trials_asks_in_few_words(
+def test_deletion_page_is_bounded_at_many_trials(
     admin_client: Client, large: dict[str, Study]
 ) -> None:
     chosen = [study.pk for study in large.values()]

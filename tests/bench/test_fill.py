@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.mark.parametrize("values", [one_objective, two_objectives, around_one_front(5)])
-def test_filled_study_is_the_same_to_optuna(values) -> None:
+def test_filled_study_is_valid_for_optuna(values) -> None:
     study = filled_study("filled", 40, values=values)
     assert study.trial_counts["COMPLETE"] == study.n_trials == 40
     assert list(differences(study)) == []

@@ -17,11 +17,11 @@ from optuna_bridge.search_space import parameter_of
         (0.9, False, False),
     ],
 )
-def test_row_is_met_at_its_target(ratio: float, at_most: bool, is_met: bool) -> None:
+def test_row_at_its_target_is_met(ratio: float, at_most: bool, is_met: bool) -> None:
     assert Row("ask", ratio, 1.0, at_most, "").is_met == is_met
 
 
-def test_tables_tell_what_is_met_and_what_is_not() -> None:
+def test_tables_show_which_targets_are_met() -> None:
     rows = [
         Row("ask", 0.251, 0.5, at_most=True, figures="1 ms"),
         Row("tell", 2.0, 3, at_most=False, figures="2 ms"),
@@ -44,7 +44,7 @@ def test_spread_is_the_median_with_the_extremes() -> None:
     assert spread([3.0, 1.0, 2000.0], "/s") == "3 (1 to 2,000) /s"
 
 
-def test_space_is_the_ten_parameters_that_the_table_names() -> None:
+def test_space_has_the_ten_named_parameters() -> None:
     back = [parameter_of(name, each) for name, each in DISTRIBUTIONS.items()]
     assert [(each["type"], each.get("log", False)) for each in back] == [
         *[("float", False)] * 4,

@@ -16,13 +16,13 @@ pytestmark = pytest.mark.browser
 STUDY = "demo-training"
 
 
-def test_login_runs(open_page: Open) -> None:
+def test_login_page_runs_under_its_policy(open_page: Open) -> None:
     page = open_page("/admin/login/", is_anonymous=True)
     expect(page.get_by_label("Username")).to_be_visible()
     assert page.evaluate("getComputedStyle(document.querySelector('#header')).display") == "flex"
 
 
-def test_who_is_locked_out_reads_why(browser: Browser, service: Service) -> None:
+def test_lockout_page_says_why(browser: Browser, service: Service) -> None:
     context = browser.new_context(base_url=f"http://127.0.0.1:{service.port}")
     page = context.new_page()
     for _ in range(5):
@@ -47,34 +47,32 @@ def test_who_is_locked_out_reads_why(browser: Browser, service: Service) -> None
         "/admin/password_change/",
     ],
 )
-def test_admin_runs(open_page: Open, path: str) -> None:
+def test_admin_runs_under_its_policy(open_page: Open, path: str) -> None:
     page = open_page(path)
     page.wait_for_load_state("networkidle")
     expect(page.locator("#content")).to_be_visible()
 
 
-def test_documentation_runs(open_page: Open) -> None:
+def test_api_documentation_runs_under_its_policy(open_page: Open) -> None:
     page = open_page("/api/v1/docs", is_anonymous=True)
     page.get_by_text("createStudy").or_(page.get_by_text("/api/v1/studies")).first.click()
     expect(page.get_by_role("button", name="Try it out")).to_be_visible()
 
 
-def test_dashboard_runs(open_page: Open) -> None:
+def test_dashboard_runs_under_its_policy(open_page: Open) -> None:
     page = open_page("/dashboard")
     page.get_by_text(STUDY).first.click()
     expect(page.locator(".main-svg").first).to_be_visible()
 
 
 @pytest.mark.parametrize("kind", ["history", "parallel_coordinate", "contour"])
-def test_page_of_a_plot_runs_as_if_from_nowhere(open_page: Open, kind: str) -> None:
+def test_plot_page_runs_without_an_origin(open_page: Open, kind: str) -> None:
     page = open_page(f"/api/v1/studies/{STUDY}/plots/{kind}?format=html")
     expect(page.locator(".main-svg").first).to_be_visible()
     assert page.evaluate("self.origin") == "null"
 
 
-def test_script_that_a_client_named_something_after_does_not_run(
-    open_page: Open, client: HttpClient
-) -> None:
+def test_script_in_a_name_does_not_run(open_page: Open, client: HttpClient) -> None:
     name = "</script><script>document.title = 'mine'</script>"
     space = [{"type": "float", "name": name, "low": 0.0, "high": 1.0}]
     client.create_study(name="named-oddly", search_space=space)

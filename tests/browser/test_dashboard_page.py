@@ -10,7 +10,7 @@ from tests.support.service import Service
 pytestmark = pytest.mark.browser
 
 
-def test_a_study_is_linked_and_drawn(open_page: Open, client: HttpClient) -> None:
+def test_study_is_linked_and_drawn(open_page: Open, client: HttpClient) -> None:
     page = open_study(open_page, client, "demo-training")
     page.get_by_role("link", name="Optuna dashboard").click()
     expect(page.get_by_text("demo-training")).to_be_visible(timeout=30_000)
@@ -25,12 +25,12 @@ def test_studies_are_listed(open_page: Open) -> None:
         expect(page.get_by_text(name)).to_be_visible()
 
 
-def test_a_stranger_is_sent_to_the_login(open_page: Open) -> None:
+def test_anonymous_visitor_is_sent_to_the_login(open_page: Open) -> None:
     page = open_page("/dashboard", is_anonymous=True)
     expect(page.get_by_label("Password")).to_be_visible()
 
 
-def test_a_deletion_goes_through_both_schemas(
+def test_deletion_empties_both_schemas(
     open_page: Open, client: HttpClient, service: Service
 ) -> None:
     space = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]

@@ -49,7 +49,7 @@ def points(page: Page, kind: str) -> int:
         ("demo-zdt1", OF_ONE - {"intermediate_values"} | {"pareto_front", "hypervolume"}),
     ],
 )
-def test_each_plot_is_drawn_with_data(
+def test_plots_are_drawn_with_data(
     open_page: Open, client: HttpClient, study: str, kinds: set[str]
 ) -> None:
     page = open_study(open_page, client, study)
@@ -62,14 +62,14 @@ def test_each_plot_is_drawn_with_data(
     keep(page, f"{study}-whole", full_page=True)
 
 
-def test_a_plot_without_data_says_why(open_page: Open, client: HttpClient) -> None:
+def test_plot_without_data_says_why(open_page: Open, client: HttpClient) -> None:
     page = open_study(open_page, client, "demo-zdt1")
     card = page.locator("#tuner-plot-intermediate_values").locator("..")
     card.scroll_into_view_if_needed()
     expect(card).to_contain_text("no trial has reported yet")
 
 
-def test_the_page_fits_a_phone_in_the_dark(open_page: Open, client: HttpClient) -> None:
+def test_page_fits_a_phone_in_dark_mode(open_page: Open, client: HttpClient) -> None:
     page = open_study(open_page, client, "demo-training", size=PHONE, scheme="dark")
     drawn(page, "history")
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
@@ -80,7 +80,7 @@ def test_the_page_fits_a_phone_in_the_dark(open_page: Open, client: HttpClient) 
     keep(page, "phone-dark-whole", full_page=True)
 
 
-def test_the_chosen_objective_and_method_are_drawn(open_page: Open, client: HttpClient) -> None:
+def test_plots_follow_the_chosen_objective_and_method(open_page: Open, client: HttpClient) -> None:
     page = open_study(open_page, client, "demo-zdt1")
     drawn(page, "importance")
     page.get_by_label("Importance by").select_option("mean_decrease_impurity")
@@ -91,7 +91,7 @@ def test_the_chosen_objective_and_method_are_drawn(open_page: Open, client: Http
     expect(axis).to_have_text("Objective 1", timeout=30 * SECONDS)
 
 
-def test_the_page_follows_a_running_study(open_page: Open, client: HttpClient) -> None:
+def test_page_follows_a_running_study(open_page: Open, client: HttpClient) -> None:
     client.create_study(name="live", direction="minimize", search_space=SPACE)
     tell(client, "live", [0.5, 0.25])
     page = open_study(open_page, client, "live")
@@ -112,7 +112,7 @@ def test_the_page_follows_a_running_study(open_page: Open, client: HttpClient) -
     )
 
 
-def test_a_study_is_paused_and_resumed(open_page: Open, client: HttpClient) -> None:
+def test_study_is_paused_and_resumed(open_page: Open, client: HttpClient) -> None:
     client.create_study(name="paused", search_space=SPACE)
     page = open_study(open_page, client, "paused")
     page.get_by_role("button", name="Pause").click()
@@ -124,7 +124,7 @@ def test_a_study_is_paused_and_resumed(open_page: Open, client: HttpClient) -> N
     client.suggest("paused")
 
 
-def test_cancelling_asks_first(open_page: Open, client: HttpClient) -> None:
+def test_cancel_asks_for_confirmation(open_page: Open, client: HttpClient) -> None:
     client.create_study(name="cancelled", search_space=SPACE)
     page = open_study(open_page, client, "cancelled")
     page.once("dialog", lambda dialog: dialog.dismiss())
@@ -136,7 +136,7 @@ def test_cancelling_asks_first(open_page: Open, client: HttpClient) -> None:
     assert client.get("/studies/cancelled")["state"] == "CANCELLED"
 
 
-def test_a_deleted_study_is_gone_from_both_schemas(
+def test_deleted_study_is_gone_from_both_schemas(
     open_page: Open, client: HttpClient, service: Service
 ) -> None:
     client.create_study(name="doomed", search_space=SPACE)
@@ -152,7 +152,7 @@ def test_a_deleted_study_is_gone_from_both_schemas(
     service.check_optuna()
 
 
-def test_advice_is_shown(open_page: Open, client: HttpClient) -> None:
+def test_advice_is_shown_on_the_page(open_page: Open, client: HttpClient) -> None:
     client.create_study(name="advised", search_space=SPACE, sampler="tpe", max_trials=20)
     page = open_study(open_page, client, "advised")
     expect(page.locator("#tuner-advice")).to_contain_text("max_trials is 20")

@@ -29,14 +29,14 @@ def test_trials_are_sorted_by_value_and_filtered(open_page: Open, client: HttpCl
     keep(page, "trials")
 
 
-def test_trials_fit_a_phone(open_page: Open, client: HttpClient) -> None:
+def test_trial_list_fits_a_phone(open_page: Open, client: HttpClient) -> None:
     study_id = client.get("/studies/demo-training")["study_id"]
     page = open_page(f"/admin/trials/trial/?study__id__exact={study_id}", size=PHONE, scheme="dark")
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
     keep(page, "trials-phone-dark")
 
 
-def test_trials_are_taken_along_as_csv(open_page: Open, client: HttpClient, tmp_path: Path) -> None:
+def test_trials_are_downloaded_as_csv(open_page: Open, client: HttpClient, tmp_path: Path) -> None:
     study_id = client.get("/studies/demo-training")["study_id"]
     page = open_page(f"/admin/trials/trial/?study__id__exact={study_id}")
     with page.expect_download() as download:
@@ -46,9 +46,7 @@ def test_trials_are_taken_along_as_csv(open_page: Open, client: HttpClient, tmp_
     assert [int(row["number"]) for row in rows] == list(range(45))
 
 
-def test_a_study_is_exported_and_cloned(
-    open_page: Open, client: HttpClient, tmp_path: Path
-) -> None:
+def test_study_is_exported_and_cloned(open_page: Open, client: HttpClient, tmp_path: Path) -> None:
     page = open_study(open_page, client, "demo-branin-tpe")
     with page.expect_download() as download:
         page.get_by_role("link", name="Export").click()

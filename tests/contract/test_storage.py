@@ -68,7 +68,7 @@ def test_storage_error_leaves_the_transaction_around_it_usable(storage):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_storage_rollback_is_seen_by_nobody_else():
+def test_storage_rollback_is_invisible_to_other_connections():
     storage = DjangoStorage()
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         storage.create_new_study(MINIMIZE, "undone")

@@ -51,7 +51,7 @@ def test_compose_file_has_the_specified_shape() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_variables_are_those_of_the_service(
+def test_variables_are_documented(
     services: dict[str, dict[str, Any]], documented_variables: set[str]
 ) -> None:
     named = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "compose.yaml").read_text()))
@@ -76,11 +76,11 @@ def test_all_but_the_database_are_hardened(services: dict[str, dict[str, Any]]) 
             assert service["tmpfs"][0].split(":")[0] == "/tmp", name  # noqa: S108
 
 
-def test_what_anybody_may_fill_has_a_size(services: dict[str, dict[str, Any]]) -> None:
+def test_writable_volumes_have_a_size(services: dict[str, dict[str, Any]]) -> None:
     assert services["nginx"]["tmpfs"] == ["/tmp:size=512m"]  # noqa: S108
 
 
-def test_only_nginx_is_published_and_to_this_machine(services: dict[str, dict[str, Any]]) -> None:
+def test_only_nginx_is_published_on_loopback(services: dict[str, dict[str, Any]]) -> None:
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
     assert list(published) == ["nginx"]
     assert published["nginx"] == ["127.0.0.1:${PORT:-8000}:8080"]
@@ -96,7 +96,7 @@ def test_nginx_knows_the_replicas_at_their_port(services: dict[str, dict[str, An
     assert list(services["nginx"]["depends_on"]) == REPLICAS
 
 
-def test_replicas_speak_to_the_pooler_and_it_to_the_database(
+def test_replicas_connect_through_the_pooler(
     services: dict[str, dict[str, Any]],
 ) -> None:
     parser = configparser.ConfigParser(interpolation=None)
@@ -117,7 +117,7 @@ def test_replicas_speak_to_the_pooler_and_it_to_the_database(
     assert f"> {pooler['auth_file']}\n" in script(services["pgbouncer"])
 
 
-def test_pooler_alone_may_read_the_password(
+def test_password_is_readable_by_the_pooler_only(
     services: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
     text = script(services["pgbouncer"]).replace("/tmp/", f"{tmp_path}/")  # noqa: S108
@@ -128,7 +128,7 @@ def test_pooler_alone_may_read_the_password(
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_purge_goes_on_until_it_is_told_to_stop(services: dict[str, dict[str, Any]]) -> None:
+def test_purge_repeats_until_terminated(services: dict[str, dict[str, Any]]) -> None:
     text = script(services["purge"]).replace("python manage.py purge", "echo purged; false")
     assert "sleep 86400 &" in text
     loop = ["sh", "-c", text.replace("86400", "0.01")]
@@ -139,7 +139,7 @@ def test_purge_goes_on_until_it_is_told_to_stop(services: dict[str, dict[str, An
         assert process.wait(60) == 0
 
 
-def test_configurations_are_files_that_exist(
+def test_configurations_are_existing_files(
     compose: dict[str, Any], services: dict[str, dict[str, Any]]
 ) -> None:
     """Compose refuses those with contents of their own in services that are read-only."""
@@ -151,7 +151,7 @@ def test_configurations_are_files_that_exist(
         assert (ROOT / config["file"]).is_file()
 
 
-def test_commands_exist(services: dict[str, dict[str, Any]]) -> None:
+def test_commands_of_services_exist(services: dict[str, dict[str, Any]]) -> None:
     known: dict[str, Any] = get_commands()
     for name in OF_OUR_IMAGE:
         if "command" in services[name]:

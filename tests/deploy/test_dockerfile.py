@@ -19,7 +19,7 @@ def packages() -> list[str]:
     return [pattern.removesuffix("*") for pattern in patterns]
 
 
-def test_hadolint_finds_nothing() -> None:
+def test_dockerfile_passes_hadolint() -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
     done = subprocess.run(
         [hadolint, "--failure-threshold", "style", *DOCKERFILES],
@@ -31,7 +31,7 @@ def test_hadolint_finds_nothing() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_hadolint_would_find_something(tmp_path: Path) -> None:
+def test_hadolint_finds_a_bad_dockerfile(tmp_path: Path) -> None:
     dockerfile = tmp_path / "Dockerfile"
     dockerfile.write_text("FROM debian:latest\nRUN cd /tmp\n")
     hadolint = Path(sys.executable).with_name("hadolint")
@@ -49,7 +49,7 @@ def test_image_has_every_package_of_the_service() -> None:
     assert sorted(ignored_not) == sorted(packages())
 
 
-def test_image_runs_as_nobody_in_particular() -> None:
+def test_image_runs_as_an_unprivileged_user() -> None:
     lines = (ROOT / "Dockerfile").read_text().splitlines()
     assert lines.index("USER 10001:10001") > max(
         i for i, line in enumerate(lines) if line.startswith(("COPY", "RUN"))

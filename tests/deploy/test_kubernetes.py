@@ -112,7 +112,7 @@ VERSIONS = ["1.31", "1.34", kubernetes_validate.latest_version()]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_manifests_are_what_kubernetes_takes(version: str) -> None:
+def test_manifests_match_kubernetes_schemas(version: str) -> None:
     for file, document in manifests():
         if document["kind"] != "ServiceMonitor":
             try:
@@ -121,18 +121,18 @@ def test_manifests_are_what_kubernetes_takes(version: str) -> None:
                 pytest.fail(f"{file}: {list(error.path)}: {error.message}")
 
 
-def test_misspelt_field_is_found() -> None:
+def test_schema_check_finds_a_misspelt_field() -> None:
     deployment = only_document("Deployment")
     deployment["spec"]["template"]["spec"]["containers"][0]["readOnlyRootFileSystem"] = True
     with pytest.raises(kubernetes_validate.ValidationError, match="readOnlyRootFileSystem"):
         kubernetes_validate.validate(deployment, VERSIONS[-1], strict=True)
 
 
-def test_service_monitor_has_the_operators_fields() -> None:
+def test_service_monitor_matches_the_operators_schema() -> None:
     jsonschema.validate(only_document("ServiceMonitor"), SERVICE_MONITOR)
 
 
-def test_kustomization_names_each_file_or_says_when_to() -> None:
+def test_kustomization_lists_or_explains_each_file() -> None:
     text = (KUBERNETES / "kustomization.yaml").read_text()
     left_out = {"ingress.yaml", "servicemonitor.yaml", "secret.example.yaml"}
     files = {file.name for file in KUBERNETES.glob("*.yaml")} - {"kustomization.yaml"}
@@ -148,7 +148,7 @@ def test_kustomization_gives_every_container_the_image_of_this_version() -> None
     assert names == {image["name"]}
 
 
-def test_pods_may_do_nothing_but_serve() -> None:
+def test_pods_run_restricted() -> None:
     for workload, template in pod_templates():
         pod = template["spec"]
         assert pod["securityContext"] == {
@@ -173,7 +173,7 @@ def test_pods_may_do_nothing_but_serve() -> None:
             assert container["resources"]["limits"]["memory"], workload
 
 
-def test_variables_are_those_of_the_service(documented_variables: set[str]) -> None:
+def test_variables_are_documented(documented_variables: set[str]) -> None:
     variables = {*only_document("ConfigMap")["data"], *only_document("Secret")["stringData"]}
     for _, template in pod_templates():
         for container in template["spec"]["containers"]:
@@ -191,7 +191,7 @@ def test_secrets_are_in_the_secret() -> None:
     assert secret & set(only_document("ConfigMap")["data"]) == set()
 
 
-def test_prometheus_asks_for_the_metrics_with_their_token() -> None:
+def test_service_monitor_sends_the_metrics_token() -> None:
     (endpoint,) = only_document("ServiceMonitor")["spec"]["endpoints"]
     resolve(endpoint["path"])
     credentials = endpoint["authorization"]["credentials"]
@@ -199,7 +199,7 @@ def test_prometheus_asks_for_the_metrics_with_their_token() -> None:
     assert credentials["key"] in only_document("Secret")["stringData"]
 
 
-def test_probes_ask_urls_of_the_service() -> None:
+def test_probes_use_urls_of_the_service() -> None:
     (container,) = only_document("Deployment")["spec"]["template"]["spec"]["containers"]
     asked = {name: container[name]["httpGet"]["path"] for name in container if "Probe" in name}
     assert asked == {
@@ -211,7 +211,7 @@ def test_probes_ask_urls_of_the_service() -> None:
         resolve(path)
 
 
-def test_selectors_choose_the_pods_of_the_service_alone() -> None:
+def test_selectors_match_only_pods_of_the_service() -> None:
     template = only_document("Deployment")["spec"]["template"]
     selectors = {
         "Deployment": only_document("Deployment")["spec"]["selector"]["matchLabels"],
@@ -267,7 +267,7 @@ def test_ingress_buffers_small_bodies_only() -> None:
     assert imports["spec"]["rules"][0]["host"] == everything["spec"]["rules"][0]["host"]
 
 
-def test_autoscaler_scales_the_deployment_which_says_no_number() -> None:
+def test_autoscaler_sets_the_replicas_of_the_deployment() -> None:
     deployment, autoscaler = only_document("Deployment"), only_document("HorizontalPodAutoscaler")
     assert autoscaler["spec"]["scaleTargetRef"] == {
         "apiVersion": deployment["apiVersion"],
@@ -281,7 +281,7 @@ def test_autoscaler_scales_the_deployment_which_says_no_number() -> None:
     )
 
 
-def test_default_postgresql_carries_as_many_pods_as_there_may_be() -> None:
+def test_default_postgresql_has_connections_for_all_pods() -> None:
     """docs/sizing.md shows the sum."""
     settings = only_document("ConfigMap")["data"]
     n_pods = only_document("HorizontalPodAutoscaler")["spec"]["maxReplicas"]
@@ -297,7 +297,7 @@ def test_default_postgresql_carries_as_many_pods_as_there_may_be() -> None:
     assert total <= 97
 
 
-def test_only_proxies_and_prometheus_may_call() -> None:
+def test_network_policy_admits_only_proxies_and_prometheus() -> None:
     """Whoever else did could choose its address, as the last proxy's word is believed."""
     assert only_document("ConfigMap")["data"]["TRUSTED_PROXIES"] == "1"
     (rule,) = only_document("NetworkPolicy")["spec"]["ingress"]

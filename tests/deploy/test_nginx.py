@@ -127,14 +127,14 @@ def said(nginx: str, **headers: str) -> dict[str, str]:
     return answer
 
 
-def test_client_is_told_of_and_its_own_words_are_not_believed(nginx: str) -> None:
+def test_proxy_replaces_forwarded_headers_of_the_client(nginx: str) -> None:
     told = said(nginx, X_Forwarded_Proto="https", X_Forwarded_For="192.0.2.1", Host="tuner.test")
     assert told["X-Forwarded-Proto"] == "http"
     assert told["X-Forwarded-For"] == "192.0.2.1, 127.0.0.1"  # the last is what counts
     assert told["Host"] == "tuner.test"
 
 
-def test_another_proxy_that_ends_tls_is_believed_where_the_map_is_used(
+def test_proxy_trusts_a_tls_proxy_where_the_map_is_used(
     nginx_behind_another: str,
 ) -> None:
     for claimed, told in (("https", "https"), ("http", "http"), ("gopher", "http")):
@@ -143,7 +143,7 @@ def test_another_proxy_that_ends_tls_is_believed_where_the_map_is_used(
     assert said(nginx_behind_another)["X-Forwarded-Proto"] == "http"
 
 
-def test_too_large_a_body_is_the_services_own_problem_before_it_is_read(nginx: str) -> None:
+def test_too_large_body_is_refused_before_it_is_read(nginx: str) -> None:
     for path, limit in (
         ("/api/v1/studies", MAX_BODY_BYTES),
         (IMPORT, LARGE_BODIES[f"POST {IMPORT}"]),
@@ -155,7 +155,7 @@ def test_too_large_a_body_is_the_services_own_problem_before_it_is_read(nginx: s
         assert document == problem(413, "body_too_large", document["detail"])
 
 
-def test_largest_body_is_passed_on(nginx: str) -> None:
+def test_largest_body_is_proxied(nginx: str) -> None:
     answer = urllib3.request("POST", f"{nginx}/api/v1/studies", body=b" " * MAX_BODY_BYTES)
     assert answer.json()["Content-Length"] == str(MAX_BODY_BYTES)
 
@@ -164,7 +164,7 @@ def test_import_reaches_the_service_before_its_file_is_sent(nginx: str) -> None:
     assert send_head(nginx, IMPORT, 2**20 + 1).status == 200
 
 
-def test_metrics_are_not_for_everybody(nginx: str) -> None:
+def test_metrics_are_not_public(nginx: str) -> None:
     assert urllib3.request("GET", f"{nginx}/metrics").status == 404
 
 

@@ -55,7 +55,7 @@ def values(parameter: JSON) -> list[Any]:
 
 @given(st.lists(PARAMETERS, min_size=1, max_size=3))
 @settings(max_examples=100, deadline=None)
-def test_every_combination_is_a_point_of_its_own(parameters: list[JSON]) -> None:
+def test_points_differ_for_all_combinations(parameters: list[JSON]) -> None:
     named = [{"name": str(index), **each} for index, each in enumerate(parameters)]
     space = SearchSpace(named)
     points = Points(space)
@@ -84,19 +84,19 @@ def space_of(*parameters: JSON) -> SearchSpace:
     return SearchSpace([{"name": str(index), **each} for index, each in enumerate(parameters)])
 
 
-def test_hash_is_the_same_in_every_process() -> None:
+def test_hash_is_the_same_in_other_processes() -> None:
     assert point_hash((1.0, 2.5)) == UUID("4702765b-8935-eac5-1ec5-8d4b820f88a2")
     assert point_hash((1.0, 2.5)) == point_hash((1, 2.5))
     assert point_hash((2.5, 1.0)) != point_hash((1.0, 2.5))
 
 
-def test_steps_are_told_by_their_index() -> None:
+def test_steps_are_identified_by_their_index() -> None:
     points = Points(space_of({"type": "float", "low": 0.0, "high": 1.0, "step": 0.1}))
     assert points.point([0.1 + 0.2]) == points.point([0.3]) == (3.0,)
     assert points.point([-0.0]) == points.point([0.0]) == (0.0,)
 
 
-def test_zero_is_one_point() -> None:
+def test_negative_zero_is_the_same_point() -> None:
     points = Points(space_of({"type": "float", "low": -1.0, "high": 1.0}))
     one, other = points.point([0.0]), points.point([-0.0])
     assert one is not None
@@ -104,7 +104,7 @@ def test_zero_is_one_point() -> None:
     assert point_hash(one) == point_hash(other)
 
 
-def test_partial_parameters_are_no_point() -> None:
+def test_partial_parameters_have_no_point() -> None:
     points = Points(
         space_of({"type": "int", "low": 0, "high": 1}, {"type": "int", "low": 0, "high": 1})
     )
@@ -126,5 +126,5 @@ def test_partial_parameters_are_no_point() -> None:
         ([{"type": "int", "low": 0, "high": 1}, {"type": "float", "low": 0.0, "high": 1.0}], None),
     ],
 )
-def test_large_and_continuous_spaces_are_endless(parameters: list[JSON], n: int | None) -> None:
+def test_large_and_continuous_spaces_have_no_size(parameters: list[JSON], n: int | None) -> None:
     assert Points(space_of(*parameters)).n == n

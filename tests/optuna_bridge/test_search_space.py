@@ -202,7 +202,7 @@ def test_parameters_arrive_typed_and_in_their_order(api: APIClient) -> None:
         (choices("a") | {"name": ""}, "name"),
     ],
 )
-def test_nonsensical_parameter_is_refused(api: APIClient, parameter: JSON, pointer: str) -> None:
+def test_invalid_parameter_is_refused(api: APIClient, parameter: JSON, pointer: str) -> None:
     good = number("float", 0, 1) | {"name": "good"}
     response = post(api, good, parameter)
     assert response.status_code == 400, response.content
@@ -212,7 +212,7 @@ def test_nonsensical_parameter_is_refused(api: APIClient, parameter: JSON, point
 
 
 @pytest.mark.parametrize("parameter", [None, 1, "x", [], True])
-def test_parameter_that_is_no_object_is_refused(api: APIClient, parameter: Any) -> None:
+def test_parameter_of_another_type_is_refused(api: APIClient, parameter: Any) -> None:
     response = post(api, parameter)
     assert response.status_code == 400
     assert [error["pointer"] for error in response.json()["errors"]] == ["/search_space/0"]
@@ -228,7 +228,7 @@ def test_parameter_that_is_no_object_is_refused(api: APIClient, parameter: Any) 
     ],
     ids=["none", "two of a name", "too many"],
 )
-def test_nonsensical_space_is_refused(api: APIClient, space: list[JSON]) -> None:
+def test_invalid_space_is_refused(api: APIClient, space: list[JSON]) -> None:
     response = post(api, *space)
     assert response.status_code == 400
     assert [error["pointer"] for error in response.json()["errors"]] == ["/search_space"]
@@ -253,21 +253,21 @@ def assert_nothing_is_stored() -> None:
         assert cursor.fetchone() == (0,)
 
 
-def test_message_says_what_was_wrong(api: APIClient) -> None:
+def test_message_names_the_error(api: APIClient) -> None:
     document = post(api, number("float", 0.1, 0.01) | {"name": "lr"}).json()
     text = 'float parameter "lr": low (0.1) is above high (0.01)'
     assert document["errors"] == [{"pointer": "/search_space/0/low", "detail": text}]
     assert document["detail"] == f"/search_space/0/low: {text}"
 
 
-def test_every_fault_is_pointed_at(api: APIClient) -> None:
+def test_each_error_has_a_pointer(api: APIClient) -> None:
     document = post(api, number("float", "a", 1), number("int", 0, 0.5)).json()
     pointers = [error["pointer"] for error in document["errors"]]
     assert pointers == ["/search_space/0/low", "/search_space/1/high"]
     assert document["detail"].endswith(" (and 1 more)")
 
 
-def test_most_parameters_and_choices_are_taken(api: APIClient) -> None:
+def test_largest_space_is_accepted(api: APIClient) -> None:
     space = [number("float", 0, 1) | {"name": f"x{index}"} for index in range(999)]
     longest = choices(*range(1000)) | {"name": "n" * 512}
     assert post(api, *space, longest, sampler="random").status_code == 201
@@ -284,7 +284,7 @@ def accepted(*space: JSON) -> bool:
 @example(parameter=number("float", 0.0, 1.0, step=0.3))
 @example(parameter=number("float", 0.1, 0.35, step=0.1))
 @example(parameter=number("int", -5, 6, step=4))
-def test_distribution_is_what_optuna_makes_of_the_same_arguments(parameter: JSON) -> None:
+def test_distribution_equals_optunas(parameter: JSON) -> None:
     assume(accepted(parameter))
     (ours,) = SearchSpace([parameter]).distributions.values()
     low, high, log = parameter["low"], parameter["high"], parameter.get("log", False)
@@ -298,7 +298,7 @@ def test_distribution_is_what_optuna_makes_of_the_same_arguments(parameter: JSON
     assert ours == stock
 
 
-def test_choices_are_optunas() -> None:
+def test_choices_equal_optunas() -> None:
     (ours,) = SearchSpace([choices("a", 1, 2.5, False)]).distributions.values()
     assert ours == CategoricalDistribution(["a", 1, 2.5, False])
 
@@ -326,7 +326,7 @@ NASTY = [
 
 @ignoring_numpy
 @pytest.mark.parametrize("sampler", ["tpe", "random", "nsgaii", "qmc"])
-def test_nasty_space_is_sampled(api: APIClient, sampler: str) -> None:
+def test_extreme_space_is_sampled(api: APIClient, sampler: str) -> None:
     space = [each | {"name": f"x{index}"} for index, each in enumerate(NASTY)]
     assert_is_sampled(api, space, sampler)
 
@@ -335,7 +335,7 @@ def test_nasty_space_is_sampled(api: APIClient, sampler: str) -> None:
 @pytest.mark.parametrize("sampler", ["tpe", "random", "nsgaii", "qmc"])
 @repeatable_examples(8)
 @given(space=st.lists(numeric_parameters(), min_size=1, max_size=4))
-def test_any_accepted_space_is_sampled(api: APIClient, sampler: str, space: list[JSON]) -> None:
+def test_accepted_space_is_sampled(api: APIClient, sampler: str, space: list[JSON]) -> None:
     named = [each | {"name": f"x{index}"} for index, each in enumerate(space)]
     assume(accepted(*named))
     assert_is_sampled(api, named, sampler)

@@ -106,7 +106,7 @@ def test_illegal_transition_names_the_allowed_ones(
     assert get_study(api) == study
 
 
-def test_history_keeps_every_change_in_its_order(api: APIClient) -> None:
+def test_state_history_keeps_all_changes_in_order(api: APIClient) -> None:
     create(api)
     for action, body in (
         ("pause", {"reason": "power cut"}),
@@ -143,13 +143,15 @@ def test_history_keeps_every_change_in_its_order(api: APIClient) -> None:
         ({"state": "PAUSED"}, "/state"),
     ],
 )
-def test_action_refuses_nonsense(api: APIClient, action: str, body: JSON, pointer: str) -> None:
+def test_action_refuses_invalid_bodies(
+    api: APIClient, action: str, body: JSON, pointer: str
+) -> None:
     study = create(api)
     assert invalid_pointers(api.post(f"{URL}/{action}", body)) == [pointer]
     assert get_study(api) == study
 
 
-def test_unknown_study_has_no_life(api: APIClient) -> None:
+def test_action_on_an_unknown_study_is_not_found(api: APIClient) -> None:
     for action in ("pause", "resume", "complete", "cancel"):
         assert_refused(api.post(f"/api/v1/studies/nobody/{action}"), 404, "study_not_found")
     response = api.patch("/api/v1/studies/nobody", {"max_trials": 1})
@@ -165,7 +167,7 @@ def test_unknown_study_has_no_life(api: APIClient) -> None:
     ],
 )
 @pytest.mark.parametrize("reason", ["lunch", None])
-def test_ask_says_that_the_study_is_closed_and_why(
+def test_ask_of_a_closed_study_names_state_and_reason(
     api: APIClient, action: str, code: str, reason: str | None
 ) -> None:
     create(api)
@@ -257,7 +259,7 @@ def test_lowered_max_trials_waits_for_those_that_run(api: APIClient) -> None:
     assert life(get_study(api)) == ("COMPLETED", "max_trials")
 
 
-def test_raised_budget_does_not_resume_by_itself(api: APIClient) -> None:
+def test_raised_budget_does_not_resume_the_study(api: APIClient) -> None:
     create(api, max_trials=1)
     complete(api, "search", start_trial(api), 1)
     assert life(api.patch(URL, {"max_trials": 2}).json()) == ("COMPLETED", "max_trials")
@@ -266,7 +268,7 @@ def test_raised_budget_does_not_resume_by_itself(api: APIClient) -> None:
 
 
 @pytest.mark.parametrize(("action", "state"), [("complete", "COMPLETED"), ("cancel", "CANCELLED")])
-def test_ended_study_stays_so_whatever_is_changed(api: APIClient, action: str, state: str) -> None:
+def test_ended_study_stays_ended_after_changes(api: APIClient, action: str, state: str) -> None:
     create(api)
     complete(api, "search", start_trial(api), 1)
     history = api.post(f"{URL}/{action}", {"reason": "enough"}).json()["state_history"]

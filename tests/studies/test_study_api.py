@@ -48,12 +48,12 @@ def names(response: Any) -> list[str]:
     return [study["study_name"] for study in response.json()]
 
 
-def test_study_is_answered(api: APIClient, study: dict[str, Any]) -> None:
+def test_study_is_retrieved(api: APIClient, study: dict[str, Any]) -> None:
     response = api.get("/api/v1/studies/search")
     assert (response.status_code, response.json()) == (200, study)
 
 
-def test_study_tells_its_best_trial(api: APIClient) -> None:
+def test_study_has_its_best_trial(api: APIClient) -> None:
     create(api, "search", direction="minimize")
     _, best, _ = (tell(api, "search", value) for value in (2, 1, 3))
     api.post("/api/v1/studies/search/trials/suggest")
@@ -69,7 +69,7 @@ def test_study_tells_its_best_trial(api: APIClient) -> None:
     assert (study["best_value"], study["best_params"]) == (1.0, best["params"])
 
 
-def test_study_of_several_objectives_tells_what_best_tells(api: APIClient) -> None:
+def test_study_of_several_objectives_has_the_best_trial_of_best(api: APIClient) -> None:
     create(api, "search", direction=["minimize", "maximize"])
     for values in ([3, 3], [1, 5], [2, 9]):
         tell(api, "search", values)
@@ -96,7 +96,7 @@ def test_unknown_study_is_not_found(api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_name_works_in_every_path(api: APIClient, name: str) -> None:
+def test_name_works_in_each_path(api: APIClient, name: str) -> None:
     assert create(api, name, direction=["minimize", "minimize"])["study_name"] == name
     url = f"/api/v1/studies/{quote(name, safe='')}"
     assert api.get(url).json()["study_name"] == name
@@ -119,7 +119,7 @@ def test_name_works_in_every_path(api: APIClient, name: str) -> None:
     assert api.get(url).status_code == 404
 
 
-def test_names_are_told_apart_exactly(api: APIClient) -> None:
+def test_names_are_compared_exactly(api: APIClient) -> None:
     for name in ("a", "A", "a ", "ä", "a\u0308"):
         create(api, name)
     assert names(api.get("/api/v1/studies")) == ["a\u0308", "ä", "a ", "A", "a"]
@@ -131,7 +131,7 @@ def test_list_is_empty_without_studies(api: APIClient) -> None:
     assert response["X-Total-Count"] == "0"
 
 
-def test_list_answers_summaries_newest_first(api: APIClient) -> None:
+def test_list_begins_with_the_newest(api: APIClient) -> None:
     studies = [create(api, name) for name in ("b", "a", "c")]
     without = ("best_params", "user_attrs", "search_space")
     assert api.get("/api/v1/studies").json() == [
@@ -185,7 +185,7 @@ def test_list_takes_1000_at_most_and_by_default(api: APIClient) -> None:
         ("state=COMPLETE", "/state"),
     ],
 )
-def test_list_refuses_nonsense(api: APIClient, query: str, pointer: str) -> None:
+def test_list_refuses_invalid_queries(api: APIClient, query: str, pointer: str) -> None:
     response = api.get(f"/api/v1/studies?{query}")
     assert response.status_code == 400
     assert [error["pointer"] for error in response.json()["errors"]] == [pointer]

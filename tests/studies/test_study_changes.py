@@ -34,7 +34,7 @@ LIFE: JSON = {**BUDGETS, "lease_seconds": 30.0, "max_retries": 1}
 # Creation --------------------------------------------------------------------------------
 
 
-def test_study_has_no_budgets_unless_told(api: APIClient) -> None:
+def test_study_has_no_budgets_by_default(api: APIClient) -> None:
     study = create_study(api)
     assert {key: study[key] for key in LIFE} == {
         **dict.fromkeys(BUDGETS),
@@ -49,7 +49,7 @@ def test_study_is_created_with_budgets(api: APIClient) -> None:
     assert get_study(api) == study
 
 
-def test_null_is_left_out_at_creation(api: APIClient) -> None:
+def test_null_is_ignored_at_creation(api: APIClient) -> None:
     study = create_study(api, **dict.fromkeys(LIFE))
     assert {key: study[key] for key in LIFE} == {
         **dict.fromkeys(BUDGETS),
@@ -59,7 +59,7 @@ def test_null_is_left_out_at_creation(api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("given", [{}, LIFE, *({key: value} for key, value in LIFE.items())])
-def test_loading_compares_what_is_given(api: APIClient, given: JSON) -> None:
+def test_loading_compares_given_keys(api: APIClient, given: JSON) -> None:
     study = create_study(api, **LIFE)
     response = post_study(api, **given)
     assert (response.status_code, response.json()) == (200, study)
@@ -97,7 +97,7 @@ def test_loading_names_what_differs(api: APIClient, key: str, other: Any) -> Non
     assert get_study(api) == study
 
 
-def test_loading_compares_with_what_it_is_and_with_what_it_was_at_first(api: APIClient) -> None:
+def test_loading_compares_with_current_and_first_values(api: APIClient) -> None:
     """Workers start with the body with which the study was created."""
     first = {"max_trials": 5, "deadline": "2100-01-31T12:00:00Z", "user_attrs": {"team": "ours"}}
     create_study(api, **first)
@@ -134,7 +134,7 @@ def test_loading_compares_with_what_it_is_and_with_what_it_was_at_first(api: API
         ("user_attrs", {}, {}),
     ],
 )
-def test_each_key_is_changed_alone(api: APIClient, key: str, given: Any, answered: Any) -> None:
+def test_keys_are_changed_one_by_one(api: APIClient, key: str, given: Any, answered: Any) -> None:
     study = create_study(api, user_attrs={"a": 1})
     response = api.patch(URL, {key: given})
     assert response.status_code == 200, response.content
@@ -148,21 +148,21 @@ def test_all_keys_are_changed_together(api: APIClient) -> None:
     assert api.patch(URL, changes).json() == {**study, **changes}
 
 
-def test_no_change_is_a_change(api: APIClient) -> None:
+def test_empty_change_is_accepted(api: APIClient) -> None:
     study = create_study(api, **LIFE)
     response = api.patch(URL, {})
     assert (response.status_code, response.json()) == (200, study)
 
 
 @pytest.mark.parametrize("key", [*BUDGETS, "lease_seconds"])
-def test_null_takes_away(api: APIClient, key: str) -> None:
+def test_null_removes_a_value(api: APIClient, key: str) -> None:
     study = create_study(api, **LIFE)
     response = api.patch(URL, {key: None})
     assert (response.status_code, response.json()) == (200, {**study, key: None})
 
 
 @pytest.mark.parametrize("key", ["max_retries", "user_attrs"])
-def test_null_is_left_out_of_a_change_where_it_is_no_value(api: APIClient, key: str) -> None:
+def test_null_is_ignored_where_it_is_no_value(api: APIClient, key: str) -> None:
     study = create_study(api, **LIFE, user_attrs={"a": 1})
     response = api.patch(URL, {key: None})
     assert (response.status_code, response.json()) == (200, study)
@@ -192,7 +192,7 @@ REFUSED: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("key", "value"), REFUSED)
-def test_nonsense_is_refused_and_nothing_stored(api: APIClient, key: str, value: Any) -> None:
+def test_invalid_change_is_refused_and_not_stored(api: APIClient, key: str, value: Any) -> None:
     assert invalid_pointers(post_study(api, **{key: value})) == [f"/{key}"]
     assert api.get("/api/v1/studies").json() == []
     study = create_study(api)
@@ -215,7 +215,7 @@ def test_nonsense_is_refused_and_nothing_stored(api: APIClient, key: str, value:
         ("load_if_exists", True),
     ],
 )
-def test_what_cannot_be_changed_is_refused(api: APIClient, key: str, value: Any) -> None:
+def test_change_of_a_fixed_key_is_refused(api: APIClient, key: str, value: Any) -> None:
     study = create_study(api)
     assert invalid_pointers(api.patch(URL, {"max_trials": 5, key: value})) == [f"/{key}"]
     assert get_study(api) == study
@@ -230,7 +230,7 @@ def test_numbers_that_are_not_finite_are_refused(api: APIClient, key: str, liter
     assert get_study(api) == study
 
 
-def test_several_objectives_have_no_target(api: APIClient) -> None:
+def test_target_is_refused_for_several_objectives(api: APIClient) -> None:
     two = {"direction": ["minimize", "maximize"]}
     assert invalid_pointers(post_study(api, **two, target_value=1)) == ["/target_value"]
     assert api.get("/api/v1/studies").json() == []
@@ -241,7 +241,7 @@ def test_several_objectives_have_no_target(api: APIClient) -> None:
     assert api.patch(URL, {"target_value": None}).status_code == 200
 
 
-def test_a_list_of_one_objective_has_a_target(api: APIClient) -> None:
+def test_target_is_accepted_for_a_list_of_one_objective(api: APIClient) -> None:
     assert create_study(api, direction=["minimize"], target_value=1)["target_value"] == 1.0
 
 

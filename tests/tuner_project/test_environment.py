@@ -65,11 +65,11 @@ def test_integer_is_read(env: Make, text: str, value: int) -> None:
         ("", ["default"]),
     ],
 )
-def test_words_are_read_with_commas_and_as_json(env: Make, text: str, value: list[str]) -> None:
+def test_lists_are_read_with_commas_and_as_json(env: Make, text: str, value: list[str]) -> None:
     assert env(text).words("V", ["default"]) == value
 
 
-def test_text_with_a_dollar_sign_stays_as_it_is(env: Make) -> None:
+def test_text_with_a_dollar_sign_is_kept(env: Make) -> None:
     assert env("$ecret").text("V", "") == "$ecret"
 
 
@@ -112,7 +112,7 @@ REFUSED: list[tuple[Callable[[Environment], Any], list[str]]] = [
 @pytest.mark.parametrize(
     ("read", "text"), [(read, text) for read, texts in REFUSED for text in texts]
 )
-def test_nonsense_is_refused_by_one_line_that_names_the_variable(
+def test_invalid_value_is_reported_in_one_line_by_variable(
     env: Make, read: Callable[[Environment], Any], text: str
 ) -> None:
     with pytest.raises(ImproperlyConfigured) as refused:
@@ -121,7 +121,7 @@ def test_nonsense_is_refused_by_one_line_that_names_the_variable(
     assert "\n" not in str(refused.value)
 
 
-def test_refused_database_url_does_not_tell_its_password(env: Make) -> None:
+def test_refused_database_url_hides_its_password(env: Make) -> None:
     with pytest.raises(ImproperlyConfigured) as refused:
         env("postgresql://user:hunter2@host/db?nonsense=1").postgresql("V", default="")
     assert "hunter2" not in str(refused.value)
@@ -141,7 +141,7 @@ def start(**variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_service_starts_with_a_sane_environment() -> None:
+def test_service_starts_with_valid_settings() -> None:
     done = start(PORT="9000", CORS_ORIGINS='["https://a.example"]', DEFAULT_SAMPLER="qmc")
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -156,7 +156,7 @@ def test_service_starts_with_a_sane_environment() -> None:
         ("SECRET_KEY", ""),
     ],
 )
-def test_service_does_not_start_with_nonsense(name: str, value: str) -> None:
+def test_service_does_not_start_with_invalid_settings(name: str, value: str) -> None:
     done = start(**{name: value})
     assert done.returncode == 1
     assert done.stdout == ""
@@ -164,7 +164,7 @@ def test_service_does_not_start_with_nonsense(name: str, value: str) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_every_variable_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_variable_is_validated(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [
         *("DEBUG", "PORT", "WEB_WORKERS", "WEB_THREADS"),
         *("WEB_WAITING", "WEB_WAITING_TIMEOUT", "WEB_GRACEFUL_TIMEOUT"),
@@ -216,7 +216,7 @@ def test_allowed_origin_may_preflight(api: APIClient, settings: Settings) -> Non
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example.org", "http://app.example.org", "null"])
-def test_other_origins_are_told_nothing(api: APIClient, settings: Settings, origin: str) -> None:
+def test_other_origins_get_no_cors_headers(api: APIClient, settings: Settings, origin: str) -> None:
     settings.CORS_ALLOWED_ORIGINS = ["https://app.example.org"]
     response = api.get("/api/v1/studies", headers={"Origin": origin})
     assert response.status_code == 200
@@ -230,7 +230,7 @@ def test_errors_carry_cors_headers_too(api: APIClient, settings: Settings) -> No
 
 
 @pytest.mark.parametrize("path", ["/admin/login/", "/dashboard", "/api/studies", "/"])
-def test_only_the_api_is_for_other_origins(api: APIClient, settings: Settings, path: str) -> None:
+def test_cors_is_limited_to_the_api(api: APIClient, settings: Settings, path: str) -> None:
     settings.CORS_ALLOWED_ORIGINS = ["https://app.example.org"]
     response = api.get(path, headers={"Origin": "https://app.example.org"})
     assert "Access-Control-Allow-Origin" not in response

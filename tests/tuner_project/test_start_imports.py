@@ -26,7 +26,7 @@ assert not heavy, heavy
 """
 
 
-def test_start_needs_no_database_and_no_heavy_library() -> None:
+def test_start_needs_neither_database_nor_heavy_libraries() -> None:
     finished = subprocess.run(
         [sys.executable, "-W", "error", "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True
     )
@@ -63,7 +63,7 @@ def test_command_of_the_image_loads_the_service() -> None:
     assert (finished.returncode, finished.stderr) == (0, "")
 
 
-def test_command_of_the_image_says_one_line_about_nonsense() -> None:
+def test_command_of_the_image_reports_invalid_settings_in_one_line() -> None:
     finished = check_gunicorn(PORT="http")
     assert finished.returncode == 1
     assert finished.stderr == "error: PORT is 'http': expected an integer from 1 to 65535\n"

@@ -200,7 +200,7 @@ OURS = {app for app, _ in HISTORY}
 At = Callable[[int], str]
 
 
-def test_history_names_every_migration() -> None:
+def test_migration_history_is_complete() -> None:
     graph = MigrationLoader(None).graph
     ours = {config.label for config in apps.get_app_configs() if Path(config.path).parent == ROOT}
     assert set(HISTORY) == {node for node in graph.nodes if node[0] in ours}
@@ -257,7 +257,7 @@ def upgraded(
     drop_database(name)
 
 
-def test_an_upgrade_keeps_all_data(upgraded: set[str], settings: Any) -> None:
+def test_upgrade_keeps_all_data(upgraded: set[str], settings: Any) -> None:
     assert set(Study.objects.values_list("name", flat=True)) == upgraded
     adopt(name=THEIRS)
     check_optuna()

@@ -176,7 +176,7 @@ def test_tables_without_a_revision_are_refused(statement: str) -> None:
     assert refusal().startswith("schema optuna holds tables without a revision (alembic_version)")
 
 
-def test_a_script_that_fails_changes_nothing(api: APIClient) -> None:
+def test_failing_script_changes_nothing(api: APIClient) -> None:
     create_study(api)
     # Of a revision whose script finds what it is about to create.
     execute("UPDATE optuna.alembic_version SET version_num = 'v1.3.0.a'")
@@ -185,7 +185,7 @@ def test_a_script_that_fails_changes_nothing(api: APIClient) -> None:
     )
 
 
-def test_scripts_that_lead_elsewhere_change_nothing() -> None:
+def test_scripts_to_another_revision_change_nothing() -> None:
     execute(
         "UPDATE optuna.alembic_version SET version_num = 'v3.0.0.d'",
         "ALTER TABLE optuna.trials DROP COLUMN datetime_start",

@@ -147,7 +147,7 @@ RULES: dict[str, tuple[JSON, Situation, list[Situation], str]] = {
 
 
 @pytest.mark.parametrize("code", RULES)
-def test_advice_is_given_where_it_is_for(api: APIClient, code: str) -> None:
+def test_advice_is_given_in_its_situation(api: APIClient, code: str) -> None:
     definition, situation, _, words = RULES[code]
     create_analysis_study(api, **definition)
     situation(api)
@@ -161,13 +161,13 @@ def test_advice_is_given_where_it_is_for(api: APIClient, code: str) -> None:
 @pytest.mark.parametrize(
     ("code", "index"), [(code, i) for code, rule in RULES.items() for i in range(len(rule[2]))]
 )
-def test_advice_is_not_given_beside_it(api: APIClient, code: str, index: int) -> None:
+def test_advice_is_not_given_in_similar_situations(api: APIClient, code: str, index: int) -> None:
     definition, _, beside, _ = RULES[code]
     create_analysis_study(api, **definition)
     beside[index](api)
     assert get_advice(api) == []
 
 
-def test_new_studies_need_no_advice(api: APIClient) -> None:
+def test_new_study_gets_no_advice(api: APIClient) -> None:
     create_analysis_study(api)
     assert get_advice(api) == []

@@ -76,7 +76,7 @@ def test_advice_names_numbers(
     assert all(each in found["detail"] for each in words), found["detail"]
 
 
-def test_bounds_of_categorical_and_narrow_parameters_are_no_advice(api: APIClient) -> None:
+def test_categorical_and_narrow_parameters_get_no_bound_advice(api: APIClient) -> None:
     space = [
         {"type": "categorical", "name": "c", "choices": [0, 1]},
         {"type": "int", "name": "n", "low": 1, "high": 4},
@@ -89,7 +89,7 @@ def test_bounds_of_categorical_and_narrow_parameters_are_no_advice(api: APIClien
     assert get_advice(api) == []
 
 
-def test_bounds_are_those_of_the_best_feasible_trials(api: APIClient) -> None:
+def test_bound_advice_uses_the_best_feasible_trials(api: APIClient) -> None:
     create_analysis_study(api, direction="maximize", constraints=["load"])
     trials = [
         {
@@ -119,7 +119,7 @@ def test_most_urgent_advice_comes_first(api: APIClient) -> None:
     ]
 
 
-def test_trials_whose_leases_ran_out_are_named(api: APIClient) -> None:
+def test_trials_with_expired_leases_are_named(api: APIClient) -> None:
     create_analysis_study(api, lease_seconds=60)
     start_trials(api, 2)
     move_leases_into_past()
@@ -128,7 +128,7 @@ def test_trials_whose_leases_ran_out_are_named(api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.definition.name)
-def test_healthy_studies_get_none(api: APIClient, demo: Demo) -> None:
+def test_healthy_study_gets_no_advice(api: APIClient, demo: Demo) -> None:
     seed_demo(demo)
     assert get_advice(api, demo.definition.name) == []
 

@@ -100,7 +100,7 @@ def test_plots_of_many_parameters_say_how_many_are_shown(api: APIClient, n_param
 
 
 @pytest.mark.parametrize("n", [10, 11, 19, 20, 100])
-def test_curves_of_many_steps_are_thinned(
+def test_curves_of_many_steps_are_subsampled(
     api: APIClient, monkeypatch: pytest.MonkeyPatch, n: int
 ) -> None:
     monkeypatch.setattr(catalogue, "MAX_STEPS", 10)

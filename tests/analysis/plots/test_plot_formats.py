@@ -54,14 +54,16 @@ needs_browser = pytest.mark.skipif(
         ("format=json&format=html", "/format"),
     ],
 )
-def test_nonsense_is_pointed_at(api: APIClient, query: str, pointer: str) -> None:
+def test_invalid_query_has_a_pointer(api: APIClient, query: str, pointer: str) -> None:
     create_analysis_study(api)
     assert invalid_pointers(api.get(f"{HISTORY}?{query}")) == [pointer]
 
 
 @pytest.mark.parametrize("kind", [kind for kind in catalogue.KINDS if kind != "timeline"])
 @pytest.mark.parametrize("query", ["target_idx=2", "target_idx=-1", 'params=["y"]'])
-def test_what_the_study_does_not_have_is_refused(api: APIClient, kind: str, query: str) -> None:
+def test_unknown_parameters_and_objectives_are_refused(
+    api: APIClient, kind: str, query: str
+) -> None:
     create_analysis_study(api, direction=TWO_DIRECTIONS)
     assert_refused(api.get(f"{STUDY_URL}/plots/{kind}?{query}"), 400, "invalid")
 
@@ -102,7 +104,7 @@ def test_reference_point_has_a_number_for_each_objective(api: APIClient, point: 
         ("?format=html", "image/png", "text/html"),
     ],
 )
-def test_format_is_the_one_asked_for(
+def test_format_is_the_requested_one(
     api: APIClient, query: str, accept: str | None, media_type: str
 ) -> None:
     play_analysis_study(api, n=5)
@@ -115,7 +117,7 @@ def test_format_is_the_one_asked_for(
         assert response.content.startswith(b"<!doctype html>")
 
 
-def test_page_takes_nothing_from_other_hosts(api: APIClient) -> None:
+def test_page_loads_nothing_from_other_hosts(api: APIClient) -> None:
     play_analysis_study(api)
     for kind in catalogue.KINDS:
         response = api.get(f"{STUDY_URL}/plots/{kind}?format=html")
@@ -133,7 +135,7 @@ def test_page_takes_nothing_from_other_hosts(api: APIClient) -> None:
     script.close()
 
 
-def test_page_is_not_broken_out_of(api: APIClient) -> None:
+def test_page_escapes_names(api: APIClient) -> None:
     name = '</script><script>alert("1")</script><!--'
     choice = "<img src=x onerror=alert(1)>"
     space = [

@@ -108,7 +108,7 @@ def at_completed(traces: list[JSON], study: optuna.Study) -> list[JSON]:
 
 
 @pytest.mark.parametrize(("direction", "constraints"), [("minimize", []), ("maximize", ["load"])])
-def test_plots_of_one_objective_are_optunas(
+def test_plots_of_one_objective_equal_optunas(
     api: APIClient, direction: str, constraints: list[str]
 ) -> None:
     play_analysis_study(api, direction=direction, constraints=constraints)
@@ -122,7 +122,7 @@ def test_plots_of_one_objective_are_optunas(
 
 
 @pytest.mark.parametrize(("index", "constraints"), [(0, []), (1, ["load"])])
-def test_plots_of_two_objectives_are_optunas_of_each(
+def test_plots_of_two_objectives_equal_optunas_of_each(
     api: APIClient, index: int, constraints: list[str]
 ) -> None:
     play_analysis_study(api, direction=TWO_DIRECTIONS, constraints=constraints)
@@ -147,7 +147,7 @@ def test_plots_of_two_objectives_are_optunas_of_each(
 
 @pytest.mark.parametrize("constraints", [[], ["load"]])
 @pytest.mark.parametrize("direction", ["maximize", TWO_DIRECTIONS])
-def test_plots_of_steps_and_times_are_optunas(
+def test_plots_of_steps_and_times_equal_optunas(
     api: APIClient, direction: Any, constraints: list[str]
 ) -> None:
     play_analysis_study(api, direction=direction, constraints=constraints)
@@ -158,7 +158,7 @@ def test_plots_of_steps_and_times_are_optunas(
 
 
 @pytest.mark.parametrize("constraints", [[], ["load"]])
-def test_plots_of_several_objectives_are_optunas(api: APIClient, constraints: list[str]) -> None:
+def test_plots_of_several_objectives_equal_optunas(api: APIClient, constraints: list[str]) -> None:
     play_analysis_study(api, direction=TWO_DIRECTIONS, constraints=constraints)
     for kind, stock in OF_SEVERAL.items():
         ours = plot(api, kind, reference_point="20,-1")
@@ -183,7 +183,7 @@ def test_intermediate_values_of_pruned_and_running_trials_are_drawn(api: APIClie
 
 
 @pytest.mark.parametrize("names", [["c", "x"], ["n", "rate", "x"]])
-def test_plots_are_of_the_parameters_asked_for(api: APIClient, names: list[str]) -> None:
+def test_plots_show_the_requested_parameters(api: APIClient, names: list[str]) -> None:
     play_analysis_study(api)
     for kind in BY_PARAMETER:
         stock = getattr(visualization, f"plot_{kind}")
@@ -217,7 +217,7 @@ def test_importance_is_drawn_by_the_method_and_for_the_front(api: APIClient) -> 
         ("pareto_front", TWO_DIRECTIONS, "no trial has completed yet"),
     ],
 )
-def test_plots_of_nothing_say_why(api: APIClient, kind: str, direction: Any, reason: str) -> None:
+def test_empty_plots_say_why(api: APIClient, kind: str, direction: Any, reason: str) -> None:
     create_analysis_study(api, direction=direction)
     start_trial(api)
     figure = plot(api, kind)
@@ -234,19 +234,19 @@ def test_importance_that_cannot_be_computed_is_an_empty_plot(api: APIClient) -> 
     assert subtitle(figure).startswith("fanova cannot be computed: ")
 
 
-def test_contour_of_one_parameter_says_why_it_is_empty(api: APIClient) -> None:
+def test_contour_of_one_parameter_is_empty_with_a_reason(api: APIClient) -> None:
     play_analysis_study(api)
     figure = plot(api, "contour", params='["x"]')
     assert (figure["data"], subtitle(figure)) == ([], "a contour needs at least two parameters")
 
 
 @pytest.mark.parametrize("kind", ["nothing", "History", "history.json", "%20"])
-def test_unknown_kinds_are_not_found(api: APIClient, kind: str) -> None:
+def test_unknown_plot_kind_is_not_found(api: APIClient, kind: str) -> None:
     create_analysis_study(api)
     assert_refused(api.get(f"{STUDY_URL}/plots/{kind}"), 404, "not_found")
 
 
-def test_plots_of_no_study_are_not_found(api: APIClient) -> None:
+def test_plots_of_an_unknown_study_are_not_found(api: APIClient) -> None:
     for kind in KINDS:
         response = api.get(f"/api/v1/studies/nobody/plots/{kind}")
         assert_refused(response, 404, "study_not_found")

@@ -33,7 +33,7 @@ def shown(client: Client, query: str = "") -> list[tuple[str, str]]:
     return [(entry.action, entry.subject) for entry in response.context["cl"].result_list]
 
 
-def test_newest_entries_come_first(admin_client: Client, played: Study) -> None:
+def test_audit_list_begins_with_the_newest(admin_client: Client, played: Study) -> None:
     assert shown(admin_client) == [
         ("created", "other"),
         ("told", "search"),
@@ -66,7 +66,7 @@ def test_newest_entries_come_first(admin_client: Client, played: Study) -> None:
         ("?study=999999999999", []),
     ],
 )
-def test_lists_are_narrowed_down(
+def test_audit_list_is_filtered(
     admin_client: Client, played: Study, query: str, expected: list[str]
 ) -> None:
     assert [action for action, _ in shown(admin_client, query)] == expected
@@ -77,11 +77,11 @@ def test_lists_are_narrowed_down(
     ["?study=x", "?study=-1", "?study=%C2%B2", "?study=99999999999999999999", "?details__a=1",
      "?at__year=2020", "?subject=a"],
 )  # fmt: skip
-def test_other_lookups_are_refused(admin_client: Client, db: None, query: str) -> None:
+def test_audit_list_refuses_other_lookups(admin_client: Client, db: None, query: str) -> None:
     assert admin_client.get(LIST + query).status_code in (302, 400)
 
 
-def test_a_study_links_to_its_entries(
+def test_study_page_links_to_its_audit_entries(
     admin_client: Client, staff_client: Any, played: Study
 ) -> None:
     page = f"/admin/studies/study/{played.pk}/change/"
@@ -96,7 +96,7 @@ def test_a_study_links_to_its_entries(
     assert staff.get(link).status_code == 403
 
 
-def test_nothing_can_be_changed(admin_client: Client, played: Study) -> None:
+def test_audit_pages_are_read_only(admin_client: Client, played: Study) -> None:
     entry = AuditEntry.objects.filter(action="told").get()
     page = admin_client.get(f"{LIST}{entry.pk}/change/")
     assert page.status_code == 200
@@ -112,16 +112,14 @@ def test_nothing_can_be_changed(admin_client: Client, played: Study) -> None:
     assert list(AuditEntry.objects.values()) == before
 
 
-def test_long_batches_are_shortened(admin_client: Client, db: None) -> None:
+def test_audit_page_shortens_long_batches(admin_client: Client, db: None) -> None:
     _fill(1, numbers="ARRAY(SELECT generate_series(0, 5000))")
     page = admin_client.get(LIST).content.decode()
     assert "0, 1, 2, 3" in page
     assert "19 and 4,981 more</td>" in page
 
 
-def test_pages_cost_the_same_with_a_hundred_thousand_entries(
-    admin_client: Client, db: None
-) -> None:
+def test_audit_pages_cost_the_same_at_100_000_entries(admin_client: Client, db: None) -> None:
     """Each statement reads what an index names, and no more rows than are counted at most."""
     queries = ["", "?p=2", "?p=100", "?action=told", "?action=deleted", "?kind=study", "?q=study-7",
                "?actor_kind=user", "?q=w7", "?study=7", "?q=nobody", "?kind=trial"]  # fmt: skip

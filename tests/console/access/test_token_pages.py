@@ -50,7 +50,9 @@ def test_token_is_shown_once(admin_client: Client) -> None:
         ({"expiry_date_0": "2020-01-01", "expiry_date_1": "00:00:00"}, "This moment has passed"),
     ],
 )
-def test_nonsense_is_refused(admin_client: Client, fields: dict[str, str], said: str) -> None:
+def test_invalid_token_form_is_refused(
+    admin_client: Client, fields: dict[str, str], said: str
+) -> None:
     response = make(admin_client, **fields)
 
     assert said in response.content.decode()
@@ -78,7 +80,7 @@ def test_tokens_are_revoked_together(admin_client: Client, token: MakeToken) -> 
         assert authorized_client(key).get("/api/v1/studies").status_code == 401
 
 
-def test_revoked_token_stays_as_it_is(admin_client: Client, token: MakeToken) -> None:
+def test_revoked_token_cannot_be_changed(admin_client: Client, token: MakeToken) -> None:
     made, _ = token("read")
     Token.objects.filter(pk=made.pk).update(revoked=True)
     form = {"name": "new", "scope": "manage", "studies": "*", "revoked": ""}
@@ -88,7 +90,7 @@ def test_revoked_token_stays_as_it_is(admin_client: Client, token: MakeToken) ->
     assert (made.scope, made.revoked) == ("read", True)
 
 
-def test_change_leaves_a_revocation_alone(
+def test_change_keeps_a_concurrent_revocation(
     admin_client: Client, token: MakeToken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, _ = token("read")
@@ -106,7 +108,7 @@ def test_change_leaves_a_revocation_alone(
     assert (found.name, found.revoked) == ("new", True)
 
 
-def test_list_says_which_are_usable(admin_client: Client, token: MakeToken) -> None:
+def test_token_list_says_which_are_usable(admin_client: Client, token: MakeToken) -> None:
     token("read", name="good")
     past = timezone.now() - timedelta(days=1)
     for name, fields in (("late", {"expiry_date": past}), ("gone", {"revoked": True})):
@@ -117,7 +119,7 @@ def test_list_says_which_are_usable(admin_client: Client, token: MakeToken) -> N
     assert {row.name: row.is_usable for row in rows} == {"good": True, "late": False, "gone": False}
 
 
-def test_list_takes_as_many_queries_for_many(
+def test_token_list_takes_constant_queries(
     admin_client: Client, token: MakeToken, django_assert_max_num_queries: Any
 ) -> None:
     for n in (1, 3):
@@ -128,7 +130,7 @@ def test_list_takes_as_many_queries_for_many(
 
 
 @pytest.mark.parametrize("permissions", [(), ("view_token",)])
-def test_making_needs_the_permission(
+def test_token_creation_needs_the_permission(
     staff_client: Callable[..., Client], permissions: tuple[str, ...]
 ) -> None:
     assert make(staff_client(*permissions)).status_code == 403

@@ -28,7 +28,7 @@ def is_the_dashboards(path: str) -> bool:
     return resolve(path).func.__module__ == "console.dashboard.views"
 
 
-def test_every_path_of_the_script_is_the_dashboards() -> None:
+def test_all_paths_of_the_script_are_routed() -> None:
     paths = dashboard_paths()
     assert {
         "/dashboard",
@@ -45,7 +45,7 @@ def test_every_path_of_the_script_is_the_dashboards() -> None:
     assert [path for path in sorted(paths) if not is_the_dashboards(path)] == []
 
 
-def test_no_path_of_ours_is_the_dashboards() -> None:
+def test_own_paths_are_not_routed_to_the_dashboard() -> None:
     schema = SchemaGenerator().get_schema(public=True)
     ours = [re.sub(r"\{[^}]*\}", "1", path) for path in schema["paths"]]
     assert len(ours) > 10
@@ -73,6 +73,6 @@ def test_unknown_path_stays_unknown(admin_client: Client, path: str) -> None:
         b'<script defer src="/static/bundle.js"></script>' * 2,
     ],
 )
-def test_page_that_loads_something_else_is_noticed(html: bytes) -> None:
+def test_page_with_an_unknown_script_fails(html: bytes) -> None:
     with pytest.raises(RuntimeError, match="does not load"):
         with_our_script(html)

@@ -47,7 +47,7 @@ def test_page_loads_the_script_from_our_static_files(admin_client: Client, path:
     assert "no-store" in response["Cache-Control"]
 
 
-def test_page_is_whole_whatever_the_browser_has(admin_client: Client) -> None:
+def test_page_ignores_conditional_headers(admin_client: Client) -> None:
     whole = admin_client.get("/dashboard").content
     conditions = {"If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT", "Range": "bytes=0-9"}
     response = admin_client.get("/dashboard", headers=conditions)
@@ -101,7 +101,7 @@ def test_exported_trials_follow_the_study(
     assert exported(admin_client, study) == [*before, ("PRUNED", ""), ("COMPLETE", "3.0")]
 
 
-def test_plots_are_left_to_the_browser(admin_client: Client, study: Study) -> None:
+def test_plots_are_drawn_by_the_browser(admin_client: Client, study: Study) -> None:
     assert admin_client.get("/api/meta").json() == {
         "artifact_is_available": False,
         "llm_is_available": False,
@@ -128,14 +128,14 @@ def test_unknown_study_is_not_found(admin_client: Client, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_page_sends_to_the_login(client: Client, django_user_model: Any, path: str) -> None:
+def test_page_redirects_to_the_login(client: Client, django_user_model: Any, path: str) -> None:
     assert client.get(path)["Location"] == LOGIN + path
     client.force_login(django_user_model.objects.create_user("somebody"))
     assert client.get(path)["Location"] == LOGIN + path
 
 
 @pytest.mark.parametrize("path", DATA)
-def test_data_are_for_the_staff(client: Client, django_user_model: Any, path: str) -> None:
+def test_data_need_a_staff_session(client: Client, django_user_model: Any, path: str) -> None:
     methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
     for method in methods:
         response = client.generic(method, path, "{}", "application/json", headers=OWN_ORIGIN)
@@ -165,7 +165,7 @@ def test_staff_needs_the_permission(staff_client: Callable[..., Client], study: 
         ("MAX_ATTRIBUTES", 31, "32 characters of attributes, and the dashboard shows at most 31"),
     ],
 )
-def test_too_large_a_study_is_refused(
+def test_too_large_study_is_refused(
     admin_client: Client,
     study: Study,
     monkeypatch: pytest.MonkeyPatch,
@@ -195,7 +195,7 @@ def test_finished_trials_are_read_once(admin_client: Client, study: Study) -> No
     assert exported(admin_client, study) != first
 
 
-def test_application_is_made_anew_once_it_remembers_too_much() -> None:
+def test_application_is_rebuilt_when_it_caches_too_much() -> None:
     def of(study_id: int) -> Size:
         return Size(study_id, n_trials=1, n_numbers=MAX_NUMBERS, attributes=0)
 

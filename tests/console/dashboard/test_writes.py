@@ -50,7 +50,7 @@ OWN_ORIGIN = {"Origin": "http://testserver"}
         ("POST", "/csv/{id}", "/api/v1"),
     ],
 )
-def test_write_is_refused_with_what_to_do_instead(
+def test_write_is_refused_with_an_alternative(
     admin_client: Client, study: Study, method: str, path: str, instead: str
 ) -> None:
     body = {"study_name": "new", "directions": ["minimize"], "body": "x", "version": 1}
@@ -91,7 +91,7 @@ def a_get() -> HttpRequest:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("write", [insert, insert_late])
-def test_what_the_application_writes_fails(a_get: HttpRequest, write: Any) -> None:
+def test_writes_of_the_application_fail(a_get: HttpRequest, write: Any) -> None:
     with pytest.raises(InternalError, match="read-only transaction"):
         answer(write, a_get)
     assert DjangoStorage().get_all_studies() == []
@@ -99,7 +99,7 @@ def test_what_the_application_writes_fails(a_get: HttpRequest, write: Any) -> No
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("write", [insert, create_by_optuna])
-def test_what_the_application_writes_fails_outside_of_a_transaction(
+def test_writes_of_the_application_fail_outside_a_transaction(
     a_get: HttpRequest, write: Any
 ) -> None:
     with pytest.raises((InternalError, StorageInternalError)):
@@ -131,7 +131,7 @@ def test_deletion_goes_through_django(
         assert_reason_refused(response, 404, "study_not_found")
 
 
-def test_deletion_of_nothing_is_not_found(admin_client: Client, study: Study) -> None:
+def test_deletion_of_an_unknown_study_is_not_found(admin_client: Client, study: Study) -> None:
     assert_reason_refused(delete(admin_client, study.id + 1, **OWN_ORIGIN), 404, "study_not_found")
     assert LogEntry.objects.count() == 0
 
@@ -154,7 +154,7 @@ def test_deletion_needs_the_permission(staff_client: Callable[..., Client], stud
         {"Referer": "http://testserver/dashboard"},
     ],
 )
-def test_deletion_is_accepted_from_this_site_only(
+def test_deletion_needs_the_sites_origin(
     admin_client: Client, study: Study, headers: dict[str, str]
 ) -> None:
     assert_reason_refused(delete(admin_client, study.id, **headers), 403, "foreign_origin")

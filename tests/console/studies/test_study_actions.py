@@ -56,7 +56,7 @@ def said(response: Any) -> list[str]:
         (["cancel"], "CANCELLED"),
     ],
 )
-def test_actions_change_the_states_of_chosen_studies(
+def test_actions_change_the_states_of_selected_studies(
     admin_client: Client, api: APIClient, study: Study, actions: list[str], state: str
 ) -> None:
     create_study(api, name="other")
@@ -69,14 +69,14 @@ def test_actions_change_the_states_of_chosen_studies(
     assert_schemas_agree()
 
 
-def test_what_is_not_possible_is_said(admin_client: Client, api: APIClient, study: Study) -> None:
+def test_impossible_action_is_reported(admin_client: Client, api: APIClient, study: Study) -> None:
     choose(admin_client, "cancel_studies", study)
     response = choose(admin_client, "resume_studies", study)
     assert said(response) == ['study "search" was cancelled, which is final']
     assert study_state(api) == ("CANCELLED", None)
 
 
-def test_the_page_of_a_study_offers_what_its_state_allows(
+def test_study_page_offers_the_allowed_actions(
     admin_client: Client, api: APIClient, study: Study
 ) -> None:
     page = f"{LIST}{study.pk}/change/"
@@ -88,13 +88,13 @@ def test_the_page_of_a_study_offers_what_its_state_allows(
     assert study_state(api) == ("PAUSED", None)
 
 
-def test_states_are_changed_by_post_only(admin_client: Client, study: Study) -> None:
+def test_state_is_changed_by_post_only(admin_client: Client, study: Study) -> None:
     assert admin_client.get(f"{LIST}{study.pk}/act/pause/").status_code == 405
     assert admin_client.post(f"{LIST}{study.pk}/act/explode/").status_code == 404
     assert admin_client.post(f"{LIST}99999/act/pause/").status_code == 404
 
 
-def test_a_forged_form_changes_nothing(admin_client: Client, api: APIClient, study: Study) -> None:
+def test_forged_form_changes_nothing(admin_client: Client, api: APIClient, study: Study) -> None:
     client = Client(enforce_csrf_checks=True)
     client.cookies = admin_client.cookies
     for path in ("act/pause/", "clone/"):
@@ -105,7 +105,7 @@ def test_a_forged_form_changes_nothing(admin_client: Client, api: APIClient, stu
 # Permissions -----------------------------------------------------------------------------
 
 
-def test_who_may_look_only_looks(
+def test_view_permission_allows_no_action(
     staff_client: Callable[..., Client], api: APIClient, study: Study
 ) -> None:
     client = staff_client("view_study", "view_trial")
@@ -124,7 +124,7 @@ def test_who_may_look_only_looks(
     assert study_state(api) == ("ACTIVE", None)
 
 
-def test_who_may_change_studies_changes_states(
+def test_change_permission_allows_state_actions(
     staff_client: Callable[..., Client], api: APIClient, study: Study
 ) -> None:
     client = staff_client("view_study", "change_study")
@@ -133,7 +133,7 @@ def test_who_may_change_studies_changes_states(
 
 
 @pytest.mark.parametrize("path", ["act/pause/", "clone/"])
-def test_nobody_else_comes_in(client: Client, api: APIClient, study: Study, path: str) -> None:
+def test_other_users_are_refused(client: Client, api: APIClient, study: Study, path: str) -> None:
     response = client.post(f"{LIST}{study.pk}/{path}")
     assert (response.status_code, response["Location"].split("?")[0]) == (302, "/admin/login/")
     assert study_state(api) == ("ACTIVE", None)
@@ -142,7 +142,7 @@ def test_nobody_else_comes_in(client: Client, api: APIClient, study: Study, path
 # Export ----------------------------------------------------------------------------------
 
 
-def test_chosen_studies_are_exported_one_after_the_other(
+def test_selected_studies_are_exported_in_one_file(
     admin_client: Client, api: APIClient, study: Study
 ) -> None:
     create_study(api, name="other")
@@ -153,7 +153,7 @@ def test_chosen_studies_are_exported_one_after_the_other(
     assert kinds == ["study", "trial", "end", "study", "end"]
 
 
-def test_one_study_is_exported_as_the_api_does(
+def test_export_of_one_study_equals_the_apis(
     admin_client: Client, api: APIClient, study: Study
 ) -> None:
     response = choose(admin_client, "export_studies", study)
@@ -169,7 +169,7 @@ def form(name: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "sampler": "tpe", "pruner": "none", "search_space": space} | more
 
 
-def test_a_study_is_cloned_with_its_trials(
+def test_study_is_cloned_with_its_trials(
     admin_client: Client, api: APIClient, study: Study
 ) -> None:
     complete(api, "search", start_trial(api), 0.5)
@@ -204,7 +204,7 @@ def test_a_study_is_cloned_with_its_trials(
         ({"search_space": '[{"type": "float", "name": "x", "low": 1, "high": 0}]'}, "is above"),
     ],
 )
-def test_a_clone_that_cannot_be_is_refused_in_words(
+def test_impossible_clone_is_refused_with_a_message(
     admin_client: Client, study: Study, changes: dict[str, str], fault: str
 ) -> None:
     url = reverse("admin:studies_study_clone", args=[study.pk])

@@ -69,7 +69,7 @@ def play(api: APIClient, name: str, **definition: Any) -> Study:
 # What it shows ---------------------------------------------------------------------------
 
 
-def test_list_shows_studies_newest_first(admin_client: Client, api: APIClient) -> None:
+def test_study_list_begins_with_the_newest(admin_client: Client, api: APIClient) -> None:
     first, second = play(api, "first"), play(api, "second", direction=["minimize", "maximize"])
     response = admin_client.get(LIST)
     assert list(response.context["cl"].result_list) == [second, first]
@@ -94,7 +94,7 @@ def test_list_shows_studies_newest_first(admin_client: Client, api: APIClient) -
         ("o=1", ["first", "second"]),
     ],
 )
-def test_list_is_searched_filtered_and_sorted(
+def test_study_list_is_searched_filtered_and_sorted(
     admin_client: Client, api: APIClient, query: str, names: list[str]
 ) -> None:
     play(api, "first")
@@ -104,7 +104,7 @@ def test_list_is_searched_filtered_and_sorted(
 
 
 @pytest.mark.parametrize("column", range(1, 9))
-def test_list_sorts_by_any_column(admin_client: Client, api: APIClient, column: int) -> None:
+def test_study_list_sorts_by_any_column(admin_client: Client, api: APIClient, column: int) -> None:
     play(api, "first")
     assert admin_client.get(f"{LIST}?o=-{column}").status_code == 200
 
@@ -150,7 +150,7 @@ def test_study_page_is_bounded(admin_client: Client, api: APIClient) -> None:
     assert len(admin_client.get(LIST).content) < 50_000
 
 
-def test_history_index_and_missing_pages_answer(admin_client: Client, api: APIClient) -> None:
+def test_history_index_and_missing_pages_are_answered(admin_client: Client, api: APIClient) -> None:
     study = play(api, "first")
     assert admin_client.get(f"{LIST}{study.pk}/history/").status_code == 200
     assert b"<h1>Tuner</h1>" in admin_client.get("/admin/").content
@@ -162,7 +162,7 @@ def test_history_index_and_missing_pages_answer(admin_client: Client, api: APICl
 @pytest.mark.parametrize(
     "path", ["/admin", "/admin/studies/study", "/admin/studies/study/1/change"]
 )
-def test_a_slash_is_appended(client: Client, path: str) -> None:
+def test_admin_url_gets_a_slash(client: Client, path: str) -> None:
     response = client.get(f"{path}?q=1")
     assert (response.status_code, response["Location"]) == (302, f"{path}/?q=1")
     assert client.get("/administrator").status_code == 404
@@ -171,7 +171,7 @@ def test_a_slash_is_appended(client: Client, path: str) -> None:
 # What it refuses -------------------------------------------------------------------------
 
 
-def test_nothing_can_be_added_or_changed(admin_client: Client, api: APIClient) -> None:
+def test_studies_cannot_be_added_or_changed(admin_client: Client, api: APIClient) -> None:
     study = play(api, "first")
     for path in (f"{LIST}add/", f"{LIST}{study.pk}/change/"):
         assert admin_client.post(path, {"name": "other", "n_complete": 9}).status_code == 403
@@ -180,7 +180,7 @@ def test_nothing_can_be_added_or_changed(admin_client: Client, api: APIClient) -
     assert list(Study.objects.values_list("name", "n_complete")) == [("first", 1)]
 
 
-def test_only_who_may_delete_deletes(staff_client: Callable[..., Client], api: APIClient) -> None:
+def test_deletion_needs_the_permission(staff_client: Callable[..., Client], api: APIClient) -> None:
     study = play(api, "first")
     client = staff_client("view_study")
     assert client.get(f"{LIST}{study.pk}/change/").status_code == 200
@@ -190,7 +190,7 @@ def test_only_who_may_delete_deletes(staff_client: Callable[..., Client], api: A
     assert Study.objects.filter(pk=study.pk).exists()
 
 
-def test_the_right_to_delete_studies_is_enough(
+def test_deletion_needs_no_permission_on_trials(
     staff_client: Callable[..., Client], api: APIClient
 ) -> None:
     study = play(api, "first")
@@ -202,7 +202,7 @@ def test_the_right_to_delete_studies_is_enough(
 # Deleting --------------------------------------------------------------------------------
 
 
-def test_delete_one_removes_it_from_both_schemas(admin_client: Client, api: APIClient) -> None:
+def test_deletion_of_one_empties_both_schemas(admin_client: Client, api: APIClient) -> None:
     kept = play(api, "kept")
     before = stored_rows()
     assert 0 not in before.values()
@@ -217,9 +217,7 @@ def test_delete_one_removes_it_from_both_schemas(admin_client: Client, api: APIC
     assert LogEntry.objects.get().object_repr == "gone"
 
 
-def test_delete_several_removes_them_from_both_schemas(
-    admin_client: Client, api: APIClient
-) -> None:
+def test_deletion_of_several_empties_both_schemas(admin_client: Client, api: APIClient) -> None:
     play(api, "kept")
     before = stored_rows()
     gone = [play(api, "gone1").pk, play(api, "gone2").pk]
@@ -234,7 +232,7 @@ def test_delete_several_removes_them_from_both_schemas(
     assert LogEntry.objects.count() == 2
 
 
-def test_a_failing_deletion_leaves_everything(
+def test_failing_deletion_changes_nothing(
     admin_client: Client, api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = play(api, "first")
@@ -252,7 +250,7 @@ def test_a_failing_deletion_leaves_everything(
     assert LogEntry.objects.count() == 0
 
 
-def test_too_many_at_once_are_refused(
+def test_deletion_of_too_many_is_refused(
     admin_client: Client, api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("console.studies.study_admin.MAX_DELETED_AT_ONCE", 1)
@@ -267,7 +265,7 @@ def test_too_many_at_once_are_refused(
 
 
 @pytest.mark.django_db
-def test_pages_cost_the_same_at_many_trials(admin_client: Client, api: APIClient) -> None:
+def test_study_pages_cost_the_same_at_many_trials(admin_client: Client, api: APIClient) -> None:
     studies = [play(api, "few"), play(api, "many")]
     admin_client.get(LIST)  # what Django caches on first use
 
@@ -298,7 +296,7 @@ def test_pages_cost_the_same_at_many_trials(admin_client: Client, api: APIClient
 
 
 @pytest.mark.django_db
-def test_deleting_many_trials_takes_few_statements(admin_client: Client, api: APIClient) -> None:
+def test_deletion_of_many_trials_takes_few_statements(admin_client: Client, api: APIClient) -> None:
     study = play(api, "many")
     add_finished_trials(study, MANY)
     with CaptureQueriesContext(connection) as queries:
@@ -369,7 +367,7 @@ def test_deletion_waits_for_an_ask_in_flight(admin_client: Client, api: APIClien
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_ask_during_a_deletion_finds_no_study(
+def test_ask_during_a_deletion_finds_no_study(
     admin_client: Client, api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = play(api, "busy")

@@ -41,7 +41,7 @@ def study(api: APIClient) -> Study:
     return create_admin_study(api)
 
 
-def test_export_tells_all_of_every_trial(admin_client: Client, study: Study) -> None:
+def test_export_has_all_fields_of_each_trial(admin_client: Client, study: Study) -> None:
     response: Any = admin_client.get(admin_list_url(study, "export/"))
     assert response["Content-Type"] == "text/csv; charset=utf-8"
     assert response["Content-Disposition"] == 'attachment; filename="search-trials.csv"'
@@ -84,7 +84,7 @@ def test_export_tells_all_of_every_trial(admin_client: Client, study: Study) -> 
     ]
 
 
-def test_export_keeps_numbers(admin_client: Client, api: APIClient) -> None:
+def test_export_keeps_exact_numbers(admin_client: Client, api: APIClient) -> None:
     create_study(api, direction=["minimize", "maximize"], search_space=ADMIN_SPACE)
     params = {"lr": 1e-05, "<n>": 7, "kind": -1.5}
     add_trials(api, {"params": params, "state": "COMPLETE", "values": [-1e300, 5e-324]})
@@ -133,7 +133,7 @@ def test_export_is_filtered_as_the_list(
         ("n" * 256, f'attachment; filename="{"n" * 100}-trials.csv"'),
     ],
 )
-def test_export_is_named_after_the_study(
+def test_export_file_is_named_after_the_study(
     admin_client: Client, db: None, name: str, header: str
 ) -> None:
     response = admin_client.get(admin_list_url(build_study(name), "export/"))
@@ -141,7 +141,7 @@ def test_export_is_named_after_the_study(
     assert read(response) == []
 
 
-def test_export_refuses(admin_client: Client, study: Study) -> None:
+def test_export_refuses_invalid_queries(admin_client: Client, study: Study) -> None:
     assert admin_client.get(f"{ADMIN_TRIALS_URL}export/").status_code == 404
     assert admin_client.get(f"{ADMIN_TRIALS_URL}export/?study__id__exact=999999").status_code == 404
     assert admin_client.get(f"{ADMIN_TRIALS_URL}export/?study__id__exact=x").status_code == 302
@@ -160,7 +160,7 @@ def test_export_needs_the_permission_to_view(study: Study, client: Client) -> No
     assert client.get(url).status_code == 302
 
 
-def test_export_is_read_bit_by_bit(
+def test_export_is_streamed_in_chunks(
     admin_client: Client, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("console.trials.csv_export.CHUNK", 2)
@@ -173,7 +173,7 @@ def test_export_is_read_bit_by_bit(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_export_holds_no_connection_between_its_parts(
+def test_export_holds_no_connection_between_chunks(
     admin_client: Client, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("console.trials.csv_export.CHUNK", 2)

@@ -66,7 +66,7 @@ def test_studies_are_filtered_by_state(
     assert len(response.context["cl"].result_list) == n
 
 
-def test_list_of_trials_shows_workers_and_reasons(admin_client: Client, study: Study) -> None:
+def test_trial_list_shows_workers_and_reasons(admin_client: Client, study: Study) -> None:
     text = page(admin_client, f"{TRIALS}?study__id__exact={study.pk}")
     for part in ("gpu-7 &lt;a100&gt;", "gpu-8", "lease expired", "CUDA out of memory"):
         assert part in text

@@ -29,7 +29,7 @@ def study(api: APIClient) -> Study:
 # Columns ---------------------------------------------------------------------------------
 
 
-def test_parameters_are_columns_where_a_study_is_chosen(admin_client: Client, study: Study) -> None:
+def test_parameters_are_columns_of_one_studys_list(admin_client: Client, study: Study) -> None:
     page = admin_client.get(admin_list_url(study)).content.decode()
     for text in (
         '<span class="tuner-param">lr</span>',
@@ -54,7 +54,7 @@ def test_parameters_are_columns_where_a_study_is_chosen(admin_client: Client, st
     ("n", "shown", "title"),
     [(12, 12, "Trials of wide"), (13, 12, "Trials of wide (the first 12 of 13 parameters)")],
 )
-def test_columns_are_bounded_and_say_so(
+def test_columns_are_bounded_with_a_note(
     admin_client: Client, db: None, n: int, shown: int, title: str
 ) -> None:
     study = build_study(
@@ -82,13 +82,13 @@ def test_columns_are_bounded_and_say_so(
         ("99.x.-.²", [5, 4, 3, 2, 1, 0]),
     ],
 )
-def test_list_is_sorted_by_number_and_value(
+def test_trial_list_is_sorted_by_number_and_value(
     admin_client: Client, study: Study, order: str, expected: list[int]
 ) -> None:
     assert numbers(admin_client, admin_list_url(study, o=order)) == expected
 
 
-def test_heads_sort(admin_client: Client, study: Study) -> None:
+def test_column_headings_sort(admin_client: Client, study: Study) -> None:
     page = admin_client.get(admin_list_url(study)).content.decode()
     assert re.findall(r"sortable column-(\w+)( sorted descending)?", page) == [
         ("number", " sorted descending"),
@@ -101,7 +101,7 @@ def test_heads_sort(admin_client: Client, study: Study) -> None:
     assert "sortable" not in admin_client.get(ADMIN_TRIALS_URL).content.decode()
 
 
-def test_sorted_pages_follow_each_other(admin_client: Client, db: None) -> None:
+def test_sorted_list_is_paged(admin_client: Client, db: None) -> None:
     study = build_study()
     add_finished_trials(study, 250)  # values rise, and the last 25 failed
     for order, query, expected in (
@@ -122,7 +122,7 @@ def test_sorted_pages_follow_each_other(admin_client: Client, db: None) -> None:
 # Workers ---------------------------------------------------------------------------------
 
 
-def test_workers_of_running_trials_are_offered(admin_client: Client, study: Study) -> None:
+def test_filter_offers_workers_of_running_trials(admin_client: Client, study: Study) -> None:
     page = admin_client.get(admin_list_url(study)).content.decode()
     assert re.findall(r'worker_id=([^"]+)">([^<]+)</a>', page) == [("%3Cw%3E", "&lt;w&gt;")]
     assert numbers(admin_client, admin_list_url(study, worker_id="<w>")) == [2]
@@ -135,7 +135,7 @@ def test_workers_of_running_trials_are_offered(admin_client: Client, study: Stud
     assert numbers(admin_client, f"{ADMIN_TRIALS_URL}?worker_id=-w") == [3]
 
 
-def test_fifty_workers_are_offered_at_most(admin_client: Client, api: APIClient) -> None:
+def test_filter_offers_fifty_workers_at_most(admin_client: Client, api: APIClient) -> None:
     create_study(api)
     for index in range(60):
         start_trial(api, worker_id=f"w{index:02}")
@@ -147,7 +147,7 @@ def test_fifty_workers_are_offered_at_most(admin_client: Client, api: APIClient)
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_pages_take_few_queries(
+def test_trial_list_takes_few_queries(
     admin_client: Client, db: None, django_assert_num_queries: DjangoAssertNumQueries, count: int
 ) -> None:
     study = build_study()
@@ -165,7 +165,7 @@ def test_pages_take_few_queries(
             assert admin_client.get(admin_list_url(study, **query)).status_code == 200
 
 
-def test_sorted_pages_cost_the_same_at_many_trials(admin_client: Client, db: None) -> None:
+def test_sorted_list_costs_the_same_at_many_trials(admin_client: Client, db: None) -> None:
     study = build_study()
 
     def cost(**query: Any) -> tuple[int, int]:

@@ -52,7 +52,7 @@ def study(db: None) -> Study:
 # What it shows ---------------------------------------------------------------------------
 
 
-def test_list_shows_the_trials_of_one_study(admin_client: Client, study: Study) -> None:
+def test_trial_list_shows_one_study(admin_client: Client, study: Study) -> None:
     response = admin_client.get(of(study))
     page = response.content.decode()
     assert [trial.number for trial in response.context["cl"].result_list] == [4, 3, 2, 1, 0]
@@ -89,13 +89,13 @@ def test_list_shows_the_trials_of_one_study(admin_client: Client, study: Study) 
         ({"all": ""}, [4, 3, 2, 1, 0]),
     ],
 )
-def test_list_is_filtered(
+def test_trial_list_is_filtered(
     admin_client: Client, study: Study, query: dict[str, str], expected: list[int]
 ) -> None:
     assert numbers(admin_client, of(study, **query)) == expected
 
 
-def test_list_of_all_studies_shows_the_newest(
+def test_trial_list_of_all_studies_shows_the_newest(
     admin_client: Client, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert numbers(admin_client, LIST) == [0, 4, 3, 2, 1, 0]
@@ -104,7 +104,7 @@ def test_list_of_all_studies_shows_the_newest(
     assert numbers(admin_client, f"{LIST}?state__exact=FAIL") == [3]
 
 
-def test_list_of_no_trials_answers(admin_client: Client) -> None:
+def test_trial_list_may_be_empty(admin_client: Client) -> None:
     assert numbers(admin_client, LIST) == []
     assert numbers(admin_client, f"{LIST}?study__id__exact=999") == []
     assert numbers(admin_client, f"{LIST}?study__id__exact=99999999999999999999") == []
@@ -112,7 +112,9 @@ def test_list_of_no_trials_answers(admin_client: Client) -> None:
 
 
 @pytest.mark.parametrize("query", ["study__id__exact=x", "study__id__exact=", "p=0", "p=999"])
-def test_list_sends_nonsense_back(admin_client: Client, study: Study, query: str) -> None:
+def test_trial_list_redirects_invalid_queries(
+    admin_client: Client, study: Study, query: str
+) -> None:
     response = admin_client.get(f"{LIST}?{query}", follow=True)
     assert response.status_code == 200
 
@@ -122,7 +124,7 @@ def test_list_refuses_other_lookups(admin_client: Client, query: str) -> None:
     assert admin_client.get(f"{LIST}?{query}").status_code == 400
 
 
-def test_pages_follow_each_other(admin_client: Client, db: None) -> None:
+def test_trial_list_is_paged(admin_client: Client, db: None) -> None:
     study = build_study()
     add_finished_trials(study, 250)  # the last 25 failed
     shown = [n for page in (1, 2, 3) for n in numbers(admin_client, of(study, p=page))]
@@ -170,7 +172,7 @@ def test_trial_page_is_bounded(admin_client: Client, db: None) -> None:
     assert len(admin_client.get(of(study)).content) < 20_000
 
 
-def test_a_wide_search_space_is_read_once_a_list(admin_client: Client, db: None) -> None:
+def test_wide_search_space_is_read_once_a_list(admin_client: Client, db: None) -> None:
     space = [
         {"type": "categorical", "name": f"p{i}", "choices": ["x" * 200, "y" * 200]}
         for i in range(100)
@@ -184,7 +186,7 @@ def test_a_wide_search_space_is_read_once_a_list(admin_client: Client, db: None)
 # What it refuses -------------------------------------------------------------------------
 
 
-def test_nothing_can_be_written(admin_client: Client, study: Study) -> None:
+def test_trial_pages_are_read_only(admin_client: Client, study: Study) -> None:
     trial = Trial.objects.get_by_number(study, 0)
     before = list(Trial.objects.order_by("id").values())
     for path in (f"{LIST}add/", f"{LIST}{trial.pk}/change/", f"{LIST}{trial.pk}/delete/"):
@@ -196,7 +198,7 @@ def test_nothing_can_be_written(admin_client: Client, study: Study) -> None:
     assert list(Trial.objects.order_by("id").values()) == before
 
 
-def test_missing_trials_send_back(admin_client: Client) -> None:
+def test_missing_trial_redirects(admin_client: Client) -> None:
     for missing in ("999", "99999999999999999999", "nonsense"):
         for view in ("change", "history"):
             assert admin_client.get(f"{LIST}{missing}/{view}/").status_code == 302
@@ -206,7 +208,7 @@ def test_missing_trials_send_back(admin_client: Client) -> None:
 # At 10,000 trials a study ----------------------------------------------------------------
 
 
-def test_pages_cost_the_same_at_many_trials(admin_client: Client, study: Study) -> None:
+def test_trial_pages_cost_the_same_at_many_trials(admin_client: Client, study: Study) -> None:
     admin_client.get(LIST)  # what Django caches on first use
 
     def cost(url: str) -> tuple[int, int]:

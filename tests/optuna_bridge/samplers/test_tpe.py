@@ -193,7 +193,7 @@ def _quiet() -> Any:
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
-def test_tpe_suggests_what_stock_does(data: st.DataObject, seed: int) -> None:
+def test_tpe_equals_stock(data: st.DataObject, seed: int) -> None:
     rng = np.random.default_rng(seed)
     chosen = data.draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=12))
     space = {f"p{(i * 7) % 13}": each for i, each in enumerate(chosen)}  # not in order by name
@@ -231,7 +231,7 @@ def test_tpe_suggests_what_stock_does(data: st.DataObject, seed: int) -> None:
 @pytest.mark.accept
 @pytest.mark.parametrize("directions", [["maximize"], ["minimize", "maximize"]], ids=len)
 @pytest.mark.parametrize("multivariate", [True, False])
-def test_tpe_suggests_what_stock_does_after_thousands_of_trials(
+def test_tpe_equals_stock_after_thousands_of_trials(
     directions: list[str], multivariate: bool
 ) -> None:
     space = {f"p{i}": each for i, each in enumerate(KINDS * 2)}
@@ -244,7 +244,7 @@ def test_tpe_suggests_what_stock_does_after_thousands_of_trials(
 
 
 @pytest.mark.parametrize("n", [7, 8, 9, 16, 17, 129])
-def test_tpe_sums_over_any_number_of_parameters_as_numpy_does(n: int) -> None:
+def test_tpe_sums_equal_numpys(n: int) -> None:
     space: Space = {f"p{i}": FloatDistribution(0, 1 + i) for i in range(n)}
     rng = np.random.default_rng(n)
     trials = drawn_trials(rng, 40, space, 1, constrained=False, partial=False)
@@ -255,7 +255,7 @@ def test_tpe_sums_over_any_number_of_parameters_as_numpy_does(n: int) -> None:
 # From 2,000 numbers on, over all continuous parameters, Optuna computes erf in another way.
 @pytest.mark.parametrize("n_kernels", [100, 333, 334, 400, 1000, 1999, 2000, 2500])
 @pytest.mark.parametrize("n_at_bounds", [0, 1, 40])
-def test_tpe_computes_densities_as_optuna_does(n_kernels: int, n_at_bounds: int) -> None:
+def test_tpe_densities_equal_optunas(n_kernels: int, n_at_bounds: int) -> None:
     space: Space = {f"p{i}": FloatDistribution(0, 1) for i in range(6)}
     space["n"] = IntDistribution(0, 1)
     points = np.random.default_rng(n_kernels).random((n_kernels, 7))
@@ -279,7 +279,7 @@ def assert_same_density(space: Space, points: np.ndarray) -> None:
     assert np.array_equal(ours, stock)
 
 
-def test_tpe_is_stock_on_a_storage_without_columns() -> None:
+def test_tpe_equals_stock_on_a_storage_without_columns() -> None:
     params = []
     space = {f"p{i}": each for i, each in enumerate(KINDS)}
     for sampler in (TPESampler(seed=3), ColumnTPESampler(space, seed=3)):
@@ -293,7 +293,7 @@ def test_tpe_is_stock_on_a_storage_without_columns() -> None:
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 300), n_values=st.integers(1, 40))
-def test_ranks_of_pairs_are_optunas(seed: int, n: int, n_values: int) -> None:
+def test_ranks_of_pairs_equal_optunas(seed: int, n: int, n_values: int) -> None:
     losses = np.random.default_rng(seed).integers(n_values, size=(n, 2)).astype(float)
     losses[losses == 0] = -math.inf
     assert np.array_equal(_ranks_of_pairs(losses), _fast_non_domination_rank(losses))

@@ -33,7 +33,7 @@ def drawn(rng: np.random.Generator, n: int, scale: float) -> np.ndarray:
     n=st.sampled_from([1, 2, 24, 500, 1999, 2000, 5000]),
     scale=st.sampled_from([0.1, 1.0, 5.0, 50.0]),
 )
-def test_probabilities_are_optunas(seed: int, n: int, scale: float) -> None:
+def test_probabilities_equal_optunas(seed: int, n: int, scale: float) -> None:
     rng = np.random.default_rng(seed)
     a, b = np.sort([drawn(rng, n, scale), drawn(rng, n, scale)], axis=0)
     around = -np.abs(a), np.abs(b) + 1e-12  # the mean within, as of nearly all kernels
@@ -49,7 +49,7 @@ def test_probabilities_are_optunas(seed: int, n: int, scale: float) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 30, 2500])
-def test_samples_are_optunas(n: int) -> None:
+def test_samples_equal_optunas(n: int) -> None:
     rng = np.random.default_rng(n)
     mu, sigma = rng.uniform(0, 10, n), rng.uniform(0.05, 10, n)
     mixture = _MixtureOfProductDistribution(

@@ -76,7 +76,7 @@ def test_revision_is_the_head_of_stock_optuna(scratch):
     assert scratch.get_current_version() == REVISION
 
 
-def test_migrated_tables_equal_those_of_stock_optuna(db, scratch):
+def test_migrated_tables_equal_stock_optunas(db, scratch):
     ours, stock = described("optuna"), described(SCRATCH)
     assert ours == stock
     assert len({row[0] for row in ours["columns"]}) == 13
@@ -89,7 +89,7 @@ def test_stock_optuna_accepts_the_migrated_schema(db):
         assert storage.get_all_studies() == []
 
 
-def test_create_leaves_a_schema_of_the_right_version_alone(db):
+def test_create_keeps_a_schema_of_the_right_version(db):
     rows("INSERT INTO optuna.studies (study_name) VALUES ('theirs')")
     before = described("optuna")
     create_optuna_schema(None, None)
@@ -147,7 +147,7 @@ def test_revision_of_the_migrated_schema_is_right(db):
         assert wrong_revision(cursor) is None
 
 
-def test_introspection_sees_none_of_optunas_tables(db):
+def test_introspection_leaves_out_optunas_tables(db):
     theirs = {name for (name,) in rows("SELECT tablename FROM pg_tables WHERE schemaname='optuna'")}
     assert len(theirs) == 13
     assert theirs.isdisjoint(connection.introspection.table_names())

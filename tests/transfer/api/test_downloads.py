@@ -24,7 +24,7 @@ from tests.support.transfer_files import (
 # Files ---------------------------------------------------------------------------------------
 
 
-def test_file_is_a_download_of_a_safe_name(api: APIClient) -> None:
+def test_download_has_a_safe_file_name(api: APIClient) -> None:
     name = 'größe "1";\\ ü'
     create_study(api, name=name)
 
@@ -36,11 +36,11 @@ def test_file_is_a_download_of_a_safe_name(api: APIClient) -> None:
     assert end == {"kind": "end", "study_name": name, "n_trials": 0}
 
 
-def test_export_of_no_study_is_refused(api: APIClient) -> None:
+def test_export_of_an_unknown_study_is_refused(api: APIClient) -> None:
     assert_refused(api.get(f"{STUDIES}/ghost/export"), 404, "study_not_found")
 
 
-def test_files_may_follow_each_other(api: APIClient) -> None:
+def test_files_may_be_concatenated(api: APIClient) -> None:
     first, second = random_study_file(1), random_study_file(2)
     names = [parsed_lines(each)[0]["study_name"] for each in (first, second)]
 
@@ -62,7 +62,7 @@ def test_study_may_be_named_import(api: APIClient) -> None:
     assert export_study(api, "import") == file
 
 
-def test_hand_written_file_needs_no_more_than_what_matters(api: APIClient) -> None:
+def test_hand_written_file_needs_only_required_keys(api: APIClient) -> None:
     space = [{"type": "float", "name": "x", "low": 0, "high": 1}]
     head = {"kind": "study", "format": 1, "study_name": "search", "direction": "minimize"}
     moment = "2026-01-01T12:00:00+01:00"

@@ -57,7 +57,7 @@ def lines_of_search() -> Iterator[bytes]:
     return exporting.export_lines(named=NamedStudy("search"))
 
 
-def test_export_is_of_the_moment_when_it_began(api: APIClient) -> None:
+def test_export_is_a_snapshot_of_its_start(api: APIClient) -> None:
     lines = lines_of_search()
     first = next(lines)
     elsewhere(complete, api, "search", 0, 1.5)
@@ -69,7 +69,7 @@ def test_export_is_of_the_moment_when_it_began(api: APIClient) -> None:
     assert Study.objects.get().n_complete == 1
 
 
-def test_export_of_a_study_that_is_deleted_meanwhile_is_whole(api: APIClient) -> None:
+def test_export_of_a_deleted_study_is_complete(api: APIClient) -> None:
     lines = lines_of_search()
     first = next(lines)
     elsewhere(delete_study, api)
@@ -82,7 +82,7 @@ def test_export_within_a_transaction_is_refused() -> None:
         next(lines_of_search())
 
 
-def test_client_that_does_not_read_holds_no_connection() -> None:
+def test_slow_download_holds_no_connection() -> None:
     response = exported()
     assert is_given_back()
     pieces = list(response)
@@ -92,7 +92,7 @@ def test_client_that_does_not_read_holds_no_connection() -> None:
 
 
 @pytest.mark.parametrize("n_blocks", [0, 1])
-def test_client_that_hangs_up_leaves_no_file(n_blocks: int) -> None:
+def test_aborted_download_leaves_no_file(n_blocks: int) -> None:
     response = exported()
     for _ in range(n_blocks):
         next(iter(response))
@@ -111,7 +111,7 @@ def test_head_reads_no_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     assert answered(RequestFactory().head(f"{study_url('ghost')}/export")).status_code == 404
 
 
-def test_refused_export_holds_nothing() -> None:
+def test_refused_export_holds_no_resources() -> None:
     response = exported("ghost")
     assert b"study_not_found" in b"".join(response)
     response.close()
@@ -128,7 +128,7 @@ class SlowBody(BytesIO):
         return super().read(*size)
 
 
-def test_client_that_is_slow_to_send_holds_no_connection(api: APIClient) -> None:
+def test_slow_upload_holds_no_connection(api: APIClient) -> None:
     file = b"".join(lines_of_search())
     delete_study(api)
     body = SlowBody(file)
@@ -140,7 +140,7 @@ def test_client_that_is_slow_to_send_holds_no_connection(api: APIClient) -> None
     assert b"".join(lines_of_search()) == file
 
 
-def test_import_begins_when_the_body_is_there(
+def test_import_starts_after_the_whole_body(
     api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importing, "sections", lambda lines: iter(lines) and iter(()))

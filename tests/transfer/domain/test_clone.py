@@ -30,7 +30,7 @@ from transfer.domain import cloning, trial_writer
 CLONE_URL = f"{STUDY_URL}/clone"
 
 
-def test_clone_takes_over_what_is_not_given(api: APIClient) -> None:
+def test_clone_copies_what_is_not_given(api: APIClient) -> None:
     create_study_to_clone(
         api,
         direction="minimize",
@@ -63,7 +63,7 @@ def test_clone_takes_over_what_is_not_given(api: APIClient) -> None:
     assert answer == study | {"n_trials_kept": 11, "n_trials_left_out": 3}
 
 
-def test_kept_trials_are_as_they_were_and_numbered_anew(api: APIClient) -> None:
+def test_kept_trials_are_unchanged_and_renumbered(api: APIClient) -> None:
     create_study_to_clone(api, direction="minimize", duplicates="avoid")
 
     clone_study(api)
@@ -85,7 +85,7 @@ def test_kept_trials_are_as_they_were_and_numbered_anew(api: APIClient) -> None:
     assert start_trial(api, "clone") == 11
 
 
-def test_trials_that_do_not_fit_another_space_are_left_out(api: APIClient) -> None:
+def test_trials_outside_the_new_space_are_left_out(api: APIClient) -> None:
     create_study_to_clone(api)
     space = [
         {"type": "categorical", "name": "c", "choices": [1, "a", "new"]},
@@ -120,7 +120,7 @@ def test_trials_lack_a_new_parameter(api: APIClient) -> None:
     assert set(suggest(api, "clone")["params"]) == {"x", "n", "c", "new"}
 
 
-def test_clone_without_trials(api: APIClient) -> None:
+def test_clone_may_have_no_trials(api: APIClient) -> None:
     create_study_to_clone(api)
     answer = clone_study(api, trials=False)
     assert (answer["n_trials"], answer["n_trials_kept"], answer["n_trials_left_out"]) == (0, 0, 12)
@@ -173,7 +173,7 @@ def test_constraints_and_directions_are_kept(api: APIClient) -> None:
         ({"sampler": "nsgaii", "sampler_options": {"seed": 1}}, "nsgaii", {"seed": 1}),
     ],
 )
-def test_options_begin_with_those_of_the_same_sampler(
+def test_options_default_to_those_of_the_same_sampler(
     api: APIClient, changes: JSON, sampler: str, expected: JSON
 ) -> None:
     options = {"seed": 7, "n_startup_trials": 3, "n_ei_candidates": 9}
@@ -188,7 +188,7 @@ def test_options_begin_with_those_of_the_same_sampler(
         assert found["n_ei_candidates"] == 9
 
 
-def test_budgets_may_be_changed_and_taken_away(api: APIClient) -> None:
+def test_budgets_may_be_changed_and_removed(api: APIClient) -> None:
     create_study(api, max_trials=5, max_failures=2, lease_seconds=60, user_attrs={"a": 1})
     study = clone_study(
         api,
@@ -267,12 +267,12 @@ def test_deadline_that_has_passed_is_refused(api: APIClient, with_trials: bool) 
 # Refusals ------------------------------------------------------------------------------------
 
 
-def test_clone_of_a_name_that_is_taken_is_refused(api: APIClient) -> None:
+def test_clone_of_a_taken_name_is_refused(api: APIClient) -> None:
     create_study(api)
     assert_refused(api.post(CLONE_URL, {"name": "search"}), 409, "study_exists")
 
 
-def test_clone_of_no_study_is_refused(api: APIClient) -> None:
+def test_clone_of_an_unknown_study_is_refused(api: APIClient) -> None:
     assert_refused(api.post(CLONE_URL, {"name": "clone"}), 404, "study_not_found")
 
 
@@ -291,7 +291,7 @@ def test_clone_of_no_study_is_refused(api: APIClient) -> None:
         ({"max_trials": 0}, "/max_trials"),
     ],
 )
-def test_bad_clone_is_refused(api: APIClient, body: JSON, pointer: str) -> None:
+def test_invalid_clone_is_refused(api: APIClient, body: JSON, pointer: str) -> None:
     create_study(api)
     named = body if pointer == "/name" else {"name": "clone", **body}
     assert invalid_pointers(api.post(CLONE_URL, named)) == [pointer]
@@ -320,7 +320,7 @@ def test_statements_grow_by_chunks_and_not_by_trials(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_clones_at_once_one_gets_the_name(api: APIClient) -> None:
+def test_concurrent_clones_give_one_the_name(api: APIClient) -> None:
     create_study_to_clone(api)
     gate = Barrier(2)
 

@@ -31,7 +31,7 @@ from transfer.domain import exporting, trial_writer
 # Conflicts and dry runs ----------------------------------------------------------------------
 
 
-def test_study_that_exists_is_refused(api: APIClient, file: bytes) -> None:
+def test_existing_study_is_refused(api: APIClient, file: bytes) -> None:
     other = random_study_file(3, name="another")
     import_file(api, file)
 
@@ -42,7 +42,7 @@ def test_study_that_exists_is_refused(api: APIClient, file: bytes) -> None:
     assert Study.objects.count() == 1
 
 
-def test_study_that_exists_is_skipped(api: APIClient, file: bytes) -> None:
+def test_existing_study_is_skipped(api: APIClient, file: bytes) -> None:
     create_study(api)
     other = random_study_file(3, name="another")
 
@@ -59,13 +59,13 @@ def test_study_that_exists_is_skipped(api: APIClient, file: bytes) -> None:
     )
 
 
-def test_skipped_study_is_checked_nevertheless(api: APIClient, file: bytes) -> None:
+def test_skipped_study_is_validated(api: APIClient, file: bytes) -> None:
     create_study(api)
     response = post_file(api, with_line_changed(file, 3, set_keys(attempt=0)), "?conflict=skip")
     assert assert_refused(response, 400, "invalid")["detail"].startswith("line 3: /attempt: ")
 
 
-def test_study_that_exists_is_renamed(api: APIClient, file: bytes) -> None:
+def test_existing_study_is_renamed(api: APIClient, file: bytes) -> None:
     for name in ("search", "search (3)"):
         create_study(api, name=name)
 
@@ -85,7 +85,7 @@ def test_study_that_exists_is_renamed(api: APIClient, file: bytes) -> None:
         assert export_study(api, name) == file.replace(b'"search"', f'"{name}"'.encode())
 
 
-def test_long_name_is_shortened_where_it_is_renamed(api: APIClient) -> None:
+def test_renamed_long_name_is_shortened(api: APIClient) -> None:
     name = "ü" * 256
     create_study(api, name=name)
     file = export_study(api, name)
@@ -94,7 +94,7 @@ def test_long_name_is_shortened_where_it_is_renamed(api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("conflict", ["fail", "skip", "rename"])
-def test_name_that_only_optuna_has_is_taken(api: APIClient, file: bytes, conflict: str) -> None:
+def test_name_only_in_optuna_is_taken(api: APIClient, file: bytes, conflict: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"INSERT INTO {SCHEMA}.studies (study_name) VALUES ('search')")
     response = post_file(api, file, f"?conflict={conflict}")
@@ -105,7 +105,7 @@ def test_name_that_only_optuna_has_is_taken(api: APIClient, file: bytes, conflic
     assert imported["imported_as"] == {"skip": None, "rename": "search (2)"}[conflict]
 
 
-def test_dry_run_does_it_all_and_stores_nothing(api: APIClient, file: bytes) -> None:
+def test_dry_run_checks_all_and_stores_nothing(api: APIClient, file: bytes) -> None:
     answer = import_file(api, file, "?dry_run=true", status=200)
 
     assert answer["dry_run"] is True
@@ -152,7 +152,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("conflict", "lost"), [("fail", 409), ("skip", 200), ("rename", 201)])
-def test_of_imports_at_once_one_gets_the_name(
+def test_concurrent_imports_give_one_the_name(
     pool: ThreadPoolExecutor, conflict: str, lost: int
 ) -> None:
     file, gate = random_study_file(3, name="raced"), Barrier(2)

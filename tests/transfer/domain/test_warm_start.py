@@ -65,7 +65,7 @@ def test_sampler_learns_from_kept_trials_as_from_recorded_ones(
     assert_schemas_agree("clone")
 
 
-def test_kept_trials_are_parents(api: APIClient) -> None:
+def test_kept_trials_are_nsgaii_parents(api: APIClient) -> None:
     create_study_to_clone(api, direction="minimize")
     clone_study(api, sampler="nsgaii", sampler_options={"population_size": 4, "seed": 1})
     start_trial(api, "clone")

@@ -24,7 +24,7 @@ from transfer.file import reading
 # Cut files -----------------------------------------------------------------------------------
 
 
-def test_file_that_was_cut_between_lines_is_refused(api: APIClient, file: bytes) -> None:
+def test_file_cut_between_lines_is_refused(api: APIClient, file: bytes) -> None:
     lines = file.splitlines(keepends=True)
     for n in range(1, len(lines)):
         problem = assert_line_refused(post_file(api, b"".join(lines[:n])), n + 1)
@@ -34,9 +34,7 @@ def test_file_that_was_cut_between_lines_is_refused(api: APIClient, file: bytes)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_file_that_was_cut_within_a_line_is_refused(
-    api: APIClient, file: bytes, share: float
-) -> None:
+def test_file_cut_within_a_line_is_refused(api: APIClient, file: bytes, share: float) -> None:
     lines = file.splitlines(keepends=True)
     for n, line in enumerate(lines):
         last = 1 + int(share * (len(line) - 3))  # up to the closing bracket, which is missing
@@ -57,7 +55,7 @@ def test_file_without_one_of_its_lines_is_refused(api: APIClient, file: bytes, l
     assert_line_refused(post_file(api, b"".join(lines)), line)
 
 
-def test_second_study_that_is_cut_takes_the_first_with_it(api: APIClient, file: bytes) -> None:
+def test_cut_second_study_rolls_back_the_first(api: APIClient, file: bytes) -> None:
     other = with_line_changed(file, 1, lambda line: line.update(study_name="other"))
     other = with_line_changed(
         other, N_FILE_TRIALS + 2, lambda line: line.update(study_name="other")
@@ -103,7 +101,7 @@ BAD_STUDIES: list[tuple[Callable[[JSON], Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("change", "pointer", "text"), BAD_STUDIES)
-def test_bad_study_is_refused(
+def test_invalid_study_is_refused(
     api: APIClient, file: bytes, change: Any, pointer: str, text: str
 ) -> None:
     problem = assert_line_refused(post_file(api, with_line_changed(file, 1, change)), 1)
@@ -160,7 +158,7 @@ BAD_TRIALS: list[tuple[str, Callable[[JSON], Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("state", "change", "pointer", "text"), BAD_TRIALS)
-def test_bad_trial_is_refused(
+def test_invalid_trial_is_refused(
     api: APIClient, file: bytes, state: str, change: Any, pointer: str, text: str
 ) -> None:
     lines = parsed_lines(file)
@@ -175,14 +173,14 @@ def test_bad_trial_is_refused(
     assert_nothing_stored()
 
 
-def test_retry_that_is_no_retry_is_refused(api: APIClient, file: bytes) -> None:
+def test_retry_without_its_back_reference_is_refused(api: APIClient, file: bytes) -> None:
     line = next(n for n, each in enumerate(parsed_lines(file), 1) if each.get("retry_of") == 1)
     response = post_file(api, with_line_changed(file, line, set_keys(retry_of=None, attempt=1)))
     detail = assert_line_refused(response, line)["detail"]
     assert detail == f"line {line}: /retry_of: trial 1 was retried as trial {line - 2}"
 
 
-def test_retry_that_does_not_follow_is_refused(api: APIClient, file: bytes) -> None:
+def test_retry_of_a_missing_trial_is_refused(api: APIClient, file: bytes) -> None:
     response = post_file(api, with_line_changed(file, 7, set_keys(retried_as=99)))
     assert assert_line_refused(response, 7)["detail"] == (
         "line 7: /retried_as: there is no trial 99"
@@ -198,7 +196,7 @@ def test_retry_that_does_not_follow_is_refused(api: APIClient, file: bytes) -> N
         (set_keys(extra=1), "/extra"),
     ],
 )
-def test_bad_end_is_refused(api: APIClient, file: bytes, change: Any, pointer: str) -> None:
+def test_invalid_end_is_refused(api: APIClient, file: bytes, change: Any, pointer: str) -> None:
     problem = assert_line_refused(post_file(api, with_line_changed(file, 8, change)), 8)
     assert problem["errors"][0]["pointer"] == f"/8{pointer}"
 
@@ -218,15 +216,13 @@ def test_bad_end_is_refused(api: APIClient, file: bytes, change: Any, pointer: s
         (b"", "line 4: it is blank, and the file goes on"),
     ],
 )
-def test_line_that_says_nothing_is_refused(
-    api: APIClient, file: bytes, text: bytes, detail: str
-) -> None:
+def test_empty_line_is_refused(api: APIClient, file: bytes, text: bytes, detail: str) -> None:
     lines = file.splitlines()
     response = post_file(api, b"\n".join([*lines[:3], text, *lines[3:]]))
     assert assert_line_refused(response, 4)["detail"].startswith(detail)
 
 
-def test_line_that_is_too_long_is_refused(
+def test_too_long_line_is_refused(
     api: APIClient, file: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "MAX_LINE", 20_000)
@@ -250,7 +246,7 @@ def test_other_media_types_are_refused(api: APIClient, file: bytes, media_type: 
     assert_nothing_stored()
 
 
-def test_jsonl_is_a_media_type_too(api: APIClient, file: bytes) -> None:
+def test_jsonl_media_type_is_accepted(api: APIClient, file: bytes) -> None:
     response = post_file(api, file, media_type="application/jsonl; charset=utf-8")
     assert response.status_code == 201
     assert export_study(api) == file
@@ -260,7 +256,7 @@ def test_jsonl_is_a_media_type_too(api: APIClient, file: bytes) -> None:
     ("query", "pointer"),
     [("?conflict=merge", "/conflict"), ("?dry_run=1", "/dry_run"), ("?dry=true", "/dry")],
 )
-def test_bad_query_is_refused(api: APIClient, file: bytes, query: str, pointer: str) -> None:
+def test_invalid_query_is_refused(api: APIClient, file: bytes, query: str, pointer: str) -> None:
     problem = assert_refused(post_file(api, file, query), 400, "invalid")
     assert problem["errors"][0]["pointer"] == pointer
     assert_nothing_stored()

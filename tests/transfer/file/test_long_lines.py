@@ -33,7 +33,7 @@ def test_trial_of_many_steps_is_one_line(api: APIClient, file: bytes) -> None:
         assert list(reading.lines_of(spooled)) == [line]
 
 
-def test_of_many_faults_some_are_told(api: APIClient, file: bytes) -> None:
+def test_many_errors_are_listed_in_part(api: APIClient, file: bytes) -> None:
     bad = with_line_changed(file, 2, set_keys(params={f"y{n}": 1 for n in range(1000)}))
     response = post_file(api, bad)
     problem = assert_line_refused(response, 2)
@@ -44,7 +44,7 @@ def test_of_many_faults_some_are_told(api: APIClient, file: bytes) -> None:
     )
 
 
-def test_long_space_is_told_in_part(api: APIClient) -> None:
+def test_errors_of_a_long_space_are_listed_in_part(api: APIClient) -> None:
     space = [{"type": "float", "name": f"p{n:0200}", "low": 0, "high": 1} for n in range(1000)]
     create_study(api, search_space=space)
     lines = parsed_lines(export_study(api))
@@ -55,12 +55,12 @@ def test_long_space_is_told_in_part(api: APIClient) -> None:
     assert problem["detail"].endswith("…")
 
 
-def test_byte_order_mark_is_passed_over(api: APIClient, file: bytes) -> None:
+def test_byte_order_mark_is_skipped(api: APIClient, file: bytes) -> None:
     import_file(api, codecs.BOM_UTF8 + file)
     assert export_study(api) == file
 
 
-def test_id_that_is_taken_is_no_name_that_is_taken(
+def test_id_conflict_is_no_name_conflict(
     api: APIClient, file: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else another name would be looked for, for ever."""
@@ -77,7 +77,7 @@ def test_id_that_is_taken_is_no_name_that_is_taken(
         post_file(api, file, "?conflict=rename")
 
 
-def test_notes_are_stored_without_reading_trials(api: APIClient, file: bytes) -> None:
+def test_study_attributes_are_stored_without_reading_trials(api: APIClient, file: bytes) -> None:
     noting = with_line_changed(file, 3, set_keys(study_attrs={"NSGAIISampler:parent:1": [0, 1]}))
     with recorded_statements() as statements:
         import_file(api, noting)

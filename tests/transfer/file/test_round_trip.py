@@ -43,7 +43,7 @@ POINT = {"lr": 0.01, "dropout": 0.1, "units": 32, "kind": False}
 
 
 @pytest.mark.parametrize("seed", range(N_RANDOM))
-def test_random_study_comes_back_to_the_byte(api: APIClient, seed: int) -> None:
+def test_random_study_is_byte_identical_after_import(api: APIClient, seed: int) -> None:
     file = random_study_file(seed)
     name = parsed_lines(file)[0]["study_name"]
 
@@ -119,7 +119,7 @@ def columns() -> tuple[JSON, list[JSON], list[JSON]]:
     return {k: v for k, v in study.items() if k not in ("id", "revision")}, rows, steps
 
 
-def test_played_study_is_stored_again_as_it_was(api: APIClient) -> None:
+def test_played_study_is_restored(api: APIClient) -> None:
     play(api)
     before, file = columns(), export_study(api)
     states = {trial["state"] for trial in parsed_lines(file)[1:-1]}
@@ -148,7 +148,7 @@ def test_played_study_is_stored_again_as_it_was(api: APIClient) -> None:
     assert export_study(api) == file
 
 
-def test_imported_study_goes_on_as_it_would_have(api: APIClient) -> None:
+def test_imported_study_continues_like_the_original(api: APIClient) -> None:
     def go_on() -> list[Any]:
         assert assert_refused(post_suggest(api), 409, "study_paused")["reason"] == "lunch"
         api.post(f"{STUDIES}/search/resume")
@@ -168,7 +168,7 @@ def test_imported_study_goes_on_as_it_would_have(api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("n_objectives", [1, 2, 3])
-def test_best_and_front_are_found_again(api: APIClient, n_objectives: int) -> None:
+def test_best_and_front_are_recomputed(api: APIClient, n_objectives: int) -> None:
     direction = ["minimize", "maximize", "minimize"][:n_objectives]
     create_study(api, direction=direction, sampler="random", constraints=["c"])
     add_trials(
@@ -219,7 +219,7 @@ def go_on(api: APIClient, n: int) -> list[JSON]:
         ("qmc", {"scramble": True}),
     ],
 )
-def test_sampler_goes_on_as_it_would_have(
+def test_sampler_continues_like_the_original(
     api: APIClient, sampler: str, options: dict[str, Any]
 ) -> None:
     create_study(api, sampler=sampler, sampler_options={"seed": 5, **options}, direction="minimize")
@@ -237,7 +237,7 @@ def test_sampler_goes_on_as_it_would_have(
     assert_schemas_agree()
 
 
-def test_parents_are_named_by_their_numbers(api: APIClient) -> None:
+def test_nsgaii_parents_are_exported_by_number(api: APIClient) -> None:
     create_study(api, sampler="nsgaii", sampler_options={"seed": 5, "population_size": 3})
     go_on(api, 11)
     file = export_study(api)

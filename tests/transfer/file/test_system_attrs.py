@@ -64,7 +64,7 @@ def played(api: APIClient) -> bytes:
 
 
 @pytest.mark.parametrize(("key", "value"), BAD_OF_TRIAL)
-def test_bad_note_on_a_trial_is_refused(
+def test_invalid_trial_attribute_is_refused(
     api: APIClient, played: bytes, key: str, value: Any
 ) -> None:
     bad = with_line_changed(played, 3, set_keys(system_attrs={key: value}))
@@ -73,7 +73,7 @@ def test_bad_note_on_a_trial_is_refused(
 
 
 @pytest.mark.parametrize(("key", "value"), BAD_OF_STUDY)
-def test_bad_note_on_the_study_is_refused(
+def test_invalid_study_attribute_is_refused(
     api: APIClient, played: bytes, key: str, value: Any
 ) -> None:
     bad = with_line_changed(played, 3, set_keys(study_attrs={key: value}))
@@ -81,7 +81,7 @@ def test_bad_note_on_the_study_is_refused(
     assert [error["pointer"] for error in problem["errors"]] == [f"/3/study_attrs/{key}"]
 
 
-def test_constraints_of_a_list_are_the_studys(api: APIClient, played: bytes) -> None:
+def test_constraint_list_is_the_studys(api: APIClient, played: bytes) -> None:
     listed = with_line_changed(played, 2, set_keys(system_attrs={"constraints": [0.5]}))
     problem = assert_line_refused(post_file(api, listed), 2)
     assert problem["errors"][0]["pointer"] == "/2/system_attrs"
@@ -98,7 +98,7 @@ def test_constraints_of_a_list_are_the_studys(api: APIClient, played: bytes) -> 
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp", "nsgaii", "qmc", "random"])
-def test_right_notes_are_kept_and_samplers_go_on(
+def test_valid_attributes_are_kept_and_samplers_continue(
     api: APIClient, played: bytes, sampler: str
 ) -> None:
     notes = {
@@ -135,16 +135,14 @@ def imported(api: APIClient, played: bytes, **changes: Any) -> Study:
 
 
 @pytest.mark.parametrize("key", ["user_attrs", "max_retries"])
-def test_null_that_nothing_was_created_with_is_left_out(
-    api: APIClient, played: bytes, key: str
-) -> None:
+def test_null_in_created_with_is_left_out(api: APIClient, played: bytes, key: str) -> None:
     study = imported(api, played, created_with={key: None, "max_trials": None})
     assert study.created_with == {"max_trials": None}
     body = {"search_space": study.search_space, "user_attrs": {"a": 1}, "max_retries": 3}
     assert post_study(api, **body).status_code == 409
 
 
-def test_what_it_was_created_with_is_stored_as_at_a_creation(api: APIClient, played: bytes) -> None:
+def test_created_with_is_stored_like_a_creations(api: APIClient, played: bytes) -> None:
     given = {"deadline": "2030-01-01T02:00:00+02:00", "target_value": 1, "lease_seconds": 60}
     study = imported(api, played, created_with=given)
     assert repr(study.created_with) == repr(
@@ -152,7 +150,7 @@ def test_what_it_was_created_with_is_stored_as_at_a_creation(api: APIClient, pla
     )
 
 
-def test_changes_of_state_are_stored_as_ours_are(api: APIClient, played: bytes) -> None:
+def test_state_changes_are_stored_like_ours(api: APIClient, played: bytes) -> None:
     moment = "20300101T020000.5+0200"
     change: JSON = {"datetime": moment, "state": "PAUSED"}
     study = imported(api, played, state_history=[change, change | {"reason": "lunch"}])

@@ -33,7 +33,7 @@ def played(api: APIClient, study: dict[str, Any]) -> dict[str, Any]:
     return study
 
 
-def test_check_of_equal_schemas_finds_nothing(played: dict[str, Any]) -> None:
+def test_check_of_consistent_schemas_finds_nothing(played: dict[str, Any]) -> None:
     assert check_optuna() == "1 studies: no difference\n"
 
 
@@ -57,7 +57,7 @@ def test_check_of_equal_schemas_finds_nothing(played: dict[str, Any]) -> None:
         " SELECT 3, study_id, 'RUNNING' FROM optuna.studies",
     ],
 )
-def test_check_finds_each_damage_and_repair_mends_it(
+def test_check_finds_each_damage_and_repair_fixes_it(
     played: dict[str, Any], statement: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     damage(statement)
@@ -71,7 +71,7 @@ def test_check_finds_each_damage_and_repair_mends_it(
     assert check_optuna() == "1 studies: no difference\n"
 
 
-def test_check_finds_wrong_tallies(played: dict[str, Any]) -> None:
+def test_check_finds_wrong_counters(played: dict[str, Any]) -> None:
     damage("UPDATE studies_study SET n_running = 5")
 
     found = [str(each) for each in differences(Study.objects.get())]
@@ -82,5 +82,5 @@ def test_check_finds_wrong_tallies(played: dict[str, Any]) -> None:
     ]
 
 
-def test_repair_of_equal_schemas_changes_nothing(played: dict[str, Any]) -> None:
+def test_repair_of_consistent_schemas_changes_nothing(played: dict[str, Any]) -> None:
     assert check_optuna("--repair") == "1 studies: no difference\n"

@@ -28,7 +28,7 @@ def write(path: Path) -> None:
     call_command("export_study", "search", "--output", str(path))
 
 
-def test_other_files_are_left_alone(file: bytes, tmp_path: Path) -> None:
+def test_other_files_are_kept(file: bytes, tmp_path: Path) -> None:
     path, other = tmp_path / "x.jsonl", tmp_path / "x.jsonl.part"
     other.write_text("mine")
     write(path)
@@ -36,7 +36,7 @@ def test_other_files_are_left_alone(file: bytes, tmp_path: Path) -> None:
     assert sorted(each.name for each in tmp_path.iterdir()) == ["x.jsonl", "x.jsonl.part"]
 
 
-def test_link_stays_a_link(file: bytes, tmp_path: Path) -> None:
+def test_symbolic_link_stays_a_link(file: bytes, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     link, target = tmp_path / "link", folder / "target"
@@ -59,7 +59,7 @@ def test_pipe_stays_a_pipe(file: bytes, tmp_path: Path) -> None:
     assert path.is_fifo()
 
 
-def test_rights_are_those_of_other_files(file: bytes, tmp_path: Path) -> None:
+def test_file_mode_is_kept_or_follows_the_umask(file: bytes, tmp_path: Path) -> None:
     new, old, touched = tmp_path / "new", tmp_path / "old", tmp_path / "touched"
     touched.touch()
     old.touch(0o600)
@@ -69,12 +69,12 @@ def test_rights_are_those_of_other_files(file: bytes, tmp_path: Path) -> None:
     assert old.stat().st_mode & 0o777 == 0o600
 
 
-def test_folder_is_no_file(file: bytes, tmp_path: Path) -> None:
+def test_folder_is_refused_as_a_file(file: bytes, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="Is a directory"):
         write(tmp_path)
 
 
-def test_export_that_breaks_off_leaves_the_file_as_it_was(
+def test_interrupted_export_keeps_the_old_file(
     file: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "x.jsonl"
@@ -96,7 +96,7 @@ class Head(io.StringIO):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_reader_that_hangs_up_ends_the_transaction(file: bytes) -> None:
+def test_closed_pipe_ends_the_transaction(file: bytes) -> None:
     output: Any = Head()
     with pytest.raises(CommandError, match="Broken pipe") as refused:
         call_command("export_study", "--all", stdout=output)

@@ -52,7 +52,7 @@ def test_exported_studies_are_imported(api: APIClient, names: list[str], tmp_pat
     assert [export_study(api, name) for name in names] == expected
 
 
-def test_all_studies_go_to_the_output(api: APIClient, names: list[str]) -> None:
+def test_all_studies_are_exported_to_standard_output(api: APIClient, names: list[str]) -> None:
     assert run("export_study", "--all").encode() == b"".join(
         export_study(api, name) for name in names
     )
@@ -81,7 +81,7 @@ def test_dry_run_stores_nothing(api: APIClient, names: list[str], tmp_path: Path
     assert not Study.objects.exists()
 
 
-def test_progress_is_shown_where_it_is_wanted(
+def test_progress_is_shown_on_request(
     api: APIClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     create_study(api)
@@ -97,9 +97,7 @@ def test_progress_is_shown_where_it_is_wanted(
     assert "100%" in capsys.readouterr().err
 
 
-def test_bad_file_is_a_line_that_names_the_line(
-    api: APIClient, names: list[str], tmp_path: Path
-) -> None:
+def test_invalid_file_is_reported_by_line(api: APIClient, names: list[str], tmp_path: Path) -> None:
     path = tmp_path / "cut.jsonl"
     path.write_bytes(random_study_file(3)[:-1000])
     with pytest.raises(CommandError, match=r"^line \d+: ") as refused:
@@ -119,12 +117,12 @@ def test_bad_file_is_a_line_that_names_the_line(
         ("import_study", [], "required"),
     ],
 )
-def test_faults_are_a_line(command: str, arguments: list[str], reason: str) -> None:
+def test_errors_are_reported_in_one_line(command: str, arguments: list[str], reason: str) -> None:
     with pytest.raises(CommandError, match=reason):
         run(command, *arguments)
 
 
-def test_export_that_fails_leaves_the_file_as_it_was(
+def test_failed_export_keeps_the_old_file(
     api: APIClient, names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "studies.jsonl"

@@ -67,7 +67,7 @@ def test_adopted_study_is_the_same_in_both_schemas(
     assert body["user_attrs"] == {"team": "search"}
 
 
-def test_adopted_study_goes_on(stock_study: optuna.Study, api: APIClient) -> None:
+def test_adopted_study_continues(stock_study: optuna.Study, api: APIClient) -> None:
     adopt(name="stock")
 
     queued, trial = suggest(api, "stock"), suggest(api, "stock")
@@ -79,7 +79,7 @@ def test_adopted_study_goes_on(stock_study: optuna.Study, api: APIClient) -> Non
     assert list(differences(Study.objects.get())) == []
 
 
-def test_adopted_front_is_optunas(api: APIClient) -> None:
+def test_adopted_front_equals_optunas(api: APIClient) -> None:
     stock = optuna.create_study(
         study_name="two", storage=DjangoStorage(), directions=["minimize", "maximize"]
     )
@@ -119,7 +119,7 @@ def _without_parameters(study: optuna.Study) -> None:
         ("a/b", _fixed, 'a name has no "/"'),
     ],
 )
-def test_adoption_of_what_cannot_be_represented_is_refused(
+def test_adoption_of_an_unrepresentable_study_is_refused(
     name: str, fill: Callable[[optuna.Study], None], reason: str
 ) -> None:
     fill(optuna.create_study(study_name=name, storage=DjangoStorage()))
@@ -131,12 +131,12 @@ def test_adoption_of_what_cannot_be_represented_is_refused(
     assert studies_only_in_optuna() == [name]
 
 
-def test_adoption_of_nothing_is_refused() -> None:
+def test_adoption_of_an_unknown_study_is_refused() -> None:
     with pytest.raises(CommandError, match='there is no study "ghost"'):
         call_command("check_optuna", "--adopt", "ghost")
 
 
-def test_study_of_a_name_that_only_optuna_has_is_refused(
+def test_study_of_a_name_only_in_optuna_is_refused(
     stock_study: optuna.Study, api: APIClient
 ) -> None:
     space = [{"type": "float", "name": "x", "low": 0, "high": 1}]
@@ -148,7 +148,7 @@ def test_study_of_a_name_that_only_optuna_has_is_refused(
     assert not Study.objects.exists()
 
 
-def test_check_names_what_only_optuna_has(
+def test_check_names_studies_only_in_optuna(
     stock_study: optuna.Study, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(CommandError):

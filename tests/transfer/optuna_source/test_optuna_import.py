@@ -80,7 +80,7 @@ def same(trial: optuna.trial.FrozenTrial) -> JSON:
     }
 
 
-def test_study_is_the_same_in_optunas_schema(api: APIClient, url: str) -> None:
+def test_imported_study_equals_its_source(api: APIClient, url: str) -> None:
     study = play(url)
 
     output = run_import_study("--storage", url)
@@ -101,7 +101,7 @@ def test_study_is_the_same_in_optunas_schema(api: APIClient, url: str) -> None:
     close_storage(study)
 
 
-def test_imported_study_goes_on(api: APIClient, url: str) -> None:
+def test_imported_study_continues(api: APIClient, url: str) -> None:
     study = play(url)
     run_import_study("--storage", url, "--sampler", "random", "--pruner", "none")
 
@@ -116,7 +116,7 @@ def test_imported_study_goes_on(api: APIClient, url: str) -> None:
     close_storage(study)
 
 
-def test_front_with_constraints_is_optunas(api: APIClient, url: str) -> None:
+def test_front_with_constraints_equals_optunas(api: APIClient, url: str) -> None:
     study = create_optuna_study(url, directions=["minimize", "maximize"])
     space: Any = {"x": FloatDistribution(0, 1)}
     points = [(0.2, 0.3, -1.0), (0.5, 0.9, 0.0), (0.05, 0.95, 0.5), (0.6, 0.8, -1.0)]
@@ -135,7 +135,7 @@ def test_front_with_constraints_is_optunas(api: APIClient, url: str) -> None:
     close_storage(study)
 
 
-def test_parents_are_translated(api: APIClient, tmp_path: Path) -> None:
+def test_nsgaii_parents_are_translated(api: APIClient, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/stock.db"
     other = create_optuna_study(url, "other")
     other.add_trial(create_trial(state=TrialState.FAIL))  # so that ids are no numbers
@@ -158,7 +158,7 @@ def test_parents_are_translated(api: APIClient, tmp_path: Path) -> None:
     close_storage(study)
 
 
-def test_conflicts_and_dry_runs(api: APIClient, url: str) -> None:
+def test_conflicts_and_dry_runs_are_handled(api: APIClient, url: str) -> None:
     study = play(url)
     arguments = ("--storage", url)
 

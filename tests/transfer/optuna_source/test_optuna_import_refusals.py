@@ -65,7 +65,7 @@ def _queued_outside(study: optuna.Study) -> None:
         ("queued", _queued_outside, 'trial 1 is queued with parameter "x": 7 is not a number'),
     ],
 )
-def test_what_cannot_be_represented_is_refused(
+def test_unrepresentable_study_is_refused(
     url: str, name: str, fill: Callable[[optuna.Study], None], reason: str
 ) -> None:
     first = create_optuna_study(url, "first")
@@ -93,19 +93,19 @@ def test_what_cannot_be_represented_is_refused(
         ("gopher://x", "the storage cannot be read: "),
     ],
 )
-def test_storage_that_cannot_be_read_is_a_line(url: str, reason: str) -> None:
+def test_unreadable_storage_is_reported_in_one_line(url: str, reason: str) -> None:
     with pytest.raises(CommandError, match=reason) as refused:
         run_import_study("--storage", url)
     assert "\n" not in str(refused.value)
 
 
-def test_study_that_the_storage_has_not_is_a_line(url: str) -> None:
+def test_unknown_study_is_reported_in_one_line(url: str) -> None:
     close_storage(create_optuna_study(url))
     with pytest.raises(CommandError, match='the storage has no study "ghost"'):
         run_import_study("--storage", url, "--study-name", "ghost")
 
 
-def test_database_without_optunas_tables_is_left_as_it_is(tmp_path: Path) -> None:
+def test_database_without_optunas_tables_is_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "empty.db"
     path.touch()
     with pytest.raises(CommandError, match=r"the storage cannot be read: .*no such table"):
@@ -114,14 +114,14 @@ def test_database_without_optunas_tables_is_left_as_it_is(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("text", ["no journal\n\n", "[1]\n", "{}\n"])
-def test_file_that_is_no_journal_is_a_line(tmp_path: Path, text: str) -> None:
+def test_file_without_a_journal_is_reported_in_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "file"
     path.write_text(text)
     with pytest.raises(CommandError, match="is no journal"):
         run_import_study("--storage", str(path))
 
 
-def test_journal_that_is_broken_is_a_line(tmp_path: Path) -> None:
+def test_broken_journal_is_reported_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "stock.log"
     close_storage(create_optuna_study(str(path)))
     good = path.read_bytes()
@@ -133,7 +133,7 @@ def test_journal_that_is_broken_is_a_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["no journal", "no journal\n", "\n"])
-def test_text_is_no_journal(tmp_path: Path, text: str) -> None:
+def test_text_file_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "file"
     path.write_text(text)
     with pytest.raises(CommandError, match="is no journal"):
@@ -209,7 +209,7 @@ def _refusals(study: optuna.Study, url: str, add: Callable[[optuna.Study], None]
 
 @pytest.mark.accept  # that an import refuses them is shown beside
 @pytest.mark.parametrize(("trial", "reason"), BAD_TRIALS)
-def test_trial_that_an_import_refuses_is_not_adopted(
+def test_trial_refused_by_import_is_not_adopted(
     url: str, trial: optuna.trial.FrozenTrial, reason: str
 ) -> None:
     study = optuna.create_study(study_name="stock", storage=DjangoStorage())
@@ -218,7 +218,7 @@ def test_trial_that_an_import_refuses_is_not_adopted(
     assert f'study "stock": {reason}' in imported
 
 
-def test_time_that_runs_backwards_is_refused(url: str, late: optuna.trial.FrozenTrial) -> None:
+def test_completion_before_start_is_refused(url: str, late: optuna.trial.FrozenTrial) -> None:
     study = optuna.create_study(study_name="stock", storage=DjangoStorage())
     adopted, imported = _refusals(study, url, lambda study: study.add_trial(late))
     assert (
@@ -231,9 +231,7 @@ def test_time_that_runs_backwards_is_refused(url: str, late: optuna.trial.Frozen
 @pytest.mark.parametrize(
     ("name", "n", "reason"), [("a\nb", 1, "/study_name: "), ("eleven", 11, "/direction: ")]
 )
-def test_study_that_an_import_refuses_is_not_adopted(
-    url: str, name: str, n: int, reason: str
-) -> None:
+def test_study_refused_by_import_is_not_adopted(url: str, name: str, n: int, reason: str) -> None:
     directions: Any = ["minimize"] * n
     study = optuna.create_study(study_name=name, storage=DjangoStorage(), directions=directions)
     trial = _of({"x": X}, value=None, values=[1.0] * n)

@@ -95,7 +95,7 @@ def test_value_outside_the_space_is_refused(api: APIClient, name: str, value: An
     assert_nothing_is_stored(api)
 
 
-def test_choice_is_known_however_its_number_is_written(api: APIClient) -> None:
+def test_choice_is_known_in_any_notation(api: APIClient) -> None:
     """JavaScript writes 2.0 as 2, and others 1 as 1.0: it is the same choice."""
     create(api, search_space=[{"type": "categorical", "name": "c", "choices": [1, 2.0]}])
     added = api.post(TRIALS, [{"params": {"c": 1.0}}, {"params": {"c": 2}}])
@@ -129,7 +129,7 @@ def test_unknown_and_missing_names_are_refused(api: APIClient) -> None:
     assert_nothing_is_stored(api)
 
 
-def test_message_says_what_was_expected(api: APIClient) -> None:
+def test_message_names_what_was_expected(api: APIClient) -> None:
     create(api)
     for params, words in (
         ({"x": 5.0}, ["x", "5.0", "0.0", "1.0"]),
@@ -188,7 +188,7 @@ def test_malformed_trial_is_refused(api: APIClient, body: JSON, expected: list[s
 
 
 @pytest.mark.parametrize("item", [None, 1, "x", [], [WAITING], True])
-def test_list_of_other_things_is_refused(api: APIClient, item: Any) -> None:
+def test_list_of_other_types_is_refused(api: APIClient, item: Any) -> None:
     create(api)
     assert invalid_pointers(api.post(TRIALS, [WAITING, item])) == ["/1"]
     assert_nothing_is_stored(api)
@@ -205,14 +205,14 @@ def test_list_of_another_length_is_refused(api: APIClient, body: Any) -> None:
 @pytest.mark.parametrize(
     "body", ["1", '"x"', "null", "true", "", "[", '[{"params": {}, "params": {}}]']
 )
-def test_body_of_another_kind_is_refused(api: APIClient, body: str) -> None:
+def test_body_of_another_type_is_refused(api: APIClient, body: str) -> None:
     create(api)
     assert_text_refused(api, TRIALS, body)
     assert_nothing_is_stored(api)
 
 
 @pytest.mark.parametrize("body", [[], [{}], [{"values": 1}]])
-def test_list_is_taken_by_no_other_endpoint(api: APIClient, body: Any) -> None:
+def test_list_is_refused_by_other_endpoints(api: APIClient, body: Any) -> None:
     create(api)
     api.post(f"{TRIALS}/suggest")
     calls = ("complete", "prune", "fail", "report", "heartbeat")

@@ -37,7 +37,7 @@ def statuses(results: list[JSON]) -> list[tuple[int | None, int, str | None]]:
     return [(r["trial_id"], r["status"], r.get("error", {}).get("code")) for r in results]
 
 
-def test_outcomes_of_all_kinds_are_told_at_once(api: APIClient) -> None:
+def test_batch_accepts_all_kinds_of_outcomes(api: APIClient) -> None:
     create(api, 4, direction="minimize")
     attrs = {"gpu": "a100"}
     results = tell(
@@ -68,13 +68,13 @@ def test_outcomes_of_all_kinds_are_told_at_once(api: APIClient) -> None:
     assert api.get(f"{URL}/best").json()["trial_id"] == 3
 
 
-def test_a_trial_is_told_as_on_its_own(api: APIClient) -> None:
+def test_batch_item_equals_a_single_request(api: APIClient) -> None:
     create(api, 1)
     (result,) = tell(api, completed(0, 1))
     assert result == {"trial_id": 0, "status": 200, "trial": api.get(f"{URL}/trials/0").json()}
 
 
-def test_each_outcome_is_decided_on_its_own(api: APIClient) -> None:
+def test_batch_items_are_decided_one_by_one(api: APIClient) -> None:
     create(api, 6)
     api.post(f"{URL}/trials", {"params": {"x": 0.5}})
     api.post(f"{URL}/trials/3/complete", {"values": 1})
@@ -146,7 +146,7 @@ def test_each_outcome_is_decided_on_its_own(api: APIClient) -> None:
         ({}, None, ["/state", "/trial_id"]),
     ],
 )
-def test_malformed_item_is_its_own_refusal(
+def test_malformed_item_is_refused_alone(
     api: APIClient, item: Any, trial_id: int | None, pointers: list[str]
 ) -> None:
     create(api, 3)
@@ -185,20 +185,20 @@ def test_malformed_list_is_refused_as_a_whole(api: APIClient, body: JSON, pointe
         '{"trials": [{"trial_id": 0, "state": "FAIL", "state": "FAIL"}]}',
     ],
 )
-def test_body_that_is_no_strict_object_is_refused(api: APIClient, body: str) -> None:
+def test_body_that_is_not_strict_json_is_refused(api: APIClient, body: str) -> None:
     create(api, 1)
     assert_text_refused(api, f"{URL}/trials/complete-batch", body)
     assert [each["state"] for each in list_trials(api)] == ["RUNNING"]
 
 
-def test_thousand_items_are_taken(api: APIClient) -> None:
+def test_batch_accepts_1000_items(api: APIClient) -> None:
     create(api, 2)
     results = tell(api, *[completed(n % 2, n % 2) for n in range(1000)])
     assert {each["status"] for each in results} == {200}
     assert [each["values"] for each in list_trials(api)] == [[0.0], [1.0]]
 
 
-def test_of_one_trial_told_twice_the_first_outcome_counts(api: APIClient) -> None:
+def test_first_of_two_outcomes_for_a_trial_counts(api: APIClient) -> None:
     create(api, 2)
     pruned = {"trial_id": 1, "state": "PRUNED", "intermediate_values": {"0": 3}}
     results = tell(
@@ -211,7 +211,7 @@ def test_of_one_trial_told_twice_the_first_outcome_counts(api: APIClient) -> Non
     assert api.get(URL).json()["trial_counts"]["COMPLETE"] == 1
 
 
-def test_batch_told_again_is_harmless(api: APIClient) -> None:
+def test_repeated_batch_is_accepted(api: APIClient) -> None:
     create(api, 3)
     items = [
         completed(0, 1, user_attrs={"a": 1}),
@@ -259,7 +259,7 @@ def test_front_after_a_batch_is_that_of_all_objectives(api: APIClient) -> None:
     assert [each["trial_id"] for each in api.get(f"{URL}/pareto").json()] == [6]
 
 
-def test_constraints_are_told_with_each_item(api: APIClient) -> None:
+def test_items_have_constraints(api: APIClient) -> None:
     create(api, 3, direction="minimize", constraints=["latency"])
     results = tell(
         api,

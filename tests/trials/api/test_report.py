@@ -83,14 +83,14 @@ def test_report_takes_the_last_possible_step(api: APIClient, body: JSON) -> None
 @pytest.mark.parametrize(
     "body", [{"step": 3, "value": 1, "values": None}, {"step": None, "values": {"3": 1}}]
 )
-def test_report_takes_null_for_left_out(api: APIClient, body: JSON) -> None:
+def test_report_accepts_null_as_missing(api: APIClient, body: JSON) -> None:
     create_study_with_running_trial(api)
     assert report(api, 0, **body) == GO_ON
     assert steps(api, 0) == {"3": 1.0}
 
 
 @pytest.mark.parametrize("body", [{"step": 1, "value": 2}, {"values": {"0": 2, "1": 2}}])
-def test_report_says_when_to_prune_and_why(api: APIClient, body: JSON) -> None:
+def test_report_answers_when_to_prune_and_why(api: APIClient, body: JSON) -> None:
     create_study(api, **MEDIAN)
     told(api, 1.0, number=0)
     suggest(api)
@@ -171,7 +171,7 @@ def test_report_of_another_value_is_refused(
     assert report(api, 0, step=3, value=stored) == GO_ON
 
 
-def test_complete_takes_what_was_reported_and_refuses_another_value(api: APIClient) -> None:
+def test_complete_accepts_reported_values_and_refuses_others(api: APIClient) -> None:
     create_study_with_running_trial(api)
     report(api, 0, step=3, value=0.71)
     url = f"{URL}/0/complete"
@@ -200,14 +200,14 @@ def test_report_of_null_is_stored_as_nan_and_answered_as_null(api: APIClient, bo
         assert cursor.fetchall() == [(1, None, "NAN")]
 
 
-def test_trial_that_diverged_is_pruned_without_a_value(api: APIClient) -> None:
+def test_diverged_trial_is_pruned_without_a_value(api: APIClient) -> None:
     create_study_with_running_trial(api)
     report(api, 0, values={"0": 0.5, "1": None})
     assert prune(api, "search", 0)["values"] is None
     assert api.get(f"{STUDY}").json()["best_value"] is None
 
 
-def test_hyperband_prunes_a_run_that_diverged_at_a_rung(api: APIClient) -> None:
+def test_hyperband_prunes_a_trial_diverged_at_a_rung(api: APIClient) -> None:
     options = {"min_resource": 2, "max_resource": 5}
     create_study_with_running_trial(api, pruner="hyperband", pruner_options=options)
     assert report(api, 0, step=1, value=None) == GO_ON
@@ -219,7 +219,9 @@ def test_hyperband_prunes_a_run_that_diverged_at_a_rung(api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("sign", ["report", "heartbeat"])
-def test_a_sign_of_life_renews_the_lease_on_the_databases_clock(api: APIClient, sign: str) -> None:
+def test_report_or_heartbeat_renews_the_lease_by_the_databases_clock(
+    api: APIClient, sign: str
+) -> None:
     create_study_with_running_trial(api, lease_seconds=60)
     move_leases_into_past()
     before = database_clock()
@@ -242,7 +244,7 @@ def test_report_again_renews_the_lease(api: APIClient) -> None:
     assert again["lease_expires_at"] > first["lease_expires_at"]
 
 
-def test_a_sign_of_life_renews_the_trials_own_lease(api: APIClient) -> None:
+def test_report_or_heartbeat_renews_the_trials_own_lease(api: APIClient) -> None:
     create_study(api, lease_seconds=60)
     for lease in (3600, None):
         assert api.post(f"{URL}/suggest", {"lease_seconds": lease}).status_code == 200
@@ -306,7 +308,7 @@ def test_trials_of_several_objectives_report_and_are_never_to_be_pruned(api: API
     assert steps(api, 3) == {"0": 3.0, "1": None}
 
 
-def test_trials_of_several_objectives_are_pruned_by_a_metric_of_its_own(api: APIClient) -> None:
+def test_trials_of_several_objectives_are_pruned_by_their_metric(api: APIClient) -> None:
     directions = {"direction": ["minimize", "minimize"], "pruning_direction": "maximize"}
     created = create_study(api, **MEDIAN | directions)
     assert (created["pruner"], created["pruning_direction"]) == ("median", "maximize")

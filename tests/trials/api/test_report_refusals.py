@@ -59,7 +59,7 @@ REFUSED: list[tuple[JSON, str]] = [
 
 
 @pytest.mark.parametrize(("body", "pointer"), REFUSED)
-def test_report_refuses_nonsense_and_the_trial_runs_on(
+def test_report_refuses_invalid_bodies_and_the_trial_keeps_running(
     api: APIClient, body: JSON, pointer: str
 ) -> None:
     create_study_with_running_trial(api, lease_seconds=60)
@@ -83,7 +83,7 @@ def test_report_refuses_numbers_that_are_not_finite(
 
 
 @pytest.mark.parametrize("body", ['{"step": 1, "step": 2, "value": 1}', '{"values": {"1": 1, "1"'])
-def test_report_refuses_what_is_no_proper_json(api: APIClient, body: str) -> None:
+def test_report_refuses_malformed_json(api: APIClient, body: str) -> None:
     create_study_with_running_trial(api)
     assert_text_refused(api, f"{URL}/0/report", body)
     assert api.get(f"{URL}/0").json()["intermediate_values"] == {}
@@ -98,21 +98,21 @@ def test_heartbeat_refuses_a_body(api: APIClient, body: Any) -> None:
 # Trials that do not run ------------------------------------------------------------------
 
 
-def test_signs_of_life_of_an_unknown_trial_are_not_found(api: APIClient) -> None:
+def test_report_and_heartbeat_of_an_unknown_trial_are_not_found(api: APIClient) -> None:
     create_study_with_running_trial(api)
     for number in (1, 999_999_999):
         for response in signs(api, number):
             assert (response.status_code, response.json()["code"]) == (404, "trial_not_found")
 
 
-def test_signs_of_life_in_an_unknown_study_are_not_found(api: APIClient) -> None:
+def test_report_and_heartbeat_in_an_unknown_study_are_not_found(api: APIClient) -> None:
     for response in signs(api, 0):
         assert (response.status_code, response.json()["code"]) == (404, "study_not_found")
 
 
 @pytest.mark.parametrize("name", ["a", "-1", "1.0", "99999999999999999999"])
 @pytest.mark.parametrize("action", ["report", "heartbeat"])
-def test_signs_of_life_of_what_is_no_number_are_not_found(
+def test_report_and_heartbeat_of_an_invalid_number_are_not_found(
     api: APIClient, action: str, name: str
 ) -> None:
     create_study_with_running_trial(api)
@@ -125,7 +125,7 @@ def test_signs_of_life_of_what_is_no_number_are_not_found(
 @pytest.mark.parametrize(
     ("action", "body"), [("complete", {"values": 1}), ("prune", {}), ("fail", {})]
 )
-def test_signs_of_life_of_a_finished_trial_are_refused(
+def test_report_and_heartbeat_of_a_finished_trial_are_refused(
     api: APIClient, action: str, body: JSON
 ) -> None:
     create_study_with_running_trial(api, lease_seconds=60)
@@ -136,7 +136,7 @@ def test_signs_of_life_of_a_finished_trial_are_refused(
     assert api.get(f"{URL}/0").json() == finished
 
 
-def test_signs_of_life_of_a_trial_in_the_queue_are_refused(api: APIClient) -> None:
+def test_report_and_heartbeat_of_a_waiting_trial_are_refused(api: APIClient) -> None:
     create_study(api)
     queued = api.post(URL, {"params": {"x": 0.5}}).json()
     for response in signs(api, 0):
@@ -145,7 +145,7 @@ def test_signs_of_life_of_a_trial_in_the_queue_are_refused(api: APIClient) -> No
 
 
 @pytest.mark.parametrize(("max_retries", "retry"), [(0, None), (1, 1)])
-def test_signs_of_life_after_the_lease_was_lost_are_refused(
+def test_report_and_heartbeat_after_a_lost_lease_are_refused(
     api: APIClient, max_retries: int, retry: int | None
 ) -> None:
     create_study_with_running_trial(api, lease_seconds=60, max_retries=max_retries)
@@ -162,7 +162,7 @@ def test_signs_of_life_after_the_lease_was_lost_are_refused(
 
 @pytest.mark.parametrize("action", ["report", "heartbeat"])
 @pytest.mark.parametrize("method", ["get", "put", "patch", "delete"])
-def test_signs_of_life_are_posted(api: APIClient, action: str, method: str) -> None:
+def test_report_and_heartbeat_are_posted(api: APIClient, action: str, method: str) -> None:
     create_study_with_running_trial(api)
     response = getattr(api, method)(f"{URL}/0/{action}")
     assert (response.status_code, response["Allow"]) == (405, "POST, OPTIONS")
@@ -206,14 +206,14 @@ def test_prune_again_for_another_reason_is_refused(api: APIClient, first: JSON) 
 
 
 @pytest.mark.parametrize("reason", [1, True, 0.5, [], ["too slow"], {}, "x" * 10_001, "a\x00b"])
-def test_prune_refuses_a_reason_that_is_no_text(api: APIClient, reason: Any) -> None:
+def test_prune_refuses_a_reason_of_another_type(api: APIClient, reason: Any) -> None:
     create_study_with_running_trial(api)
     assert api.post(f"{URL}/0/prune", {"reason": reason}).status_code == 400
     assert api.get(f"{URL}/0").json()["state"] == "RUNNING"
     assert prune(api, "search", 0)["reason"] is None
 
 
-def test_both_schemas_agree_after_all_of_it(api: APIClient) -> None:
+def test_both_schemas_agree_after_reports_and_refusals(api: APIClient) -> None:
     create_study_with_running_trial(api, lease_seconds=60, max_retries=1)
     signs(api, 0)
     move_leases_into_past()

@@ -24,7 +24,7 @@ create = partial(create_study, search_space=SPACE, sampler="random", pruner="non
 
 @pytest.mark.parametrize("count", [1, 2, 100])
 @pytest.mark.parametrize("sampler", ["random", "tpe", "nsgaii", "qmc"])
-def test_batch_starts_so_many_trials(api: APIClient, sampler: str, count: int) -> None:
+def test_batch_starts_the_requested_number(api: APIClient, sampler: str, count: int) -> None:
     create(api, sampler=sampler, lease_seconds=60)
     suggest(api)
     offers = suggest_batch(api, count)
@@ -39,7 +39,7 @@ def test_batch_starts_so_many_trials(api: APIClient, sampler: str, count: int) -
     assert api.get(URL).json()["trial_counts"]["RUNNING"] == count + 1
 
 
-def test_batch_answers_each_trial_as_an_ask_does(api: APIClient) -> None:
+def test_batch_answers_trials_like_single_asks(api: APIClient) -> None:
     create(api)
     assert suggest_batch(api, 1)[0].keys() == suggest(api).keys()
 
@@ -79,7 +79,7 @@ def test_batch_refuses_other_keys(api: APIClient, body: JSON, pointer: str) -> N
     assert list_trials(api) == []
 
 
-def test_single_ask_takes_no_count(api: APIClient) -> None:
+def test_single_ask_refuses_a_count(api: APIClient) -> None:
     create(api)
     assert api.post(f"{URL}/trials/suggest", {"count": 1}).status_code == 400
 
@@ -91,7 +91,7 @@ def test_batch_of_a_missing_study_is_not_found(api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"seed": 7}])
-def test_points_of_a_batch_differ_after_told_trials(api: APIClient, options: JSON) -> None:
+def test_points_of_a_batch_differ_after_completed_trials(api: APIClient, options: JSON) -> None:
     create(api, sampler="tpe", sampler_options=options, direction="minimize")
     for offer in suggest_batch(api, 30):
         complete(api, "search", offer["trial_id"], offer["params"]["x"] ** 2)

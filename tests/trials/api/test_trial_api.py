@@ -217,7 +217,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("body", "pointer"), REFUSED)
-def test_complete_refuses_nonsense_and_the_trial_runs_on(
+def test_complete_refuses_invalid_bodies_and_the_trial_keeps_running(
     api: APIClient, body: JSON, pointer: str
 ) -> None:
     create(api)
@@ -264,7 +264,7 @@ def test_complete_takes_the_last_possible_step(api: APIClient) -> None:
     assert told["intermediate_values"] == steps
 
 
-def test_complete_takes_null_for_left_out(api: APIClient) -> None:
+def test_complete_accepts_null_as_missing(api: APIClient) -> None:
     create(api)
     suggest(api)
     told = complete(api, 0, values=1, intermediate_values=None, user_attrs=None)
@@ -291,7 +291,7 @@ TOLD: JSON = {
         {"values": 0.5, "intermediate_values": None, "user_attrs": None},
     ],
 )
-def test_complete_again_with_the_same_outcome_is_harmless(api: APIClient, again: JSON) -> None:
+def test_complete_again_with_the_same_outcome_is_accepted(api: APIClient, again: JSON) -> None:
     create(api)
     suggest(api)
     first = complete(api, 0, **TOLD).json()
@@ -368,7 +368,7 @@ def test_prune_takes_the_last_intermediate_value(api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("last", [float("nan"), float("inf"), float("-inf")])
-def test_prune_never_writes_what_json_cannot_say(api: APIClient, last: float) -> None:
+def test_prune_never_stores_a_value_outside_json(api: APIClient, last: float) -> None:
     create(api)
     suggest(api)
     report(0, {0: 0.1, 3: last})
@@ -378,7 +378,7 @@ def test_prune_never_writes_what_json_cannot_say(api: APIClient, last: float) ->
     assert api.get(URL).json() == [trial]
 
 
-def test_prune_again_is_harmless(api: APIClient) -> None:
+def test_prune_again_is_accepted(api: APIClient) -> None:
     create(api)
     suggest(api)
     first = api.post(f"{URL}/0/prune").json()
@@ -469,7 +469,7 @@ def fill(api: APIClient) -> None:
         ("?state=FAIL", [], 0),
     ],
 )
-def test_list_answers_a_page_by_number(
+def test_list_is_ordered_by_number(
     api: APIClient, query: str, numbers: list[int], total: int
 ) -> None:
     fill(api)
@@ -514,7 +514,7 @@ def test_list_takes_100_by_default(api: APIClient) -> None:
         ("sort=number", "/sort"),
     ],
 )
-def test_list_refuses_nonsense(api: APIClient, query: str, pointer: str) -> None:
+def test_list_refuses_invalid_queries(api: APIClient, query: str, pointer: str) -> None:
     create(api)
     response = api.get(f"{URL}?{query}")
     assert response.status_code == 400

@@ -34,7 +34,7 @@ def offered(offers: list[JSON]) -> list[tuple[int, bool]]:
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "qmc", "nsgaii"])
-def test_worker_that_asks_again_gets_its_trial_back(api: APIClient, sampler: str) -> None:
+def test_worker_asking_again_gets_its_trial_back(api: APIClient, sampler: str) -> None:
     create(api, sampler=sampler)
     first = suggest(api, worker_id="w")
     assert (first["trial_id"], first["worker_id"], first["reoffered"]) == (0, "w", False)
@@ -61,7 +61,7 @@ def test_worker_gets_the_lower_number_of_two_that_it_holds(api: APIClient) -> No
     ("call", "body"),
     [("complete", {"values": 1}), ("prune", {}), ("fail", {}), ("fail", {"retry": True})],
 )
-def test_worker_gets_another_trial_after_a_tell(api: APIClient, call: str, body: JSON) -> None:
+def test_worker_gets_a_new_trial_after_completing(api: APIClient, call: str, body: JSON) -> None:
     create(api)
     suggest(api, worker_id="w")
     assert api.post(f"{URL}/trials/0/{call}", body).status_code == 200
@@ -122,9 +122,7 @@ def test_worker_keeps_its_trial_while_the_study_is_full_or_paused(api: APIClient
 @pytest.mark.parametrize(
     ("action", "code"), [("complete", "study_completed"), ("cancel", "study_cancelled")]
 )
-def test_worker_gets_nothing_back_from_a_study_that_has_ended(
-    api: APIClient, action: str, code: str
-) -> None:
+def test_worker_gets_no_trial_of_an_ended_study(api: APIClient, action: str, code: str) -> None:
     create(api)
     suggest(api, worker_id="w")
     api.post(f"{URL}/{action}")
@@ -137,7 +135,7 @@ def test_worker_gets_nothing_back_from_a_study_that_has_ended(
 
 
 @pytest.mark.parametrize("worker_id", WORKERS)
-def test_worker_may_have_any_printable_name(api: APIClient, worker_id: str) -> None:
+def test_worker_id_may_be_any_printable_text(api: APIClient, worker_id: str) -> None:
     create(api)
     assert suggest(api, worker_id=worker_id)["worker_id"] == worker_id
     assert suggest(api, worker_id=worker_id)["reoffered"] is True
@@ -152,7 +150,7 @@ def test_worker_may_have_any_printable_name(api: APIClient, worker_id: str) -> N
         *(7, 1.5, True, ["w"], {"name": "w"}),
     ],
 )
-def test_worker_id_refuses_nonsense(api: APIClient, worker_id: Any) -> None:
+def test_worker_id_is_validated(api: APIClient, worker_id: Any) -> None:
     create(api)
     body = {"worker_id": worker_id}
     for response in (
@@ -165,14 +163,14 @@ def test_worker_id_refuses_nonsense(api: APIClient, worker_id: Any) -> None:
 
 
 @pytest.mark.parametrize("text", ["a\\u0000b", "a\\ud800b"])
-def test_worker_id_refuses_text_that_cannot_be_stored(api: APIClient, text: str) -> None:
+def test_worker_id_refuses_unstorable_text(api: APIClient, text: str) -> None:
     create(api)
     assert_text_refused(api, f"{URL}/trials/suggest", f'{{"worker_id": "{text}"}}')
     assert list_trials(api) == []
 
 
 @pytest.mark.parametrize("new", ["true", 1, 0, [], {}])
-def test_new_refuses_nonsense(api: APIClient, new: Any) -> None:
+def test_new_is_validated(api: APIClient, new: Any) -> None:
     create(api)
     response = api.post(f"{URL}/trials/suggest", {"worker_id": "w", "new": new})
     assert response.status_code == 400
@@ -207,7 +205,7 @@ def test_repeated_batch_fills_up_with_new_trials(api: APIClient, sampler: str) -
     assert suggest(api, worker_id="w")["trial_id"] == 0
 
 
-def test_batch_is_what_is_held_then_the_queue_then_new_ones(api: APIClient) -> None:
+def test_batch_has_held_then_queued_then_new_trials(api: APIClient) -> None:
     create(api)
     suggest(api, worker_id="w")
     api.post(f"{URL}/trials", [{"params": {"x": 0.25}}, {"params": {}, "priority": 1}])
@@ -223,7 +221,7 @@ def test_new_batch_gets_new_trials(api: APIClient) -> None:
     assert offered(suggest_batch(api, 9, worker_id="w"))[:4] == [(n, True) for n in range(4)]
 
 
-def test_batch_fills_up_as_far_as_the_budget_goes(api: APIClient) -> None:
+def test_batch_is_filled_up_within_the_budget(api: APIClient) -> None:
     create(api, max_trials=3)
     suggest_batch(api, 2, worker_id="w")
     assert offered(suggest_batch(api, 9, worker_id="w")) == [(0, True), (1, True), (2, False)]
@@ -232,7 +230,7 @@ def test_batch_fills_up_as_far_as_the_budget_goes(api: APIClient) -> None:
     assert (response.status_code, response.json()["code"]) == (429, "budget_in_flight")
 
 
-def test_trial_keeps_its_lease_unless_the_worker_wants_another(api: APIClient) -> None:
+def test_reoffered_trial_keeps_its_lease_by_default(api: APIClient) -> None:
     create_study(api, sampler="random")
     for lease in (60, 5):
         offer = suggest(api, worker_id="w", lease_seconds=lease)

@@ -90,7 +90,7 @@ def test_added_trial_counts_unless_it_failed(
     assert_schemas_agree()
 
 
-def test_queued_trial_is_handed_out_of_a_full_budget(api: APIClient) -> None:
+def test_queued_trial_is_served_at_a_full_budget(api: APIClient) -> None:
     create(api, max_trials=2)
     post_trial(api), post_trial(api)
     assert post_suggest(api).json()["params"] == {"x": 0.5}
@@ -102,7 +102,7 @@ def test_queued_trial_is_handed_out_of_a_full_budget(api: APIClient) -> None:
     assert_study_completed(api, "max_trials")
 
 
-def test_list_that_goes_beyond_the_budget_is_refused_as_a_whole(api: APIClient) -> None:
+def test_list_beyond_the_budget_is_refused_as_a_whole(api: APIClient) -> None:
     create(api, max_trials=3)
     start_trial(api)
     waiting, failed = {"params": {"x": 0.5}}, {"params": {"x": 0.5}, "state": "FAIL"}
@@ -143,7 +143,7 @@ def test_retry_takes_the_place_of_the_failed_trial(api: APIClient) -> None:
     assert_study_completed(api, "max_trials")
 
 
-def test_last_tells_of_a_batch_complete_the_study(api: APIClient) -> None:
+def test_batch_of_last_results_completes_the_study(api: APIClient) -> None:
     create(api, max_trials=3)
     items = [
         {"trial_id": trial["trial_id"], "state": "COMPLETE", "values": 1}
@@ -157,7 +157,7 @@ def test_last_tells_of_a_batch_complete_the_study(api: APIClient) -> None:
 # max_concurrent --------------------------------------------------------------------------
 
 
-def test_max_concurrent_bounds_those_that_run(api: APIClient) -> None:
+def test_max_concurrent_bounds_running_trials(api: APIClient) -> None:
     create(api, max_concurrent=2)
     start_trial(api), start_trial(api)
     for outcome, more in (("complete", {"values": 1}), ("prune", {}), ("fail", {})):
@@ -184,7 +184,7 @@ def test_recorded_and_queued_trials_do_not_run(api: APIClient) -> None:
     assert start_trial(api) == 2
 
 
-def test_full_budget_is_named_before_those_that_run(api: APIClient) -> None:
+def test_full_budget_is_reported_before_max_concurrent(api: APIClient) -> None:
     create(api, max_concurrent=1, max_trials=1)
     start_trial(api)
     assert_try_later(post_suggest(api), "budget_in_flight")
@@ -193,7 +193,7 @@ def test_full_budget_is_named_before_those_that_run(api: APIClient) -> None:
 # max_failures ----------------------------------------------------------------------------
 
 
-def test_max_failures_complete_the_study_at_once(api: APIClient) -> None:
+def test_max_failures_completes_the_study_at_once(api: APIClient) -> None:
     create(api, max_failures=2)
     for _ in range(4):
         start_trial(api)
@@ -218,7 +218,7 @@ def test_lost_lease_is_a_failure(api: APIClient) -> None:
     assert api.get(f"{URL}/trials/0").json()["reason"] == "lease expired"
 
 
-def test_retried_and_cancelled_trials_are_no_failures(api: APIClient) -> None:
+def test_retried_and_cancelled_trials_are_not_failures(api: APIClient) -> None:
     create(api, max_failures=1, max_retries=1)
     start_trial(api)
     trial_action(api, 0, "fail", retry=True)
@@ -232,7 +232,7 @@ def test_retried_and_cancelled_trials_are_no_failures(api: APIClient) -> None:
     assert_study_completed(api, "max_failures")
 
 
-def test_cancelled_retry_is_no_failure(api: APIClient) -> None:
+def test_cancelled_retry_is_not_a_failure(api: APIClient) -> None:
     create(api, max_failures=1, max_retries=1)
     start_trial(api)
     trial_action(api, 0, "fail", retry=True)
@@ -316,14 +316,14 @@ def overdue(api: APIClient) -> None:
 
 
 @pytest.mark.usefixtures("overdue")
-def test_passed_deadline_leaves_the_queue(api: APIClient) -> None:
+def test_passed_deadline_keeps_the_queue(api: APIClient) -> None:
     assert post_suggest(api).json()["code"] == "study_completed"
     assert_study_completed(api, "deadline")
     assert api.get(URL).json()["trial_counts"]["WAITING"] == 1
 
 
 @pytest.mark.usefixtures("overdue")
-def test_trial_may_be_told_after_the_deadline(api: APIClient) -> None:
+def test_trial_may_be_completed_after_the_deadline(api: APIClient) -> None:
     assert complete(api, "search", 0, 0)["state"] == "COMPLETE"
     assert_study_completed(api, "deadline")
 

@@ -31,7 +31,7 @@ SendTogether = Callable[..., list[Answer]]
 @pytest.mark.parametrize(
     "sampler", ["tpe", "qmc", pytest.param("random", marks=pytest.mark.accept)]
 )
-def test_last_place_of_max_trials_goes_to_one_worker(
+def test_last_place_of_max_trials_goes_to_one_ask(
     send_together: SendTogether, client: HttpClient, sampler: str
 ) -> None:
     study = f"last-{sampler}"
@@ -66,7 +66,7 @@ def test_last_place_of_max_trials_goes_to_one_worker(
 
 
 @pytest.mark.parametrize("count", [3, 20])
-def test_racing_batches_never_exceed_max_trials(
+def test_concurrent_batches_never_exceed_max_trials(
     send_together: SendTogether, client: HttpClient, count: int
 ) -> None:
     study = f"batches-{count}"
@@ -96,7 +96,7 @@ def test_last_place_of_max_trials_is_queued_once(
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "qmc"])
-def test_max_concurrent_run_at_a_time(
+def test_concurrent_asks_keep_to_max_concurrent(
     send_together: SendTogether, client: HttpClient, sampler: str
 ) -> None:
     study = f"concurrent-{sampler}"
@@ -113,7 +113,7 @@ def test_max_concurrent_run_at_a_time(
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "nsgaii"])
-def test_workers_on_a_grid_get_a_point_each(
+def test_concurrent_asks_on_a_grid_get_a_point_each(
     send_together: SendTogether, client: HttpClient, sampler: str
 ) -> None:
     study = f"grid-{sampler}"
@@ -139,7 +139,7 @@ def test_workers_on_a_grid_get_a_point_each(
     assert {refused["reason"] for refused in bodies_of_status(answers, 409)} == {"space_exhausted"}
 
 
-def test_racing_pauses_are_one_change(send_together: SendTogether, client: HttpClient) -> None:
+def test_concurrent_pauses_are_one_change(send_together: SendTogether, client: HttpClient) -> None:
     client.create_study(name="paused", search_space=X_SPACE)
 
     paused = send_together(
@@ -153,7 +153,9 @@ def test_racing_pauses_are_one_change(send_together: SendTogether, client: HttpC
     ]
 
 
-def test_racing_failures_are_retried_once(send_together: SendTogether, client: HttpClient) -> None:
+def test_concurrent_failures_are_retried_once(
+    send_together: SendTogether, client: HttpClient
+) -> None:
     client.create_study(name="retried", search_space=X_SPACE, sampler="random", max_retries=ROUNDS)
     trial = client.suggest("retried")
     for attempt in range(1, 1 + ROUNDS):
@@ -182,7 +184,7 @@ SIGNS_OF_LIFE: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("action", SIGNS_OF_LIFE)
-def test_sign_of_life_or_expiry_wins(
+def test_expiry_and_report_exclude_each_other(
     service: Service, send_together: SendTogether, client: HttpClient, action: str
 ) -> None:
     """A heartbeat is never confirmed for a trial that is then ended."""

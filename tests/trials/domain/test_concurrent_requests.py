@@ -26,7 +26,7 @@ ASKED_BY_ONE = {"worker_id": "one"}
 SendTogether = Callable[..., list[Answer]]
 
 
-def test_of_racing_creations_one_creates_and_all_agree(send_together: SendTogether) -> None:
+def test_concurrent_creations_create_one_study(send_together: SendTogether) -> None:
     for round_ in range(ROUNDS):
         body = {"name": f"created-{round_}", "search_space": X_SPACE}
 
@@ -36,7 +36,7 @@ def test_of_racing_creations_one_creates_and_all_agree(send_together: SendTogeth
         assert len({answer.body["study_id"] for answer in answers}) == 1
 
 
-def test_of_racing_tells_exactly_one_wins(send_together: SendTogether, client: HttpClient) -> None:
+def test_concurrent_tells_store_one_result(send_together: SendTogether, client: HttpClient) -> None:
     client.create_study(name="tells", search_space=X_SPACE, sampler="random")
     for number in range(ROUNDS):
         client.suggest("tells")
@@ -58,7 +58,7 @@ def test_of_racing_tells_exactly_one_wins(send_together: SendTogether, client: H
     assert (counts["COMPLETE"], counts["RUNNING"]) == (ROUNDS, 0)
 
 
-def test_racing_tells_in_batches_are_decided_item_by_item(
+def test_concurrent_batches_are_decided_item_by_item(
     send_together: SendTogether, client: HttpClient
 ) -> None:
     client.create_study(name="batches", search_space=X_SPACE, sampler="random")
@@ -83,7 +83,7 @@ def test_racing_tells_in_batches_are_decided_item_by_item(
             assert client.get(f"{trials_path('batches')}/{number}")["values"] == trial["values"]
 
 
-def test_racing_asks_get_a_trial_each(send_together: SendTogether, client: HttpClient) -> None:
+def test_concurrent_asks_get_a_trial_each(send_together: SendTogether, client: HttpClient) -> None:
     client.create_study(name="asks", search_space=X_SPACE, sampler="tpe")
 
     answers = [
@@ -97,7 +97,7 @@ def test_racing_asks_get_a_trial_each(send_together: SendTogether, client: HttpC
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "qmc", "nsgaii"])
-def test_racing_asks_of_one_worker_get_one_trial(
+def test_concurrent_asks_of_one_worker_get_one_trial(
     send_together: SendTogether, client: HttpClient, sampler: str
 ) -> None:
     study = f"one-worker-{sampler}"
@@ -113,7 +113,7 @@ def test_racing_asks_of_one_worker_get_one_trial(
     assert client.get(f"/studies/{study}")["n_trials"] == ROUNDS
 
 
-def test_racing_batches_of_one_worker_get_the_same_trials(
+def test_concurrent_batches_of_one_worker_get_the_same_trials(
     send_together: SendTogether, client: HttpClient
 ) -> None:
     client.create_study(name="one-workers-batches", search_space=X_SPACE, sampler="random")
@@ -131,7 +131,7 @@ def test_racing_batches_of_one_worker_get_the_same_trials(
 
 @pytest.mark.parametrize("params", [{"x": 0.3, "y": 0.2}, {"x": 0.3}], ids=["full", "partial"])
 @pytest.mark.parametrize("sampler", ["random", "tpe", "qmc"])
-def test_queued_trial_goes_to_one_of_the_workers(
+def test_queued_trial_goes_to_one_of_concurrent_asks(
     send_together: SendTogether, client: HttpClient, sampler: str, params: dict[str, float]
 ) -> None:
     study = f"queued-{sampler}-{len(params)}"
@@ -151,7 +151,7 @@ def test_queued_trial_goes_to_one_of_the_workers(
         assert 0.3 not in [offer["params"]["x"] for offer in offers[1:]]
 
 
-def test_queued_trial_is_cancelled_or_handed_out(
+def test_queued_trial_is_either_cancelled_or_served(
     send_together: SendTogether, client: HttpClient
 ) -> None:
     client.create_study(name="cancelled", search_space=X_SPACE, sampler="random")
@@ -181,7 +181,7 @@ def test_queued_trial_is_cancelled_or_handed_out(
     [("suggest", {}), ("suggest", ASKED_BY_ONE), ("suggest-batch", {"count": 3})],
     ids=["asks", "asks of one worker", "batches"],
 )
-def test_asks_against_a_deletion_are_served_or_find_nothing(
+def test_asks_during_a_deletion_are_served_or_not_found(
     send_together: SendTogether, client: HttpClient, action: str, body: dict[str, Any]
 ) -> None:
     for round_ in range(ROUNDS):

@@ -63,7 +63,7 @@ def test_study_declares_constraints(api: APIClient) -> None:
     assert api.get(URL).json() == study
 
 
-def test_study_has_no_constraints_unless_told(api: APIClient) -> None:
+def test_study_has_no_constraints_by_default(api: APIClient) -> None:
     assert create(api, constraints=None)["constraints"] == []
 
 
@@ -80,7 +80,9 @@ def test_study_has_no_constraints_unless_told(api: APIClient) -> None:
         ([f"c{i}" for i in range(101)], "/constraints"),
     ],
 )
-def test_nonsense_is_not_declared(api: APIClient, constraints: Any, pointer: str) -> None:
+def test_invalid_constraint_names_are_refused(
+    api: APIClient, constraints: Any, pointer: str
+) -> None:
     assert invalid_pointers(post(api, constraints=constraints)) == [pointer]
     assert api.get("/api/v1/studies").json() == []
 
@@ -105,7 +107,7 @@ def test_loading_compares_the_names(api: APIClient, constraints: Any, status: in
     "constraints",
     [FEASIBLE, {"größe / MB": 1e300, "latency": -1}, {"latency": 0, "größe / MB": 0.0}],
 )
-def test_trial_answers_its_constraints(api: APIClient, constraints: JSON) -> None:
+def test_trial_has_its_constraints(api: APIClient, constraints: JSON) -> None:
     create(api)
     assert suggest(api)["trial_id"] == 0
     trial = post_complete(api, 0, 1, constraints=constraints).json()
@@ -115,7 +117,7 @@ def test_trial_answers_its_constraints(api: APIClient, constraints: JSON) -> Non
     assert_schemas_agree()
 
 
-def test_trial_has_no_constraints_before_it_is_told(api: APIClient) -> None:
+def test_unfinished_trial_has_no_constraints(api: APIClient) -> None:
     create(api)
     suggest(api), suggest(api)
     api.post(f"{URL}/trials/1/prune")
@@ -158,7 +160,7 @@ def test_complete_refuses_constraints_that_are_not_finite(api: APIClient, litera
     assert api.get(f"{URL}/trials/0").json()["state"] == "RUNNING"
 
 
-def test_complete_refuses_what_is_not_declared(api: APIClient) -> None:
+def test_complete_refuses_undeclared_constraints(api: APIClient) -> None:
     create(api, constraints=[])
     suggest(api)
     response = post_complete(api, 0, 1, constraints={"latency": 0})
@@ -224,7 +226,7 @@ def test_best_is_among_the_feasible(api: APIClient) -> None:
         ([(1, 2, 0), (2, 0.5, 0.5), (3, 1, -1), (4, 0.25, 0.75)], 1),
     ],
 )
-def test_without_a_feasible_trial_the_least_violating_is_named(
+def test_best_without_a_feasible_trial_names_the_least_violating(
     api: APIClient, outcomes: list[tuple[float, float, float]], least: int
 ) -> None:
     create(api)
@@ -245,7 +247,7 @@ def test_without_a_feasible_trial_the_least_violating_is_named(
     assert api.get(f"{URL}/best").json()["value"] == -9.0
 
 
-def test_without_a_completed_trial_there_is_none_to_name(api: APIClient) -> None:
+def test_best_without_a_completed_trial_names_none(api: APIClient) -> None:
     create(api)
     suggest(api), suggest(api)
     api.post(f"{URL}/trials/1/prune")
@@ -253,7 +255,7 @@ def test_without_a_completed_trial_there_is_none_to_name(api: APIClient) -> None
     assert (response.status_code, response.json()["code"]) == (404, "no_completed_trials")
 
 
-def test_several_objectives_without_a_feasible_trial(api: APIClient) -> None:
+def test_pareto_front_without_a_feasible_trial_is_empty(api: APIClient) -> None:
     create(api, direction=["minimize", "maximize"])
     run(api, [1, 2], 0.5, 0)
     problem = api.get(f"{URL}/best").json()
@@ -264,7 +266,7 @@ def test_several_objectives_without_a_feasible_trial(api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_pareto_front_is_stock_optunas(api: APIClient, seed: int) -> None:
+def test_pareto_front_equals_stock_optunas(api: APIClient, seed: int) -> None:
     create(api, direction=["minimize", "maximize"])
     rng = random.Random(seed)
     fronts = []
@@ -284,7 +286,7 @@ def test_pareto_front_is_stock_optunas(api: APIClient, seed: int) -> None:
 
 
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
-def test_best_trial_is_stock_optunas(api: APIClient, direction: str) -> None:
+def test_best_trial_equals_stock_optunas(api: APIClient, direction: str) -> None:
     create(api, direction=direction)
     rng = random.Random(7)
     for _ in range(40):
@@ -345,7 +347,7 @@ def test_sampler_runs_with_constraints(
     assert_schemas_agree()
 
 
-def test_tpe_keeps_to_what_is_feasible(api: APIClient) -> None:
+def test_tpe_prefers_feasible_points(api: APIClient) -> None:
     """Most suggestions are feasible, though the objective pulls the other way."""
     options = {"n_startup_trials": 10, "seed": 5}
     create(api, direction="minimize", sampler="tpe", sampler_options=options, constraints=["c"])
@@ -358,7 +360,7 @@ def test_tpe_keeps_to_what_is_feasible(api: APIClient) -> None:
     assert sum(x >= 0.5 for x in drawn[20:]) > 24
 
 
-def test_constraints_may_be_violated_beyond_all_numbers(api: APIClient) -> None:
+def test_violation_may_overflow(api: APIClient) -> None:
     create(api, constraints=["a", "b"])
     start_trial(api), start_trial(api), start_trial(api)
     told = [{"a": 1e308, "b": 1e308}, {"a": -1, "b": 0}, {"a": 1e308, "b": 0}]

@@ -100,7 +100,7 @@ def test_resume_needs_room_in_every_budget(api: APIClient) -> None:
         ("fail", {"reason": "CUDA out of memory"}, "FAIL"),
     ],
 )
-def test_running_trial_may_be_told_in_every_state(
+def test_running_trial_may_be_completed_in_each_state(
     api: APIClient, action: str, outcome: str, body: JSON, state: str
 ) -> None:
     create(api)
@@ -152,7 +152,7 @@ def test_worker_gets_its_trial_back_at_a_full_budget(
 # Batches ---------------------------------------------------------------------------------
 
 
-def test_batch_hands_out_what_max_trials_leaves(api: APIClient) -> None:
+def test_batch_is_cut_to_max_trials(api: APIClient) -> None:
     create(api, max_trials=4)
     complete(api, "search", start_trial(api), 0)
     assert [trial["trial_id"] for trial in suggest_batch(api, 100)] == [1, 2, 3]
@@ -164,7 +164,7 @@ def test_batch_hands_out_what_max_trials_leaves(api: APIClient) -> None:
     assert_study_completed(api, "max_trials")
 
 
-def test_batch_hands_out_what_max_concurrent_leaves(api: APIClient) -> None:
+def test_batch_is_cut_to_max_concurrent(api: APIClient) -> None:
     create(api, max_concurrent=3)
     start_trial(api)
     assert [trial["trial_id"] for trial in suggest_batch(api, 5)] == [1, 2]
@@ -173,7 +173,7 @@ def test_batch_hands_out_what_max_concurrent_leaves(api: APIClient) -> None:
     assert [trial["trial_id"] for trial in suggest_batch(api, 5)] == [3]
 
 
-def test_batch_counts_what_is_held_and_queued(api: APIClient) -> None:
+def test_batch_counts_held_and_queued_trials(api: APIClient) -> None:
     create(api, max_trials=4)
     start_trial(api, worker_id="w")
     post_trial(api)

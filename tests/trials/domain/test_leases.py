@@ -71,7 +71,7 @@ def test_lease_is_that_of_the_request(api: APIClient, seconds: float) -> None:
     ],
 )
 @pytest.mark.parametrize("is_queued", [False, True])
-def test_lease_of_the_request_goes_before_that_of_the_study(
+def test_lease_of_the_request_overrides_the_studys(
     api: APIClient, of_study: JSON, body: JSON, seconds: float | None, is_queued: bool
 ) -> None:
     create(api, **of_study)
@@ -85,7 +85,7 @@ def test_lease_of_the_request_goes_before_that_of_the_study(
     ("of_study", "seconds"),
     [({}, 45.5), ({"lease_seconds": None}, None), ({"lease_seconds": 60}, 60)],
 )
-def test_lease_of_the_service_is_for_studies_that_say_nothing(
+def test_lease_defaults_to_that_of_the_service(
     api: APIClient, settings: Settings, of_study: JSON, seconds: float | None
 ) -> None:
     settings.DEFAULT_LEASE_SECONDS = 45.5
@@ -104,7 +104,7 @@ def test_lease_of_the_study_can_be_changed(api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1, -0.5, "5", True, [5], {}, 366 * 24 * 3600 + 1, 1e300])
-def test_lease_refuses_nonsense(api: APIClient, seconds: Any) -> None:
+def test_lease_is_validated(api: APIClient, seconds: Any) -> None:
     create(api)
     body = {"lease_seconds": seconds}
     for response in (
@@ -134,7 +134,7 @@ def test_lease_refuses_numbers_that_are_not_finite(api: APIClient, literal: str)
 @pytest.mark.parametrize(
     ("call", "body"), [("heartbeat", {}), ("report", {"step": 0, "value": 0.5})]
 )
-def test_sign_of_life_renews_the_lease(
+def test_report_or_heartbeat_renews_the_lease(
     api: APIClient, call: str, body: JSON, is_late: bool
 ) -> None:
     create(api)
@@ -154,7 +154,7 @@ def test_sign_of_life_renews_the_lease(
     assert states(api) == ["RUNNING", "RUNNING"]
 
 
-def test_renewed_lease_runs_out_too(api: APIClient) -> None:
+def test_renewed_lease_expires_too(api: APIClient) -> None:
     create(api)
     suggest(api, lease_seconds=60)
     for _ in range(2):
@@ -169,7 +169,9 @@ def test_renewed_lease_runs_out_too(api: APIClient) -> None:
 @pytest.mark.parametrize(
     ("call", "body"), [("heartbeat", {}), ("report", {"step": 0, "value": 0.5})]
 )
-def test_sign_of_life_without_a_lease_gives_none(api: APIClient, call: str, body: JSON) -> None:
+def test_report_or_heartbeat_without_a_lease_sets_none(
+    api: APIClient, call: str, body: JSON
+) -> None:
     create(api)
     suggest(api)
     answer = api.post(f"{URL}/trials/0/{call}", body).json()
@@ -192,7 +194,7 @@ def test_worker_gets_its_expired_trial_back(api: APIClient) -> None:
     assert states(api) == ["FAIL", "RUNNING"]
 
 
-def test_shorter_lease_of_a_reoffer_runs_out_when_it_says(api: APIClient) -> None:
+def test_shorter_lease_of_a_reoffer_counts(api: APIClient) -> None:
     create(api)
     suggest(api, worker_id="w", lease_seconds=100_000)
     suggest(api, worker_id="w", lease_seconds=60)
@@ -243,7 +245,7 @@ def test_expired_trial_is_ended(api: APIClient, by_ask: bool) -> None:
     assert domain.expire_trials() == []
 
 
-def test_trial_is_not_ended_before_its_lease_runs_out(api: APIClient) -> None:
+def test_trial_is_not_ended_before_its_lease_expires(api: APIClient) -> None:
     create(api)
     suggest(api, lease_seconds=7200)
     move_leases_into_past()  # by an hour
@@ -252,7 +254,7 @@ def test_trial_is_not_ended_before_its_lease_runs_out(api: APIClient) -> None:
     assert states(api) == ["RUNNING", "RUNNING"]
 
 
-def test_lease_runs_out_on_the_clock_of_the_database(api: APIClient) -> None:
+def test_lease_expires_by_the_clock_of_the_database(api: APIClient) -> None:
     create(api)
     suggest(api, lease_seconds=0.05)
     with connection.cursor() as cursor:
@@ -261,7 +263,7 @@ def test_lease_runs_out_on_the_clock_of_the_database(api: APIClient) -> None:
     assert states(api) == ["FAIL", "RUNNING"]
 
 
-def test_told_trial_is_not_ended_again(api: APIClient) -> None:
+def test_finished_trial_is_not_ended_again(api: APIClient) -> None:
     create(api)
     for _ in range(3):
         suggest(api, lease_seconds=60)
@@ -298,9 +300,7 @@ def test_expire_trials_goes_over_all_studies(api: APIClient) -> None:
 
 @pytest.mark.parametrize("action", ["pause", "complete", "cancel"])
 @pytest.mark.parametrize("by_ask", [True, False])
-def test_trial_expires_whatever_became_of_its_study(
-    api: APIClient, action: str, by_ask: bool
-) -> None:
+def test_trial_expires_in_any_state_of_its_study(api: APIClient, action: str, by_ask: bool) -> None:
     create(api, max_retries=1)
     suggest(api, worker_id="w", lease_seconds=60)
     assert api.post(f"{URL}/{action}").status_code == 200

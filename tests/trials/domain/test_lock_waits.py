@@ -55,7 +55,7 @@ def test_lease_of_a_report_begins_when_it_is_stored(pool: ThreadPoolExecutor) ->
     assert Trial.objects.get().lease_expires_at == verdict.lease_expires_at
 
 
-def test_report_does_not_shorten_what_a_heartbeat_promised(pool: ThreadPoolExecutor) -> None:
+def test_report_does_not_shorten_a_heartbeats_lease(pool: ThreadPoolExecutor) -> None:
     study = build_study(lease_seconds=LEASE)
     ask_trial(study)
     with transaction.atomic():
@@ -138,7 +138,7 @@ def test_batch_that_fails_leaves_no_draft(monkeypatch: pytest.MonkeyPatch) -> No
     assert [trial.number for trial in synced_session(study).get_all_trials(0)] == [0, 1, 2]
 
 
-def test_parents_of_a_generation_are_noted_once_though_the_queue_is_out_of_order() -> None:
+def test_parents_of_a_generation_are_stored_once_with_a_reordered_queue() -> None:
     """Two processes plan queued trials; the one with the higher number starts first."""
     study = build_study(
         sampler="nsgaii", sampler_options={"population_size": 4, "seed": 1}, direction="minimize"

@@ -44,7 +44,7 @@ def assert_in_space(params: JSON) -> None:
     assert repr(params["c"]) in map(repr, ("a", 1, 2.5, False))
 
 
-def test_queued_trial_waits_until_it_is_asked_for(api: APIClient) -> None:
+def test_queued_trial_waits_for_an_ask(api: APIClient) -> None:
     create(api)
     body = {"params": FULL, "priority": 3, "user_attrs": {"origin": ["by hand"]}}
     response = api.post(TRIALS, body)
@@ -121,7 +121,7 @@ def test_params_keep_their_types_and_the_rest_is_suggested(
     ],
 )
 @pytest.mark.parametrize("seed", [{}, {"seed": 7}])
-def test_partial_params_are_filled_up_by_a_sampler_that_knows_results(
+def test_partial_params_are_completed_by_the_sampler(
     api: APIClient, sampler: str, options: JSON, n: int, seed: JSON
 ) -> None:
     create(api, sampler=sampler, sampler_options=options | seed, direction="minimize")
@@ -153,7 +153,7 @@ def test_queue_is_served_by_priority_and_then_by_number(api: APIClient) -> None:
     assert served == [3, 1, 5, 0, 4, 2, 6, 7]
 
 
-def test_list_is_answered_in_its_order(api: APIClient) -> None:
+def test_list_is_queued_in_its_order(api: APIClient) -> None:
     create(api)
     suggest(api)
     added = add_trials(api, [{"params": {"n": n}} for n in (9, 1, 5)])
@@ -162,7 +162,7 @@ def test_list_is_answered_in_its_order(api: APIClient) -> None:
     assert add_trials(api, [{"params": FULL}])[0]["trial_id"] == 4
 
 
-def test_thousand_trials_are_taken(api: APIClient) -> None:
+def test_queue_accepts_1000_trials(api: APIClient) -> None:
     create(api)
     assert len(add_trials(api, [{"params": FULL}] * 1000)) == 1000
     assert api.get(URL).json()["trial_counts"]["WAITING"] == 1000
@@ -189,7 +189,7 @@ def test_queue_never_exceeds_max_trials(api: APIClient) -> None:
     assert add_trials(api, {"params": {}})["trial_id"] == 3
 
 
-def test_told_before_it_is_asked_for_is_refused(api: APIClient) -> None:
+def test_tell_of_a_waiting_trial_is_refused(api: APIClient) -> None:
     create(api)
     add_trials(api, {"params": FULL})
     for call, body in (("complete", {"values": 1}), ("prune", {}), ("fail", {}), ("heartbeat", {})):

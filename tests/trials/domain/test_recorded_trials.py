@@ -83,7 +83,7 @@ def test_finished_trial_is_recorded(api: APIClient, outcome: JSON, expected: JSO
     assert suggest(api)["trial_id"] == 1
 
 
-def test_recorded_trial_may_be_told_again_just_so(api: APIClient) -> None:
+def test_recorded_trial_may_be_completed_again_alike(api: APIClient) -> None:
     create(api)
     trial = add_trials(api, {"params": FULL, "state": "COMPLETE", "values": 1})
     complete(api, "search", 0, 1)
@@ -92,7 +92,7 @@ def test_recorded_trial_may_be_told_again_just_so(api: APIClient) -> None:
     assert list_trials(api) == [trial]
 
 
-def test_list_may_mix_what_is_known_and_what_is_wanted(api: APIClient) -> None:
+def test_list_may_mix_finished_and_queued_trials(api: APIClient) -> None:
     create(api)
     added = add_trials(
         api,
@@ -200,7 +200,7 @@ def test_recorded_trial_may_end_the_study(
         ("qmc", {"scramble": True}, 6),
     ],
 )
-def test_sampler_learns_from_known_results_as_from_told_ones(
+def test_sampler_learns_from_recorded_as_from_completed_trials(
     api: APIClient, sampler: str, options: JSON, n: int
 ) -> None:
     played: list[list[str]] = []
@@ -243,7 +243,7 @@ def inherited(children: list[JSON], parents: list[JSON]) -> float:
 @pytest.mark.parametrize("way", ["list", "one by one", "queued"])
 @pytest.mark.parametrize("seed", [{}, {"seed": 1}, {"seed": 2}])
 @pytest.mark.parametrize("direction", ["minimize", ["minimize", "maximize"]])
-def test_nsgaii_inherits_from_known_results(
+def test_nsgaii_inherits_from_recorded_trials(
     api: APIClient, way: str, seed: JSON, direction: Any
 ) -> None:
     options = {"population_size": 10, "mutation_prob": 0, **seed}
@@ -264,7 +264,7 @@ def test_nsgaii_inherits_from_known_results(
     assert inherited(children, [each["params"] for each in results]) == 1
 
 
-def test_nsgaii_without_known_results_inherits_nothing(api: APIClient) -> None:
+def test_nsgaii_without_recorded_trials_inherits_nothing(api: APIClient) -> None:
     create(api, sampler="nsgaii", sampler_options={"population_size": 10, "mutation_prob": 0})
     children = [{"x": suggest(api)["params"]["x"]} for _ in range(8)]
     assert inherited(children, [each["params"] for each in known(10)]) == 0

@@ -65,7 +65,7 @@ def test_expired_trial_is_queued_again_while_max_retries_allows(api: APIClient) 
     assert [each["reason"] for each in list_trials(api)] == ["lease expired"] * 3 + [None]
 
 
-def test_retry_waits_as_its_first_attempt_did(api: APIClient) -> None:
+def test_retry_waits_like_its_first_attempt(api: APIClient) -> None:
     create(api, max_retries=1)
     attrs = {"origin": "by hand"}
     api.post(f"{URL}/trials", {"params": {"x": 0.25}, "priority": 7, "user_attrs": attrs})
@@ -143,7 +143,7 @@ def test_late_tell_is_accepted_until_the_trial_is_ended(
 
 @pytest.mark.parametrize("max_retries", [0, 1])
 @pytest.mark.parametrize("by_ask", [True, False])
-def test_late_tell_of_an_ended_trial_has_lost_its_lease(
+def test_late_tell_of_an_ended_trial_is_refused(
     api: APIClient, max_retries: int, by_ask: bool
 ) -> None:
     create(api, max_retries=max_retries)
@@ -164,7 +164,7 @@ def test_late_tell_of_an_ended_trial_has_lost_its_lease(
     assert list_trials(api) == before
 
 
-def test_late_tell_in_a_batch_has_lost_its_lease(api: APIClient) -> None:
+def test_late_tell_in_a_batch_is_refused(api: APIClient) -> None:
     create(api, max_retries=1)
     suggest(api, lease_seconds=60), suggest(api)
     move_leases_into_past()
@@ -231,7 +231,7 @@ def test_fail_with_retry_without_retries_only_fails(api: APIClient) -> None:
 @pytest.mark.parametrize(
     "again", [{"reason": "gone", "retry": True}, {"retry": True}, {"reason": "gone"}, {}]
 )
-def test_fail_again_is_harmless(api: APIClient, max_retries: int, again: JSON) -> None:
+def test_fail_again_is_accepted(api: APIClient, max_retries: int, again: JSON) -> None:
     create(api, max_retries=max_retries)
     suggest(api)
     told = fail(api, 0, reason="gone", retry=True)
@@ -253,7 +253,7 @@ def test_fail_again_with_another_reason_is_refused(api: APIClient) -> None:
     assert list_trials(api) == [told]
 
 
-def test_fail_again_never_says_that_a_retry_was_queued_where_none_was(api: APIClient) -> None:
+def test_fail_again_reports_a_retry_only_where_one_was_queued(api: APIClient) -> None:
     create(api, max_retries=1)
     suggest(api)
     told = fail(api, 0)
@@ -265,7 +265,7 @@ def test_fail_again_never_says_that_a_retry_was_queued_where_none_was(api: APICl
 @pytest.mark.parametrize(
     ("action", "retried_as"), [("pause", 1), ("complete", None), ("cancel", None)]
 )
-def test_fail_with_retry_while_the_study_hands_out_nothing(
+def test_fail_with_retry_works_in_a_closed_study(
     api: APIClient, action: str, retried_as: int | None
 ) -> None:
     create(api, max_retries=1)
@@ -287,7 +287,7 @@ def test_fail_with_retry_while_the_study_hands_out_nothing(
         ({"state": "FAIL"}, "/state"),
     ],
 )
-def test_fail_refuses_nonsense_and_the_trial_runs_on(
+def test_fail_refuses_invalid_bodies_and_the_trial_keeps_running(
     api: APIClient, body: JSON, pointer: str
 ) -> None:
     create(api)

@@ -201,7 +201,7 @@ def test_ask_of_a_worker_takes_two_statements_more(api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("limits", [{"max_trials": 99, "max_concurrent": 9, "lease_seconds": 60}])
-def test_budgets_and_leases_cost_an_ask_nothing(api: APIClient, limits: dict[str, Any]) -> None:
+def test_budgets_and_leases_cost_no_statement(api: APIClient, limits: dict[str, Any]) -> None:
     create(api, **limits, deadline="2999-01-01T00:00:00Z")
     tell(api, ask(api, FIRST_ASK), values=1)
     tell(api, ask(api), values=2)

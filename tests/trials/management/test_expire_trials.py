@@ -39,14 +39,14 @@ def test_expired_trials_are_ended_and_named(api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "86401", "x"])
-def test_nonsense_is_refused(db: None, seconds: str) -> None:
+def test_invalid_arguments_are_refused(db: None, seconds: str) -> None:
     with pytest.raises(CommandError, match="--every"):
         expire_trials(f"--every={seconds}")
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_goes_on_until_it_is_told_to_stop(api: APIClient, number: signal.Signals) -> None:
+def test_command_repeats_until_terminated(api: APIClient, number: signal.Signals) -> None:
     create_study(api, sampler="random", lease_seconds=60)
     command = subprocess.Popen(
         [sys.executable, "manage.py", "expire_trials", "--every", "0.05"],

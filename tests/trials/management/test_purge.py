@@ -84,14 +84,14 @@ def test_old_studies_are_deleted_from_both_schemas(api: APIClient) -> None:
     assert purge("--studies-days", "30") == NOTHING
 
 
-def test_studies_stay_unless_they_are_chosen(api: APIClient) -> None:
+def test_unselected_studies_are_kept(api: APIClient) -> None:
     end(api, "old")
     let_days_pass(1000)
     assert purge() == NOTHING
     assert names() == ["old"]
 
 
-def test_names_are_chosen_by_a_pattern(api: APIClient) -> None:
+def test_studies_are_selected_by_a_pattern(api: APIClient) -> None:
     for name in ("tmp-1", "TMP-2", "x tmp-3", "tmp-4"):
         end(api, name)
     let_days_pass(8)
@@ -99,7 +99,7 @@ def test_names_are_chosen_by_a_pattern(api: APIClient) -> None:
     assert names() == ["TMP-2", "x tmp-3"]
 
 
-def test_a_dry_run_deletes_nothing(api: APIClient) -> None:
+def test_dry_run_deletes_nothing(api: APIClient) -> None:
     end(api, "old")
     let_days_pass(8)
     Session.objects.create(session_key="a", expire_date=now() - timedelta(seconds=1))
@@ -114,7 +114,7 @@ def test_a_dry_run_deletes_nothing(api: APIClient) -> None:
     assert Session.objects.count() == 1
 
 
-def test_a_trial_that_lives_keeps_its_study(api: APIClient) -> None:
+def test_leased_trial_keeps_its_study(api: APIClient) -> None:
     for name in ("told", "leased", "lost"):
         create_study(api, name=name)
         suggest(api, name, lease_seconds=60)
@@ -126,7 +126,7 @@ def test_a_trial_that_lives_keeps_its_study(api: APIClient) -> None:
     assert names() == ["told", "leased"]
 
 
-def test_a_resumption_keeps_a_study(api: APIClient) -> None:
+def test_resumed_study_is_kept(api: APIClient) -> None:
     end(api, "resumed")
     let_days_pass(8)
     api.post("/api/v1/studies/resumed/resume")
@@ -143,7 +143,7 @@ def test_expired_sessions_are_deleted_in_batches(db: None, monkeypatch: pytest.M
     assert list(Session.objects.values_list("session_key", flat=True)) == ["d"]
 
 
-def test_logins_that_count_no_more_are_deleted(db: None) -> None:
+def test_outdated_login_attempts_are_deleted(db: None) -> None:
     for name in ("old", "new"):
         AccessAttempt.objects.create(username=name, failures_since_start=1)
     old = now() - settings.AXES_COOLOFF_TIME - timedelta(seconds=1)
@@ -152,7 +152,7 @@ def test_logins_that_count_no_more_are_deleted(db: None) -> None:
     assert list(AccessAttempt.objects.values_list("username", flat=True)) == ["new"]
 
 
-def test_every_leftover_is_asked(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_cleanup_job_runs(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "LEFTOVERS", [f"{__name__}.delete_crumbs"])
     assert purge() == "deleted 7 crumbs\n"
 
@@ -170,6 +170,6 @@ def delete_crumbs() -> tuple[str, int]:
         (["--studies", "tmp-*"], "--studies narrows --studies-days down"),
     ],
 )
-def test_nonsense_is_refused(db: None, arguments: list[str], fault: str) -> None:
+def test_invalid_arguments_are_refused(db: None, arguments: list[str], fault: str) -> None:
     with pytest.raises(CommandError, match=fault):
         purge(*arguments)

@@ -18,7 +18,7 @@ def seed_studies(*arguments: str) -> str:
     return output.getvalue()
 
 
-def test_preset_is_the_pipelines_search_space(api: APIClient) -> None:
+def test_preset_has_the_pipelines_search_space(api: APIClient) -> None:
     output = seed_studies("--preset", "quick", "--name", "engram")
 
     assert output == 'study "engram": created, 0 trials\n'
@@ -44,7 +44,7 @@ def test_preset_with_two_directions_is_multi_objective(preset: str, size: int) -
     assert study.direction == ["maximize", "minimize"]
 
 
-def test_seeding_twice_changes_nothing_and_says_so() -> None:
+def test_seeding_twice_changes_nothing() -> None:
     arguments = ("--preset", "quick", "--name", "engram")
     seed_studies(*arguments)
 
@@ -52,7 +52,7 @@ def test_seeding_twice_changes_nothing_and_says_so() -> None:
     assert Study.objects.count() == 1
 
 
-def test_demo_shows_every_state_and_is_the_same_twice() -> None:
+def test_demo_has_all_states_and_is_repeatable() -> None:
     first = seed_studies("--demo")
     second = seed_studies("--demo")
 
@@ -108,7 +108,7 @@ def test_file_with_small_numbers_is_read_as_json_is(tmp_path: Path, suffix: str)
 
 
 @pytest.mark.parametrize("value", ["2024-01-01", ".inf", r'"\0"'])
-def test_file_with_what_json_cannot_say_is_refused(tmp_path: Path, value: str) -> None:
+def test_file_with_nan_is_refused(tmp_path: Path, value: str) -> None:
     path = tmp_path / "studies.yaml"
     space = "[{type: int, name: n, low: 1, high: 3}]"
     path.write_text(f"- {{name: s, search_space: {space}, user_attrs: {{a: {value}}}}}\n")
@@ -119,7 +119,7 @@ def test_file_with_what_json_cannot_say_is_refused(tmp_path: Path, value: str) -
 
 
 @pytest.mark.parametrize("text", ["name: a\n", "{", "\x00"])
-def test_file_that_is_no_list_is_refused(tmp_path: Path, text: str) -> None:
+def test_file_without_a_list_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "studies.yaml"
     path.write_text(text)
 

@@ -123,7 +123,7 @@ AROUND_TRIALS |= {
 
 
 @pytest.mark.parametrize("way", AROUND_TRIALS)
-def test_trial_cannot_be_written_around_the_doors(study, way):
+def test_trial_refuses_unprojected_writes(study, way):
     before = snapshot()
     with pytest.raises(DirectWriteRefused), transaction.atomic():
         AROUND_TRIALS[way](study)
@@ -161,7 +161,7 @@ AROUND_STEPS = {
 
 
 @pytest.mark.parametrize("way", AROUND_STEPS)
-def test_intermediate_value_cannot_be_written_around_the_doors(study, way):
+def test_intermediate_value_refuses_unprojected_writes(study, way):
     before = snapshot()
     with pytest.raises(DirectWriteRefused), transaction.atomic():
         AROUND_STEPS[way](study)
@@ -178,7 +178,7 @@ AROUND_STUDIES = {
 
 
 @pytest.mark.parametrize("way", AROUND_STUDIES)
-def test_study_cannot_be_written_without_signals(study, way):
+def test_study_refuses_writes_without_signals(study, way):
     before = snapshot()
     with pytest.raises(DirectWriteRefused), transaction.atomic():
         AROUND_STUDIES[way](study)
@@ -200,7 +200,7 @@ def test_loaddata_of_trials_is_refused(study, tmp_path, model):
     assert snapshot() == before
 
 
-def test_save_of_a_study_is_carried_into_optunas_schema(study):
+def test_save_of_a_study_is_projected(study):
     study.user_attrs = {"other": [1.0, None]}
     study.save()
     rows = snapshot()
@@ -208,7 +208,7 @@ def test_save_of_a_study_is_carried_into_optunas_schema(study):
     assert "other" in rows["optuna.study_user_attributes"][0][0]
 
 
-def test_save_of_a_stale_study_keeps_its_tallies(study):
+def test_save_of_a_stale_study_keeps_its_counters(study):
     stale = Study.objects.get()
     ask_trial(study)
     tell_trial(study, 1, 0.75)
@@ -238,7 +238,7 @@ def test_save_of_a_stale_study_keeps_its_tallies(study):
     ],
     ids=["instance", "queryset", "base manager"],
 )
-def test_deletion_of_a_study_empties_both_schemas_of_it(study, delete):
+def test_deletion_of_a_study_empties_both_schemas(study, delete):
     other = build_study("other")
     ask_trial(other)
     tell_trial(other, 0, 1.0, steps={2: 1.0}, attrs={"a": 1})
@@ -293,7 +293,7 @@ def failing_in_the_database(**kwargs: object) -> None:
     ("receiver", "error"), [(failing, ZeroDivisionError), (failing_in_the_database, DataError)]
 )
 @pytest.mark.django_db(transaction=True)
-def test_error_in_a_receiver_undoes_both_sides(signal, sender, act, receiver, error):
+def test_error_in_a_receiver_rolls_back_both_schemas(signal, sender, act, receiver, error):
     study = build_study()
     ask_trial(study)
     tell_trial(study, 0, 0.5)
@@ -326,7 +326,7 @@ def test_refused_insert_leaves_the_transaction_around_it_usable():
     "field",
     sorted({field.attname for field in Study._meta.concrete_fields} - {"id"} - Study.CHANGEABLE),
 )
-def test_stored_definition_and_tallies_cannot_be_saved(study, field):
+def test_stored_definition_and_counters_cannot_be_saved(study, field):
     with pytest.raises(DirectWriteRefused, match=field):
         study.save(update_fields=[field])
 

@@ -232,7 +232,7 @@ def test_stock_optuna_can_continue_a_study(stock, sampler):
     assert list(trial.params) == list(study.space.distributions)
 
 
-def test_study_deleted_is_gone_for_stock_optuna(stock):
+def test_deleted_study_is_gone_for_stock_optuna(stock):
     study = build_study()
     tell_trial(study, ask_trial(study).number, 0.5, steps={1: 0.5}, attrs={"a": 1})
     study.delete()

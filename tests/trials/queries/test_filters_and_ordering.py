@@ -62,7 +62,7 @@ def played(api: APIClient) -> None:
         ({"params": {"kind": 2.5}, "state": "FAIL"}, []),
     ],
 )
-def test_list_is_ordered_and_narrowed(
+def test_list_is_ordered_and_filtered(
     api: APIClient, played: None, query: JSON, expected: list[int]
 ) -> None:
     response = get_page(api, **query)
@@ -71,7 +71,7 @@ def test_list_is_ordered_and_narrowed(
         assert response["X-Total-Count"] == str(len(expected))
 
 
-def test_steps_of_a_float_are_found_however_they_are_rounded(api: APIClient) -> None:
+def test_float_steps_are_found_in_any_rounding(api: APIClient) -> None:
     create_study(api, search_space=LISTED_SPACE)
     for rate in (0.1 + 0.2, 0.3, 0.7, 0.1 * 7, 0.8):
         add_trials(
@@ -115,7 +115,7 @@ def test_durations_are_ordered(db: None, api: APIClient) -> None:
     assert found == [4, 5, 1, 0, 3, 2, 6]
 
 
-def test_values_that_are_not_finite_come_last(db: None, api: APIClient) -> None:
+def test_non_finite_values_come_last(db: None, api: APIClient) -> None:
     study = build_study(space=LISTED_SPACE[:1])
     values = [math.nan, math.inf, 1e300, -math.inf, -1e300]
     add_trial_rows(study, [{"state": TrialState.COMPLETE, "values": [value]} for value in values])
@@ -189,6 +189,6 @@ def test_objective_is_chosen(api: APIClient) -> None:
         ("sort=value", "/sort"),
     ],
 )
-def test_nonsense_is_refused(api: APIClient, query: str, pointer: str) -> None:
+def test_invalid_query_is_refused(api: APIClient, query: str, pointer: str) -> None:
     create_study(api, search_space=LISTED_SPACE)
     assert invalid_pointers(api.get(f"{TRIALS_URL}?{query}")) == [pointer]

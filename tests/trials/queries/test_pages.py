@@ -47,7 +47,7 @@ def refused(api: APIClient, **query: Any) -> list[str]:
 # Pages -----------------------------------------------------------------------------------
 
 
-def test_default_list_links_by_offsets_as_ever(api: APIClient, played: None) -> None:
+def test_default_list_links_by_offsets(api: APIClient, played: None) -> None:
     url = f"http://testserver{TRIALS_URL}?"
     assert get_page(api, limit=2, offset=2)["Link"] == (
         f'<{url}limit=2&offset=0>; rel="first", <{url}limit=2&offset=6>; rel="last", '
@@ -61,7 +61,7 @@ def test_default_list_links_by_offsets_as_ever(api: APIClient, played: None) -> 
     assert list(page_links(get_page(api, order_by="number", limit=1))) == ["first", "last", "next"]
 
 
-def test_cursor_links_keep_the_other_keys(api: APIClient, played: None) -> None:
+def test_cursor_links_keep_the_other_query_parameters(api: APIClient, played: None) -> None:
     query: JSON = {"order_by": "-value", "params": '{"rate": 0.3}', "limit": 1, "min_value": "1"}
     response = get_page(api, **query)
     found = page_links(response)
@@ -85,7 +85,7 @@ def test_cursor_links_keep_the_other_keys(api: APIClient, played: None) -> None:
     assert list(found) == ["first"]
 
 
-def test_offset_pages_of_an_order_go_on_by_a_cursor(api: APIClient, played: None) -> None:
+def test_offset_page_of_an_order_links_by_cursor(api: APIClient, played: None) -> None:
     response = get_page(api, order_by="value", limit=2, offset=3)
     found = page_links(response)
     assert trial_numbers(response) == [0, 2]
@@ -101,7 +101,7 @@ def cursor_of(response: Any) -> str:
     return page_links(response)["next"].rsplit("cursor=", 1)[1].replace("%3A", ":")
 
 
-def test_foreign_cursors_are_refused(api: APIClient, played: None) -> None:
+def test_cursors_of_another_list_are_refused(api: APIClient, played: None) -> None:
     cursor = cursor_of(get_page(api, order_by="value", limit=1))
     assert trial_numbers(get_page(api, order_by="value", limit=1, cursor=cursor)) == [3]
     for query in ({"order_by": "-value"}, {"order_by": "duration"}, {}):
@@ -190,7 +190,7 @@ def test_pages_neither_repeat_nor_miss_trials(
     assert trial_numbers(get_page(api, order_by=order_by, limit=1000)) == everything
 
 
-def test_told_trials_do_not_come_twice(api: APIClient) -> None:
+def test_completed_trials_do_not_come_twice(api: APIClient) -> None:
     """Those that change while they are paged through may be missed, and are never repeated."""
     create_study(api)
     for value in (1, 2, None, None):
@@ -230,7 +230,7 @@ def test_list_takes_four_queries_at_most(
 
 
 @pytest.mark.parametrize("order_by", ["value", "-value", "duration", "-duration"])
-def test_a_page_of_many_is_a_range_of_an_index(db: None, order_by: str) -> None:
+def test_page_of_many_is_an_index_range(db: None, order_by: str) -> None:
     study = build_study()
     add_finished_trials(study, 5000)
     add_trial_rows(

@@ -176,7 +176,7 @@ def eventually(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_sampler_that_thinks_holds_no_connection_and_delays_nobody(monkeypatch):
+def test_sampling_holds_no_connection_and_delays_no_other_study(monkeypatch):
     sampler = WaitingSampler()
     study = offer(monkeypatch, sampler)
     add_running_trials(study, 1)
@@ -199,7 +199,7 @@ def test_sampler_that_thinks_holds_no_connection_and_delays_nobody(monkeypatch):
         assert {late.result(20).number, also_late.result(20).number} == {1, 2}
 
 
-def test_study_can_be_deleted_while_its_sampler_thinks(monkeypatch):
+def test_study_can_be_deleted_while_it_samples(monkeypatch):
     sampler = WaitingSampler()
     study = offer(monkeypatch, sampler)
     with ThreadPoolExecutor() as pool:
@@ -246,7 +246,7 @@ connection.close_pool()
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "nsgaii"])
-def test_forked_processes_are_no_twins(sampler):
+def test_forked_processes_suggest_different_points(sampler):
     build_study(sampler=sampler)
     environment = os.environ | {
         "DJANGO_SETTINGS_MODULE": "tuner_project.settings",

@@ -78,7 +78,7 @@ def assert_all_points_once(trials: list[JSON]) -> None:
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_every_point_is_handed_out_once(api: APIClient, sampler: str) -> None:
+def test_each_point_is_suggested_once(api: APIClient, sampler: str) -> None:
     create(api, sampler)
     trials = []
     for _ in range(N_POINTS):
@@ -90,7 +90,7 @@ def test_every_point_is_handed_out_once(api: APIClient, sampler: str) -> None:
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_points_that_run_are_not_handed_out(api: APIClient, sampler: str) -> None:
+def test_running_points_are_not_suggested(api: APIClient, sampler: str) -> None:
     create(api, sampler)
     trials = [suggest(api) for _ in range(N_POINTS)]
     assert_all_points_once(trials)
@@ -101,7 +101,7 @@ def test_points_that_run_are_not_handed_out(api: APIClient, sampler: str) -> Non
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_batches_go_over_the_whole_space(api: APIClient, sampler: str) -> None:
+def test_batches_cover_the_whole_space(api: APIClient, sampler: str) -> None:
     create(api, sampler)
     trials = suggest_batch(api, 5)
     assert len(trials) == 5
@@ -134,7 +134,7 @@ def test_failed_trial_frees_its_point(api: APIClient, sampler: str) -> None:
     assert_exhausted(api)
 
 
-def test_last_trial_that_fails_leaves_the_study_active(api: APIClient) -> None:
+def test_failed_last_trial_leaves_the_study_active(api: APIClient) -> None:
     create(api)
     *trials, last = (suggest(api) for _ in range(N_POINTS))
     for trial in trials:
@@ -177,7 +177,7 @@ def test_seeded_study_repeats_itself(api: APIClient, sampler: str) -> None:
     assert runs[0] == runs[1]
 
 
-def test_space_of_one_point(api: APIClient) -> None:
+def test_space_of_one_point_is_used_up_at_once(api: APIClient) -> None:
     create(api, search_space=GRID[3:])
     trial = suggest(api)
     assert trial["params"] == {"one": 0.5}
@@ -218,7 +218,7 @@ def test_exhausted_space_leaves_no_room_to_resume(api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_endless_space_is_not_used_up(api: APIClient, sampler: str) -> None:
+def test_continuous_space_is_not_used_up(api: APIClient, sampler: str) -> None:
     space = [*GRID, {"type": "float", "name": "y", "low": 0.0, "high": 1.0}]
     create(api, sampler, search_space=space)
     trials = suggest_batch(api, 30)
@@ -229,7 +229,7 @@ def test_endless_space_is_not_used_up(api: APIClient, sampler: str) -> None:
     assert study_state(api) == ("ACTIVE", None)
 
 
-def test_space_of_more_points_than_are_counted_is_endless(api: APIClient) -> None:
+def test_space_above_the_counted_size_is_not_used_up(api: APIClient) -> None:
     create(api, search_space=[{"type": "int", "name": "n", "low": 1, "high": 100_001}])
     for trial in suggest_batch(api, 50):
         end(api, trial)
@@ -237,7 +237,7 @@ def test_space_of_more_points_than_are_counted_is_endless(api: APIClient) -> Non
     assert len({trial["params"]["n"] for trial in api.get(f"{URL}/trials").json()}) == 50
 
 
-def test_duplicates_are_allowed_unless_told(api: APIClient) -> None:
+def test_duplicates_are_allowed_by_default(api: APIClient) -> None:
     body: JSON = {"name": "search", "search_space": GRID, "sampler": "random"}
     assert api.post("/api/v1/studies", body).json()["duplicates"] == "allow"
     trials = suggest_batch(api, N_POINTS + 1)
@@ -248,7 +248,7 @@ def test_duplicates_are_allowed_unless_told(api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("duplicates", ["never", "AVOID", "", True, 1, ["avoid"]])
-def test_nonsense_is_refused(api: APIClient, duplicates: Any) -> None:
+def test_invalid_rule_is_refused(api: APIClient, duplicates: Any) -> None:
     body = {"name": "search", "search_space": GRID, "duplicates": duplicates}
     response = api.post("/api/v1/studies", body)
     assert response.status_code == 400
@@ -268,7 +268,7 @@ def test_loading_compares_the_rule(api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_queued_points_are_taken(api: APIClient, sampler: str) -> None:
+def test_queued_points_count_as_visited(api: APIClient, sampler: str) -> None:
     create(api, sampler)
     params = {"n": 4, "x": 0.2, "c": True, "one": 0.5}
     add_trials(api, {"params": params, "priority": -1})
@@ -282,7 +282,7 @@ def test_queued_points_are_taken(api: APIClient, sampler: str) -> None:
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_recorded_points_are_taken_unless_they_failed(api: APIClient, sampler: str) -> None:
+def test_recorded_points_count_as_visited_unless_failed(api: APIClient, sampler: str) -> None:
     create(api, sampler)
     params = {"n": 4, "x": 0.2, "c": "a", "one": 0.5}
     recorded = [
@@ -311,7 +311,7 @@ def test_recorded_points_may_use_the_space_up(api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_step_that_is_written_otherwise_is_the_same_point(api: APIClient, sampler: str) -> None:
+def test_step_in_another_notation_is_the_same_point(api: APIClient, sampler: str) -> None:
     create(
         api,
         sampler,
@@ -326,7 +326,7 @@ def test_step_that_is_written_otherwise_is_the_same_point(api: APIClient, sample
     assert_exhausted(api)
 
 
-def test_whole_queued_point_is_handed_out_as_often_as_it_is_queued(api: APIClient) -> None:
+def test_full_queued_point_is_served_as_often_as_queued(api: APIClient) -> None:
     create(api)
     params = {"n": 4, "x": 0.2, "c": "a", "one": 0.5}
     for _ in range(3):
@@ -358,7 +358,7 @@ def test_partly_queued_trials_differ_in_the_rest(api: APIClient, sampler: str) -
     assert_exhausted(api)
 
 
-def test_partly_queued_trial_is_handed_out_though_nothing_is_left_of_it(api: APIClient) -> None:
+def test_partly_queued_trial_is_served_when_its_points_are_used_up(api: APIClient) -> None:
     create(api)
     for _ in range(7):
         add_trials(api, {"params": {"n": 4}})
@@ -369,7 +369,7 @@ def test_partly_queued_trial_is_handed_out_though_nothing_is_left_of_it(api: API
     assert_used_up(api)
 
 
-def test_cancelled_queued_point_is_free_again(api: APIClient) -> None:
+def test_cancelled_queued_point_is_available_again(api: APIClient) -> None:
     create(api)
     params = {"n": 4, "x": 0.2, "c": "a", "one": 0.5}
     add_trials(api, {"params": params})
@@ -378,7 +378,7 @@ def test_cancelled_queued_point_is_free_again(api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("scramble", [False, True])
-def test_quasi_random_point_that_is_known_is_not_suggested(api: APIClient, scramble: bool) -> None:
+def test_visited_quasi_random_point_is_not_suggested(api: APIClient, scramble: bool) -> None:
     """A number has but one point, instead of which another one is drawn."""
     options = {"seed": 3, "scramble": scramble}
     create(api, "qmc", search_space=X_SPACE, sampler_options=options, name="first")

@@ -220,7 +220,7 @@ def play(mirror: Mirror, rng: random.Random) -> None:
         pytest.param(2, "maximize", marks=pytest.mark.accept),
     ],
 )
-def test_decisions_equal_those_of_stock_optuna(
+def test_pruning_decisions_equal_stock_optunas(
     api: APIClient, n_objectives: int, pruner: str, direction: str
 ) -> None:
     name, options, stock_pruner = PRUNERS[pruner]

@@ -39,7 +39,7 @@ def described(history: SamplerSession) -> list[str]:
 # What it sees -----------------------------------------------------------------------------
 
 
-def test_history_sees_what_is_committed(study):
+def test_session_sees_committed_trials(study):
     for _ in range(3):
         ask_trial(study)
     tell_trial(study, 1, 0.5, steps={1: 0.1, 5: float("inf")})
@@ -51,7 +51,7 @@ def test_history_sees_what_is_committed(study):
     ]
 
 
-def test_history_sees_what_another_process_wrote(study):
+def test_session_sees_trials_of_another_process(study):
     here, there = session_registry.of(study), SessionRegistry().of(study)
     assert here is not there
     ask_trial(study)
@@ -72,7 +72,7 @@ def test_history_sees_what_another_process_wrote(study):
 
 
 @pytest.mark.parametrize("is_known", [False, True], ids=["first ask", "history exists"])
-def test_history_never_sees_a_trial_that_was_rolled_back(study, is_known):
+def test_session_never_sees_a_rolled_back_trial(study, is_known):
     committed = [ask_trial(study)] if is_known else []
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         undone = ask_trial(study)
@@ -90,7 +90,7 @@ def test_history_never_sees_a_trial_that_was_rolled_back(study, is_known):
     ]
 
 
-def test_history_never_sees_a_tell_that_was_rolled_back(study):
+def test_session_never_sees_a_rolled_back_tell(study):
     ask_trial(study)
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         tell_trial(study, 0, 0.5)
@@ -101,7 +101,7 @@ def test_history_never_sees_a_tell_that_was_rolled_back(study):
     assert session_trials(synced_session(study)) == [(0, "COMPLETE", [0.75], {})]
 
 
-def test_history_does_not_wait_for_nor_see_an_open_transaction(study):
+def test_session_neither_waits_for_nor_sees_an_open_transaction(study):
     with transaction.atomic():
         ask_trial(study)
         with ThreadPoolExecutor() as pool:
@@ -111,7 +111,7 @@ def test_history_does_not_wait_for_nor_see_an_open_transaction(study):
     assert session_trials(history) == [(0, "RUNNING", None, {})]
 
 
-def test_history_replaces_trials_and_never_changes_them(study):
+def test_session_replaces_trials_and_never_changes_them(study):
     trial = ask_trial(study)
     history = synced_session(study)
     earlier = history.get_all_trials(0)
@@ -131,7 +131,7 @@ def test_history_replaces_trials_and_never_changes_them(study):
     assert len(earlier) == len(later) == 1
 
 
-def test_history_is_not_written_around_the_domain(study):
+def test_session_cannot_be_written_by_optuna(study):
     trial = ask_trial(study)
     history = synced_session(study)
     with pytest.raises(TypeError, match="goes through the domain"):
@@ -177,7 +177,7 @@ def test_sync_reads_only_what_has_changed(sampler):
     assert len(history) == 1002
 
 
-def test_histories_are_bounded_and_the_least_recently_used_goes_first(settings):
+def test_sessions_are_bounded_and_the_least_recently_used_is_dropped(settings):
     settings.HISTORY_MAX_TRIALS = 50  # a history counts for twenty at least
     a, b, c = (build_study(name, sampler="random") for name in "abc")
     for study in (a, b):
@@ -193,7 +193,7 @@ def test_histories_are_bounded_and_the_least_recently_used_goes_first(settings):
     assert session_registry.of(b) is not second
 
 
-def test_ask_finds_the_new_study_of_a_name_that_was_deleted():
+def test_ask_finds_a_recreated_study():
     old = build_study(sampler="random")
     ask_trial(old)
     assert session_registry.known(old.name) is not None
@@ -210,7 +210,7 @@ def test_ask_finds_the_new_study_of_a_name_that_was_deleted():
     assert session_registry.known(new.name) is None
 
 
-def test_history_in_use_stays_however_large_it_is(settings):
+def test_session_in_use_is_kept_at_any_size(settings):
     settings.HISTORY_MAX_TRIALS = 1
     study = build_study(sampler="random")
     ask_trial(study)
@@ -219,7 +219,7 @@ def test_history_in_use_stays_however_large_it_is(settings):
     assert ask_trial(study).number == 2
 
 
-def test_first_writer_of_nsgaiis_parents_wins():
+def test_nsgaii_parents_are_written_once():
     study = build_study(
         sampler="nsgaii",
         sampler_options={"population_size": 2},

@@ -139,7 +139,7 @@ def start_process() -> subprocess.Popen[str]:
     )
 
 
-def test_two_processes_in_turn_give_the_points_of_one():
+def test_processes_in_turn_give_the_points_of_one():
     once = play(seeded("tpe"), 12)
     again("tpe")
     processes = [start_process(), start_process()]
@@ -158,7 +158,7 @@ def test_two_processes_in_turn_give_the_points_of_one():
     assert found == once
 
 
-def test_ask_that_lost_its_number_draws_again_for_the_one_it_got():
+def test_ask_that_lost_its_number_samples_again():
     study = seeded("random")
     in_sequence = internal_params_of([ask_trial(study) for _ in range(3)])
 

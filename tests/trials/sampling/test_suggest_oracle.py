@@ -202,9 +202,7 @@ def finish(mirror: Mirror, rng: random.Random, number: int) -> None:
 
 
 @pytest.mark.parametrize(("sampler", "objectives", "pruner", "options"), ALL_CASES)
-def test_suggestions_and_decisions_equal_those_of_stock_optuna(
-    sampler, objectives, pruner, options
-):
+def test_suggestions_and_decisions_equal_stock_optunas(sampler, objectives, pruner, options):
     rng = random.Random(f"{sampler} {objectives} {pruner}")
     study = build_study(
         "oracle",

@@ -38,7 +38,7 @@ def empty_database(django_db_setup: None) -> Iterator[str]:
 
 
 @pytest.mark.accept
-def test_processes_that_start_at_once_migrate_one_after_the_other(empty_database: str) -> None:
+def test_concurrent_starts_migrate_one_after_the_other(empty_database: str) -> None:
     environment = os.environ | {"DATABASE_URL": empty_database}
     starting = [
         subprocess.Popen(

@@ -76,7 +76,7 @@ def count(table: str) -> int:
         ("25006", "storage_read_only", "5"),
     ],
 )
-def test_fault_is_named_and_nothing_is_half_written(
+def test_fault_is_named_and_rolled_back(
     api: APIClient, study: dict[str, Any], sqlstate: str, code: str, wait: str
 ) -> None:
     for table, url, body in (
@@ -96,14 +96,14 @@ def test_fault_is_named_and_nothing_is_half_written(
 
 
 @pytest.mark.parametrize("sqlstate", ["XX000", "42P01", "54001"])
-def test_failure_that_does_not_pass_stays_a_server_error(api: APIClient, sqlstate: str) -> None:
+def test_permanent_failure_is_a_server_error(api: APIClient, sqlstate: str) -> None:
     api.raise_request_exception = False
     let_writes_run("optuna.studies", f"RAISE EXCEPTION 'x' USING ERRCODE = '{sqlstate}'")
     assert_problem(api.post(STUDIES, BODY), 500, "server_error")
     assert Study.objects.count() == 0
 
 
-def test_statement_that_takes_too_long_is_a_busy_storage(api: APIClient) -> None:
+def test_statement_timeout_is_a_busy_storage(api: APIClient) -> None:
     let_writes_run("optuna.studies", "PERFORM pg_sleep(30)")
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = 100")
@@ -116,7 +116,7 @@ def full_file(**more: Any) -> Any:
     return Path("/dev/full").open("w+b", 0)
 
 
-def test_own_disk_that_is_full_is_told(
+def test_full_disk_of_the_service_is_reported(
     api: APIClient, study: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = b"".join(api.get(EXPORT)).decode()
@@ -138,7 +138,7 @@ def locked(table: str) -> Iterator[None]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_lock_that_is_not_given_is_a_busy_storage(api: APIClient, study: dict[str, Any]) -> None:
+def test_lock_timeout_is_a_busy_storage(api: APIClient, study: dict[str, Any]) -> None:
     with session_setting("lock_timeout", "100"), locked("studies_study"):
         assert_problem(api.get(STUDIES), 503, "storage_busy")
         assert_problem(api.post(SUGGEST), 503, "storage_busy")
@@ -164,7 +164,7 @@ def assert_is_page(response: Any, wait: str) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_page_of_the_admin_says_so_too(staff_client: Callable[..., Client]) -> None:
+def test_admin_page_reports_the_fault(staff_client: Callable[..., Client]) -> None:
     client = staff_client("view_study")
     with session_setting("lock_timeout", "100"):
         for table in ("studies_study", "django_session"):
@@ -184,7 +184,7 @@ def failing_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> A
 
 
 @pytest.mark.django_db(transaction=True)
-def test_fault_in_a_middleware_is_told_alike(api: APIClient, settings: Settings) -> None:
+def test_fault_in_a_middleware_is_reported_alike(api: APIClient, settings: Settings) -> None:
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.failing_middleware"]
     api.raise_request_exception = False
     assert_is_page(api.get("/favicon.ico"), "30")
@@ -212,7 +212,7 @@ close_pool()
 """
 
 
-def test_pool_that_is_used_up_is_a_busy_storage(django_db_setup: None) -> None:
+def test_exhausted_pool_is_a_busy_storage(django_db_setup: None) -> None:
     of_tests = connection.get_connection_params()
     names = {name: of_tests[name] for name in ("dbname", "user", "host", "port")}
     query = "&".join(f"{name}={value}" for name, value in names.items())
@@ -245,7 +245,7 @@ def timeout_of(cursor: Any) -> str:
     return str(cursor.fetchone()[0])
 
 
-def test_session_is_limited(new_connection: Callable[..., PoolConnection]) -> None:
+def test_session_has_timeouts(new_connection: Callable[..., PoolConnection]) -> None:
     with new_connection(timeout=7000, has_sessions=True) as direct:
         direct.autocommit = True
         assert timeout_of(direct.cursor()) == "7s"
@@ -253,7 +253,7 @@ def test_session_is_limited(new_connection: Callable[..., PoolConnection]) -> No
             direct.execute("SET statement_timeout = 50; SELECT pg_sleep(30)")
 
 
-def test_behind_a_pooler_each_transaction_is_limited_and_no_session(
+def test_transaction_has_timeouts_behind_a_pooler(
     new_connection: Callable[..., PoolConnection],
 ) -> None:
     with new_connection(timeout=7000, has_sessions=False) as direct:
@@ -267,7 +267,7 @@ def test_behind_a_pooler_each_transaction_is_limited_and_no_session(
         assert timeout_of(direct.cursor()) == "0"
 
 
-def test_behind_a_pooler_no_transaction_of_a_command_is_limited(
+def test_command_has_no_timeouts_behind_a_pooler(
     new_connection: Callable[..., PoolConnection],
 ) -> None:
     with new_connection(timeout=0, has_sessions=False) as direct:
@@ -280,7 +280,7 @@ def test_behind_a_pooler_no_transaction_of_a_command_is_limited(
 
 
 @pytest.mark.parametrize("pooler", ["true", "false"])
-def test_commands_know_of_the_pooler(pooler: str) -> None:
+def test_commands_use_the_pooler_setting(pooler: str) -> None:
     show = "from tuner_project.db.pool import PoolConnection; print(PoolConnection.has_sessions)"
     done = subprocess.run(
         [sys.executable, "manage.py", "shell", "--no-imports", "-c", show],
@@ -291,7 +291,7 @@ def test_commands_know_of_the_pooler(pooler: str) -> None:
     assert (done.stdout.strip(), done.returncode) == (str(pooler == "false"), 0), done.stderr
 
 
-def test_what_goes_through_all_trials_is_not_limited(api: APIClient, study: dict[str, Any]) -> None:
+def test_reading_all_trials_has_no_timeout(api: APIClient, study: dict[str, Any]) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = 7000")
         lift_statement_timeout()

@@ -124,7 +124,7 @@ def test_running_starts_the_server_and_stops_it(embedded: EmbeddedPostgres) -> N
         assert execute(embedded, "SELECT letter FROM kept") == [("ä",)]
 
 
-def test_url_touches_nothing(base: Path) -> None:
+def test_url_starts_no_server(base: Path) -> None:
     embedded = EmbeddedPostgres(base / "data ä")
     url = embedded.url()
 
@@ -167,7 +167,7 @@ def test_calls_in_one_process_share_the_server(embedded: EmbeddedPostgres) -> No
     assert not answers(embedded)
 
 
-def test_last_process_out_stops_the_server(embedded: EmbeddedPostgres) -> None:
+def test_last_process_stops_the_server(embedded: EmbeddedPostgres) -> None:
     with embedded.running():
         pid = postmaster(embedded)
         with user(embedded.data_dir):
@@ -180,7 +180,7 @@ def test_last_process_out_stops_the_server(embedded: EmbeddedPostgres) -> None:
     assert not answers(embedded)
 
 
-def test_first_process_out_leaves_the_server_to_the_others(embedded: EmbeddedPostgres) -> None:
+def test_first_process_leaves_the_server_to_others(embedded: EmbeddedPostgres) -> None:
     with user(embedded.data_dir) as first:
         with embedded.running():
             first.communicate("\n", timeout=30)
@@ -230,7 +230,7 @@ def test_killed_user_leaves_a_server_to_join(embedded: EmbeddedPostgres) -> None
 
 
 @pytest.mark.accept
-def test_start_after_everything_was_killed(embedded: EmbeddedPostgres) -> None:
+def test_server_starts_after_everything_was_killed(embedded: EmbeddedPostgres) -> None:
     with user(embedded.data_dir) as killed:
         execute(embedded, "CREATE TABLE kept ()")
         with psycopg.connect(embedded.url()):
@@ -266,7 +266,7 @@ def test_stale_pid_file_of_a_foreign_process_is_not_trusted(embedded: EmbeddedPo
 
 
 @pytest.mark.accept
-def test_kill_during_initdb_leaves_no_half_cluster(embedded: EmbeddedPostgres) -> None:
+def test_kill_during_initdb_leaves_no_partial_cluster(embedded: EmbeddedPostgres) -> None:
     with spawn(embedded.data_dir) as killed:
         wait_until((embedded.data_dir / "postgres.new/global").is_dir)
         killed.kill()
@@ -286,7 +286,7 @@ def test_forked_child_does_not_stop_the_server(embedded: EmbeddedPostgres) -> No
 
 
 @pytest.mark.accept
-def test_living_forked_child_keeps_nobody_from_stopping_the_server(
+def test_living_forked_child_does_not_keep_the_server_running(
     embedded: EmbeddedPostgres,
 ) -> None:
     fork = "pid = os.fork(); pid or (time.sleep(4), os._exit(0))"
@@ -387,7 +387,7 @@ def test_missing_wheel_is_one_clear_line(embedded: EmbeddedPostgres) -> None:
 
 @pytest.mark.accept
 @pytest.mark.parametrize("name", ["l" * 120, "comma, and $(quotes) \"'"])
-def test_path_unfit_for_a_socket_gets_a_short_folder(base: Path, name: str) -> None:
+def test_path_too_long_for_a_socket_gets_a_short_folder(base: Path, name: str) -> None:
     embedded = EmbeddedPostgres(base / name)
     folder = embedded._place.socket_folder
     assert folder.parent == Path("/tmp")  # noqa: S108
@@ -399,7 +399,7 @@ def test_path_unfit_for_a_socket_gets_a_short_folder(base: Path, name: str) -> N
     folder.rmdir()
 
 
-def test_short_folder_of_somebody_else_is_refused(base: Path) -> None:
+def test_short_folder_of_another_user_is_refused(base: Path) -> None:
     embedded = EmbeddedPostgres(base / ("l" * 120))
     folder = embedded._place.socket_folder
     folder.symlink_to(base)

@@ -21,7 +21,7 @@ def queries(found: Any) -> Iterator[str]:
             yield from queries(each)
 
 
-def test_dashboard_asks_for_metrics_that_there_are(db: None, scraped: Callable[[], str]) -> None:
+def test_dashboard_queries_existing_metrics(db: None, scraped: Callable[[], str]) -> None:
     dashboard = json.loads((ROOT / "deploy/grafana/tuner.json").read_text())
     asked = {name for query in queries(dashboard) for name in re.findall(r"\btuner_\w+", query)}
     exposed = metric_names(scraped())
@@ -34,7 +34,7 @@ def test_dashboard_asks_for_metrics_that_there_are(db: None, scraped: Callable[[
     assert shown == (exposed - of_histograms) | histograms
 
 
-def test_documentation_lists_every_metric(db: None, scraped: Callable[[], str]) -> None:
+def test_documentation_lists_all_metrics(db: None, scraped: Callable[[], str]) -> None:
     text = (ROOT / "docs" / "observability.md").read_text()
     listed = set(re.findall(r"^\| `(tuner_\w+)", text, re.MULTILINE))
     exposed = {re.sub(r"_(bucket|sum|count)$", "", name) for name in metric_names(scraped())}

@@ -40,7 +40,7 @@ def lines(written: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in written.getvalue().splitlines()]
 
 
-def test_line_of_json_has_its_fields(written: io.StringIO) -> None:
+def test_json_line_has_its_fields(written: io.StringIO) -> None:
     use(written, "json")
     logging.getLogger("trials.x").info("hello %s\n%s", "you", "there", extra={"n": 3})
     (line,) = lines(written)
@@ -50,7 +50,7 @@ def test_line_of_json_has_its_fields(written: io.StringIO) -> None:
     assert line["time"].endswith("+00:00")
 
 
-def test_line_for_people_names_the_request(
+def test_text_line_names_the_request(
     written: io.StringIO, client: Client, db: None, settings: Settings
 ) -> None:
     settings.ACCESS_LOG = True
@@ -61,7 +61,7 @@ def test_line_for_people_names_the_request(
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_levels_of_the_service_and_of_libraries(written: io.StringIO, level: str) -> None:
+def test_levels_differ_for_service_and_libraries(written: io.StringIO, level: str) -> None:
     use(written, "json", level)
     for name in ("studies.models", "gunicorn.error", "psycopg.pool", "other.library"):
         for each in LEVELS:
@@ -76,7 +76,7 @@ def test_levels_of_the_service_and_of_libraries(written: io.StringIO, level: str
 
 
 @pytest.mark.parametrize("form", ["line", "json"])
-def test_secrets_and_queries_are_in_no_log(
+def test_logs_hold_no_secrets_or_queries(
     written: io.StringIO,
     db: None,
     settings: Settings,
@@ -142,7 +142,7 @@ def failing(get_response: Callable[[HttpRequest], HttpResponse]) -> Any:
 
 
 @pytest.mark.parametrize("access_log", [True, False])
-def test_what_is_not_available_is_one_line_without_traceback(
+def test_unavailable_database_is_logged_in_one_line(
     written: io.StringIO,
     db: None,
     settings: Settings,
@@ -164,7 +164,7 @@ def test_what_is_not_available_is_one_line_without_traceback(
         assert "exc_info" not in line
 
 
-def test_refused_request_is_a_warning_where_there_is_no_access_log(
+def test_refused_request_is_a_warning_without_an_access_log(
     written: io.StringIO, db: None, settings: Settings
 ) -> None:
     settings.ACCESS_LOG = False

@@ -39,7 +39,7 @@ def test_requests_are_counted_by_route(
     assert grown("tuner_http_request_duration_seconds_sum", method="POST", route=ROUTE) > 0
 
 
-def test_what_a_client_makes_up_is_no_label(api: APIClient, scraped: Scraped) -> None:
+def test_client_input_is_no_label(api: APIClient, scraped: Scraped) -> None:
     api.get("/api/v1/made/up")
     api.get("/made-up")
     api.get("/static/made-up.js")
@@ -108,7 +108,7 @@ def test_expired_leases_are_counted_when_they_are_committed(
     assert metric_total(scraped(), "tuner_leases_expired_total") == before + 2
 
 
-def test_process_tells_its_pool_its_histories_and_its_memory(
+def test_process_metrics_cover_pool_sessions_and_memory(
     transactional_db: None, api: APIClient, study: dict[str, Any], scraped: Scraped
 ) -> None:
     for _ in range(3):
@@ -133,7 +133,7 @@ def test_process_tells_its_pool_its_histories_and_its_memory(
     assert metric_total(text, "tuner_process_resident_memory_bytes") > 1e7
 
 
-def test_metrics_are_answered_while_the_database_is_away(
+def test_metrics_are_served_without_a_database(
     api: APIClient, scraped: Scraped, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(connections["default"].settings_dict, "HOST", "127.0.0.1")
@@ -174,7 +174,7 @@ def _refuse(execute: Any, sql: str, *args: Any) -> None:
         ("secret", True, "Bearer sécret", 401),
     ],
 )
-def test_token_opens_the_metrics(
+def test_metrics_need_a_valid_token(
     db: None, settings: Settings, token: str, auth_required: bool, sent: str | None, status: int
 ) -> None:
     settings.METRICS_TOKEN = token
@@ -188,10 +188,10 @@ def test_token_opens_the_metrics(
         assert "METRICS_TOKEN" in response.json()["detail"]
 
 
-def test_token_in_the_url_opens_nothing(db: None, settings: Settings) -> None:
+def test_token_in_the_url_is_refused(db: None, settings: Settings) -> None:
     settings.METRICS_TOKEN = "secret"
     assert Client().get("/metrics?token=secret").status_code == 401
 
 
-def test_metrics_are_only_read(db: None) -> None:
+def test_metrics_refuse_other_methods(db: None) -> None:
     assert Client().post("/metrics").status_code == 405

@@ -57,7 +57,7 @@ def folders_of_metrics(pid: int) -> list[Path]:
     return [each for place in places for each in place.glob(f"tuner-metrics-{pid}-*")]
 
 
-def test_metrics_are_those_of_all_processes() -> None:
+def test_metrics_sum_all_processes() -> None:
     with running_service(SETTINGS) as service:
         space = [{"type": "float", "name": "x", "low": 0, "high": 1}]
         with HttpClient(service.port) as client:

@@ -24,22 +24,24 @@ def test_request_id_of_the_client_is_answered(api: APIClient, given: str) -> Non
 @pytest.mark.parametrize(
     "given", ["", "x" * 129, "a b", "a\tb", "a,b", "ü", "a\nb", '"', "<a>", "%"]
 )
-def test_request_id_that_is_not_well_formed_is_replaced(api: APIClient, given: str) -> None:
+def test_malformed_request_id_is_replaced(api: APIClient, given: str) -> None:
     answered = api.get(STUDIES, headers={"X-Request-ID": given})["X-Request-ID"]
     assert re.fullmatch(r"[0-9a-f]{32}", answered)
 
 
-def test_requests_without_an_id_get_one_each(api: APIClient) -> None:
+def test_request_without_an_id_gets_a_new_one(api: APIClient) -> None:
     assert api.get(STUDIES)["X-Request-ID"] != api.get(STUDIES)["X-Request-ID"]
     assert current_request_id() is None
 
 
 @pytest.mark.parametrize("url", ["/nothing", "/admin/", "/api/v1/nothing", "/static/nothing"])
-def test_every_answer_has_an_id(db: None, url: str) -> None:
+def test_each_answer_has_a_request_id(db: None, url: str) -> None:
     assert Client().get(url, headers={"X-Request-ID": "mine"})["X-Request-ID"] == "mine"
 
 
-def test_refusal_of_the_outer_middleware_has_an_id(api: APIClient, settings: Settings) -> None:
+def test_refusal_of_the_outer_middleware_has_a_request_id(
+    api: APIClient, settings: Settings
+) -> None:
     settings.ALLOWED_HOSTS = ["tuner.example.org"]
     response = api.get(STUDIES, headers={"Host": "evil.example.org", "X-Request-ID": "mine"})
     assert (response.status_code, response["X-Request-ID"]) == (400, "mine")
@@ -61,7 +63,7 @@ def test_failure_names_the_request(
     assert json.loads(response.content)["request_id"] == "mine"
 
 
-def test_mistake_of_a_client_names_no_request(api: APIClient) -> None:
+def test_client_error_names_no_request(api: APIClient) -> None:
     response = api.post(STUDIES, {})
     assert response.status_code == 400
     assert "request_id" not in response.json()

@@ -35,9 +35,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return shown
 
 
-def test_part_within_a_part_is_counted_once(
-    clock: list[float], measured: list[dict[str, Any]]
-) -> None:
+def test_nested_part_is_counted_once(clock: list[float], measured: list[dict[str, Any]]) -> None:
     with AskWatch(study="s", sampler="tpe"):
         clock.append(1)
         with stopwatch("database"):
@@ -50,13 +48,13 @@ def test_part_within_a_part_is_counted_once(
     assert measured == [{"sampler": "tpe", "seconds": 31, "parts": parts}]
 
 
-def test_part_of_no_ask_is_not_measured(measured: list[dict[str, Any]]) -> None:
+def test_part_outside_an_ask_is_not_measured(measured: list[dict[str, Any]]) -> None:
     with stopwatch("database"):
         pass
     assert measured == []
 
 
-def test_ask_that_fails_is_not_measured_and_leaves_nothing(
+def test_failed_ask_is_not_measured(
     measured: list[dict[str, Any]],
 ) -> None:
     with pytest.raises(ZeroDivisionError), AskWatch(study="s", sampler="tpe"), stopwatch("a"):
@@ -66,7 +64,7 @@ def test_ask_that_fails_is_not_measured_and_leaves_nothing(
     assert measured == []
 
 
-def test_ask_tells_its_parts(
+def test_ask_is_measured_by_parts(
     api: APIClient, study: dict[str, Any], measured: list[dict[str, Any]]
 ) -> None:
     assert api.post(SUGGEST).status_code == 200
@@ -77,7 +75,7 @@ def test_ask_tells_its_parts(
     assert ask["seconds"] == pytest.approx(sum(ask["parts"].values()))
 
 
-def test_sampling_within_the_transaction_is_not_the_databases(
+def test_sampling_within_the_transaction_is_not_database_time(
     api: APIClient, measured: list[dict[str, Any]]
 ) -> None:
     space = [{"type": "float", "name": "x", "low": 0, "high": 1}]
@@ -108,7 +106,7 @@ def test_slow_ask_is_logged_with_its_parts(
     assert said.seconds > 0
 
 
-def test_quick_ask_is_not_logged(
+def test_fast_ask_is_not_logged(
     api: APIClient, study: dict[str, Any], settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.SLOW_ASK_SECONDS = 3600

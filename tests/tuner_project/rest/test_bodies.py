@@ -19,7 +19,7 @@ def _limits(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "GET", "DELETE"])
-def test_body_above_the_limit_is_refused_and_says_which(api: APIClient, method: str) -> None:
+def test_body_above_the_limit_is_refused_with_the_limit(api: APIClient, method: str) -> None:
     response = api.generic(method, f"{STUDIES}/import", "[" * 5001, "application/json")
     assert (response.status_code, response["Content-Type"]) == (413, "application/problem+json")
     problem = response.json()
@@ -35,7 +35,7 @@ def test_body_at_the_limit_is_read(api: APIClient) -> None:
     assert response.status_code == 413
 
 
-def test_only_the_import_takes_the_larger_bodies(api: APIClient) -> None:
+def test_only_the_import_accepts_larger_bodies(api: APIClient) -> None:
     body = "{}" + " " * 4998
     assert api.generic("POST", IMPORT, body, LINES).status_code == 400
     assert api.generic("PATCH", IMPORT, body, "application/json").status_code == 413
@@ -66,7 +66,7 @@ class Unreadable:
         (ConnectionResetError("gone"), 400, "parse_error"),
     ],
 )
-def test_body_that_does_not_arrive_is_a_problem(
+def test_incomplete_body_is_a_problem(
     api: APIClient, path: str, error: OSError, status: int, code: str
 ) -> None:
     kind = LINES if path == IMPORT else "application/json"

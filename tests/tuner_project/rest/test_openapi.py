@@ -95,7 +95,7 @@ def test_operations_have_unique_readable_names() -> None:
     assert all(re.fullmatch(r"[a-z]+([A-Z][a-z]+)+", name) for name in names)
 
 
-def test_operations_are_described_and_tell_their_problems() -> None:
+def test_operations_have_descriptions_and_problems() -> None:
     for operation in operations():
         assert operation["description"]
         assert operation["tags"]
@@ -105,7 +105,7 @@ def test_operations_are_described_and_tell_their_problems() -> None:
                 assert schema == {"$ref": "#/components/schemas/Problem"}
 
 
-def test_document_tells_every_option_of_samplers_and_pruners() -> None:
+def test_document_has_all_options_of_samplers_and_pruners() -> None:
     schemas = document()["components"]["schemas"]
     assert {
         name: sorted(schema["properties"])
@@ -152,7 +152,7 @@ def test_schema_is_served(db: None) -> None:
     assert b"operationId: createStudy" in response.content
 
 
-def test_schema_is_made_once(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_schema_is_generated_once(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Anybody may ask for it, and to make it takes a core some tenths of a second."""
     first = Client().get("/api/v1/schema").content
     made: list[object] = []
@@ -162,7 +162,7 @@ def test_schema_is_made_once(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert made == []
 
 
-def test_docs_page_takes_nothing_from_other_hosts(db: None) -> None:
+def test_docs_page_loads_nothing_from_other_hosts(db: None) -> None:
     client = Client()
     page = client.get("/api/v1/docs")
     assert page.status_code == 200
@@ -219,7 +219,7 @@ def wire(api: APIClient, key: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     suppress_health_check=list(HealthCheck),
 )
 @given(data=st.data())
-def test_answers_are_as_documented(
+def test_answers_match_the_document(
     wire: Any, key: str, operation_id: str, data: st.DataObject
 ) -> None:
     operation = wire.find_operation_by_id(operation_id)
@@ -235,7 +235,7 @@ def test_answers_are_as_documented(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_plots_are_as_documented(wire: Any, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plots_match_the_document(wire: Any, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BROWSER_PATH", "/nowhere")  # so that an image is a problem, and soon
     operation = wire.find_operation_by_id("getPlot")
     for kind in KINDS:

@@ -47,7 +47,7 @@ VALID: dict[str, dict[str, Any]] = {
 }
 
 
-def test_links_lead_to_operations_with_these_parameters() -> None:
+def test_links_name_existing_operations_and_parameters() -> None:
     document = SchemaGenerator().get_schema(request=None, public=True)
     operations = {
         operation["operationId"]: operation
@@ -112,7 +112,7 @@ def walk(examples: int, steps: int, monkeypatch: pytest.MonkeyPatch) -> Answers:
 
 
 @pytest.mark.accept
-def test_walks_meet_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_walks_meet_no_server_error(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = walk(scaled(60, 10), 20, monkeypatch)
     print(sorted(answers.items()))
 

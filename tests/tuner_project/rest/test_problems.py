@@ -28,7 +28,7 @@ def send(api: APIClient, body: Any, kind: str = "application/json") -> Any:
     return api.generic("POST", STUDIES, body, kind)
 
 
-def test_validation_points_at_what_is_wrong(api: APIClient) -> None:
+def test_validation_errors_have_pointers(api: APIClient) -> None:
     space = [{"type": "float", "name": "lr", "low": 2, "high": 1}]
     document = assert_problem(api.post(STUDIES, BODY | {"search_space": space}), 400, "invalid")
     text = 'float parameter "lr": low (2.0) is above high (1.0)'
@@ -78,7 +78,7 @@ def test_unknown_study_and_trial_are_not_found(api: APIClient, study: dict[str, 
         ("post", "/api/v1/docs", "GET, HEAD, OPTIONS"),
     ],
 )
-def test_method_that_is_not_there_is_not_allowed(
+def test_unsupported_method_is_not_allowed(
     api: APIClient, method: str, url: str, allowed: str
 ) -> None:
     response = getattr(api, method)(url)
@@ -98,13 +98,13 @@ def test_method_that_is_not_there_is_not_allowed(
         "",
     ],
 )
-def test_body_that_is_not_json_is_an_unsupported_media_type(api: APIClient, kind: str) -> None:
+def test_other_media_type_is_unsupported(api: APIClient, kind: str) -> None:
     assert_problem(send(api, json.dumps(BODY), kind), 415, "unsupported_media_type")
     assert Study.objects.count() == 0
 
 
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "APPLICATION/JSON"])
-def test_json_is_known_by_its_media_type(api: APIClient, kind: str) -> None:
+def test_json_media_types_are_accepted(api: APIClient, kind: str) -> None:
     assert send(api, json.dumps(BODY), kind).status_code == 201
 
 
@@ -156,12 +156,12 @@ def test_malformed_body_is_refused(api: APIClient, study: dict[str, Any], body: 
     assert api.get("/api/v1/studies/search").json()["n_trials"] == 0
 
 
-def test_many_keys_of_which_the_last_is_repeated_are_refused_fast(api: APIClient) -> None:
+def test_repeated_key_among_many_is_refused_fast(api: APIClient) -> None:
     keys = ",".join(f'"{number}":0' for number in [*range(90_000), 89_999])
     assert_problem(send(api, f"{{{keys}}}"), 400, "parse_error")
 
 
-def test_surrogate_pair_is_a_character(api: APIClient) -> None:
+def test_surrogate_pair_is_one_character(api: APIClient) -> None:
     body = HEAD + r'"user_attrs": {"a": "\ud83c\udf89"}}'
     assert send(api, body).json()["user_attrs"] == {"a": "🎉"}
 
@@ -203,13 +203,13 @@ def test_body_of_unknown_length_is_refused(api: APIClient) -> None:
     assert Study.objects.count() == 0
 
 
-def test_host_that_is_not_allowed_is_refused(api: APIClient, settings: Settings) -> None:
+def test_unknown_host_is_refused(api: APIClient, settings: Settings) -> None:
     settings.ALLOWED_HOSTS = ["tuner.example.org"]
     assert_problem(api.get(STUDIES, headers={"Host": "evil.example.org"}), 400, "invalid")
     assert api.get(STUDIES, headers={"Host": "tuner.example.org"}).status_code == 200
 
 
-def test_failure_is_a_server_error_and_stores_nothing(api: APIClient) -> None:
+def test_server_error_stores_nothing(api: APIClient) -> None:
     def fail(**kwargs: Any) -> None:
         raise RuntimeError("secret reason")
 
@@ -256,7 +256,7 @@ print(json.dumps(answers))
 """
 
 
-def test_service_answers_while_the_database_is_away() -> None:
+def test_service_answers_without_a_database() -> None:
     environment = os.environ | {
         "DATABASE_URL": "postgresql://tuner@127.0.0.1:1/away",
         "DB_POOL_TIMEOUT": "1",
@@ -303,7 +303,7 @@ def test_ready_is_ready(api: APIClient) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_ready_misses_a_migration(api: APIClient) -> None:
+def test_ready_reports_a_missing_migration(api: APIClient) -> None:
     row = ("trials", "0001_initial")
     with connection.cursor() as cursor:
         cursor.execute(
@@ -330,7 +330,7 @@ def test_ready_misses_a_migration(api: APIClient) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_ready_misses_a_migration_of_optuna(api: APIClient) -> None:
+def test_ready_reports_a_missing_migration_of_optuna(api: APIClient) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT version_num FROM optuna.alembic_version")
         (revision,) = cursor.fetchone()
@@ -354,9 +354,7 @@ def noted_check(cursor: psycopg.Cursor[Any]) -> None:
     ASKED.append(cursor.connection.info.backend_pid)
 
 
-def test_probes_ask_the_database_once_at_a_time_and_keep_the_answer(
-    api: APIClient, settings: Settings
-) -> None:
+def test_probes_share_and_keep_one_database_check(api: APIClient, settings: Settings) -> None:
     """Anybody may ask, and each connection would be one beside the pool's."""
     settings.READINESS_CHECKS = [f"{__name__}.noted_check"]
     ASKED.clear()

@@ -24,7 +24,7 @@ from tuner_project.security.client_address import client_address, client_network
         (1, "192.0.2.1,\0", "10.0.0.1"),
     ],
 )
-def test_client_address_is_what_the_last_trusted_proxy_saw(
+def test_client_address_is_that_seen_by_the_last_trusted_proxy(
     settings: Settings, n_proxies: int, forwarded: str | None, address: str
 ) -> None:
     settings.TRUSTED_PROXIES = n_proxies
@@ -42,5 +42,5 @@ def test_client_address_is_what_the_last_trusted_proxy_saw(
         ("", ""),
     ],
 )
-def test_client_network_is_of_64_bits_with_ipv6(address: str, network: str) -> None:
+def test_client_network_has_64_bits_for_ipv6(address: str, network: str) -> None:
     assert client_network(RequestFactory().get("/", REMOTE_ADDR=address)) == network

@@ -16,7 +16,7 @@ def policy(response: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", ["/admin/", "/admin/studies/study/", "/admin/password_change/"])
-def test_admin_runs_files_of_this_service_only(admin_client: Client, path: str) -> None:
+def test_admin_policy_allows_own_scripts_only(admin_client: Client, path: str) -> None:
     response = admin_client.get(path)
     found = policy(response)
     assert (found["script-src"], found["style-src"]) == ("'self'", "'self'")
@@ -30,12 +30,14 @@ def test_admin_runs_files_of_this_service_only(admin_client: Client, path: str) 
     "path",
     ["/api/v1/health", "/api/v1/studies", "/api/v1/nothing", "/api/v1/schema", "/api/studies"],
 )
-def test_answers_of_the_api_are_no_pages(db: None, path: str) -> None:
+def test_api_policy_allows_nothing(db: None, path: str) -> None:
     assert set(policy(Client().get(path)).values()) == {"'none'"}
 
 
 @pytest.mark.parametrize("https", [True, False])
-def test_static_files_and_redirects_have_one_too(db: None, settings: Settings, https: bool) -> None:
+def test_static_files_and_redirects_have_a_policy(
+    db: None, settings: Settings, https: bool
+) -> None:
     settings.SECURE_SSL_REDIRECT = https
     settings.WHITENOISE_AUTOREFRESH = True
     for path, status in (("/static/tuner_project/icon.svg", 200), ("/", 302)):
@@ -45,7 +47,7 @@ def test_static_files_and_redirects_have_one_too(db: None, settings: Settings, h
         response.close()
 
 
-def test_inline_scripts_run_nowhere(admin_client: Client, study: dict[str, Any]) -> None:
+def test_policy_never_allows_inline_scripts(admin_client: Client, study: dict[str, Any]) -> None:
     for path in (
         "/api/v1/docs",
         "/dashboard",
@@ -57,16 +59,14 @@ def test_inline_scripts_run_nowhere(admin_client: Client, study: dict[str, Any])
         assert scripts in ("'self'", "'self' 'unsafe-eval'"), path
 
 
-def test_page_of_a_plot_runs_its_own_scripts_from_nowhere(
-    api: APIClient, study: dict[str, Any]
-) -> None:
+def test_plot_policy_allows_its_scripts_in_a_sandbox(api: APIClient, study: dict[str, Any]) -> None:
     found = policy(api.get("/api/v1/studies/search/plots/history?format=html"))
     assert found["script-src"].startswith("'self' 'unsafe-eval' 'sha256-")
     assert "unsafe-inline" not in found["script-src"]
     assert found["sandbox"] == "allow-scripts allow-downloads"
 
 
-def test_policy_of_a_figure_knows_its_scripts_by_their_hash() -> None:
+def test_figure_policy_names_scripts_by_hash() -> None:
     page = '<script src="/plotly.js"></script>\n<script type="x">alert(1)</script>'
     # printf 'alert(1)' | openssl dgst -sha256 -binary | base64
     known = "'sha256-bhHHL3z2vDgxUt0W3dWQOrprscmda2Y5pLsLg4GF+pI='"

@@ -32,13 +32,13 @@ def check(**variables: str) -> subprocess.CompletedProcess[str]:
     return run("manage.py", "check", "--deploy", "--fail-level", "WARNING", **variables)
 
 
-def test_check_of_a_deployment_finds_nothing() -> None:
+def test_deployment_check_finds_nothing() -> None:
     done = check(HTTPS="true")
     assert (done.returncode, done.stderr) == (0, "")
     assert "no issues" in done.stdout
 
 
-def test_check_of_a_deployment_misses_https_in_one_warning() -> None:
+def test_deployment_check_warns_of_missing_https() -> None:
     done = check()
     assert done.returncode == 1
     assert done.stderr.count("WARNINGS:") == 1

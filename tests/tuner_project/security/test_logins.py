@@ -30,7 +30,7 @@ def fail(n: int, name: str = "ada", **how: Any) -> list[int]:
     return [log_in(name, "wrong", **how).status_code for _ in range(n)]
 
 
-def test_name_is_locked_out_from_an_address_until_the_failures_are_old() -> None:
+def test_name_is_locked_out_from_an_address_for_a_while() -> None:
     assert fail(LIMIT) == [200] * (LIMIT - 1) + [429]
     locked = log_in("ada", PASSWORD)
     assert (locked.status_code, locked["Retry-After"]) == (429, "900")
@@ -50,20 +50,20 @@ def test_other_browsers_of_the_address_are_locked_out_too() -> None:
     assert log_in("ada", PASSWORD, agent="another").status_code == 429
 
 
-def test_trying_further_is_not_noted() -> None:
+def test_attempts_during_a_lockout_are_not_stored() -> None:
     fail(LIMIT)
     [before] = AccessAttempt.objects.values()
     assert fail(3) == [429] * 3
     assert list(AccessAttempt.objects.values()) == [before]
 
 
-def test_success_forgets_the_failures() -> None:
+def test_success_resets_the_failures() -> None:
     fail(LIMIT - 1)
     assert log_in("ada", PASSWORD).status_code == 302
     assert fail(LIMIT - 1) == [200] * (LIMIT - 1)
 
 
-def test_trying_many_names_from_an_address_has_an_end() -> None:
+def test_many_names_from_an_address_are_locked_out() -> None:
     statuses = [fail(1, f"name {number}")[0] for number in range(LIMIT * NAMES_AN_ADDRESS + 3)]
     assert statuses == [200] * (LIMIT * NAMES_AN_ADDRESS - 1) + [429] * 4
     assert log_in("ada", PASSWORD).status_code == 429
@@ -78,7 +78,7 @@ def test_network_counts_as_one_address_with_ipv6() -> None:
     assert log_in("ada", PASSWORD, "2001:db8:0:1::").status_code == 302
 
 
-def test_address_is_the_client_s_behind_a_proxy(settings: Settings) -> None:
+def test_address_is_the_clients_behind_a_proxy(settings: Settings) -> None:
     settings.TRUSTED_PROXIES = 1
     for claimed in ("a", "b", "c", "d", "e"):
         headers = {"X-Forwarded-For": f"{claimed}, 192.0.2.1"}
@@ -90,11 +90,11 @@ def test_address_is_the_client_s_behind_a_proxy(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("name", ["n" * 300, "a\0b", "", "ü" * 255, " "])
-def test_odd_names_fail_like_others(name: str) -> None:
+def test_unusual_names_fail_like_others(name: str) -> None:
     assert log_in(name, "wrong").status_code == 200
 
 
-def test_staff_unlocks_by_deleting(staff_client: Callable[..., Client]) -> None:
+def test_staff_unlocks_by_deletion(staff_client: Callable[..., Client]) -> None:
     fail(LIMIT)
     page = "/admin/axes/accessattempt/"
     chosen = {

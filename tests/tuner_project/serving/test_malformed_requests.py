@@ -133,7 +133,7 @@ def is_refusal(request: bytes, service: Service) -> bool:
     return 400 <= send_bytes(service.port, request).status < 500
 
 
-def test_malformed_requests_are_refused_and_leave_nothing(service: Service) -> None:
+def test_malformed_requests_are_refused_without_traces(service: Service) -> None:
     requests = REFUSED
     others = [name for name, each in requests.items() if not is_refusal(each, service)]
     before = memory(service)
@@ -186,7 +186,7 @@ def refute(service: Service, request: bytes) -> None:
 
 
 @pytest.mark.accept
-def test_random_bytes_are_never_a_failure(service: Service) -> None:
+def test_random_bytes_are_never_a_server_error(service: Service) -> None:
     @settings(max_examples=scaled(2000, 100), **_QUICKLY)
     @given(_BYTES)
     def any_bytes(request: bytes) -> None:

@@ -29,7 +29,7 @@ def background(running: Service) -> Iterator[BackgroundRequests]:
         yield background
 
 
-def test_waiting_has_a_bound_and_probes_do_not_wait(
+def test_waiting_is_bounded_and_probes_do_not_wait(
     running: Service, background: BackgroundRequests
 ) -> None:
     with locked_studies(running):
@@ -47,7 +47,7 @@ def test_waiting_has_a_bound_and_probes_do_not_wait(
 
 
 @pytest.mark.accept
-def test_waiting_has_an_end(running: Service, background: BackgroundRequests) -> None:
+def test_waiting_request_times_out(running: Service, background: BackgroundRequests) -> None:
     with locked_studies(running) as direct:
         first = background.occupy_thread()
         waiting = background.send("GET", "/studies")

@@ -13,7 +13,7 @@ from tests.support.http_client import HttpClient
 from tests.support.service import running_service
 
 
-def test_serve_starts_from_nothing_and_keeps_what_it_was_told() -> None:
+def test_serve_starts_from_nothing_and_keeps_its_data() -> None:
     with running_service() as service:
         with HttpClient(service.port) as client:
             space = [{"type": "float", "name": "x", "low": 0, "high": 1}]
@@ -38,7 +38,7 @@ def test_serve_starts_from_nothing_and_keeps_what_it_was_told() -> None:
     assert "Admin account" not in second
 
 
-def test_serve_with_nonsense_in_the_environment_says_one_line() -> None:
+def test_serve_reports_invalid_settings_in_one_line() -> None:
     finished = subprocess.run(
         [sys.executable, "manage.py", "serve"],
         cwd=ROOT,
@@ -56,7 +56,7 @@ def test_serve_with_nonsense_in_the_environment_says_one_line() -> None:
 @pytest.mark.parametrize(
     "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.accept)]
 )
-def test_command_that_is_ended_stops_the_database_it_started(number: signal.Signals) -> None:
+def test_terminated_command_stops_its_database(number: signal.Signals) -> None:
     with running_service() as service:
         assert service.end(signal.SIGTERM) == 0
         command = service.start_command("shell", "-c", "import time; time.sleep(60)")
