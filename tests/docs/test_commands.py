@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 from django.core.management import get_commands
-from tests.service import ROOT, Client, Service, running_service
+
+from tests.support import ROOT
+from tests.support.http_client import HttpClient
+from tests.support.service import Service, running_service
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SERVED_AT = "http://127.0.0.1:8000"  # in the documents
@@ -110,7 +113,7 @@ def service() -> Iterator[Service]:
 def test_readme_runs(service: Service, tmp_path: Path) -> None:
     printed = run("README.md", tmp_path, service)
 
-    with Client(service.port) as client:
+    with HttpClient(service.port) as client:
         study = client.get("/studies/quick-start")
         best = client.get("/studies/quick-start/best")
         demos = [each["study_name"] for each in client.get("/studies")]
@@ -133,7 +136,7 @@ def test_workers_page_runs(service: Service, tmp_path: Path) -> None:
     assert by_token["trial_id"] == 1
     ended = 'study "robust-opt" is completed: max_trials'
     assert [line for line in printed if line.startswith("study ")] == [ended, ended]
-    with Client(service.port) as client:
+    with HttpClient(service.port) as client:
         study = client.get("/studies/robust-opt")
         trials = client.all_trials("robust-opt")
     assert (study["state"], study["state_reason"]) == ("COMPLETED", "max_trials")
@@ -148,7 +151,7 @@ def test_search_space_of_its_page_is_accepted(service: Service) -> None:
     (block,) = blocks("docs/search-spaces.md")
     space = json.loads(block.text)
 
-    with Client(service.port) as client:
+    with HttpClient(service.port) as client:
         study = client.create_study(name="search-spaces", search_space=space)
 
     assert [parameter["name"] for parameter in study["search_space"]] == [
@@ -163,7 +166,7 @@ def test_problem_of_the_api_conventions_is_answered(service: Service) -> None:
     (block,) = blocks("docs/api-conventions.md")
     space = [{"type": "float", "name": "lr", "low": 0.1, "high": 0.01}]
 
-    with Client(service.port) as client:
+    with HttpClient(service.port) as client:
         answer = client.call("POST", "/studies", {"name": "refused", "search_space": space})
 
     assert (answer.status, answer.body) == (400, json.loads(block.text))

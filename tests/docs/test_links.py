@@ -6,7 +6,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from tests.service import ROOT
+
+from tests.support import ROOT
 
 DOCUMENTS = sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")])
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)

@@ -25,7 +25,7 @@ from studies.domain.definition import Definition, as_json
 from studies.enums import StudyState
 from studies.models import Study
 from transfer.file.format import FORMAT, NOT_FINITE
-from trials.api.request_serializers import MAX_STEP, NumbersField, FiniteStepsField, WorkerField
+from trials.api.request_serializers import MAX_STEP, FiniteStepsField, NumbersField, WorkerField
 from tuner_project.rest.serializers import (
     AttributesField,
     ReasonField,

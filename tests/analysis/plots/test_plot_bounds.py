@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from analysis.plots.catalogue import catalogue
+from analysis.plots import catalogue
 from tests.support.api_client import STUDY_URL, add_trials, strict_json
 from tests.support.sample_studies import (
     ANALYSIS_SPACE,

@@ -7,7 +7,7 @@ from choreographer.browsers.chromium import Chromium
 from django.test import Client
 from rest_framework.test import APIClient
 
-from analysis.plots.catalogue import catalogue
+from analysis.plots import catalogue
 from tests.support.api_client import (
     STUDY_URL,
     add_trials,

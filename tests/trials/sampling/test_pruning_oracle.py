@@ -23,7 +23,7 @@ from rest_framework.test import APIClient
 from studies.models import Study
 from tests.support.api_client import complete, suggest
 from trials.models import Trial
-from trials.projection.trial_rows import consistency
+from trials.projection import consistency
 from trials.sampling.session_registry import session_registry
 
 pytestmark = [
