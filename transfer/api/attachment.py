@@ -1,4 +1,4 @@
-"""Exported studies as the answer to a request."""
+"""Exported studies as a download."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -17,13 +17,19 @@ from tuner_project.db.database import release_connection
 def attachment(
     names: Sequence[str], *, filename: str, is_head: bool = False
 ) -> StreamingHttpResponse:
-    """The studies of these names, one after the other, as a file to keep.
+    """Return the studies, one after the other, as a file to download.
 
-    They are written into a temporary file before anything is sent, and the connection is given
-    back: a client that is slow to read holds nothing of the database, and however large the
-    studies are, they take a constant memory. Of a HEAD request nothing is read.
+    The file is written to the temporary folder before anything is sent, and the connection is
+    released: a slow client holds nothing of the database, and memory is constant whatever the
+    size of the studies.
 
-    Raises `StudyNotFound` where one is not there.
+    Args:
+        names: the names of the studies, in the order of the file.
+        filename: the name of the file without its suffix.
+        is_head: whether the request is a HEAD, for which nothing is exported.
+
+    Raises:
+        StudyNotFound: there is no study of one of the names.
     """
     if is_head:
         for name in names:
@@ -39,7 +45,7 @@ def attachment(
 
 
 class _Blocks(Iterator[bytes]):
-    """What is in a file, which is closed at its end, or when nobody wants any (more)."""
+    """The blocks of a file, which is closed at its end or with the response."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""The wire's shapes of exports, imports and clones."""
+"""Request bodies and answers of export, import and clone."""
 
 from typing import Any
 
@@ -27,16 +27,18 @@ from tuner_project.rest.serializers import (
 
 
 class ImportQuerySerializer(StrictSerializer):
+    """Query of an import."""
+
     conflict = serializers.ChoiceField(
         choices=Conflict.choices,
         default=Conflict.FAIL,
-        help_text="What becomes of a study whose name is taken.",
+        help_text="What happens to a study whose name exists.",
     )
-    dry_run = QueryBooleanField(default=False, help_text="Check everything, and store nothing.")
+    dry_run = QueryBooleanField(default=False, help_text="Check everything, but store nothing.")
 
 
 class ImportedSerializer(serializers.Serializer[Any]):
-    """What became of a study of the file."""
+    """What happened to one study of the file."""
 
     study_name = serializers.CharField()
     imported_as = serializers.CharField(allow_null=True, help_text="null: it was skipped.")
@@ -45,32 +47,34 @@ class ImportedSerializer(serializers.Serializer[Any]):
 
 
 class ImportSerializer(serializers.Serializer[Any]):
-    """What became of the studies of the file, in their order."""
+    """What happened to the studies of the file, in their order."""
 
     dry_run = serializers.BooleanField()
     studies = ImportedSerializer(many=True)
 
 
 class CloneStudySerializer(LifeSerializer):
-    """What is to be other than in the study that is cloned; null takes a budget away."""
+    """The differences between the clone and its source; null removes a budget."""
 
-    name = NameField(help_text="Of the new study.")
+    name = NameField(help_text="The name of the new study.")
     search_space = serializers.ListField(
         child=ParameterField(), required=False, min_length=1, max_length=MAX_PARAMETERS
     )
     sampler = serializers.ChoiceField(choices=list(SAMPLERS), required=False)
     sampler_options = SamplerOptionsField(
-        required=False, help_text="Over those of the study, or the defaults of another sampler."
+        required=False,
+        help_text="Options that differ from the study's, or from the defaults of another sampler.",
     )
     pruner = serializers.ChoiceField(choices=list(PRUNERS), required=False)
     pruner_options = PrunerOptionsField(
-        required=False, help_text="Over those of the study, or the defaults of another pruner."
+        required=False,
+        help_text="Options that differ from the study's, or from the defaults of another pruner.",
     )
     duplicates = serializers.ChoiceField(choices=Duplicates.choices, required=False)
     user_attrs = UserAttributesField(required=False)
     trials = StrictBooleanField(
         required=False,
-        help_text="Keep the COMPLETE and PRUNED trials that fit the search space; true.",
+        help_text="Keep the COMPLETE and PRUNED trials that fit the search space. Default: true.",
     )
 
     validate_search_space = DefinitionSerializer.validate_search_space
@@ -83,8 +87,10 @@ class CloneStudySerializer(LifeSerializer):
 class ClonedStudySerializer(StudySerializer):
     """The new study."""
 
-    n_trials_kept = serializers.IntegerField(help_text="How many trials it has from the other.")
-    n_trials_left_out = serializers.IntegerField(help_text="How many it has not.")
+    n_trials_kept = serializers.IntegerField(help_text="How many trials of the source it has.")
+    n_trials_left_out = serializers.IntegerField(
+        help_text="How many trials of the source it does not have."
+    )
 
     def to_representation(self, clone: Any) -> dict[str, Any]:
         kept = {"n_trials_kept": clone.n_kept, "n_trials_left_out": clone.n_left_out}

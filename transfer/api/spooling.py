@@ -1,4 +1,4 @@
-"""Files of this machine between the database and a client, either of which may be slow."""
+"""Temporary files between the database and a client, either of which may be slow."""
 
 from collections.abc import Iterable
 from tempfile import SpooledTemporaryFile
@@ -8,7 +8,7 @@ BLOCK = 64 * 1024  # bytes that are read or sent at once
 
 
 def spooled(pieces: Iterable[bytes]) -> SpooledTemporaryFile[bytes]:
-    """A temporary file of these pieces, to be read and closed; what is large lies on the disk."""
+    """Write the pieces to a temporary file, large ones on disk, and rewind it."""
     file = SpooledTemporaryFile[bytes](IN_MEMORY)
     try:
         for piece in pieces:

@@ -1,4 +1,4 @@
-"""Before the studies' own: a study may be named `import`."""
+"""Routes of export, import and clone; before those of studies, which match `import` too."""
 
 from django.urls import path
 

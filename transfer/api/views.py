@@ -1,4 +1,4 @@
-"""The endpoints that move studies."""
+"""The endpoints of export, import and clone."""
 
 from functools import partial
 from io import BytesIO
@@ -31,9 +31,9 @@ OTHER_MEDIA_TYPE = "application/jsonl"
 
 
 class LinesParser(BaseParser):
-    """JSON Lines in a temporary file, since a body may be larger than the memory.
+    """Parse JSON Lines into a temporary file, since a body may be larger than the memory.
 
-    Nothing of the database is held while they come in, however slowly.
+    No connection is held while the body arrives, however slowly.
     """
 
     media_type = MEDIA_TYPE
@@ -44,12 +44,14 @@ class LinesParser(BaseParser):
 
 
 class OtherLinesParser(LinesParser):
+    """The same under the other media type of JSON Lines."""
+
     media_type = OTHER_MEDIA_TYPE
 
 
 @extend_schema(tags=["studies"])
 class TransferViewSet(StudyScope):
-    """A study as a file, and as the beginning of another."""
+    """Export and clone a study."""
 
     staff_permission = "trials.view_trial"
 
@@ -65,9 +67,9 @@ class TransferViewSet(StudyScope):
         },
     )
     def export(self, request: Request, study_name: str) -> StreamingHttpResponse:
-        """The study with its trials as a file for `importStudies`, as it is at one moment.
+        """Export a study with its trials, as of one moment, as a file for `importStudies`.
 
-        A file without its last line, of kind `end`, was cut.
+        A file without its last line, of kind `end`, was truncated.
         """
         names = [self.named_study(study_name).name]
         return attachment(names, filename=study_name, is_head=request.method == "HEAD")
@@ -78,13 +80,13 @@ class TransferViewSet(StudyScope):
         responses={201: ClonedStudySerializer},
     )
     def clone(self, request: Request, study_name: str) -> Response:
-        """Make a new study like this one, with another search space or sampler if wanted.
+        """Clone a study, optionally with another search space or sampler.
 
-        The COMPLETE and PRUNED trials that fit its search space are its first ones, from which
-        its sampler learns. Parameters that the new space lacks are dropped; a trial that lacks
-        one of it, or has a value outside, is left out. 409 `max_trials_exceeded`: those that are
-        kept would use up `max_trials`. 409 `budget_used_up`: they have reached `target_value`, or
-        `deadline` has passed.
+        The COMPLETE and PRUNED trials that fit the search space become the first trials of the
+        clone, and its sampler learns from them. Parameters that the new space lacks are dropped;
+        a trial that lacks a parameter of it, or has a value outside, is left out. 409
+        `max_trials_exceeded`: the kept trials would use up `max_trials`. 409 `budget_used_up`:
+        they have reached `target_value`, or `deadline` has passed.
         """
         clone = clone_study(named=self.named_study(study_name), **self.body())
         return self.answer(ClonedStudySerializer, clone, status=201)
@@ -96,7 +98,7 @@ class TransferViewSet(StudyScope):
     destroy=extend_schema(exclude=True),
 )
 class ImportViewSet(StudyViewSet):
-    """What lies at `studies/import`: the import of files, and the study of this name."""
+    """Import files at `studies/import`; other methods address the study of this name."""
 
     query_serializers: ClassVar[dict[str, Any]] = {"import_studies": ImportQuerySerializer}
 
@@ -117,10 +119,10 @@ class ImportViewSet(StudyViewSet):
         },
     )
     def import_studies(self, request: Request, study_name: str) -> Response:
-        """Store the studies of a file that `exportStudy` gave, one or several, all or none.
+        """Import the studies of an exported file, all or none.
 
         Every line is checked; the `detail` of a 400 names the line, and the pointers of its
-        `errors` begin with it. 409 `study_exists`: a name is taken, and `conflict` is `fail`.
+        `errors` begin with it. 409 `study_exists`: a name exists, and `conflict` is `fail`.
         """
         body: Any = self.request.data or BytesIO()  # without a body nothing is parsed
         with body as file:

@@ -1,4 +1,4 @@
-"""A bar that shows how far a command has come."""
+"""A progress bar for commands."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,9 +8,13 @@ from tqdm import tqdm
 def with_bar(
     lines: Iterable[bytes], *, total: int | None, in_bytes: bool, is_wanted: bool
 ) -> Iterator[bytes]:
-    """The lines, counted on stderr: where it is a terminal, or where the bar is wanted.
+    """Pass lines on, and show a progress bar on stderr.
 
-    `total` is how many lines, or bytes, there will be; None: nobody knows.
+    Args:
+        lines: the lines.
+        total: how many lines or bytes there will be; None: unknown.
+        in_bytes: whether bytes are counted instead of lines.
+        is_wanted: whether the bar is shown even if stderr is no terminal.
     """
     unit = "B" if in_bytes else " lines"
     disable = False if is_wanted else None  # None: where stderr is no terminal
