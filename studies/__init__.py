@@ -1,0 +1,1 @@
+"""The Django app of studies: what is to be optimised."""

@@ -1,0 +1,1 @@
+"""The Django app of trials: ask, report, tell, queue, leases."""

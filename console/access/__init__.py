@@ -1,0 +1,1 @@
+"""Tokens, audit and failed logins in the admin."""

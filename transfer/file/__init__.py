@@ -1,0 +1,1 @@
+"""The file format of exported studies: its lines, reading and checking them."""

@@ -1,0 +1,1 @@
+"""Stock Optuna's studies, read as the lines of an exported file."""
