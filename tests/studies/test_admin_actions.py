@@ -111,7 +111,7 @@ def test_who_may_look_only_looks(
     client = staff_client("view_study", "view_trial")
     page = client.get(f"{LIST}{study.pk}/change/")
     assert page.context["actions"] == []
-    assert [label for label, _ in page.context["tools"]] == [
+    assert [label for label, _ in page.context["object_links"]] == [
         "Trials",
         "Optuna dashboard",
         "Export",
@@ -218,4 +218,4 @@ def test_a_clone_that_cannot_be_is_refused_in_words(
 def test_one_study_is_cloned_at_a_time(admin_client: Client, api: APIClient, study: Study) -> None:
     create_study(api, name="other")
     response = choose(admin_client, "clone_selected", study, Study.objects.get(name="other"))
-    assert said(response) == ["Choose one study to clone."]
+    assert said(response) == ["Select one study to clone."]
