@@ -122,7 +122,7 @@ def search_space(study: Study) -> SafeString:
 
 
 @admin.display(description="constraints")
-def constraints(study: Study) -> str:
+def constraint_names(study: Study) -> str:
     return display.truncated(", ".join(study.constraints)) or display.EMPTY
 
 
@@ -137,5 +137,5 @@ def pruner_options(study: Study) -> SafeString | str:
 
 
 @admin.display(description="user attributes")
-def user_attrs(study: Study) -> SafeString | str:
+def user_attributes(study: Study) -> SafeString | str:
     return display.attributes_table(study.user_attrs, ["Attribute", "Value"])

@@ -83,12 +83,15 @@ class StudyAdmin(ReadOnlyAdmin):
             {"fields": [columns.budgets, columns.remaining_trials, columns.retries_and_leases]},
         ),
         ("State changes", {"fields": [columns.state_changes]}),
-        ("Search space", {"fields": [columns.search_space, columns.constraints, "duplicates"]}),
+        (
+            "Search space",
+            {"fields": [columns.search_space, columns.constraint_names, "duplicates"]},
+        ),
         (
             "Algorithms",
             {"fields": ["sampler", columns.sampler_options, "pruner", columns.pruner_options]},
         ),
-        ("Attributes", {"fields": [columns.user_attrs]}),
+        ("Attributes", {"fields": [columns.user_attributes]}),
     ]
 
     # Names that Django derives from the `permissions` of actions.

@@ -25,8 +25,8 @@ def state(trial: Trial) -> SafeString:
     return display.state_badge(trial.state)
 
 
-@admin.display
-def reason(trial: Trial) -> str:
+@admin.display(description="reason")
+def reason_text(trial: Trial) -> str:
     return display.truncated(trial.reason, 120) or display.EMPTY
 
 
@@ -82,7 +82,7 @@ def final_values(trial: Trial) -> str:
 
 
 @admin.display(description="constraints")
-def constraints(trial: Trial) -> SafeString | str:
+def constraint_values(trial: Trial) -> SafeString | str:
     return display.attributes_table(trial.constraints_by_name, ["Constraint", "Value"])
 
 
@@ -107,10 +107,10 @@ def intermediate_values(trial: Trial) -> SafeString | str:
 
 
 @admin.display(description="user attributes")
-def user_attrs(trial: Trial) -> SafeString | str:
+def user_attributes(trial: Trial) -> SafeString | str:
     return display.attributes_table(trial.user_attrs, ["Attribute", "Value"])
 
 
 @admin.display(description="system attributes")
-def system_attrs(trial: Trial) -> SafeString | str:
+def system_attributes(trial: Trial) -> SafeString | str:
     return display.attributes_table(trial.system_attrs, ["Attribute", "Value"])

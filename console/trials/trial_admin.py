@@ -39,7 +39,7 @@ class TrialAdmin(ReadOnlyAdmin):
         columns.final_values,
         columns.params_line,
         columns.worker,
-        columns.reason,
+        columns.reason_text,
         columns.duration,
         columns.started,
     ]
@@ -60,9 +60,9 @@ class TrialAdmin(ReadOnlyAdmin):
                     columns.study_link,
                     "id",
                     columns.state,
-                    columns.reason,
+                    columns.reason_text,
                     columns.final_values,
-                    columns.constraints,
+                    columns.constraint_values,
                 ]
             },
         ),
@@ -81,7 +81,7 @@ class TrialAdmin(ReadOnlyAdmin):
         ("Time", {"fields": [columns.started, columns.completed, columns.duration]}),
         ("Parameters", {"fields": [columns.params_table]}),
         ("Intermediate values", {"fields": [columns.intermediate_values]}),
-        ("Attributes", {"fields": [columns.user_attrs, columns.system_attrs]}),
+        ("Attributes", {"fields": [columns.user_attributes, columns.system_attributes]}),
     ]
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
@@ -101,7 +101,7 @@ class TrialAdmin(ReadOnlyAdmin):
             columns.final_values,
             *parameter_columns(study),
             columns.worker,
-            columns.reason,
+            columns.reason_text,
             columns.duration,
             columns.started,
         ]

@@ -12,8 +12,8 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
-from console.dashboard.application import Applications, applications
-from console.dashboard.limits import MAX_NUMBERS, Size
+from console.dashboard.application import ApplicationCache, applications
+from console.dashboard.limits import MAX_NUMBERS, StudySize
 from studies.models import Study
 from tests.analysis.dashboard.asking import OWN, assert_reason, exported
 from tests.play import (
@@ -197,10 +197,10 @@ def test_finished_trials_are_read_once(admin_client: Client, study: Study) -> No
 
 
 def test_application_is_made_anew_once_it_remembers_too_much() -> None:
-    def of(study_id: int) -> Size:
-        return Size(study_id, n_trials=1, n_numbers=MAX_NUMBERS, attributes=0)
+    def of(study_id: int) -> StudySize:
+        return StudySize(study_id, n_trials=1, n_numbers=MAX_NUMBERS, attributes=0)
 
-    made = Applications()
+    made = ApplicationCache()
     first = made.get()
     assert [made.get(of(1)), made.get(of(2)), made.get(of(1)), made.get()] == [first] * 4
     second = made.get(of(3))

@@ -14,7 +14,7 @@ from optuna.study import StudyDirection
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from console.dashboard.application import answer
+from console.dashboard.application import call_application
 from optuna_bridge.storage.storage import DjangoStorage
 from studies.models import Study
 from tests.analysis.dashboard.asking import OWN, assert_reason, delete
@@ -91,7 +91,7 @@ def a_get() -> HttpRequest:
 @pytest.mark.parametrize("write", [insert, insert_late])
 def test_what_the_application_writes_fails(a_get: HttpRequest, write: Any) -> None:
     with pytest.raises(InternalError, match="read-only transaction"):
-        answer(write, a_get)
+        call_application(write, a_get)
     assert DjangoStorage().get_all_studies() == []
 
 
@@ -101,7 +101,7 @@ def test_what_the_application_writes_fails_outside_of_a_transaction(
     a_get: HttpRequest, write: Any
 ) -> None:
     with pytest.raises((InternalError, StorageInternalError)):
-        answer(write, a_get)
+        call_application(write, a_get)
     assert DjangoStorage().get_all_studies() == []
 
 
