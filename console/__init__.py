@@ -1,1 +1,1 @@
-"""What people see: the admin's pages, their templates and scripts, and Optuna's dashboard."""
+"""The web pages for people: the admin with its templates and scripts, and Optuna's dashboard."""

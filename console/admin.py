@@ -1,6 +1,27 @@
-"""The admin's models, where Django looks for them: each module registers its own."""
+"""The registration of all admin pages; Django imports this module when it starts."""
 
-from console import site  # noqa: F401
-from console.access import audit_admin, token_admin  # noqa: F401
-from console.studies import clone  # noqa: F401
-from console.trials import trial_admin  # noqa: F401
+from axes.models import AccessAttempt
+from django.contrib import admin
+from rest_framework_api_key.models import APIKey
+
+from access.models import Token
+from access.models.audit_entry import AuditEntry
+from console.access.audit_admin import AuditAdmin
+from console.access.failed_login_admin import FailedLoginAdmin
+from console.access.token_admin import TokenAdmin
+from console.studies.study_admin import StudyAdmin
+from console.trials.trial_admin import TrialAdmin
+from studies.models import Study
+from trials.models import Trial
+
+admin.site.site_header = "Tuner"
+admin.site.site_title = "Tuner"
+admin.site.index_title = "Tuner"
+admin.site.enable_nav_sidebar = False  # there are few lists, and their tables need the width
+
+admin.site.register(Study, StudyAdmin)
+admin.site.register(Trial, TrialAdmin)
+admin.site.register(Token, TokenAdmin)
+admin.site.register(AuditEntry, AuditAdmin)
+admin.site.register(AccessAttempt, FailedLoginAdmin)
+admin.site.unregister(APIKey)  # `Token` extends its abstract base; the model itself is not used

@@ -1,4 +1,4 @@
-"""A filter of the admin's lists."""
+"""The filter of the admin's lists by one value of a field."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,7 +9,12 @@ from django.http import HttpRequest
 
 
 class ChoiceFilter(admin.SimpleListFilter):
-    """Narrows a list down to one of the values of a field, which `parameter_name` looks up."""
+    """A filter by one of the values of a field; any other value matches nothing.
+
+    Attributes:
+        parameter_name: The lookup, which is also the key in the query of the URL.
+        values: The values to choose from.
+    """
 
     values: Iterable[str]
 
@@ -18,4 +23,8 @@ class ChoiceFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> Any:
         value = self.value()
-        return queryset if value is None else queryset.filter(**{str(self.parameter_name): value})
+        if value is None:
+            return queryset
+        if value not in self.values:
+            return queryset.none()
+        return queryset.filter(**{str(self.parameter_name): value})

@@ -1,12 +1,10 @@
-"""How the admin shows numbers, attributes and states; every answer is bounded in length."""
+"""How the admin writes numbers, times, attributes and states; the length of each is bounded."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
@@ -15,30 +13,9 @@ EMPTY = "-"
 MAX_ATTRIBUTES = 1000  # as many as a search space can have parameters
 MAX_CHOICES = 30
 MAX_TEXT = 1000  # characters of one value
-MAX_COMPACT = 160  # characters of a cell in a list
+MAX_PARAMS_LINE = 160  # characters of a cell in a list
 
-
-class InspectionAdmin(admin.ModelAdmin):
-    """Pages to look at: nothing can be added or changed, so that Django takes all the fields of
-    `fieldsets` for read-only ones.
-
-    `lookups` are the keys of a list's query, whole or up to the first "__". Others are refused:
-    they are costly, or fail in the database.
-    """
-
-    lookups: Sequence[str] = ()
-
-    class Media:
-        css = {"all": ["console/admin.css"]}
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        return lookup in self.lookups or lookup.split("__")[0] in self.lookups
+# Text -----------------------------------------------------------------------------------------
 
 
 def number(value: float) -> str:
@@ -50,40 +27,65 @@ def numbers(values: Iterable[float] | None) -> str:
     return EMPTY if values is None else ", ".join(map(number, values))
 
 
-def shortened(text: str, length: int = MAX_TEXT) -> str:
+def param_value(value: Any, length: int) -> str:
+    """The value of a parameter, a choice in at most `length` characters."""
+    return number(value) if isinstance(value, float) else truncated(str(value), length)
+
+
+def truncated(text: str, length: int = MAX_TEXT) -> str:
     return Truncator(text).chars(length)
 
 
 def as_json(value: Any) -> str:
-    return shortened(json.dumps(value, ensure_ascii=False))
-
-
-def compact(params: Mapping[str, Any]) -> SafeString:
-    """Parameters in a line."""
-    texts = (
-        f"{name}={number(value) if isinstance(value, float) else shortened(str(value), 40)}"
-        for name, value in params.items()
-    )
-    return format_html(
-        '<span class="tuner-compact">{}</span>', shortened(", ".join(texts), MAX_COMPACT)
-    )
-
-
-def moment(value: datetime | None) -> SafeString | str:
-    """To the second, in UTC."""
-    if value is None:
-        return EMPTY
-    text = f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-    return format_html('<span class="tuner-moment">{}</span>', text)
+    return truncated(json.dumps(value, ensure_ascii=False))
 
 
 def duration(seconds: float | None) -> str:
     if seconds is None:
         return EMPTY
-    return f"{seconds:.3g} s" if abs(seconds) < 60 else str(timedelta(seconds=round(seconds)))
+    if abs(seconds) < 60:
+        return f"{seconds:.3g}\N{NO-BREAK SPACE}s"
+    return str(timedelta(seconds=round(seconds)))
+
+
+def first_of(n_shown: int, n_total: int | None = None) -> str:
+    """Say that a list is cut after its first items.
+
+    Args:
+        n_shown: How many items are shown.
+        n_total: How many there are; None where only that there are more is known.
+    """
+    if n_total is None:
+        return f"first {n_shown:,}; there are more"
+    return f"first {n_shown:,} of {n_total:,}"
+
+
+# HTML -----------------------------------------------------------------------------------------
+
+
+def timestamp(value: datetime | None) -> SafeString | str:
+    """The time in UTC, to the second."""
+    if value is None:
+        return EMPTY
+    text = f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return format_html('<span class="tuner-timestamp">{}</span>', text)
+
+
+def params_line(params: Mapping[str, Any]) -> SafeString:
+    """Parameters and their values in one line, for a cell of a list."""
+    texts = (f"{name}={param_value(value, 40)}" for name, value in params.items())
+    line = truncated(", ".join(texts), MAX_PARAMS_LINE)
+    return format_html('<span class="tuner-compact">{}</span>', line)
 
 
 def state_badge(state: str, text: str | None = None, url: str | None = None) -> SafeString:
+    """A coloured badge of a state.
+
+    Args:
+        state: The state, which chooses the colour.
+        text: What the badge says; the state if None.
+        url: Where the badge links to, if anywhere.
+    """
     tag = "span" if url is None else "a"
     href = "" if url is None else format_html(' href="{}"', url)
     return format_html(
@@ -96,7 +98,7 @@ def state_badge(state: str, text: str | None = None, url: str | None = None) -> 
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Any]], note: str = "") -> SafeString:
-    """A table with a note below."""
+    """A table with a note below it."""
     return format_html(
         '<table class="tuner-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>{}',
         format_html_join("", '<th scope="col">{}</th>', ((head,) for head in heads)),
@@ -109,18 +111,19 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Any]], note: str = "") -
     )
 
 
-def attributes(attrs: Mapping[str, Any] | None, heads: Sequence[str]) -> SafeString | str:
-    """A table of names and values."""
+def attributes_table(attrs: Mapping[str, Any] | None, heads: Sequence[str]) -> SafeString | str:
+    """A table of the first names and their values."""
     if not attrs:
         return EMPTY
     shown = list(attrs.items())[:MAX_ATTRIBUTES]
-    note = "" if len(shown) == len(attrs) else f"The first {len(shown):,} of {len(attrs):,}."
-    rows = ((shortened(name), as_json(value)) for name, value in shown)
+    is_cut = len(shown) < len(attrs)
+    note = f"The {first_of(len(shown), len(attrs))}." if is_cut else ""
+    rows = ((truncated(name), as_json(value)) for name, value in shown)
     return table(heads, rows, note)
 
 
-def parameters_table(parameters: Iterable[Mapping[str, Any]]) -> SafeString:
-    """A search space."""
+def search_space_table(parameters: Iterable[Mapping[str, Any]]) -> SafeString:
+    """A table of the parameters of a search space."""
     return table(
         ["Name", "Type", "Range or choices", "Step", "Log"],
         (
@@ -135,7 +138,7 @@ def _range(parameter: Mapping[str, Any]) -> str:
         return f"{parameter['low']} to {parameter['high']}"
     choices = parameter["choices"]
     more = f", … ({len(choices)} choices)" if len(choices) > MAX_CHOICES else ""
-    return ", ".join(shortened(as_json(each), 60) for each in choices[:MAX_CHOICES]) + more
+    return ", ".join(truncated(as_json(each), 60) for each in choices[:MAX_CHOICES]) + more
 
 
 def _log(parameter: Mapping[str, Any]) -> str:

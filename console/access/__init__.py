@@ -1,1 +1,1 @@
-"""Tokens, audit and failed logins in the admin."""
+"""Tokens, the audit log and failed logins in the admin."""

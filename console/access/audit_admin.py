@@ -1,9 +1,10 @@
-"""The audit in the admin: to look at.
+"""The list of audit entries and the page of an entry.
 
-A page never counts or sorts all entries: there is one for each trial that was ever told.
+No page counts or sorts all entries, because each finished trial adds one.
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,27 +17,29 @@ from django.urls import reverse
 from django.utils.functional import cached_property
 
 from access.models.audit_entry import Action, ActorKind, AuditEntry, SubjectKind
+from console import display
 from console.choice_filter import ChoiceFilter
+from console.read_only_admin import ReadOnlyAdmin
 
-LISTED = 10_000  # of the newest entries that match
-MAX_NUMBERS = 20  # that a list's line names
+MAX_LISTED = 10_000  # the newest entries that match
+MAX_NUMBERS = 20  # numbers of trials in a row of the list
 STUDY = "study"
 MAX_ID = 2**63 - 1
 
 
 def entries_url(study_id: int) -> str:
-    """Where the entries of a study and its trials are listed."""
+    """The URL of the list of entries about a study and its trials."""
     return f"{reverse('admin:access_auditentry_changelist')}?{urlencode({STUDY: study_id})}"
 
 
 class NewestPaginator(Paginator):
-    """Pages of the newest entries, of which no more than LISTED are counted."""
+    """Pages of the newest entries, of which at most `MAX_LISTED` are counted."""
 
     object_list: QuerySet[AuditEntry]
 
     @cached_property
     def count(self) -> int:
-        return self.object_list.values("pk")[:LISTED].count()
+        return self.object_list.values("pk")[:MAX_LISTED].count()
 
 
 class ActionFilter(ChoiceFilter):
@@ -45,42 +48,43 @@ class ActionFilter(ChoiceFilter):
 
 
 class KindFilter(ChoiceFilter):
-    title, parameter_name = "what", "kind"
+    title, parameter_name = "subject", "kind"
     values = SubjectKind.values
 
 
 class ActorFilter(ChoiceFilter):
-    title, parameter_name = "who", "actor_kind"
+    title, parameter_name = "actor", "actor_kind"
     values = ActorKind.values
 
 
 class StudyFilter(admin.SimpleListFilter):
-    """The study that its page links from; there can be thousands of others."""
+    """A filter by the study whose page links here; there can be thousands of others."""
 
     title, parameter_name = "study (by id)", STUDY
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        chosen = self.value()
-        return [] if chosen is None else [(chosen, chosen)]
+        study_id = self.value()
+        return [] if study_id is None else [(study_id, study_id)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        chosen = self.value()
-        if chosen is None:
+        study_id = self.value()
+        if study_id is None:
             return queryset
-        if not (chosen.isascii() and chosen.isdecimal() and int(chosen) <= MAX_ID):
-            raise IncorrectLookupParameters(f"{STUDY} is no id")
-        return queryset.filter(subject_id=int(chosen), kind__in=["study", "trial"])
+        if not (study_id.isascii() and study_id.isdecimal() and int(study_id) <= MAX_ID):
+            raise IncorrectLookupParameters(f"{STUDY} is not an id")
+        kinds = [SubjectKind.STUDY, SubjectKind.TRIAL]
+        return queryset.filter(subject_id=int(study_id), kind__in=kinds)
 
 
-@admin.register(AuditEntry)
-class AuditAdmin(admin.ModelAdmin):
-    """Nothing can be added, changed or deleted."""
+class AuditAdmin(ReadOnlyAdmin):
+    """Audit entries: shown only."""
 
-    list_display = ["moment", "who", "action", "kind", "subject", "trials", "change", "address"]
-    list_display_links = ["moment"]
+    list_display = ["time", "actor", "action", "kind", "subject", "trials", "change", "address"]
+    list_display_links = ["time"]
     list_filter = [ActionFilter, KindFilter, ActorFilter, StudyFilter]
-    search_fields = ["subject"]  # shows the box; get_search_results() searches
-    search_help_text = "The whole name of a study, a token, a user or a command."
+    lookups: Sequence[str] = ["action", "kind", "actor_kind", STUDY]
+    search_fields = ["subject"]  # shows the search box; get_search_results() searches
+    search_help_text = "The full name of a study, token, user or command."
     ordering = ["-id"]
     sortable_by = ()
     list_per_page = list_max_show_all = 100
@@ -89,17 +93,8 @@ class AuditAdmin(admin.ModelAdmin):
     show_facets = ShowFacets.NEVER
     actions = None
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        return lookup in {"action", "kind", "actor_kind", STUDY}
+        return lookup in self.lookups  # `action__regex` and the like would read the whole table
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -108,13 +103,9 @@ class AuditAdmin(admin.ModelAdmin):
             return queryset, False
         return queryset.filter(Q(subject=search_term) | Q(actor_name=search_term)), False
 
-    @admin.display(description="at (UTC)")
-    def moment(self, entry: AuditEntry) -> str:
-        return f"{entry.at:%Y-%m-%d %H:%M:%S}"
-
-    @admin.display
-    def who(self, entry: AuditEntry) -> str:
-        return entry.actor
+    @admin.display(description="time (UTC)")
+    def time(self, entry: AuditEntry) -> str:
+        return display.timestamp(entry.at)
 
     @admin.display
     def trials(self, entry: AuditEntry) -> str:

@@ -1,4 +1,4 @@
-"""Tokens in the admin: made, shown once, and revoked."""
+"""Tokens in the admin: created, shown once, changed and revoked."""
 
 from typing import Any
 
@@ -8,15 +8,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
-from rest_framework_api_key.models import APIKey
 
 from access.domain.tokens import keep, revoke_token
 from access.models import Token
 
-# What nobody fills in.
-MADE = ("prefix", "created", "last_used_at", "revoked")
-
-admin.site.unregister(APIKey)  # tokens are made of it, and it is not used itself
+# The fields that the service sets.
+READ_ONLY_FIELDS = ("prefix", "created", "last_used_at", "revoked")
 
 
 class TokenForm(forms.ModelForm):
@@ -27,13 +24,14 @@ class TokenForm(forms.ModelForm):
     def clean_expiry_date(self) -> Any:
         expiry_date = self.cleaned_data["expiry_date"]
         if "expiry_date" in self.changed_data and expiry_date and expiry_date <= timezone.now():
-            raise forms.ValidationError("This moment has passed: expected one to come, or none.")
+            raise forms.ValidationError(
+                "This time is in the past: enter a later one, or leave it empty."
+            )
         return expiry_date
 
 
-@admin.register(Token)
 class TokenAdmin(admin.ModelAdmin):
-    """A token's key is on the page that answers its making, and nowhere else."""
+    """Tokens, whose key is shown only on the page that confirms their creation."""
 
     form = TokenForm
     list_display = (
@@ -55,23 +53,23 @@ class TokenAdmin(admin.ModelAdmin):
         return token.is_usable
 
     def get_fields(self, request: HttpRequest, obj: Token | None = None) -> Any:
-        return (*TokenForm.Meta.fields, *(() if obj is None else MADE))
+        return (*TokenForm.Meta.fields, *(() if obj is None else READ_ONLY_FIELDS))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Token | None = None) -> Any:
         if obj is None:
             return ()
-        return (*MADE, *TokenForm.Meta.fields) if obj.revoked else MADE
+        return (*READ_ONLY_FIELDS, *TokenForm.Meta.fields) if obj.revoked else READ_ONLY_FIELDS
 
-    @admin.action(description="Revoke: let them in no more", permissions=["change"])
+    @admin.action(description="Revoke selected tokens", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[Token]) -> None:
         tokens = list(queryset.filter(revoked=False))
         for token in tokens:
             revoke_token(token=token)
             self.log_change(request, token, "revoked")
-        self.message_user(request, f"Revoked: {len(tokens)}.", messages.SUCCESS)
+        self.message_user(request, f"Revoked tokens: {len(tokens)}.", messages.SUCCESS)
 
     def save_model(self, request: HttpRequest, obj: Token, form: Any, change: bool) -> None:
-        if change:  # what somebody else has changed meanwhile, a revocation above all, stays
+        if change:  # keep what another request has changed meanwhile, such as a revocation
             obj.save(update_fields=form.changed_data)
         else:
             obj.key = keep(obj)
@@ -80,4 +78,4 @@ class TokenAdmin(admin.ModelAdmin):
         self, request: HttpRequest, obj: Token, post_url_continue: str | None = None
     ) -> HttpResponse:
         context = {**self.admin_site.each_context(request), "opts": self.opts, "token": obj}
-        return TemplateResponse(request, "admin/access/token/made.html", context)
+        return TemplateResponse(request, "admin/access/token/created.html", context)

@@ -1,4 +1,5 @@
-"""Optuna's dashboard for the staff: it reads the schema `optuna`, and writes nothing.
+"""Optuna's dashboard for staff users: it reads the schema `optuna` and writes nothing.
 
-Its browser code asks for absolute paths, which are kept, so that its bundle stays as it comes.
+Its script requests absolute paths. They are served as they are, so that the package's bundle needs
+no change.
 """

@@ -1,4 +1,4 @@
-"""The dashboard's WSGI application, run within a transaction that only reads."""
+"""The dashboard's WSGI application, called inside a read-only transaction."""
 
 import re
 import threading
@@ -11,7 +11,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.templatetags.static import static
 
-from console.dashboard.limits import MAX_NUMBERS, Size
+from console.dashboard.limits import MAX_NUMBERS, StudySize
 from trials.projection.consistency import snapshot
 
 
@@ -22,21 +22,21 @@ class Closable(Protocol):
 
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
-# Parameters and intermediate values that one process keeps: some 40 bytes to 400 each.
-MAX_REMEMBERED = 2 * MAX_NUMBERS
+# Parameters and intermediate values cached in one process; each takes 40 to 400 bytes.
+MAX_CACHED_NUMBERS = 2 * MAX_NUMBERS
 
-# Of the request, what asks for a part of the answer or for none.
-_CONDITIONS = ("HTTP_IF_", "HTTP_RANGE")
-# Of the answer, what is true of the file that it was read from only, or the server's to say.
+# The request's headers that ask for a part of the response or for none.
+_CONDITIONAL = ("HTTP_IF_", "HTTP_RANGE")
+# The response's headers that describe the file on disk, or that the server sets.
 _DROPPED = ("accept-ranges", "content-length", "date", "etag", "last-modified")
 _SCRIPT = re.compile(rb'(?<=<script defer src=")/static/bundle\.js(?=")')
 
 
-class Applications:
-    """The application, made at its first use, and anew once it remembers too much.
+class ApplicationCache:
+    """The application, created on first use, and again once it has cached too much.
 
-    It keeps the trials of every study that it has shown: two caches of its own, and below them
-    the storage's, which reads no finished trial twice. None ever forgets a study.
+    It caches the trials of each study that it has shown: in two caches of its own and in the
+    storage's below them, which reads no finished trial twice. None of them ever drops a study.
     """
 
     def __init__(self) -> None:
@@ -45,27 +45,31 @@ class Applications:
 
     def clear(self) -> None:
         self._application: WSGIApplication | None = None
-        self._remembered: dict[int, int] = {}
+        self._cached_numbers: dict[int, int] = {}
 
-    def get(self, shown: Size | None = None) -> WSGIApplication:
-        """The application, which is about to show a study of this size."""
+    def get(self, study: StudySize | None = None) -> WSGIApplication:
+        """The application.
+
+        Args:
+            study: The size of the study that it is about to show, if any.
+        """
         with self._lock:
-            if shown is not None:
-                self._remembered[shown.study_id] = shown.n_numbers
-            if sum(self._remembered.values()) > MAX_REMEMBERED:
+            if study is not None:
+                self._cached_numbers[study.study_id] = study.n_numbers
+            if sum(self._cached_numbers.values()) > MAX_CACHED_NUMBERS:
                 self.clear()
-                if shown is not None:
-                    self._remembered[shown.study_id] = shown.n_numbers
+                if study is not None:
+                    self._cached_numbers[study.study_id] = study.n_numbers
             if self._application is None:
-                self._application = _new_application()
+                self._application = _create_application()
             return self._application
 
 
-applications = Applications()
+applications = ApplicationCache()
 
 
-def _new_application() -> WSGIApplication:
-    # These take two seconds and 130 MB, which only those spend who look at the dashboard.
+def _create_application() -> WSGIApplication:
+    # These imports take 2 s and 130 MB: only a process that serves the dashboard needs them.
     from optuna.storages import get_storage
     from optuna_dashboard import wsgi
 
@@ -75,9 +79,11 @@ def _new_application() -> WSGIApplication:
     return application
 
 
-def answer(application: WSGIApplication, request: HttpRequest) -> HttpResponse:
-    """What the application answers to a GET of this path; a write fails in the database."""
-    environ = {key: value for key, value in request.META.items() if not key.startswith(_CONDITIONS)}
+def call_application(application: WSGIApplication, request: HttpRequest) -> HttpResponse:
+    """Return the application's response to a GET of the path; a write fails in the database."""
+    environ = {
+        key: value for key, value in request.META.items() if not key.startswith(_CONDITIONAL)
+    }
     environ |= {"REQUEST_METHOD": "GET", "wsgi.input": BytesIO(), "CONTENT_LENGTH": "0"}
     response = HttpResponse()
 
@@ -88,7 +94,7 @@ def answer(application: WSGIApplication, request: HttpRequest) -> HttpResponse:
                 response[name] = value
 
     with snapshot(), connection.cursor() as cursor:
-        cursor.execute("SET TRANSACTION READ ONLY")  # within another transaction, too
+        cursor.execute("SET TRANSACTION READ ONLY")  # works inside another transaction, too
         chunks = application(environ, start_response)
         response.content = b"".join(chunks)
         if isinstance(chunks, Closable):
@@ -96,19 +102,19 @@ def answer(application: WSGIApplication, request: HttpRequest) -> HttpResponse:
     return response
 
 
-def page(request: HttpRequest) -> HttpResponse:
-    """The one page, whose script draws all that lies under /dashboard."""
-    response = answer(applications.get(), request)
+def dashboard_page(request: HttpRequest) -> HttpResponse:
+    """The only page, whose script draws everything under /dashboard."""
+    response = call_application(applications.get(), request)
     if response.status_code == HTTPStatus.OK:
-        response.content = with_our_script(response.content)
+        response.content = replace_script_url(response.content)
     return response
 
 
-def with_our_script(html: bytes) -> bytes:
-    """The page as it loads the script from where Django serves it.
+def replace_script_url(html: bytes) -> bytes:
+    """Make the page load its script from Django's static files.
 
     Raises:
-        RuntimeError: it loads something else.
+        RuntimeError: The page loads something else.
     """
     script = static("optuna_dashboard/bundle.js").encode()
     changed, replaced = _SCRIPT.subn(script, html)

@@ -1,6 +1,6 @@
-"""What the dashboard may not do here, and where it is done instead.
+"""The answers to requests of the dashboard that are refused, with what to do instead.
 
-A refusal is a problem document with a `reason` besides, which is what the dashboard shows.
+Each is a problem document with an additional `reason`, which the dashboard shows.
 """
 
 import re
@@ -11,22 +11,22 @@ from tuner_project.rest.problems import PROBLEM_JSON, problem
 
 _STUDY = "/api/v1/studies/{name}"
 
-# By what the path of the request begins with.
+# What a write would do, by a pattern of its path.
 _WRITES = {
     r"/api/studies/?$": "create a study: POST it to /api/v1/studies",
-    r"/api/studies/\d+/rename": "rename a study: clone it under the new name, in the admin",
-    r"/api/studies/\d+(/\d+)?/note": "keep notes: attributes of a study are changed by "
+    r"/api/studies/\d+/rename": "rename a study: clone it under the new name in the admin",
+    r"/api/studies/\d+(/\d+)?/note": "store notes: change the study's attributes by "
     f"PATCH {_STUDY}",
-    r"/api/trials/\d+/tell": "end a trial: tell its number to "
+    r"/api/trials/\d+/tell": "finish a trial: POST to "
     f"{_STUDY}/trials/{{number}}/complete or /fail",
-    r"/api/trials/\d+/user-attrs": "change a trial's attributes: they are told with its result, to "
+    r"/api/trials/\d+/user-attrs": "change a trial's attributes: send them with its result to "
     f"{_STUDY}/trials/{{number}}/complete",
-    r"/api/artifacts": "keep artifacts: store them elsewhere, and tell the trial their address "
-    "as an attribute",
-    r"/api/llm": "ask a language model: narrow the trials down in the admin, or by "
+    r"/api/artifacts": "store artifacts: store them elsewhere, and their URL as an attribute of "
+    "the trial",
+    r"/api/llm": "query a language model: filter the trials in the admin or by "
     f"GET {_STUDY}/trials",
 }
-_ANY_WRITE = "write: use the API under /api/v1, or the admin"
+_OTHER_WRITE = "write: use the API under /api/v1, or the admin"
 
 
 def refusal(status: int, code: str, detail: str) -> HttpResponse:
@@ -34,6 +34,8 @@ def refusal(status: int, code: str, detail: str) -> HttpResponse:
     return JsonResponse(document, status=status, content_type=PROBLEM_JSON)
 
 
-def refused_write(path: str) -> HttpResponse:
-    what = next((text for begin, text in _WRITES.items() if re.match(begin, path)), _ANY_WRITE)
+def refuse_write(path: str) -> HttpResponse:
+    what = next(
+        (text for pattern, text in _WRITES.items() if re.match(pattern, path)), _OTHER_WRITE
+    )
     return refusal(403, "read_only", f"the dashboard cannot {what}")

@@ -1,4 +1,4 @@
-"""The dashboard's paths, which its script knows; ours lie under /api/v1/, /admin/ and /static/."""
+"""The paths of the dashboard's script; the service's own are /api/v1/, /admin/ and /static/."""
 
 from django.urls import path, re_path
 

@@ -1,1 +1,1 @@
-"""Studies in the admin: to look at, to pause and resume, to clone, and to delete."""
+"""Studies in the admin: list, page, state changes, export, clone and deletion."""

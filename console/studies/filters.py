@@ -1,4 +1,4 @@
-"""How the list of studies is narrowed down, and what it reads."""
+"""The filters of the list of studies, and the columns that it reads."""
 
 from typing import Any
 
@@ -29,6 +29,8 @@ class PrunerFilter(ChoiceFilter):
 
 
 class ObjectivesFilter(admin.SimpleListFilter):
+    """A filter by whether a study has one objective or several."""
+
     title = "objectives"
     parameter_name = "objectives"
 
@@ -45,7 +47,7 @@ class ObjectivesFilter(admin.SimpleListFilter):
 
 
 class StudyChangeList(ChangeList):
-    """The list, without the columns that can be long and are not shown."""
+    """The list of studies, read without the long columns that it does not show."""
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         studies = super().get_queryset(request, *args, **kwargs)

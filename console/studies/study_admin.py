@@ -1,19 +1,21 @@
-"""Studies in the admin: to look at, to pause and resume, and to delete."""
+"""The list of studies and the page of a study, and the deletion of studies."""
 
 from collections.abc import Iterable
-from typing import Any
-from urllib.parse import urlencode
+from functools import partial
+from typing import Any, ClassVar
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.contrib.admin.views.main import ChangeList
 from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 
-from console import display
 from console.access.audit_admin import entries_url
+from console.read_only_admin import ReadOnlyAdmin
+from console.studies import columns
+from console.studies.clone import clone_selected, clone_url, clone_view
+from console.studies.export import export_studies
 from console.studies.filters import (
     ObjectivesFilter,
     PrunerFilter,
@@ -21,33 +23,43 @@ from console.studies.filters import (
     StateFilter,
     StudyChangeList,
 )
-from console.studies.lifecycle import FINAL, LifecycleAdmin
+from console.studies.permissions import may_change_states, may_clone, may_export, may_view_audit
+from console.studies.state_actions import (
+    CONFIRMED_ACTIONS,
+    cancel_studies,
+    complete_studies,
+    pause_studies,
+    resume_studies,
+    state_action_view,
+)
 from studies import domain
 from studies.domain.lifecycle import allowed_actions
 from studies.models import Study
 
 # The confirmation's form sends one field a study, and Django accepts 1,000 fields.
 MAX_DELETED_AT_ONCE = 500
-MAX_STATES = 100  # of the changes of state that are shown
 
 
-class StudyAdmin(LifecycleAdmin):
-    """All counts are the tallies on the study's row, so no page depends on its trials' number.
+class StudyAdmin(ReadOnlyAdmin):
+    """Studies: shown, paused, resumed, completed, cancelled, exported, cloned and deleted.
 
-    What else a study's page shows, it asks the API for once it is there (`study.js`). Registered
-    by `console.studies.clone`, which adds what needs trials.
+    All counts come from the study's row, so that no page becomes slower with more trials. What
+    changes while the study runs, its page fetches from the API (`static/console/study.js`).
     """
+
+    class Media:
+        js = ["console/list.js"]
 
     list_display = [
         "name",
-        "state_read",
-        "directions_read",
+        columns.state,
+        columns.directions,
         "sampler",
         "pruner",
-        "number_of_trials",
-        "states",
-        "best_value",
-        "created",
+        columns.trial_count,
+        columns.trial_counts,
+        columns.best_value,
+        columns.created,
     ]
     list_filter = [StateFilter, SamplerFilter, PrunerFilter, ObjectivesFilter, "created_at"]
     lookups = ["state", "sampler", "pruner", "objectives", "created_at"]
@@ -55,17 +67,46 @@ class StudyAdmin(LifecycleAdmin):
     ordering = ["-id"]
     list_per_page = 100
     list_max_show_all = 100
-    fieldsets = [
-        (None, {"fields": ["name", "id", "directions_read", "created"]}),
-        ("Budgets", {"fields": ["budgets", "trials_left", "retries_and_leases"]}),
-        ("Changes of state", {"fields": ["history_of_states"]}),
-        ("Search space", {"fields": ["parameters", "constraints_read", "duplicates"]}),
+    can_delete = True
+    actions = [
+        pause_studies,
+        resume_studies,
+        complete_studies,
+        cancel_studies,
+        export_studies,
+        clone_selected,
+    ]
+    fieldsets: ClassVar[Any] = [  # the stubs of Django allow no functions here
+        (None, {"fields": ["name", "id", columns.directions, columns.created]}),
+        (
+            "Budgets",
+            {"fields": [columns.budgets, columns.remaining_trials, columns.retries_and_leases]},
+        ),
+        ("State changes", {"fields": [columns.state_changes]}),
+        (
+            "Search space",
+            {"fields": [columns.search_space, columns.constraint_names, "duplicates"]},
+        ),
         (
             "Algorithms",
-            {"fields": ["sampler", "options_of_sampler", "pruner", "options_of_pruner"]},
+            {"fields": ["sampler", columns.sampler_options, "pruner", columns.pruner_options]},
         ),
-        ("Attributes", {"fields": ["user_attributes"]}),
+        ("Attributes", {"fields": [columns.user_attributes]}),
     ]
+
+    # Names that Django derives from the `permissions` of actions.
+    has_change_state_permission = staticmethod(may_change_states)
+    has_clone_permission = staticmethod(may_clone)
+    has_export_permission = staticmethod(may_export)
+
+    def get_urls(self) -> list[URLPattern]:
+        act = self.admin_site.admin_view(partial(state_action_view, model_admin=self))
+        clone = self.admin_site.admin_view(partial(clone_view, model_admin=self))
+        return [
+            path("<path:object_id>/act/<str:action>/", act, name="studies_study_act"),
+            path("<path:object_id>/clone/", clone, name="studies_study_clone"),
+            *super().get_urls(),
+        ]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return StudyChangeList
@@ -74,150 +115,59 @@ class StudyAdmin(LifecycleAdmin):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         study: Study = context["original"]
-        shown = ("number_of_trials", "states", "best_value", "best_parameters")
         context |= {
             "title": study.name,
             "subtitle": None,
             "api_url": reverse("study", args=[study.name]),
-            "tools": self.tools(request, study),
-            "actions": allowed_actions(study) if self.has_operate_permission(request) else [],
-            "confirmed": FINAL,
-            "panel": {"state": self.state_read(study)}
-            | {name: getattr(self, name)(study) for name in shown},
+            "object_links": _object_links(request, study),
+            "actions": allowed_actions(study) if may_change_states(request) else [],
+            "confirmed_actions": CONFIRMED_ACTIONS,
+            # Shown until the page's script has fetched them.
+            "state": columns.state(study),
+            "trial_count": columns.trial_count(study),
+            "trial_counts": columns.trial_counts(study),
+            "best_value": columns.best_value(study),
+            "best_params": columns.best_params(study),
         }
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def tools(self, request: HttpRequest, study: Study) -> list[tuple[str, str]]:
-        """The links at the top of a study's page."""
-        links = [
-            ("Trials", _trials_url(study)),
-            ("Optuna dashboard", reverse("dashboard-study", args=[study.pk])),
-        ]
-        user: Any = request.user
-        if user.has_perm("access.view_auditentry"):
-            links.append(("Audit", entries_url(study.pk)))
-        return links
-
-    @admin.display(description="state", ordering="state")
-    def state_read(self, study: Study) -> SafeString:
-        badge = display.state_badge(study.state)
-        return format_html("{} {}", badge, display.shortened(study.state_reason, 60))
-
-    @admin.display
-    def budgets(self, study: Study) -> SafeString | str:
-        given = {name: getattr(study, name) for name in Study.BUDGETS}
-        rows = [(name, value) for name, value in given.items() if value is not None]
-        return display.table(["Budget", "Limit"], rows) if rows else display.EMPTY
-
-    @admin.display(description="trials to hand out")
-    def trials_left(self, study: Study) -> str:
-        if study.max_trials is None:
-            return "unlimited"
-        return f"{max(0, study.max_trials - study.n_counted):,} of {study.max_trials:,}"
-
-    @admin.display(description="retries and leases")
-    def retries_and_leases(self, study: Study) -> str:
-        lease = "never runs out"
-        if study.lease_seconds is not None:
-            lease = f"runs out after {display.duration(study.lease_seconds)} without a sign of life"
-        return f"{study.max_retries} retries; a lease {lease}"
-
-    @admin.display(description="oldest first")
-    def history_of_states(self, study: Study) -> SafeString | str:
-        rows = [
-            (
-                display.state_badge(each["state"]),
-                each["reason"] or "",
-                each["datetime"][:19].replace("T", " "),
-            )
-            for each in study.state_history[-MAX_STATES:]
-        ]
-        return display.table(["State", "Reason", "UTC"], rows) if rows else display.EMPTY
-
-    @admin.display(description="constraints")
-    def constraints_read(self, study: Study) -> str:
-        return display.shortened(", ".join(study.constraints)) or display.EMPTY
-
-    @admin.display(description="directions", ordering="directions")
-    def directions_read(self, study: Study) -> str:
-        return ", ".join(study.directions)
-
-    @admin.display(description="created (UTC)", ordering="created_at")
-    def created(self, study: Study) -> SafeString | str:
-        return display.moment(study.created_at)
-
-    @admin.display(description="trials", ordering="next_number")
-    def number_of_trials(self, study: Study) -> SafeString:
-        return format_html('<a href="{}">{}</a>', _trials_url(study), f"{study.n_trials:,}")
-
-    @admin.display(description="by state")
-    def states(self, study: Study) -> SafeString | str:
-        badges = (
-            (display.state_badge(state, f"{count:,} {state.lower()}", _trials_url(study, state)),)
-            for state, count in study.trial_counts.items()
-            if count
-        )
-        return format_html_join(" ", "{}", badges) or display.EMPTY
-
-    @admin.display(description="best value", ordering="best_values")
-    def best_value(self, study: Study) -> SafeString | str:
-        if study.best_values is None:
-            return display.EMPTY
-        text = "{} (first of the front)" if study.is_multi_objective else "{}"
-        return format_html(
-            '<a href="{}" title="{}">{}</a>',
-            _trials_url(study, on_front="1"),
-            f"trial {study.best_number}",
-            text.format(display.numbers(study.best_values)),
-        )
-
-    @admin.display(description="best parameters")
-    def best_parameters(self, study: Study) -> SafeString | str:
-        return display.attributes(study.best_params, ["Parameter", "Value"])
-
-    @admin.display(description="parameters")
-    def parameters(self, study: Study) -> SafeString:
-        return display.parameters_table(study.search_space)
-
-    @admin.display(description="sampler options")
-    def options_of_sampler(self, study: Study) -> SafeString | str:
-        return display.attributes(study.sampler_options, ["Option", "Value"])
-
-    @admin.display(description="pruner options")
-    def options_of_pruner(self, study: Study) -> SafeString | str:
-        return display.attributes(study.pruner_options, ["Option", "Value"])
-
-    @admin.display(description="user attributes")
-    def user_attributes(self, study: Study) -> SafeString | str:
-        return display.attributes(study.user_attrs, ["Attribute", "Value"])
+    # Deletion ---------------------------------------------------------------------------------
 
     def get_deleted_objects(
         self, objs: Iterable[Study], request: HttpRequest
     ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
-        """The studies and how many trials each has; Django's own would read and print them."""
+        """List the studies with the number of their trials.
+
+        Django's own method would read and print every trial.
+        """
         studies = list(objs)
-        described = [
-            format_html('Study <a href="{}">{}</a> with {} trials', *_described(study))
+        lines = [
+            format_html(
+                'Study <a href="{}">{}</a> with {} trials',
+                reverse("admin:studies_study_change", args=[study.pk]),
+                study.name,
+                f"{study.n_trials:,}",
+            )
             for study in studies
         ]
         counts = {"studies": len(studies), "trials": sum(study.n_trials for study in studies)}
-        lacking = set() if self.has_delete_permission(request) else {"study"}
-        return described, counts, lacking, []
+        missing_permissions = set() if self.has_delete_permission(request) else {"study"}
+        return lines, counts, missing_permissions, []
 
     def response_action(
         self, request: HttpRequest, queryset: models.QuerySet[Any], *args: Any, **kwargs: Any
     ) -> HttpResponse | None:
         if request.POST.get("select_across") == "1" and queryset.count() > MAX_DELETED_AT_ONCE:
-            text = f"Choose at most {MAX_DELETED_AT_ONCE} studies at a time."
+            text = f"Select at most {MAX_DELETED_AT_ONCE} studies at a time."
             self.message_user(request, text, messages.WARNING)
             return None
         if request.POST.get("action") != "delete_selected":
             return super().response_action(request, queryset, *args, **kwargs)
-        with transaction.atomic():  # the log's entries and the deletion together
+        with transaction.atomic():  # the entries of Django's log and the deletion together
             return super().response_action(request, queryset, *args, **kwargs)
 
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: int) -> HttpResponse:
-        """Back to the list, where Django goes only for who may change studies."""
+        """Redirect to the list, which Django does only for users who may change studies."""
         response = super().response_delete(request, obj_display, obj_id)
         if isinstance(response, HttpResponseRedirect) and self.has_view_permission(request):
             return HttpResponseRedirect(reverse("admin:studies_study_changelist"))
@@ -234,13 +184,16 @@ class StudyAdmin(LifecycleAdmin):
         domain.delete_studies(studies=Study.objects.filter(pk__in=ids))
 
 
-def _trials_url(study: Study, state: str | None = None, **filters: str) -> str:
-    query = {"study__id__exact": str(study.pk), **filters}
-    if state is not None:
-        query["state__exact"] = state
-    return f"{reverse('admin:trials_trial_changelist')}?{urlencode(query)}"
-
-
-def _described(study: Study) -> tuple[str, str, str]:
-    url = reverse("admin:studies_study_change", args=[study.pk])
-    return url, study.name, f"{study.n_trials:,}"
+def _object_links(request: HttpRequest, study: Study) -> list[tuple[str, str]]:
+    """The links at the top of a study's page: their texts and URLs."""
+    links = [
+        ("Trials", columns.trials_url(study)),
+        ("Optuna dashboard", reverse("dashboard-study", args=[study.pk])),
+    ]
+    if may_view_audit(request):
+        links.append(("Audit", entries_url(study.pk)))
+    if may_export(request):
+        links.append(("Export", f"{reverse('study', args=[study.name])}/export"))
+    if may_clone(request):
+        links.append(("Clone", clone_url(study)))
+    return links

@@ -1,1 +1,1 @@
-"""Trials in the admin: to look at, and to export as CSV."""
+"""Trials in the admin: list, page and export as CSV."""

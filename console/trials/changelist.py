@@ -1,4 +1,4 @@
-"""The list of trials, and how its pages are found."""
+"""The list of trials: its order and its pages."""
 
 from typing import Any, Literal
 
@@ -9,32 +9,38 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import cached_property
 
-from console.trials.columns import columns_note
+from console.trials import columns
 from console.trials.filters import STUDY, listed_study
+from console.trials.parameter_columns import columns_note
 from studies.models import Study
 from trials.models import Trial
 from trials.queries.ordering import NUMBER, VALUE, TrialOrdering
 
-NEWEST = 10_000  # trials are listed where no study is chosen
-SORTABLE = {"number": NUMBER, "final_values": VALUE}  # the columns of one study's trials
+NEWEST = 10_000  # trials are listed where no study is selected
+# The columns that sort the trials of one study, and the keys of their order.
+SORTABLE: dict[Any, str] = {"number": NUMBER, columns.final_values: VALUE}
 
 
 class TrialPaginator(Paginator):
-    """Takes the count from the study's tallies, where it is known.
+    """Pages of trials, counted by the counters on the study's row where one of them fits.
 
-    `whole` says that nothing but a study was chosen.
+    Args:
+        known_count: How many trials there are; None where they have to be counted.
+        is_whole_study: Whether they are all trials of one study.
     """
 
     object_list: models.QuerySet[Trial]
 
-    def __init__(self, *args: Any, tally: int | None, whole: bool, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, known_count: int | None, is_whole_study: bool, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.tally = tally
-        self.whole = whole
+        self.known_count = known_count
+        self.is_whole_study = is_whole_study
 
     @cached_property
     def count(self) -> int:
-        return self.object_list.count() if self.tally is None else self.tally
+        return self.object_list.count() if self.known_count is None else self.known_count
 
 
 class TrialChangeList(ChangeList):
@@ -48,7 +54,7 @@ class TrialChangeList(ChangeList):
         if self.study is not None:
             self.title = f"Trials of {self.study}{columns_note(self.study)}"
         elif STUDY not in request.GET:
-            self.title = f"The newest {NEWEST:,} trials; a study's page links to all of its own"
+            self.title = f"Newest {NEWEST:,} trials of all studies"
 
     @property
     def study_url(self) -> str:
@@ -56,7 +62,7 @@ class TrialChangeList(ChangeList):
 
     @property
     def export_url(self) -> str:
-        """The same trials as CSV."""
+        """The URL of the same trials as CSV."""
         query = self.get_query_string(remove=[PAGE_VAR, ALL_VAR, ORDER_VAR])
         return reverse("admin:trials_trial_export") + query
 
@@ -71,8 +77,8 @@ class TrialChangeList(ChangeList):
     # Order -----------------------------------------------------------------------------------
 
     @cached_property
-    def walk(self) -> TrialOrdering:
-        """The order of one study's trials: the query's first that there is an index for."""
+    def trial_ordering(self) -> TrialOrdering:
+        """The order of one study's trials: by the first column of the query that has an index."""
         for text in self.params.get(ORDER_VAR, "").split("."):
             sign, index = ("-", text[1:]) if text.startswith("-") else ("", text)
             if index.isdecimal() and len(index) < 4 and int(index) < len(self.list_display):
@@ -86,12 +92,13 @@ class TrialChangeList(ChangeList):
         return ["-number"] if STUDY in request.GET else ["-id"]
 
     def get_ordering_field_columns(self) -> dict[int, Literal["desc", "asc"]]:
-        """The column whose head is marked."""
+        """The index of the column that sorts the list, and its direction."""
         if self.study is None:
             return {}
-        column = next(c for c, name in SORTABLE.items() if self.walk.order_by.endswith(name))
+        key = self.trial_ordering.order_by
+        column = next(column for column, name in SORTABLE.items() if key.endswith(name))
         index = list(self.list_display).index(column)
-        return {index: "desc" if self.walk.is_descending else "asc"}
+        return {index: "desc" if self.trial_ordering.is_descending else "asc"}
 
     # Pages -----------------------------------------------------------------------------------
 
@@ -109,11 +116,15 @@ class TrialChangeList(ChangeList):
             trial.study = studies[trial.study_id]
 
     def _page(self) -> list[Trial]:
-        """The page of one study's trials; of all of them, by number, at once at any depth."""
-        n = self.list_per_page
+        """The page of one study's trials.
+
+        A page of all its trials by number is found by the number, so that a late page costs no
+        more than the first.
+        """
+        n, order = self.list_per_page, self.trial_ordering
         start = n * (self.page_num - 1) if self.multi_page else 0
-        if not self.paginator.whole or self.walk.key is not None:
-            return self.walk.page_at(self.queryset, n, start)
-        if self.walk.is_descending:
-            return self.walk.page(self.queryset.filter(number__lt=self.paginator.count - start), n)
-        return self.walk.page(self.queryset.filter(number__gte=start), n)
+        if not self.paginator.is_whole_study or order.key is not None:
+            return order.page_at(self.queryset, n, start)
+        if order.is_descending:
+            return order.page(self.queryset.filter(number__lt=self.paginator.count - start), n)
+        return order.page(self.queryset.filter(number__gte=start), n)

@@ -1,46 +1,116 @@
-"""The columns of a list of one study's trials."""
+"""What the list of trials and the page of a trial show, as functions of the trial."""
 
-from collections.abc import Callable
-from typing import Any
-
-from django.utils.html import format_html
+from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from console import display
-from studies.models import Study
+from console.trials.filters import STUDY
 from trials.models import Trial
 
-MAX_COLUMNS = 12  # of parameters; a trial's own page has them all
+MAX_STEPS = 1000
+
+# State ----------------------------------------------------------------------------------------
 
 
-class ParameterColumn:
-    """One of the study's parameters, as `list_display` takes it."""
-
-    def __init__(self, index: int, name: str) -> None:
-        self.__name__ = f"param_{index}"
-        # Markup, so that Django does not write the name with a capital.
-        text = display.shortened(name, 30)
-        self.short_description = format_html('<span class="tuner-param">{}</span>', text)
-        self._index = index
-        self._name = name
-
-    def __call__(self, trial: Trial) -> str:
-        internal = trial.internal_params[self._index]
-        if internal is None:
-            return display.EMPTY
-        value = trial.study.space.distributions[self._name].to_external_repr(internal)
-        return display.number(value) if isinstance(value, float) else self._text(value)
-
-    def _text(self, value: Any) -> str:
-        return display.shortened(str(value), 30)
+@admin.display(description="study")
+def study_link(trial: Trial) -> SafeString:
+    url = reverse("admin:studies_study_change", args=[trial.study_id])
+    return format_html('<a href="{}">{}</a>', url, display.truncated(trial.study.name, 60))
 
 
-def parameter_columns(study: Study) -> list[Callable[[Trial], str]]:
-    """A column for each of the first parameters."""
-    names = [parameter["name"] for parameter in study.search_space[:MAX_COLUMNS]]
-    return [ParameterColumn(index, name) for index, name in enumerate(names)]
+@admin.display(description="state")
+def state(trial: Trial) -> SafeString:
+    return display.state_badge(trial.state)
 
 
-def columns_note(study: Study) -> str:
-    """What is to be said of parameters that have no column."""
-    n = len(study.search_space)
-    return "" if n <= MAX_COLUMNS else f" (the first {MAX_COLUMNS} of {n:,} parameters)"
+@admin.display(description="reason")
+def reason_text(trial: Trial) -> str:
+    return display.truncated(trial.reason, 120) or display.EMPTY
+
+
+# Worker and time ------------------------------------------------------------------------------
+
+
+@admin.display
+def worker(trial: Trial) -> str:
+    return display.truncated(trial.worker_id, 40) or display.EMPTY
+
+
+@admin.display(description="lease expires (UTC)")
+def lease_expiry(trial: Trial) -> SafeString | str:
+    return display.timestamp(trial.lease_expires_at)
+
+
+@admin.display
+def attempt(trial: Trial) -> SafeString:
+    """The number of the attempt, with links to the trials of the attempts before and after."""
+    links = (
+        (text, f"{reverse('admin:trials_trial_changelist')}?{STUDY}={trial.study_id}&q={number}")
+        for text, number in (
+            (f"previous: trial {trial.retry_of}", trial.retry_of),
+            (f"next: trial {trial.retried_as}", trial.retried_as),
+        )
+        if number is not None
+    )
+    others = format_html_join("", '; <a href="{1}">{0}</a>', links)
+    return format_html("{}{}", trial.attempt, others)
+
+
+@admin.display
+def duration(trial: Trial) -> str:
+    return display.duration(trial.duration_seconds)
+
+
+@admin.display(description="started (UTC)")
+def started(trial: Trial) -> SafeString | str:
+    return display.timestamp(trial.datetime_start)
+
+
+@admin.display(description="completed (UTC)")
+def completed(trial: Trial) -> SafeString | str:
+    return display.timestamp(trial.datetime_complete)
+
+
+# Parameters, results and attributes -----------------------------------------------------------
+
+
+@admin.display(description="values", ordering="values")
+def final_values(trial: Trial) -> str:
+    return display.numbers(trial.values)
+
+
+@admin.display(description="constraints")
+def constraint_values(trial: Trial) -> SafeString | str:
+    return display.attributes_table(trial.constraints_by_name, ["Constraint", "Value"])
+
+
+@admin.display(description="params")
+def params_line(trial: Trial) -> SafeString:
+    return display.params_line(trial.params)
+
+
+@admin.display(description="params")
+def params_table(trial: Trial) -> SafeString | str:
+    return display.attributes_table(trial.params, ["Parameter", "Value"])
+
+
+@admin.display(description="by step")
+def intermediate_values(trial: Trial) -> SafeString | str:
+    values = trial.intermediate_value_set.order_by("step").values_list("step", "value")
+    rows = [(str(step), display.number(value)) for step, value in values[: MAX_STEPS + 1]]
+    if not rows:
+        return display.EMPTY
+    note = f"The {display.first_of(MAX_STEPS)}." if len(rows) > MAX_STEPS else ""
+    return display.table(["Step", "Value"], rows[:MAX_STEPS], note)
+
+
+@admin.display(description="user attributes")
+def user_attributes(trial: Trial) -> SafeString | str:
+    return display.attributes_table(trial.user_attrs, ["Attribute", "Value"])
+
+
+@admin.display(description="system attributes")
+def system_attributes(trial: Trial) -> SafeString | str:
+    return display.attributes_table(trial.system_attrs, ["Attribute", "Value"])

@@ -1,4 +1,4 @@
-"""Trials as CSV, for spreadsheets and data frames."""
+"""The export of trials as CSV, for spreadsheets and data frames."""
 
 import csv
 import io
@@ -16,29 +16,30 @@ from studies.models import Study
 from trials.models import Trial
 from tuner_project.db.database import release_connection
 
-CHUNK = 500  # trials that are read at once
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes a text for that begins so
+CHUNK = 500  # trials read by one statement
+# A spreadsheet takes a text that begins with one of these for a formula.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_response(study: Study, trials: models.QuerySet[Trial]) -> StreamingHttpResponse:
-    """These trials of a study by number, read while they are sent."""
-    response = StreamingHttpResponse(_texts(study, trials), content_type="text/csv; charset=utf-8")
+    """Stream trials of a study by number, read in chunks while they are sent."""
+    response = StreamingHttpResponse(_lines(study, trials), content_type="text/csv; charset=utf-8")
     filename = get_valid_filename(f"{study.name[:100]}-trials.csv")
     response["Content-Disposition"] = content_disposition_header(True, filename) or "attachment"
     return response
 
 
-def _texts(study: Study, trials: models.QuerySet[Trial]) -> Iterator[str]:
-    yield _text([_head(study)])
+def _lines(study: Study, trials: models.QuerySet[Trial]) -> Iterator[str]:
+    yield _csv([_head(study)])
     trials = trials.defer(None).defer("system_attrs", "study_attrs").order_by("number")
     for chunk in _chunks(trials):
         for trial in chunk:
             trial.study = study
-        yield _text(_row(trial) for trial in chunk)
+        yield _csv(_row(trial) for trial in chunk)
 
 
 def _chunks(trials: models.QuerySet[Trial]) -> Iterator[list[Trial]]:
-    """The trials, read bit by bit: a client that is slow to take them keeps no connection busy."""
+    """Read the trials in chunks, so that a slow client holds no database connection."""
     after = -1
     while True:
         chunk = list(trials.filter(number__gt=after)[:CHUNK])
@@ -73,35 +74,38 @@ def _row(trial: Trial) -> list[Any]:
         trial.state,
         *(trial.values or no_values),
         *(_param(params, parameter["name"]) for parameter in trial.study.search_space),
-        _moment(trial.datetime_start),
-        _moment(trial.datetime_complete),
+        _iso_time(trial.datetime_start),
+        _iso_time(trial.datetime_complete),
         trial.duration_seconds,
-        _guarded(trial.worker_id),
-        _guarded(trial.reason),
+        _escape_formula(trial.worker_id),
+        _escape_formula(trial.reason),
         json.dumps(trial.user_attrs, ensure_ascii=False),
     ]
 
 
 def _param(params: dict[str, Any], name: str) -> Any:
-    """A number as it is, and any other choice as JSON writes it, texts without their quotes."""
+    """Keep a number or text, and write any other choice as JSON."""
     if name not in params:
         return None
     value = params[name]
     if isinstance(value, str):
-        return _guarded(value)
+        return _escape_formula(value)
     return json.dumps(value) if value is None or isinstance(value, bool) else value
 
 
-def _guarded(text: str) -> str:
-    """The text with an apostrophe before it where a spreadsheet would take it for a formula."""
+def _escape_formula(text: str) -> str:
+    """Put an apostrophe before a text that a spreadsheet would take for a formula.
+
+    https://owasp.org/www-community/attacks/CSV_Injection
+    """
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
-def _moment(value: datetime | None) -> str:
+def _iso_time(value: datetime | None) -> str:
     return "" if value is None else value.astimezone(UTC).isoformat()
 
 
-def _text(rows: Iterable[list[Any]]) -> str:
+def _csv(rows: Iterable[list[Any]]) -> str:
     buffer = io.StringIO()
     csv.writer(buffer).writerows(rows)
     return buffer.getvalue()

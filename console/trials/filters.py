@@ -1,4 +1,4 @@
-"""What a list of trials is narrowed by."""
+"""The filters of the list of trials."""
 
 from typing import Any
 
@@ -14,11 +14,18 @@ from studies.models import Study
 from trials.models import Trial
 
 STUDY, STATE, FRONT, WORKER = "study__id__exact", "state__exact", "on_front", "worker_id"
-MAX_WORKERS = 50  # that are offered
+MAX_WORKERS = 50  # offered to choose from
 
 
 def listed_study(request: HttpRequest) -> Study | None:
-    """The study whose trials are listed, read once a request."""
+    """The study whose trials are listed, read once for each request.
+
+    Returns:
+        The study, or None where the query names none, or one that does not exist.
+
+    Raises:
+        IncorrectLookupParameters: The query has something else than an id.
+    """
     cache = vars(request)
     if "listed_study" not in cache:
         try:
@@ -30,7 +37,7 @@ def listed_study(request: HttpRequest) -> Study | None:
 
 
 class StudyFilter(admin.SimpleListFilter):
-    """Offers the chosen study and all; there can be thousands of others."""
+    """A filter that offers the selected study and all; there can be thousands of others."""
 
     title = "study"
     parameter_name = STUDY
@@ -51,34 +58,32 @@ class StateFilter(ChoiceFilter):
     parameter_name = STATE
     values = TrialState.values
 
-    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> Any:
-        known = self.value() is None or self.value() in self.values
-        return super().queryset(request, queryset) if known else queryset.none()
-
 
 class FrontFilter(admin.SimpleListFilter):
-    title = "rank"
+    """A filter for the best trial, or the Pareto front of a study with several objectives."""
+
+    title = "result"
     parameter_name = FRONT
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("1", "Best, or on the Pareto front")]
+        return [("1", "Best or on the Pareto front")]
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> Any:
         return queryset.filter(on_front=True) if self.value() == "1" else queryset
 
 
 class WorkerFilter(admin.SimpleListFilter):
-    """Offers the workers that hold the study's running trials; any may be asked for."""
+    """A filter that offers the workers of running trials; the query may name any other."""
 
     title = "worker"
     parameter_name = WORKER
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        study, chosen = listed_study(request), self.value()
-        workers = [] if study is None else _running_workers(study)
-        if chosen is not None and chosen not in workers:
-            workers = [chosen, *workers]
-        return [(worker, display.shortened(worker, 40)) for worker in workers]
+        study, selected = listed_study(request), self.value()
+        workers = [] if study is None else _workers_of_running_trials(study)
+        if selected is not None and selected not in workers:
+            workers = [selected, *workers]
+        return [(worker, display.truncated(worker, 40)) for worker in workers]
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> Any:
         worker = self.value()
@@ -87,8 +92,8 @@ class WorkerFilter(admin.SimpleListFilter):
         return queryset.none() if "\0" in worker else queryset.filter(worker_id=worker)
 
 
-def _running_workers(study: Study) -> list[str]:
-    """The first workers that hold running trials, by name; from the index of those alone."""
-    held = Trial.objects.filter(study_id=study.pk, state=TrialState.RUNNING).exclude(worker_id="")
-    names = held.order_by("worker_id").values_list("worker_id", flat=True)
+def _workers_of_running_trials(study: Study) -> list[str]:
+    """The first workers by name; the query reads no more than a partial index."""
+    running = Trial.objects.filter(study_id=study.pk, state=TrialState.RUNNING)
+    names = running.exclude(worker_id="").order_by("worker_id").values_list("worker_id", flat=True)
     return list(names.distinct()[:MAX_WORKERS])

@@ -105,7 +105,7 @@ def test_page_follows_a_running_study(open_page: Open, client: HttpClient) -> No
     tell(client, "live", [0.75])
     expect(page.locator("#tuner-trials")).to_have_text("4", timeout=10 * SECONDS)
     expect(page.locator("#tuner-best")).to_contain_text("0.125")
-    expect(page.locator("#tuner-running")).to_contain_text("No trial runs.")
+    expect(page.locator("#tuner-running")).to_contain_text("No running trials.")
     page.wait_for_function(
         "document.getElementById('tuner-plot-history').data[0].x.length === 4",
         timeout=60 * SECONDS,

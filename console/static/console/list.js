@@ -1,8 +1,12 @@
-// The list of studies asks twice before it ends them, as the page of one does.
+// The list of studies asks for a confirmation before it completes or cancels studies.
 "use strict";
+
+const CONFIRMATIONS = {
+  complete_studies: "Complete the selected studies?",
+  cancel_studies: "Cancel the selected studies? Cancelled studies cannot be resumed.",
+};
 
 document.addEventListener("submit", (event) => {
   const action = event.target.querySelector("select[name=action]")?.value;
-  const ends = { complete_studies: "complete", cancel_studies: "cancel" };
-  if (action in ends && !confirm(`Really ${ends[action]} the chosen studies?`)) event.preventDefault();
+  if (action in CONFIRMATIONS && !confirm(CONFIRMATIONS[action])) event.preventDefault();
 });

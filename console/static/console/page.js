@@ -1,17 +1,18 @@
-// What the scripts of a study's page share: the page, the API, and making elements.
-export const page = document.getElementById("tuner-study");
-export const objectives = Number(page.dataset.objectives);
-export const element = (id) => document.getElementById(`tuner-${id}`);
+// What the scripts of a study's page share: its elements, requests to the API, and new elements.
+export const section = document.getElementById("tuner-study");
+export const objectiveCount = Number(section.dataset.objectives);
+export const element = (name) => document.getElementById(`tuner-${name}`);
 
-export async function ask(path) {
-  const response = await fetch(page.dataset.api + path, { headers: { Accept: "application/json" } });
+// The JSON of a GET of the study's API; an error has the problem's detail and the HTTP status.
+export async function fetchJson(path) {
+  const response = await fetch(section.dataset.api + path, { headers: { Accept: "application/json" } });
   if (response.ok) return response.json();
   const { detail } = await response.json().catch(() => ({ detail: response.statusText }));
   throw Object.assign(new Error(detail), { status: response.status });
 }
 
-export function make(tag, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
+export function createElement(tag, properties = {}, ...children) {
+  const created = Object.assign(document.createElement(tag), properties);
+  created.append(...children);
+  return created;
 }

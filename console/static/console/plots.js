@@ -1,56 +1,58 @@
-// Optuna's plots of a study: each asks the API for its figure while it is in view, and Plotly draws it.
-import { ask, element, make, objectives, page } from "./page.js";
+// Optuna's plots of a study: each fetches its figure while it is in view, and Plotly draws it.
+import { createElement, element, fetchJson, objectiveCount, section } from "./page.js";
 
-export const REDRAW_MS = 10000; // between two drawings of a plot, at least
-const REDRAW_TIMES = 20; // and so many times what it took, so that large studies cost little
+export const MIN_REDRAW_MS = 10000; // the shortest time between two drawings of a plot
+const REDRAW_FACTOR = 20; // a plot waits this many times as long as its last drawing took
 
-export const KINDS = [
+const ALL_OBJECTIVES_KINDS = ["pareto_front", "hypervolume", "timeline", "intermediate_values"];
+export const PLOT_KINDS = [
   "history",
   "importance",
   "parallel_coordinate",
   "slice",
   "intermediate_values",
-  ...(objectives === 2 || objectives === 3 ? ["pareto_front"] : []),
-  ...(objectives > 1 ? ["hypervolume"] : []),
+  ...(objectiveCount === 2 || objectiveCount === 3 ? ["pareto_front"] : []),
+  ...(objectiveCount > 1 ? ["hypervolume"] : []),
   "contour",
   "rank",
   "edf",
   "timeline",
 ];
 
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const cssVariable = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-// A colour of the theme as the browser resolves it, for a script that does not know light-dark().
-function resolved(name) {
-  const probe = page.appendChild(make("i"));
+// A colour of the theme as the browser computes it, because Plotly does not know light-dark().
+function themeColour(name) {
+  const probe = section.appendChild(createElement("i"));
   probe.style.color = `var(${name})`;
-  const found = getComputedStyle(probe).color;
+  const colour = getComputedStyle(probe).color;
   probe.remove();
-  return found;
+  return colour;
 }
 
-// `view` names what is shown: while it stays, so do the zoom and the hidden traces.
-function themed(layout, view) {
-  const lines = { gridcolor: resolved("--hairline-color"), zerolinecolor: resolved("--border-color") };
+// The layout in the colours of the theme. While `revision` stays the same, Plotly keeps the zoom
+// and the hidden traces.
+function applyTheme(layout, revision) {
+  const lines = { gridcolor: themeColour("--hairline-color"), zerolinecolor: themeColour("--border-color") };
   const template = structuredClone(layout.template ?? {});
   template.layout = {
     ...template.layout,
     xaxis: { ...template.layout?.xaxis, ...lines },
     yaxis: { ...template.layout?.yaxis, ...lines },
   };
-  const annotations = (layout.annotations ?? []).map((each) => ({
-    ...each,
-    font: { ...each.font, color: resolved("--body-fg") },
+  const annotations = (layout.annotations ?? []).map((annotation) => ({
+    ...annotation,
+    font: { ...annotation.font, color: themeColour("--body-fg") },
   }));
   return {
     ...layout,
     template,
     annotations,
     title: undefined,
-    uirevision: view,
+    uirevision: revision,
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
-    font: { color: resolved("--body-fg"), family: colour("--font-family-primary"), size: 11 },
+    font: { color: themeColour("--body-fg"), family: cssVariable("--font-family-primary"), size: 11 },
     margin: { l: 50, r: 20, t: 20, b: 45 },
     autosize: true,
     width: undefined,
@@ -61,48 +63,49 @@ function themed(layout, view) {
 export class Plot {
   constructor(kind) {
     this.kind = kind;
-    this.title = make("h3", { textContent: kind.replaceAll("_", " ") });
-    this.note = make("p", { className: "tuner-note" });
-    this.area = make("div", { className: "tuner-plot", id: `tuner-plot-${kind}` });
-    this.card = make("div", { className: "tuner-card" }, this.title, this.note, this.area);
+    this.title = createElement("h3", { textContent: kind.replaceAll("_", " ") });
+    this.note = createElement("p", { className: "tuner-note" });
+    this.area = createElement("div", { className: "tuner-plot", id: `tuner-plot-${kind}` });
+    this.card = createElement("div", { className: "tuner-card" }, this.title, this.note, this.area);
     this.isInView = false;
-    this.notBefore = 0;
-    this.drawnOf = null; // what was drawn: the study's revision, and what was chosen
+    this.earliestRedraw = 0;
+    this.requested = null; // the study's revision and the query of the figure that was requested
     this.figure = null;
   }
 
   get query() {
-    const chosen = new URLSearchParams();
-    if (objectives > 1 && !["pareto_front", "hypervolume", "timeline", "intermediate_values"].includes(this.kind))
-      chosen.set("target_idx", element("tools").querySelector("[name=target_idx]").value);
+    const query = new URLSearchParams();
+    if (objectiveCount > 1 && !ALL_OBJECTIVES_KINDS.includes(this.kind))
+      query.set("target_idx", element("plot-options").querySelector("[name=target_idx]").value);
     if (this.kind === "importance")
-      chosen.set("method", element("tools").querySelector("[name=method]").value);
-    return chosen.toString();
+      query.set("method", element("plot-options").querySelector("[name=method]").value);
+    return query.toString();
   }
 
-  async draw(revision, isUrgent = false) {
-    const wanted = `${revision}?${this.query}`;
-    const begun = performance.now();
-    if (!this.isInView || wanted === this.drawnOf || (begun < this.notBefore && !isUrgent)) return;
-    this.drawnOf = wanted;
-    this.notBefore = Infinity;
+  // Fetch and draw the figure where it may have changed; `isForced` does not wait for the next turn.
+  async update(revision, isForced = false) {
+    const request = `${revision}?${this.query}`;
+    const start = performance.now();
+    if (!this.isInView || request === this.requested || (start < this.earliestRedraw && !isForced)) return;
+    this.requested = request;
+    this.earliestRedraw = Infinity;
     this.card.classList.add("tuner-loading");
     try {
-      const figure = await ask(`/plots/${this.kind}?${this.query}`);
-      if (wanted !== this.drawnOf) return; // something else was chosen meanwhile
+      const figure = await fetchJson(`/plots/${this.kind}?${this.query}`);
+      if (request !== this.requested) return; // replaced by a later request
       this.figure = figure;
-      await this.paint();
+      await this.draw();
     } catch (error) {
-      if (wanted !== this.drawnOf) return;
+      if (request !== this.requested) return;
       this.note.textContent = error.message;
-      this.drawnOf = null; // to be tried again
+      this.requested = null; // try again at the next update
     }
     this.card.classList.remove("tuner-loading");
-    const now = performance.now();
-    this.notBefore = now + Math.max(REDRAW_MS, REDRAW_TIMES * (now - begun));
+    const end = performance.now();
+    this.earliestRedraw = end + Math.max(MIN_REDRAW_MS, REDRAW_FACTOR * (end - start));
   }
 
-  async paint() {
+  async draw() {
     if (this.figure === null) return;
     const { title } = this.figure.layout;
     this.title.textContent = title.text;
@@ -111,6 +114,6 @@ export class Plot {
     this.area.hidden = isEmpty;
     if (isEmpty) return;
     const options = { responsive: true, displaylogo: false };
-    await Plotly.react(this.area, this.figure.data, themed(this.figure.layout, this.query || "all"), options);
+    await Plotly.react(this.area, this.figure.data, applyTheme(this.figure.layout, this.query || "all"), options);
   }
 }

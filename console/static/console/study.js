@@ -1,200 +1,202 @@
-// A study's page: follows the study, and lets its plots follow once they come into view.
-import { ask, element, make, objectives, page } from "./page.js";
-import { KINDS, Plot, REDRAW_MS } from "./plots.js";
+// The page of a study: polls the study's progress, and redraws the plots that are in view.
+import { createElement, element, fetchJson, objectiveCount, section } from "./page.js";
+import { MIN_REDRAW_MS, PLOT_KINDS, Plot } from "./plots.js";
 
-const FOLLOW_MS = 2000; // between two looks at a study that hands out trials
-const SLOWEST_MS = 30000; // where the service does not answer
+const POLL_MS = 2000;
+const MAX_POLL_MS = 30000; // after repeated errors
 const STATES = ["COMPLETE", "PRUNED", "RUNNING", "WAITING", "FAIL"];
+const EMPTY = "–";
 
-// What changes all the time -------------------------------------------------------------------
+// Text and elements ---------------------------------------------------------------------------
 
-const number = (value) => (value === null ? "–" : Number(value.toPrecision(6)).toString());
-const values = (value) => (Array.isArray(value) ? value.map(number).join(", ") : number(value));
-const moment = (text) => (text === null ? "–" : text.slice(0, 19).replace("T", " "));
+const formatNumber = (value) => (value === null ? EMPTY : Number(value.toPrecision(6)).toString());
+const formatValues = (value) => (Array.isArray(value) ? value.map(formatNumber).join(", ") : formatNumber(value));
+const formatTime = (text) => (text === null ? EMPTY : text.slice(0, 19).replace("T", " "));
+const formatCount = (n) => n.toLocaleString();
+const formatParam = (value) => (typeof value === "number" ? formatNumber(value) : JSON.stringify(value));
 
-function since(text, now) {
-  if (text === null) return "–";
-  const seconds = Math.max(0, (Date.parse(now) - Date.parse(text)) / 1000);
+function formatElapsed(start, now) {
+  if (start === null) return EMPTY;
+  const seconds = Math.max(0, (Date.parse(now) - Date.parse(start)) / 1000);
   if (seconds < 60) return `${seconds.toFixed(0)} s`;
   if (seconds < 3600) return `${(seconds / 60).toFixed(0)} min`;
   return `${(seconds / 3600).toFixed(1)} h`;
 }
 
-function badge(state, text, href) {
+function stateBadge(state, text, href) {
   const properties = { className: `tuner-state tuner-state-${state.toLowerCase()}`, textContent: text };
-  return make(href ? "a" : "span", href ? { ...properties, href } : properties);
+  return createElement(href ? "a" : "span", href ? { ...properties, href } : properties);
 }
 
-const trialUrl = (trialId) => `${page.dataset.trials}&q=${trialId}`;
+function trialLink(number, text = String(number), title = "") {
+  return createElement("a", { href: `${section.dataset.trials}&q=${number}`, title }, text);
+}
 
-function table(heads, rows, empty) {
-  if (rows.length === 0) return make("p", { className: "tuner-note", textContent: empty });
-  const cells = (tag, texts) =>
-    make("tr", {}, ...texts.map((text) => make(tag, {}, text instanceof Node ? text : String(text))));
-  return make(
+function note(text) {
+  return createElement("p", { className: "tuner-note", textContent: text });
+}
+
+function table(heads, rows, emptyText) {
+  if (rows.length === 0) return note(emptyText);
+  const row = (tag, cells) =>
+    createElement("tr", {}, ...cells.map((cell) => createElement(tag, {}, cell instanceof Node ? cell : String(cell))));
+  return createElement(
     "table",
     { className: "tuner-table" },
-    make("thead", {}, cells("th", heads)),
-    make("tbody", {}, ...rows.map((row) => cells("td", row))),
+    createElement("thead", {}, row("th", heads)),
+    createElement("tbody", {}, ...rows.map((cells) => row("td", cells))),
   );
 }
 
-function show(progress) {
-  const { trial_counts: counts, datetime: now } = progress;
+// Progress ------------------------------------------------------------------------------------
+
+function showProgress(progress) {
   element("state").replaceChildren(
-    badge(progress.state, progress.state.toLowerCase()),
+    stateBadge(progress.state, progress.state.toLowerCase()),
     ` ${progress.state_reason ?? ""}`,
   );
-  const total = Math.max(progress.max_trials ?? 0, progress.n_trials);
-  const link = make("a", { href: page.dataset.trials }, progress.n_trials.toLocaleString());
+  showCounts(progress);
+  showRate(progress);
+  showRunning(progress);
+  showFailures(progress);
+}
+
+function showCounts({ trial_counts: counts, n_trials, max_trials }) {
   element("trials").replaceChildren(
-    link,
-    progress.max_trials === null ? "" : ` of ${progress.max_trials.toLocaleString()}`,
+    createElement("a", { href: section.dataset.trials }, formatCount(n_trials)),
+    max_trials === null ? "" : ` of ${formatCount(max_trials)}`,
   );
+  const total = Math.max(max_trials ?? 0, n_trials);
+  const states = STATES.filter((state) => counts[state] > 0);
   element("bar").replaceChildren(
-    ...STATES.filter((state) => counts[state] > 0).map((state) => {
-      const part = make("span", { className: `tuner-state-${state.toLowerCase()}` });
+    ...states.map((state) => {
+      const part = createElement("span", { className: `tuner-state-${state.toLowerCase()}` });
       part.style.width = `${(100 * counts[state]) / total}%`;
       return part;
     }),
   );
   element("counts").replaceChildren(
-    ...STATES.filter((state) => counts[state] > 0).flatMap((state) => [
-      badge(
-        state,
-        `${counts[state].toLocaleString()} ${state.toLowerCase()}`,
-        `${page.dataset.trials}&state__exact=${state}`,
-      ),
-      " ",
-    ]),
-  );
-  element("rate").textContent =
-    progress.rate_per_hour === null ? "–" : `${Number(progress.rate_per_hour.toPrecision(3)).toLocaleString()} trials an hour`;
-  element("eta").textContent =
-    progress.eta === null
-      ? `${progress.n_done.toLocaleString()} done`
-      : `${progress.n_done.toLocaleString()} done; expected end ${moment(progress.eta)} UTC`;
-  element("running").replaceChildren(
-    table(
-      ["Trial", "Worker", "For", "Lease runs out (UTC)"],
-      progress.running.map((trial) => [
-        make("a", { href: trialUrl(trial.trial_id) }, String(trial.trial_id)),
-        trial.worker_id ?? "–",
-        since(trial.datetime_start, now),
-        moment(trial.lease_expires_at),
-      ]),
-      "No trial runs.",
-    ),
-  );
-  if (counts.RUNNING > progress.running.length)
-    element("running").append(
-      make("p", {
-        className: "tuner-note",
-        textContent: `The first ${progress.running.length} of ${counts.RUNNING.toLocaleString()}.`,
-      }),
-    );
-  element("failures").replaceChildren(
-    table(
-      ["Reason", "Of the latest", "Last trial"],
-      progress.failures.map((failure) => [
-        failure.reason ?? "no reason given",
-        failure.n_trials,
-        make("a", { href: trialUrl(failure.last_trial_id) }, String(failure.last_trial_id)),
-      ]),
-      "No trial has failed.",
-    ),
+    ...states.flatMap((state) => {
+      const text = `${formatCount(counts[state])} ${state.toLowerCase()}`;
+      return [stateBadge(state, text, `${section.dataset.trials}&state__exact=${state}`), " "];
+    }),
   );
 }
 
-let bestShown;
+function showRate({ rate_per_hour: rate, n_done, eta }) {
+  element("rate").textContent = rate === null ? EMPTY : `${formatCount(Number(rate.toPrecision(3)))} trials per hour`;
+  const end = eta === null ? "" : `; expected end ${formatTime(eta)} UTC`;
+  element("eta").textContent = `${formatCount(n_done)} done${end}`;
+}
+
+function showRunning({ running, trial_counts: counts, datetime: now }) {
+  const rows = running.map((trial) => [
+    trialLink(trial.trial_id),
+    trial.worker_id ?? EMPTY,
+    formatElapsed(trial.datetime_start, now),
+    formatTime(trial.lease_expires_at),
+  ]);
+  element("running").replaceChildren(
+    table(["Trial", "Worker", "Elapsed", "Lease expires (UTC)"], rows, "No running trials."),
+  );
+  if (counts.RUNNING > running.length)
+    element("running").append(note(`The first ${running.length} of ${formatCount(counts.RUNNING)}.`));
+}
+
+function showFailures({ failures }) {
+  const rows = failures.map((failure) => [
+    failure.reason ?? "no reason given",
+    failure.n_trials,
+    trialLink(failure.last_trial_id),
+  ]);
+  element("failures").replaceChildren(table(["Reason", "Trials", "Last trial"], rows, "No failed trials."));
+}
+
+// Best trial and advice -----------------------------------------------------------------------
+
+let shownBest; // the number of the best trial that is shown
 
 async function showBest(progress) {
-  if (progress.best_trial_id === null || progress.best_trial_id === bestShown) return;
-  const best = await ask("/best");
-  bestShown = best.trial_id;
+  if (progress.best_trial_id === null || progress.best_trial_id === shownBest) return;
+  const best = await fetchJson("/best");
+  shownBest = best.trial_id;
   element("best").replaceChildren(
-    make("a", { href: trialUrl(best.trial_id), title: `trial ${best.trial_id}` }, values(best.value)),
-    make("small", { textContent: objectives > 1 ? " first of the front" : "" }),
+    trialLink(best.trial_id, formatValues(best.value), `trial ${best.trial_id}`),
+    createElement("small", { textContent: objectiveCount > 1 ? " first of the Pareto front" : "" }),
   );
-  const text = (value) => (typeof value === "number" ? number(value) : JSON.stringify(value));
-  element("params").replaceChildren(
-    table(["Parameter", "Value"], Object.entries(best.params).map(([name, value]) => [name, text(value)]), ""),
-  );
+  const params = Object.entries(best.params).map(([name, value]) => [name, formatParam(value)]);
+  element("params").replaceChildren(table(["Parameter", "Value"], params, ""));
 }
 
 async function showAdvice() {
-  const advice = await ask("/advice");
-  element("advice").replaceChildren(...advice.map((each) => make("li", { textContent: each.detail })));
+  const advice = await fetchJson("/advice");
+  element("advice").replaceChildren(...advice.map(({ detail }) => createElement("li", { textContent: detail })));
   element("advice").hidden = advice.length === 0;
 }
 
-// Following the study --------------------------------------------------------------------------
+// Polling -------------------------------------------------------------------------------------
 
 let latest = null; // the progress that is shown
-let advised = null; // the revision of the study that the advice is about
-let adviseNotBefore = 0;
+let advisedRevision = null; // the study's revision that the shown advice is about
+let earliestAdvice = 0;
 
-const plots = KINDS.map((kind) => new Plot(kind));
+const plots = PLOT_KINDS.map((kind) => new Plot(kind));
 element("plots").append(...plots.map((plot) => plot.card));
-const byCard = new Map(plots.map((plot) => [plot.card, plot]));
-const inView = new IntersectionObserver(
+const plotOfCard = new Map(plots.map((plot) => [plot.card, plot]));
+const viewObserver = new IntersectionObserver(
   (entries) => {
     for (const entry of entries) {
-      const plot = byCard.get(entry.target);
+      const plot = plotOfCard.get(entry.target);
       plot.isInView = entry.isIntersecting;
-      if (latest !== null) plot.draw(latest.revision);
+      if (latest !== null) plot.update(latest.revision);
     }
   },
   { rootMargin: "200px" },
 );
-const drawAll = (isUrgent) => plots.forEach((plot) => plot.draw(latest.revision, isUrgent));
+const updatePlots = (isForced) => plots.forEach((plot) => plot.update(latest.revision, isForced));
+const redrawPlots = () => plots.forEach((plot) => plot.draw());
 
-// Each part is tried by itself, so that one that fails leaves the others alone.
-async function follow() {
-  const progress = await ask("/progress");
+async function refresh() {
+  const progress = await fetchJson("/progress");
   const isFirst = latest === null;
   latest = progress;
-  show(progress);
-  if (isFirst) plots.forEach((plot) => inView.observe(plot.card));
-  drawAll(false);
+  showProgress(progress);
+  if (isFirst) plots.forEach((plot) => viewObserver.observe(plot.card));
+  updatePlots(false);
   await showBest(progress);
-  if (progress.revision !== advised && performance.now() > adviseNotBefore) {
-    adviseNotBefore = performance.now() + REDRAW_MS;
+  if (progress.revision !== advisedRevision && performance.now() > earliestAdvice) {
+    earliestAdvice = performance.now() + MIN_REDRAW_MS;
     await showAdvice();
-    advised = progress.revision;
+    advisedRevision = progress.revision;
   }
 }
 
-function say(text, isFollowing = false) {
-  element("live").classList.toggle("tuner-following", isFollowing);
-  element("said").textContent = text;
+function showMessage(text, isLive = false) {
+  element("live").classList.toggle("tuner-is-live", isLive);
+  element("message").textContent = text;
 }
 
-async function followForEver() {
-  for (let pause = FOLLOW_MS; ; ) {
+async function poll() {
+  for (let pause = POLL_MS; ; ) {
     try {
-      if (!document.hidden) await follow();
-      pause = FOLLOW_MS;
-      say("", latest?.state === "ACTIVE");
+      if (!document.hidden) await refresh();
+      pause = POLL_MS;
+      showMessage("", latest?.state === "ACTIVE");
     } catch (error) {
-      if (error.status === 404) return say("This study is gone: it was deleted.");
-      pause = Math.min(2 * pause, SLOWEST_MS);
-      say(`Not followed just now: ${error.message}`);
+      if (error.status === 404) return showMessage("This study was deleted.");
+      pause = Math.min(2 * pause, MAX_POLL_MS);
+      showMessage(`The update failed and is retried: ${error.message}`);
     }
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
 }
 
-element("objective").hidden = objectives === 1;
-element("tools").addEventListener("change", () => latest && drawAll(true));
-new MutationObserver(() => plots.forEach((plot) => plot.paint())).observe(document.documentElement, {
-  attributeFilter: ["data-theme"],
-});
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
-  plots.forEach((plot) => plot.paint()),
-);
+element("objective").hidden = objectiveCount === 1;
+element("plot-options").addEventListener("change", () => latest && updatePlots(true));
+new MutationObserver(redrawPlots).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawPlots);
 document.addEventListener("submit", (event) => {
   const question = event.target.dataset.confirm;
   if (question && !confirm(question)) event.preventDefault();
 });
-followForEver();
+poll();

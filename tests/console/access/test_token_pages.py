@@ -47,7 +47,7 @@ def test_token_is_shown_once(admin_client: Client) -> None:
         ({"studies": ""}, "This field is required"),
         ({"studies": "a\0"}, "Null characters are not allowed"),
         ({"scope": "all"}, "all is not one of the available choices"),
-        ({"expiry_date_0": "2020-01-01", "expiry_date_1": "00:00:00"}, "This moment has passed"),
+        ({"expiry_date_0": "2020-01-01", "expiry_date_1": "00:00:00"}, "This time is in the past"),
     ],
 )
 def test_invalid_token_form_is_refused(
@@ -75,7 +75,7 @@ def test_tokens_are_revoked_together(admin_client: Client, token: MakeToken) -> 
     chosen = {"action": "revoke", "_selected_action": [made.pk for made, _ in tokens]}
     response = admin_client.post(LIST, chosen, follow=True)
 
-    assert "Revoked: 2." in response.content.decode()
+    assert "Revoked tokens: 2." in response.content.decode()
     for _, key in tokens:
         assert authorized_client(key).get("/api/v1/studies").status_code == 401
 

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import resolve
 from drf_spectacular.generators import SchemaGenerator
 
-from console.dashboard.application import with_our_script
+from console.dashboard.application import replace_script_url
 from console.dashboard.urls import urlpatterns
 from tests.support.api_client import assert_refused
 
@@ -75,4 +75,4 @@ def test_unknown_path_stays_unknown(admin_client: Client, path: str) -> None:
 )
 def test_page_with_an_unknown_script_fails(html: bytes) -> None:
     with pytest.raises(RuntimeError, match="does not load"):
-        with_our_script(html)
+        replace_script_url(html)

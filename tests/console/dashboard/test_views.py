@@ -14,8 +14,8 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
-from console.dashboard.application import Applications, applications
-from console.dashboard.limits import MAX_NUMBERS, Size
+from console.dashboard.application import ApplicationCache, applications
+from console.dashboard.limits import MAX_NUMBERS, StudySize
 from studies.models import Study
 from tests.support.api_client import STUDY_NAME, assert_reason_refused, post_trial, trial_action
 
@@ -196,10 +196,10 @@ def test_finished_trials_are_read_once(admin_client: Client, study: Study) -> No
 
 
 def test_application_is_rebuilt_when_it_caches_too_much() -> None:
-    def of(study_id: int) -> Size:
-        return Size(study_id, n_trials=1, n_numbers=MAX_NUMBERS, attributes=0)
+    def of(study_id: int) -> StudySize:
+        return StudySize(study_id, n_trials=1, n_numbers=MAX_NUMBERS, attributes=0)
 
-    made = Applications()
+    made = ApplicationCache()
     first = made.get()
     assert [made.get(of(1)), made.get(of(2)), made.get(of(1)), made.get()] == [first] * 4
     second = made.get(of(3))

@@ -14,7 +14,7 @@ from optuna.study import StudyDirection
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from console.dashboard.application import answer
+from console.dashboard.application import call_application
 from optuna_bridge.storage.storage import DjangoStorage
 from studies.models import Study
 from tests.support.api_client import (
@@ -93,7 +93,7 @@ def a_get() -> HttpRequest:
 @pytest.mark.parametrize("write", [insert, insert_late])
 def test_writes_of_the_application_fail(a_get: HttpRequest, write: Any) -> None:
     with pytest.raises(InternalError, match="read-only transaction"):
-        answer(write, a_get)
+        call_application(write, a_get)
     assert DjangoStorage().get_all_studies() == []
 
 
@@ -103,7 +103,7 @@ def test_writes_of_the_application_fail_outside_a_transaction(
     a_get: HttpRequest, write: Any
 ) -> None:
     with pytest.raises((InternalError, StorageInternalError)):
-        answer(write, a_get)
+        call_application(write, a_get)
     assert DjangoStorage().get_all_studies() == []
 
 

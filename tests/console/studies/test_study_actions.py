@@ -111,7 +111,7 @@ def test_view_permission_allows_no_action(
     client = staff_client("view_study", "view_trial")
     page = client.get(f"{LIST}{study.pk}/change/")
     assert page.context["actions"] == []
-    assert [label for label, _ in page.context["tools"]] == [
+    assert [label for label, _ in page.context["object_links"]] == [
         "Trials",
         "Optuna dashboard",
         "Export",
@@ -218,4 +218,4 @@ def test_impossible_clone_is_refused_with_a_message(
 def test_one_study_is_cloned_at_a_time(admin_client: Client, api: APIClient, study: Study) -> None:
     create_study(api, name="other")
     response = choose(admin_client, "clone_selected", study, Study.objects.get(name="other"))
-    assert said(response) == ["Choose one study to clone."]
+    assert said(response) == ["Select one study to clone."]

@@ -257,7 +257,7 @@ def test_deletion_of_too_many_is_refused(
     chosen = [play(api, "first").pk, play(api, "second").pk]
     body = {"action": "delete_selected", "_selected_action": chosen, "select_across": "1"}
     response = admin_client.post(LIST, {**body, "post": "yes"}, follow=True)
-    assert "Choose at most 1 studies at a time." in response.content.decode()
+    assert "Select at most 1 studies at a time." in response.content.decode()
     assert Study.objects.count() == 2
 
 

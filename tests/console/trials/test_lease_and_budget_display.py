@@ -49,7 +49,7 @@ def test_study_page_shows_state_and_budgets(admin_client: Client, study: Study) 
         "<td>max_trials</td><td>40</td>",
         "<td>target_value</td><td>0.5</td>",
         "39 of 40",
-        "1 retries; a lease runs out after 0:01:30 without a sign of life",
+        "1 retries; a lease expires after 0:01:30 without a heartbeat",
         "latency",
     ):
         assert part in text
@@ -80,8 +80,9 @@ def test_trial_page_shows_its_lease_and_links_to_other_attempts(
         page(admin_client, f"{TRIALS}{trial.pk}/change/") for trial in (first, second)
     ]
     assert "lease expired" in pages[0]
-    assert f'<a href="{TRIALS}?study__id__exact={study.pk}&amp;q=1">next: trial 1</a>' in pages[0]
-    assert f'<a href="{TRIALS}?study__id__exact={study.pk}&amp;q=0">before: trial 0</a>' in pages[1]
+    url = f"{TRIALS}?study__id__exact={study.pk}&amp;q="
+    assert f'<a href="{url}1">next: trial 1</a>' in pages[0]
+    assert f'<a href="{url}0">previous: trial 0</a>' in pages[1]
     assert f"{second.lease_expires_at:%Y-%m-%d %H:%M:%S}" in pages[1]
     link = re.search(r'href="([^"]+)">next: trial 1', pages[0])
     assert link is not None

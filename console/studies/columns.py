@@ -1,0 +1,141 @@
+"""What the list of studies and the page of a study show, as functions of the study."""
+
+from datetime import datetime
+from urllib.parse import urlencode
+
+from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from console import display
+from studies.models import Study
+
+MAX_STATE_CHANGES = 100  # the latest ones are shown
+
+
+def trials_url(study: Study, state: str | None = None, **filters: str) -> str:
+    """The URL of the list of the study's trials, under filters."""
+    query = {"study__id__exact": str(study.pk), **filters}
+    if state is not None:
+        query["state__exact"] = state
+    return f"{reverse('admin:trials_trial_changelist')}?{urlencode(query)}"
+
+
+# State and budgets ----------------------------------------------------------------------------
+
+
+@admin.display(description="state", ordering="state")
+def state(study: Study) -> SafeString:
+    badge = display.state_badge(study.state)
+    return format_html("{} {}", badge, display.truncated(study.state_reason, 60))
+
+
+@admin.display(description="oldest first")
+def state_changes(study: Study) -> SafeString | str:
+    rows = [
+        (
+            display.state_badge(change["state"]),
+            change["reason"] or "",
+            display.timestamp(datetime.fromisoformat(change["datetime"])),
+        )
+        for change in study.state_history[-MAX_STATE_CHANGES:]
+    ]
+    return display.table(["State", "Reason", "UTC"], rows) if rows else display.EMPTY
+
+
+@admin.display
+def budgets(study: Study) -> SafeString | str:
+    limits = {name: getattr(study, name) for name in Study.BUDGETS}
+    rows = [(name, limit) for name, limit in limits.items() if limit is not None]
+    return display.table(["Budget", "Limit"], rows) if rows else display.EMPTY
+
+
+@admin.display(description="remaining trials")
+def remaining_trials(study: Study) -> str:
+    if study.max_trials is None:
+        return "unlimited"
+    return f"{max(0, study.max_trials - study.n_counted):,} of {study.max_trials:,}"
+
+
+@admin.display(description="retries and leases")
+def retries_and_leases(study: Study) -> str:
+    lease = "leases do not expire"
+    if study.lease_seconds is not None:
+        seconds = display.duration(study.lease_seconds)
+        lease = f"a lease expires after {seconds} without a heartbeat"
+    return f"{study.max_retries} retries; {lease}"
+
+
+@admin.display(description="created (UTC)", ordering="created_at")
+def created(study: Study) -> SafeString | str:
+    return display.timestamp(study.created_at)
+
+
+# Trials ---------------------------------------------------------------------------------------
+
+
+@admin.display(description="trials", ordering="next_number")
+def trial_count(study: Study) -> SafeString:
+    return format_html('<a href="{}">{}</a>', trials_url(study), f"{study.n_trials:,}")
+
+
+@admin.display(description="by state")
+def trial_counts(study: Study) -> SafeString | str:
+    badges = (
+        (display.state_badge(state, f"{count:,} {state.lower()}", trials_url(study, state)),)
+        for state, count in study.trial_counts.items()
+        if count
+    )
+    return format_html_join(" ", "{}", badges) or display.EMPTY
+
+
+@admin.display(description="best value", ordering="best_values")
+def best_value(study: Study) -> SafeString | str:
+    if study.best_values is None:
+        return display.EMPTY
+    text = "{} (first of the Pareto front)" if study.is_multi_objective else "{}"
+    return format_html(
+        '<a href="{}" title="{}">{}</a>',
+        trials_url(study, on_front="1"),
+        f"trial {study.best_number}",
+        text.format(display.numbers(study.best_values)),
+    )
+
+
+@admin.display(description="best parameters")
+def best_params(study: Study) -> SafeString | str:
+    return display.attributes_table(study.best_params, ["Parameter", "Value"])
+
+
+# Definition -----------------------------------------------------------------------------------
+
+
+@admin.display(description="directions", ordering="directions")
+def directions(study: Study) -> str:
+    return ", ".join(study.directions)
+
+
+@admin.display(description="parameters")
+def search_space(study: Study) -> SafeString:
+    return display.search_space_table(study.search_space)
+
+
+@admin.display(description="constraints")
+def constraint_names(study: Study) -> str:
+    return display.truncated(", ".join(study.constraints)) or display.EMPTY
+
+
+@admin.display(description="sampler options")
+def sampler_options(study: Study) -> SafeString | str:
+    return display.attributes_table(study.sampler_options, ["Option", "Value"])
+
+
+@admin.display(description="pruner options")
+def pruner_options(study: Study) -> SafeString | str:
+    return display.attributes_table(study.pruner_options, ["Option", "Value"])
+
+
+@admin.display(description="user attributes")
+def user_attributes(study: Study) -> SafeString | str:
+    return display.attributes_table(study.user_attrs, ["Attribute", "Value"])

@@ -1,0 +1,44 @@
+"""The columns of parameters in the list of one study's trials."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.utils.html import format_html
+
+from console import display
+from studies.models import Study
+from trials.models import Trial
+
+MAX_COLUMNS = 12  # of parameters; a trial's own page has them all
+MAX_LENGTH = 30  # characters of a name or value
+
+
+class ParameterColumn:
+    """The values of one of the study's parameters, as `list_display` takes them."""
+
+    def __init__(self, index: int, name: str) -> None:
+        self.__name__ = f"param_{index}"
+        # Markup, so that Django does not write the name with a capital.
+        text = display.truncated(name, MAX_LENGTH)
+        self.short_description = format_html('<span class="tuner-param">{}</span>', text)
+        self._index = index
+        self._name = name
+
+    def __call__(self, trial: Trial) -> str:
+        internal = trial.internal_params[self._index]
+        if internal is None:
+            return display.EMPTY
+        value: Any = trial.study.space.distributions[self._name].to_external_repr(internal)
+        return display.param_value(value, MAX_LENGTH)
+
+
+def parameter_columns(study: Study) -> list[Callable[[Trial], str]]:
+    """The columns of the study's first parameters."""
+    names = [parameter["name"] for parameter in study.search_space[:MAX_COLUMNS]]
+    return [ParameterColumn(index, name) for index, name in enumerate(names)]
+
+
+def columns_note(study: Study) -> str:
+    """An addition to the list's title where some parameters have no column."""
+    n = len(study.search_space)
+    return "" if n <= MAX_COLUMNS else f" (the {display.first_of(MAX_COLUMNS, n)} parameters)"
