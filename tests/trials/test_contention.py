@@ -10,7 +10,7 @@ from django.db import transaction
 from optuna.samplers import RandomSampler
 
 from optuna_bridge.enums import TrialState
-from optuna_bridge.options import Kind
+from optuna_bridge.samplers.kind import SamplerKind
 from optuna_bridge.samplers.registry import SAMPLERS
 from studies.models import NamedStudy, Study
 from tests.play import assert_in_sync, database_clock
@@ -125,7 +125,7 @@ class FailingLater(RandomSampler):
 
 def test_batch_that_fails_leaves_no_draft(monkeypatch: pytest.MonkeyPatch) -> None:
     sampler = FailingLater()
-    kind = Kind(build=lambda options, distributions: sampler, options={})
+    kind = SamplerKind(build=lambda options, distributions: sampler, options={})
     monkeypatch.setitem(SAMPLERS, "special", kind)
     space = [{"type": "int", "name": "n", "low": 1, "high": 3}]
     study = new_study(space=space, sampler="special", pruner="none", duplicates="avoid")

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_bridge.options import Kind
+from optuna_bridge.samplers.kind import SamplerKind
 from optuna_bridge.samplers.registry import SAMPLERS
 from studies.errors import StudyNotFound
 from studies.models import Study
@@ -84,7 +84,7 @@ class WaitingSampler(RandomSampler):
 
 def offer(monkeypatch: pytest.MonkeyPatch, sampler: RandomSampler) -> Study:
     """A study with this sampler."""
-    kind = Kind(build=lambda options, distributions: sampler, options={})
+    kind = SamplerKind(build=lambda options, distributions: sampler, options={})
     monkeypatch.setitem(SAMPLERS, "special", kind)
     return new_study("special", sampler="special", pruner="none")
 

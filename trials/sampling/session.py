@@ -12,17 +12,8 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_bridge.points import Point
-from optuna_bridge.pruners import build_pruner
-from optuna_bridge.samplers.registry import (
-    build_sampler,
-    drawing_again,
-    draws_by_number,
-    max_redraws,
-    notes_on_trials,
-    reads_columns,
-    reseed,
-    thinks,
-)
+from optuna_bridge.pruners import NO_PRUNER, PRUNERS, build_pruner
+from optuna_bridge.samplers.registry import SAMPLERS, build_sampler
 from optuna_bridge.system_attrs import FIXED_PARAMS
 from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study
@@ -47,18 +38,17 @@ class SamplerSession(TrialCache):
 
     def __init__(self, study: Study) -> None:
         sampler = build_sampler(study.sampler, study.sampler_options, study.space.distributions)
-        super().__init__(study, in_columns=reads_columns(sampler))
+        super().__init__(study)
+        self._kind = SAMPLERS[study.sampler]
         self.lock = threading.Lock()
         self.has_refused = False  # whether the last ask got nothing
-        self.needs_number = draws_by_number(sampler)
-        self._thinks = thinks(sampler)
-        self._notes_on_trials = notes_on_trials(sampler)
+        self.needs_number = self._kind.needs_number
         self._seed: int | None = study.sampler_options.get("seed")
         self._draft_ids = count(-1, -1)  # apart from those of committed trials
         self._drawing: Draft | None = None
         self.pruner = build_pruner(study.pruner, study.pruner_options)
         # Optuna prunes single objectives only, and so Hyperband may split only their trials.
-        pruner = optuna.pruners.NopPruner() if study.is_multi_objective else self.pruner
+        pruner = build_pruner(NO_PRUNER, {}) if study.is_multi_objective else self.pruner
         self.optuna_study = optuna.Study(study.name, self, sampler=sampler, pruner=pruner)
 
     @property
@@ -91,7 +81,7 @@ class SamplerSession(TrialCache):
 
     def running(self, number: int) -> FrozenTrial | None:
         """The running trial of this number, for the pruner; None: there is none, or no pruner."""
-        if self.study.pruner == "none":
+        if not PRUNERS[self.study.pruner].reads_steps:
             return None
         self.sync()
         trial = self._trials[number] if number < len(self._trials) else None
@@ -108,19 +98,19 @@ class SamplerSession(TrialCache):
 
     def give_way(self) -> None:
         """Give the connection back before the sampler thinks, which one at random does not."""
-        if self._thinks:
+        if self._kind.is_slow:
             release_connection()
 
     def needs_draft(self, trial: Trial) -> bool:
         """Whether the sampler has a say in a WAITING trial."""
-        return self._notes_on_trials or not trial.has_all_params
+        return self._kind.annotates_trials or not trial.has_all_params
 
     def note(self, params: Mapping[str, Any]) -> Draft | None:
         """What the sampler would have noted on a trial of these parameters, were it asked for now.
 
         None: it learns from trials without.
         """
-        if not self._notes_on_trials:
+        if not self._kind.annotates_trials:
             return None
         with self.turn():
             draft = self._draw_once(len(self._trials), params)
@@ -180,17 +170,17 @@ class SamplerSession(TrialCache):
     def draw(self, number: int, fixed: Mapping[str, Any] | None = None) -> Draft:
         """Draw a trial; where duplicates are avoided, again while its point is taken."""
         if self._seed is not None:
-            reseed(self.optuna_study.sampler, self._seed, number)
+            self._kind.reseed(self.optuna_study.sampler, self._seed, number)
         draft = self._draw_once(number, fixed)
         if self.taken is None or (fixed and len(fixed) == len(self._space.parameters)):
             return draft  # any will do, or somebody wants just this one
         others = [each.params for each in self.drafts() if each is not draft.trial]
         taken = {self.taken.of(params) for params in others} - {None}
-        for _ in range(max_redraws(self.optuna_study.sampler)):
+        for _ in range(self._kind.max_redraws):
             if not self._is_taken(draft, taken):
                 return draft
             self._drop(draft)
-            with drawing_again(self.optuna_study.sampler):
+            with self._kind.at_random(self.optuna_study.sampler):
                 draft = self._draw_once(number, fixed)
         if self._is_taken(draft, taken):
             draft = self._draw_from_the_rest(draft, number, fixed, others)
@@ -227,7 +217,7 @@ class SamplerSession(TrialCache):
         try:
             with stopwatch("sampling"):
                 trial_of_optuna = self.optuna_study.ask(self._space.distributions)
-                if self._notes_on_trials:
+                if self._kind.annotates_trials:
                     # It notes when it samples, which it does not before a parameter needs it.
                     _ = trial_of_optuna.relative_params
         except BaseException:

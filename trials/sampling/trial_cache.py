@@ -11,6 +11,8 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_bridge.frozen_trials import DIRECTIONS, FrozenTrials, frozen_trial
+from optuna_bridge.pruners import PRUNERS
+from optuna_bridge.samplers.registry import SAMPLERS
 from optuna_bridge.samplers.trial_columns import TrialColumns
 from studies.enums import Duplicates
 from studies.models import Study
@@ -34,11 +36,12 @@ class TrialCache(FrozenTrials):
 
     study: Study
 
-    def __init__(self, study: Study, *, in_columns: bool) -> None:
+    def __init__(self, study: Study) -> None:
         super().__init__(study)
         self._space = study.space
         self.pruning_direction = DIRECTIONS[study.pruning_direction or study.directions[0]]
-        self._with_steps = study.sampler == "tpe" or study.pruner != "none"
+        sampler, pruner = SAMPLERS[study.sampler], PRUNERS[study.pruner]
+        self._with_steps = sampler.reads_steps or pruner.reads_steps
         self._revision = 0
         self._waiting: set[int] = set()
         self._study_attrs: dict[str, Any] = {}
@@ -48,7 +51,7 @@ class TrialCache(FrozenTrials):
         self.taken = VisitedPoints(study) if is_avoiding else None
         self.columns: TrialColumns | None = None
         self._not_in_columns: list[tuple[FrozenTrial, list[float | None]]] = []
-        if in_columns:
+        if sampler.reads_columns:
             names = list(self._space.distributions)
             self.columns = TrialColumns(names, len(self._directions), self.pruning_direction)
 
