@@ -16,9 +16,10 @@ from studies.models import NamedStudy, Study
 from tests.play import assert_in_sync, database_clock
 from tests.trials.helpers import ask, new_study, only, released, synced, tell, wait_for_locks
 from trials import domain
-from trials.domain import NewTrial, TrialResult, asking
+from trials.domain import NewTrial, TrialResult, ask_attempt
 from trials.models import Trial
 from trials.projection.consistency import differences
+from trials.sampling.drafts import PlanInvalidated
 from trials.sampling.plan import Plan
 from trials.sampling.session import SamplerSession
 
@@ -102,10 +103,10 @@ def test_seeded_ask_does_not_wait_for_a_sampler_within_its_transaction(
     twin = new_study("twin", sampler="random", sampler_options={"seed": 1})
     expected = [ask(twin).internal_params for _ in range(3)]
     history = synced(study)
-    plan = Plan.of(history, 1)
+    plan = Plan.draw(history, 1)
     ask(study)
-    with history.lock, pytest.raises(asking.PlanInvalidated), transaction.atomic():
-        asking._serve(history, plan, asking.AskRequest(), room=1)
+    with history.lock, pytest.raises(PlanInvalidated), transaction.atomic():
+        ask_attempt.serve(history, plan, ask_attempt.AskRequest(), room=1)
     plan.close()
     assert [ask(study).internal_params for _ in range(2)] == expected[1:]
     assert [trial.internal_params for trial in study.trials.order_by("number")] == expected
@@ -148,16 +149,16 @@ def test_parents_of_a_generation_are_noted_once_though_the_queue_is_out_of_order
     recorded = [NewTrial(params=point, outcome=known)] * 4
     domain.add_trials(named=only(study), new=[queued, *recorded])
     other_process = SamplerSession(study)
-    plan = Plan.of(other_process, 1)
+    plan = Plan.draw(other_process, 1)
     tell(study, 0, 0.5)
     domain.add_trials(named=only(study), new=[NewTrial(params={"batch_size": 32}, priority=1)])
 
     first = ask(study)
     with transaction.atomic():
-        found = asking._serve_with_care(other_process, plan, asking.AskRequest(), room=1)
+        found = ask_attempt.serve_with_care(other_process, plan, ask_attempt.AskRequest(), room=1)
 
-    assert isinstance(found, list)
-    assert (first.number, [trial.number for trial in found]) == (6, [1])
+    assert isinstance(found, ask_attempt.Served)
+    assert (first.number, [trial.number for trial in found.trials]) == (6, [1])
     assert [list(draft.study_attrs) for draft in plan.queued.values()] == [list(first.study_attrs)]
     assert list(Study.objects.get().trials.filter(study_attrs__isnull=False)) == [first]
     assert list(differences(study)) == []

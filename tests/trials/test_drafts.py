@@ -223,21 +223,22 @@ import django
 django.setup()
 from django.db import connection
 from studies.models import Study
-from trials.sampling.session_registry import histories
+from trials.sampling.plan import Plan
+from trials.sampling.session_registry import session_registry
 
 study = Study.objects.get()
-history = histories.of(study)
-history.sample()
+history = session_registry.of(study)
+Plan.draw(history, 1)
 held = history.lock.acquire()  # as another thread of the parent might
 connection.close_pool()
 
 def draw():
-    return list(histories.of(study).sample().trial.params.values())
+    return list(Plan.draw(session_registry.of(study), 1).new[0].params.values())
 
 for _ in range(2):
     child = os.fork()
     if child == 0:
-        assert histories.of(study) is not history
+        assert session_registry.of(study) is not history
         print(json.dumps(draw()), flush=True)
         connection.close_pool()
         os._exit(0)

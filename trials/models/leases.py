@@ -53,6 +53,9 @@ class Lease:
         return study.lease_seconds if self.is_studys else self.seconds
 
 
+OF_STUDY = Lease(is_studys=True)
+
+
 def renew(study_name: str, number: int) -> tuple[Any, ...] | None:
     """Renew a running trial's lease: when it runs out, the study's state and its reason."""
     return row_of(_RENEW, {"name": study_name, "number": number})
