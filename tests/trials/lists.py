@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 from studies.models import Study
 from tests.play import JSON, add, create_study, suggest
 from trials.models import Trial
-from trials.models.managers import Reservation
+from trials.models.reservation import Reservation
 
 URL = "/api/v1/studies/search/trials"
 SPACE = [

@@ -18,7 +18,7 @@ from trials.domain.finish_trial import complete_if_used_up
 from trials.domain.running_limit import token_id, too_many_running
 from trials.models import Trial
 from trials.models.leases import OF_STUDY, Lease
-from trials.models.managers import Reservation
+from trials.models.reservation import Reservation
 from trials.projection.trial_rows import not_noted
 from trials.sampling.drafts import Draft, PlanInvalidated
 from trials.sampling.plan import Plan, mark_points

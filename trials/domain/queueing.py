@@ -17,7 +17,7 @@ from trials.domain.finish_trial import Ending, complete_if_used_up, store_ending
 from trials.domain.trial_result import Steps, TrialResult, check_outcome, finish
 from trials.errors import InvalidOutcome, InvalidTrial, TrialNotWaiting
 from trials.models import Trial
-from trials.models.managers import Reservation
+from trials.models.reservation import Reservation
 from trials.sampling.drafts import Annotations
 from trials.sampling.session_registry import session_registry
 from tuner_project.rest.problems import escaped
