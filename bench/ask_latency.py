@@ -22,6 +22,7 @@ from optuna_bridge.enums import TrialState
 from studies.models import NamedStudy, Study
 from trials import domain
 from trials.domain import TrialResult
+from trials.sampling.plan import Plan
 from trials.sampling.session_registry import session_registry
 
 # Our sampler's share of stock TPE's time, by finished trials. With two objectives, stock spends
@@ -87,7 +88,7 @@ def sampler_alone(ground: Ground, sizes: Sizes, bar: tqdm) -> list[Section]:
     section = Section(
         "TPE alone",
         f"p50 of {sizes.draws} draws in one process, ours and stock in turn over the same trials. "
-        "Ours is `History.sample()`: with the statement that reads what is new, and without the "
+        "Ours is `Plan.draw`: with the statement that reads what is new, and without the "
         "transaction that stores the trial; stock is `Study.ask` over `InMemoryStorage`. A trial "
         "is told between two draws, off the clock. Joint: `multivariate` true, the service's "
         "default.",
@@ -129,9 +130,9 @@ def _our_draw(study: Study) -> float:
     """Seconds of a draw; afterwards one more trial is told."""
     named = NamedStudy(study.name)
     begun = time.perf_counter()
-    draft = session_registry.of(study).sample()
+    plan = Plan.draw(session_registry.of(study), 1)
     seconds = time.perf_counter() - begun
-    draft.is_over = True
+    plan.close()
     trial = domain.ask(named=named)
     values = objectives(trial.params, len(study.directions))
     outcome = TrialResult(state=TrialState.COMPLETE, values=values)

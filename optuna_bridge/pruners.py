@@ -1,6 +1,7 @@
-"""The pruners: a registry from name to Optuna's pruner and its options."""
+"""The pruners: a registry from name to Optuna's pruner, its options and what it needs."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 from optuna import Study
@@ -8,11 +9,32 @@ from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 
 from optuna_bridge.options import Kind, Option
 
+NO_PRUNER = "none"  # stops no trial; also of studies whose trials Optuna would not prune
 _STEPS = 2**31 - 1
 
-PRUNERS: dict[str, Kind] = {
-    "hyperband": Kind(
-        build=lambda options: HyperbandPruner(**options),
+
+@dataclass(frozen=True)
+class PrunerKind(Kind):
+    """A kind of pruner: how Optuna's pruner is built from all its options, and what it needs.
+
+    Attributes:
+        reads_steps: It decides by intermediate values; a pruner without is never asked.
+    """
+
+    reads_steps: bool = True
+
+
+def _build_hyperband(options: Mapping[str, Any]) -> HyperbandPruner:
+    pruner = HyperbandPruner(**options)
+    # Else it makes its brackets at its first decision, without a lock. The study is asked only
+    # for a max_resource of "auto", which the wire does not know.
+    pruner._try_initialization(cast(Study, None))
+    return pruner
+
+
+PRUNERS: dict[str, PrunerKind] = {
+    "hyperband": PrunerKind(
+        build=_build_hyperband,
         options={
             "min_resource": Option("int", 10, "The first step to prune at.", 1, _STEPS),
             "max_resource": Option("int", 1000, "The last step of a trial.", 1, _STEPS),
@@ -33,7 +55,7 @@ PRUNERS: dict[str, Kind] = {
             else []
         ),
     ),
-    "median": Kind(
+    "median": PrunerKind(
         build=lambda options: MedianPruner(**options),
         options={
             "n_startup_trials": Option("int", 5, "Trials before any is pruned.", 0, 10**6),
@@ -42,15 +64,11 @@ PRUNERS: dict[str, Kind] = {
             "n_min_trials": Option("int", 1, "Trials with this step, at least.", 1, 10**6),
         },
     ),
-    "none": Kind(build=lambda options: NopPruner(), options={}),
+    NO_PRUNER: PrunerKind(build=lambda options: NopPruner(), options={}, reads_steps=False),
 }
 
 
 def build_pruner(name: str, options: Mapping[str, Any]) -> BasePruner:
     """A fresh pruner of this kind, with all its options given; threads may share it."""
     pruner: BasePruner = PRUNERS[name].build(options)
-    if isinstance(pruner, HyperbandPruner):
-        # Else it makes its brackets at its first decision, without a lock. The study is asked only
-        # for a max_resource of "auto", which the wire does not know.
-        pruner._try_initialization(cast(Study, None))
     return pruner

@@ -9,7 +9,9 @@ class StudiesConfig(AppConfig):
 
         from studies import receivers  # noqa: F401  (connect the signals)
         from studies.domain import auditing  # noqa: F401  (connect the signals)
+        from studies.domain.defaults import check_defaults
 
+        check_defaults()
         # Optuna's messages go where Django's logging sends them.
         optuna.logging.disable_default_handler()
         optuna.logging.enable_propagation()

@@ -1,11 +1,6 @@
 """What can be wrong with a request about trials."""
 
-from typing import TYPE_CHECKING
-
 from tuner_project.rest.problems import DomainError
-
-if TYPE_CHECKING:
-    from trials.models import Trial
 
 
 class TrialNotFound(DomainError):
@@ -33,10 +28,10 @@ class LeaseLost(DomainError):
     code = "lease_lost"
 
     @classmethod
-    def of(cls, trial: "Trial") -> "LeaseLost":
-        retry = trial.retried_as
+    def of_trial(cls, number: int, retry: int | None) -> "LeaseLost":
+        """Of the trial of a number, and the number of its next attempt, if there is one."""
         then = "it is not tried again" if retry is None else f"it is tried again as trial {retry}"
-        detail = f"the lease of trial {trial.number} ran out, and the trial was ended; {then}"
+        detail = f"the lease of trial {number} ran out, and the trial was ended; {then}"
         return cls(detail, retry_trial_id=retry)
 
 

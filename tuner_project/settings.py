@@ -185,8 +185,9 @@ KEEP_AUDIT_DAYS = env.integer("KEEP_AUDIT_DAYS", 0, 0, 36_500)  # 0: for ever
 
 # Optimisation ----------------------------------------------------------------------------
 MAX_LEASE_SECONDS = 366 * 24 * 3600
-DEFAULT_SAMPLER = env.choice("DEFAULT_SAMPLER", "tpe", ["tpe", "gp", "random", "nsgaii", "qmc"])
-DEFAULT_PRUNER = env.choice("DEFAULT_PRUNER", "hyperband", ["hyperband", "median", "none"])
+# Of studies that name none; the app `studies` checks that they exist (studies.domain.defaults).
+DEFAULT_SAMPLER = env.text("DEFAULT_SAMPLER", "tpe").strip()
+DEFAULT_PRUNER = env.text("DEFAULT_PRUNER", "hyperband").strip()
 # How long a trial may go without a sign of life, in seconds; unset: for ever.
 DEFAULT_LEASE_SECONDS = env.seconds("DEFAULT_LEASE_SECONDS", MAX_LEASE_SECONDS)
 # How many trials one process keeps in memory for its samplers, over all studies.

@@ -17,7 +17,7 @@ RULES: tuple[Callable[[Evidence], Iterator[Advice]], ...] = (
     results.constant_objective,
     results.never_feasible,
     setup.too_many_running,
-    setup.large_for_gp,
+    setup.large_for_the_sampler,
     results.pinned,
     setup.budget_beside_the_sampler,
     setup.budget_beyond_the_space,

@@ -64,10 +64,6 @@ def stale_trials(evidence: Evidence) -> Iterator[Advice]:
         )
 
 
-def _has_expired(evidence: Evidence, trial: Trial) -> bool:
-    return trial.lease_expires_at is not None and trial.lease_expires_at < evidence.now
-
-
 def _is_silent(evidence: Evidence, trial: Trial) -> bool:
     """Whether a trial without a lease was not written to for much longer than others take.
 

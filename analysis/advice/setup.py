@@ -1,26 +1,15 @@
 """Advice on how a study is set up."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from analysis.advice.evidence import FEW, Advice, Evidence
-
-# How many trials a sampler is for, as Optuna recommends:
-# https://optuna.readthedocs.io/en/stable/reference/samplers/index.html
-BUDGETS: Mapping[str, tuple[int, int]] = {
-    "tpe": (100, 1000),
-    "gp": (10, 500),
-    "nsgaii": (100, 10_000),
-}
+from analysis.advice.evidence import Advice, Evidence
+from optuna_bridge.samplers.registry import SAMPLERS
 
 
 def too_many_running(evidence: Evidence) -> Iterator[Advice]:
     study = evidence.study
     known = study.n_complete + study.n_pruned
-    most = {
-        "tpe": max(FEW, known),
-        "gp": max(FEW, known // 2),
-        "nsgaii": study.sampler_options.get("population_size"),
-    }.get(study.sampler)
+    most = SAMPLERS[study.sampler].max_running(study.sampler_options, known)
     if most is not None and study.n_running > most:
         yield Advice(
             "too_many_running",
@@ -30,21 +19,23 @@ def too_many_running(evidence: Evidence) -> Iterator[Advice]:
         )
 
 
-def large_for_gp(evidence: Evidence) -> Iterator[Advice]:
+def large_for_the_sampler(evidence: Evidence) -> Iterator[Advice]:
     study = evidence.study
-    if study.sampler == "gp" and study.n_complete > BUDGETS["gp"][1]:
+    most = SAMPLERS[study.sampler].slow_beyond
+    if most is not None and study.n_complete > most:
         yield Advice(
-            "gp_is_slow",
-            f"{study.n_complete:,} trials have completed: beyond 500 an ask of the sampler gp "
-            "takes seconds and more. A clone with tpe goes on from here.",
+            f"{study.sampler}_is_slow",
+            f"{study.n_complete:,} trials have completed: beyond {most:,} an ask of the sampler "
+            f"{study.sampler} takes seconds and more. A clone with tpe goes on from here.",
         )
 
 
 def budget_beside_the_sampler(evidence: Evidence) -> Iterator[Advice]:
     study = evidence.study
-    if study.max_trials is None or study.sampler not in BUDGETS:
+    budget = SAMPLERS[study.sampler].budget
+    if study.max_trials is None or budget is None:
         return
-    low, high = BUDGETS[study.sampler]
+    low, high = budget
     if not low <= study.max_trials <= high:
         yield Advice(
             "budget_outside_range",

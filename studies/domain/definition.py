@@ -10,7 +10,7 @@ from django.conf import settings
 
 from optuna_bridge.enums import Direction
 from optuna_bridge.options import Kind
-from optuna_bridge.pruners import PRUNERS
+from optuna_bridge.pruners import NO_PRUNER, PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
 from optuna_bridge.search_space import Parameter, SearchSpace
 from studies.domain.lifecycle import check_budgets
@@ -56,12 +56,12 @@ def new_study(definition: Definition) -> Study:
         detail = "pruning_direction is for several objectives; one is pruned by its own direction"
         raise InvalidStudy(detail, [("/pruning_direction", detail)])
     if n_objectives > 1 and not definition.pruning_direction:
-        pruner, pruner_options = "none", {}  # Optuna prunes single objectives only
+        pruner, pruner_options = NO_PRUNER, {}  # Optuna prunes single objectives only
     else:
         pruner_options = PRUNERS[pruner].complete(definition.pruner_options or {})
-    sampler_options = SAMPLERS[sampler].complete(definition.sampler_options or {})
-    if sampler_options.get("scramble") and sampler_options["seed"] is None:
-        # Every process must draw from the same scrambled sequence.
+    kind = SAMPLERS[sampler]
+    sampler_options = kind.complete(definition.sampler_options or {})
+    if kind.shares_seed(sampler_options) and sampler_options["seed"] is None:
         sampler_options["seed"] = secrets.randbits(32)
     life = {"lease_seconds": settings.DEFAULT_LEASE_SECONDS, **definition.life}
     user_attrs = dict(definition.user_attrs or {})

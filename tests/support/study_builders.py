@@ -14,7 +14,7 @@ from tests.support import JSON
 from trials import domain
 from trials.domain import TrialResult
 from trials.models import Trial
-from trials.models.managers import Reservation
+from trials.models.reservation import Reservation
 from trials.sampling.session import SamplerSession
 from trials.sampling.session_registry import session_registry
 

@@ -12,6 +12,7 @@ from environ import Env
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from studies.domain.defaults import check_defaults
 from tests.support import ROOT
 from tuner_project.environment import Environment
 
@@ -151,6 +152,7 @@ def test_service_starts_with_valid_settings() -> None:
     [
         ("PORT", "http"),
         ("DEFAULT_SAMPLER", "cmaes"),
+        ("DEFAULT_PRUNER", "no/host or number"),
         ("CORS_ORIGINS", "app.example.org"),
         ("DATABASE_URL", "sqlite:///db"),
         ("SECRET_KEY", ""),
@@ -170,7 +172,7 @@ def test_each_variable_is_validated(monkeypatch: pytest.MonkeyPatch) -> None:
         *("WEB_WAITING", "WEB_WAITING_TIMEOUT", "WEB_GRACEFUL_TIMEOUT"),
         *("DB_POOLER", "DB_PREPARED_STATEMENTS", "DB_STATEMENT_TIMEOUT"),
         *("DB_POOL_MIN_SIZE", "DB_POOL_MAX_SIZE", "DB_POOL_TIMEOUT", "HISTORY_MAX_TRIALS"),
-        *("DEFAULT_SAMPLER", "DEFAULT_PRUNER", "CORS_ORIGINS", "CSRF_TRUSTED_ORIGINS"),
+        *("CORS_ORIGINS", "CSRF_TRUSTED_ORIGINS"),
         *("DATABASE_URL", "HOST", "ALLOWED_HOSTS", "TRUSTED_PROXIES"),
         *("LOG_LEVEL", "LOG_FORMAT", "ACCESS_LOG", "SLOW_ASK_SECONDS"),
         *("HTTPS", "LOGIN_FAILURES_LIMIT", "LOGIN_COOLOFF_SECONDS"),
@@ -185,6 +187,23 @@ def test_each_variable_is_validated(monkeypatch: pytest.MonkeyPatch) -> None:
                 {"__file__": str(ROOT / "tuner_project" / "settings.py"), "__name__": "settings"},
             )
         monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [
+        ("DEFAULT_SAMPLER", "tpe, gp, random, nsgaii, qmc"),
+        ("DEFAULT_PRUNER", "hyperband, median, none"),
+    ],
+)
+def test_defaults_of_studies_are_checked_against_the_registries(
+    settings: Settings, name: str, choices: str
+) -> None:
+    check_defaults()
+    setattr(settings, name, "no/host or number")
+    with pytest.raises(ImproperlyConfigured) as refused:
+        check_defaults()
+    assert str(refused.value) == f"{name} is 'no/host or number': expected one of {choices}"
 
 
 # CORS ------------------------------------------------------------------------------------

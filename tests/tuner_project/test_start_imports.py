@@ -67,3 +67,10 @@ def test_command_of_the_image_reports_invalid_settings_in_one_line() -> None:
     finished = check_gunicorn(PORT="http")
     assert finished.returncode == 1
     assert finished.stderr == "error: PORT is 'http': expected an integer from 1 to 65535\n"
+
+
+def test_command_of_the_image_says_one_line_about_an_unknown_sampler() -> None:
+    finished = check_gunicorn(DEFAULT_SAMPLER="cmaes")
+    assert finished.returncode != 0
+    expected = "one of tpe, gp, random, nsgaii, qmc"
+    assert finished.stderr == f"error: DEFAULT_SAMPLER is 'cmaes': expected {expected}\n"

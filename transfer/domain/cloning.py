@@ -108,7 +108,7 @@ def _kind(what: str, source: Study, changes: Mapping[str, Any]) -> dict[str, Any
 
 def _fitting(source: Study, study: Study) -> Iterator[Trial]:
     """The trials of a study that fit another one, numbered anew."""
-    note: dict[str, Any] | None = None
+    note: Mapping[str, Any] | None = None
     number = 0
     for trial in _finished(source):
         params = trial.params
@@ -116,8 +116,7 @@ def _fitting(source: Study, study: Study) -> Iterator[Trial]:
             continue
         kept = {name: params[name] for name in study.space.distributions}
         if note is None:  # the sampler learns only from trials that have it
-            draft = session_registry.of(study).note(kept)
-            note = {} if draft is None else draft.system_attrs
+            note = session_registry.of(study).annotations(kept).system_attrs
         yield _kept(trial, study, number, study.space.to_internal(kept), note)
         number += 1
 

@@ -17,8 +17,8 @@ from trials.domain.finish_trial import Ending, complete_if_used_up, store_ending
 from trials.domain.trial_result import Steps, TrialResult, check_outcome, finish
 from trials.errors import InvalidOutcome, InvalidTrial, TrialNotWaiting
 from trials.models import Trial
-from trials.models.managers import Reservation
-from trials.sampling.drafts import Draft
+from trials.models.reservation import Reservation
+from trials.sampling.drafts import Annotations
 from trials.sampling.session_registry import session_registry
 from tuner_project.rest.problems import escaped
 
@@ -57,13 +57,15 @@ def add_trials(*, named: NamedStudy, new: Sequence[NewTrial]) -> list[Trial]:
     checked = named.one()
     _check(checked, new)
     recorded = [each for each in new if each.outcome is not None]
-    note = session_registry.of(checked).note(recorded[0].params) if recorded else None
+    annotations = Annotations()
+    if recorded:
+        annotations = session_registry.of(checked).annotations(recorded[0].params)
     with transaction.atomic():
         study = named.locked()
         if study.id != checked.id:  # deleted, and created again
             _check(study, new)
         _check_room(study, new)
-        return _add(study, new, note)
+        return _add(study, new, annotations)
 
 
 @transaction.atomic
@@ -124,7 +126,7 @@ def _check_room(study: Study, new: Sequence[NewTrial]) -> None:
         raise BudgetExceeded(detail)
 
 
-def _add(study: Study, new: Sequence[NewTrial], note: Draft | None) -> list[Trial]:
+def _add(study: Study, new: Sequence[NewTrial], annotations: Annotations) -> list[Trial]:
     reserved = Trial.objects.reserve(study, Counter(each.state for each in new))
     trials: list[Trial] = []
     steps: Steps = []
@@ -132,14 +134,13 @@ def _add(study: Study, new: Sequence[NewTrial], note: Draft | None) -> list[Tria
         trial = _trial(study, each, reserved, index)
         if each.outcome is not None:
             trial.steps, trial.step_values = [], []
-            trial.system_attrs = {} if note is None else note.system_attrs
+            trial.system_attrs = dict(annotations.system_attrs)
             trial.datetime_start = trial.datetime_complete = reserved.now
             steps += finish(trial, each.outcome)
         trials.append(trial)
-    if note is not None:
-        next(t for t in trials if t.state != TrialState.WAITING).study_attrs = (
-            note.study_attrs or None
-        )
+    if annotations.study_attrs:
+        first = next(trial for trial in trials if trial.state != TrialState.WAITING)
+        first.study_attrs = dict(annotations.study_attrs)
     Trial.objects.add(trials, steps, settled=study)
     complete_if_used_up(study)
     return trials

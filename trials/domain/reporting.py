@@ -1,4 +1,4 @@
-"""Signs of life of a running trial: reports, which the pruner judges, and heartbeats."""
+"""Signs of life of a running trial: reports, by which the pruner decides, and heartbeats."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from studies.models import NamedStudy
 from trials.domain.trial_result import check_is_out, take_steps
 from trials.errors import TrialFinished
 from trials.models import Trial
-from trials.sampling.pruning import judge
+from trials.sampling.pruning import decide_pruning
 from trials.sampling.session import SamplerSession
 from trials.sampling.session_registry import session_registry
 
@@ -44,7 +44,7 @@ def report(*, named: NamedStudy, number: int, steps: Mapping[int, float]) -> Rep
         TrialFinished, TrialNotRunning, LeaseLost: it does not run.
         StepConflict: another value of a step is stored.
     """
-    return session_registry.use(named, lambda history: _report(history, number, steps))
+    return session_registry.use(named, lambda session: _report(session, number, steps))
 
 
 def heartbeat(*, named: NamedStudy, number: int) -> HeartbeatReply:
@@ -56,26 +56,26 @@ def heartbeat(*, named: NamedStudy, number: int) -> HeartbeatReply:
     """
     while (renewed := Trial.objects.renew(named.name, number)) is None:
         _check_runs(Trial.objects.get_by_number(named.one(), number))
-    return _signs(*renewed)
+    return _reply(*renewed)
 
 
-def _report(history: SamplerSession, number: int, steps: Mapping[int, float]) -> ReportReply:
-    judgement = judge(history, number, steps)
+def _report(session: SamplerSession, number: int, steps: Mapping[int, float]) -> ReportReply:
+    decision = decide_pruning(session, number, steps)
     with transaction.atomic():
-        study = history.locked_study()
+        study = session.locked_study()
         trial = Trial.objects.get_by_number(study, number)
         _check_runs(trial)
         new = take_steps(trial, steps)
-        if judgement is not None and new:
-            trial.should_prune = judgement.should_prune
-            trial.system_attrs = trial.system_attrs | dict(judgement.system_attrs)
+        if decision is not None and new:
+            trial.should_prune = decision.should_prune
+            trial.system_attrs = trial.system_attrs | dict(decision.system_attrs)
         trial.renew_lease(study.now)
         Trial.objects.change(study, [trial], was=[TrialState.RUNNING], steps=new)
-    signs = _signs(trial.lease_expires_at, study.state, study.state_reason)
-    reason = signs.reason
+    reply = _reply(trial.lease_expires_at, study.state, study.state_reason)
+    reason = reply.reason
     if trial.should_prune and reason is None:
         reason = f"the pruner {study.pruner} would stop it at step {trial.steps[-1]}"
-    return ReportReply(signs.lease_expires_at, signs.should_stop, reason, trial.should_prune)
+    return ReportReply(reply.lease_expires_at, reply.should_stop, reason, trial.should_prune)
 
 
 def _check_runs(trial: Trial) -> None:
@@ -84,7 +84,7 @@ def _check_runs(trial: Trial) -> None:
         raise TrialFinished(f"trial {trial.number} has ended: it is {trial.state}")
 
 
-def _signs(lease_expires_at: datetime | None, state: str, state_reason: str) -> HeartbeatReply:
+def _reply(lease_expires_at: datetime | None, state: str, state_reason: str) -> HeartbeatReply:
     should_stop = state == StudyState.CANCELLED
     because = f": {state_reason}" if state_reason else ""
     reason = f"the study was cancelled{because}" if should_stop else None

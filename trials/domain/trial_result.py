@@ -77,7 +77,7 @@ def check_is_out(trial: Trial) -> None:
     if trial.state == TrialState.WAITING:
         raise TrialNotRunning(f"trial {trial.number} waits: no worker has been given it yet")
     if trial.has_lost_lease:
-        raise LeaseLost.of(trial)
+        raise LeaseLost.of_trial(trial.number, trial.retried_as)
 
 
 def finish(trial: Trial, outcome: TrialResult) -> Steps:

@@ -5,13 +5,11 @@ Optuna knows nothing of them, so what is written here is not carried into its sc
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from studies.models import Study
+from trials.models.abstract_trial import AbstractTrial
 from tuner_project.db.prepared import prepared_cursor, row_of, run
-
-if TYPE_CHECKING:
-    from trials.models import Trial
 
 # A heartbeat takes no lock but the trial's own, and is no change that a sampler would see.
 _RENEW = """
@@ -53,12 +51,15 @@ class Lease:
         return study.lease_seconds if self.is_studys else self.seconds
 
 
+OF_STUDY = Lease(is_studys=True)
+
+
 def renew(study_name: str, number: int) -> tuple[Any, ...] | None:
     """Renew a running trial's lease: when it runs out, the study's state and its reason."""
     return row_of(_RENEW, {"name": study_name, "number": number})
 
 
-def hold(study_id: int, trials: Sequence["Trial"], lease: Lease) -> None:
+def hold(study_id: int, trials: Sequence[AbstractTrial], lease: Lease) -> None:
     """Give running trials a new lease from now on, as long as theirs unless told otherwise."""
     statement = _HOLD.format(lease="t.lease_seconds" if lease.is_studys else "%(lease)s::float8")
     arguments = {"study": study_id, "trials": [t.id for t in trials], "lease": lease.seconds}

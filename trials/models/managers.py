@@ -5,10 +5,9 @@ Each write sends its signal inside the transaction, so that Optuna's schema foll
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import Any, Generic, NoReturn, Self, TypeVar
 
 from django.db import models
 from django.db.models.expressions import RawSQL
@@ -17,12 +16,13 @@ from studies.errors import StudyNotFound
 from studies.models import FAILURES, DirectWriteRefused, Study
 from trials.errors import TrialNotFound
 from trials.models import leases, write_statements
+from trials.models.abstract_trial import AbstractTrial
 from trials.models.leases import Lease
+from trials.models.reservation import Reservation
 from trials.signals import trials_added, trials_changed
 from tuner_project.db.prepared import Literal, Parameter, PreparedQuery, pipelined
 
-if TYPE_CHECKING:
-    from trials.models import Trial
+T = TypeVar("T", bound=AbstractTrial)  # in the model's manager: Trial
 
 
 # In SQL, since to put the ORM's subqueries together takes longer than to run them.
@@ -66,18 +66,7 @@ class TrialQuerySet(GuardedQuerySet):
         )
 
 
-@dataclass(frozen=True)
-class Reservation:
-    """Numbers and ids for new trials of a study, whose row stays locked until the commit."""
-
-    first_number: int
-    revision: int
-    ids: Sequence[int]
-    now: datetime  # the database's clock
-    lease_seconds: float | None
-
-
-class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore[misc]
+class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # type: ignore[misc]
     """Trial's manager, whose `add` and `change` are the only writers of trials.
 
     Leases, which Optuna does not know, are renewed by `renew` and `hold` beside them.
@@ -85,7 +74,7 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
 
     # Reading ---------------------------------------------------------------------------------
 
-    def get_by_number(self, study: Study, number: int) -> "Trial":
+    def get_by_number(self, study: Study, number: int) -> T:
         """The study's trial of this number, with its steps; raises `TrialNotFound`."""
         trial = self._by_number.first(study=study.id, number=number)
         if trial is None:
@@ -94,32 +83,32 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
         return trial
 
     @cached_property
-    def _by_number(self) -> PreparedQuery["Trial"]:
+    def _by_number(self) -> PreparedQuery[T]:
         these = {"study_id": Parameter("study"), "number": Parameter("number")}
         return PreparedQuery(lambda: self.filter(**these).with_steps())
 
-    def get_by_numbers(self, study: Study, numbers: Sequence[int]) -> dict[int, "Trial"]:
+    def get_by_numbers(self, study: Study, numbers: Sequence[int]) -> dict[int, T]:
         """The study's trials of these numbers, with their steps, as far as there are any."""
         trials = self.filter(study_id=study.id, number__in=set(numbers)).with_steps()
         return {trial.number: trial for trial in _of(study, trials)}
 
-    def held(self, study: Study, worker_id: str) -> list["Trial"]:
+    def held(self, study: Study, worker_id: str) -> list[T]:
         """The running trials that a worker holds, by number."""
         return _of(study, self._held.all(study=study.id, worker=worker_id))
 
     @cached_property
-    def _held(self) -> PreparedQuery["Trial"]:
+    def _held(self) -> PreparedQuery[T]:
         these = {"study_id": Parameter("study"), "worker_id": Parameter("worker")}
         # As the index names them.
         running = self.filter(state=Literal("RUNNING"), **these).exclude(worker_id=Literal(""))
         return PreparedQuery(lambda: running.order_by("number"))
 
-    def queue(self, study: Study, n: int) -> list["Trial"]:
+    def queue(self, study: Study, n: int) -> list[T]:
         """The first n WAITING trials, in the order in which they are served."""
         waiting = self.filter(study_id=study.id, state="WAITING")
         return _of(study, waiting.order_by("-priority", "number")[:n])
 
-    def expired(self, study: Study) -> list["Trial"]:
+    def expired(self, study: Study) -> list[T]:
         """The running trials whose leases have run out, by number, locked against heartbeats."""
         running = self.filter(study_id=study.id, state="RUNNING", lease_expires_at__lte=study.now)
         return _of(study, running.order_by("number").select_for_update(of=("self",)))
@@ -156,8 +145,8 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
 
     def add(
         self,
-        trials: Sequence["Trial"],
-        steps: Sequence[tuple["Trial", int, float]] = (),
+        trials: Sequence[T],
+        steps: Sequence[tuple[T, int, float]] = (),
         settled: Study | None = None,
     ) -> None:
         """Insert trials of one study, numbered by `reserve`, with their (trial, step, value).
@@ -174,9 +163,9 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
     def change(
         self,
         study: Study,
-        trials: Sequence["Trial"],
+        trials: Sequence[T],
         was: Sequence[str],
-        steps: Sequence[tuple["Trial", int, float]] = (),
+        steps: Sequence[tuple[T, int, float]] = (),
     ) -> None:
         """Store what changed on trials of one study, which the caller has locked.
 
@@ -216,7 +205,7 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
             write_statements.update_notes(trials)
             trials_changed.send(sender=self.model, trials=trials, steps=[], with_params=True)
 
-    def _settle(self, study: Study, trials: Sequence["Trial"], moves: Counter[str]) -> None:
+    def _settle(self, study: Study, trials: Sequence[T], moves: Counter[str]) -> None:
         on_front = [trial for trial in trials if trial.on_front]
         running = [trial for trial in trials if trial.state == "RUNNING"]
         expiries = [trial.lease_expires_at for trial in running if trial.lease_expires_at]
@@ -231,7 +220,7 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
         """
         return leases.renew(study_name, number)
 
-    def hold(self, study: Study, trials: Sequence["Trial"], lease: Lease) -> None:
+    def hold(self, study: Study, trials: Sequence[T], lease: Lease) -> None:
         """Give running trials of a locked study a new lease from now on, as long as theirs was
         unless `lease` says otherwise."""
         leases.hold(study.id, trials, lease)
@@ -241,7 +230,7 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
         leases.find_next_expiry(study.id)
 
 
-def _of(study: Study, trials: Iterable["Trial"]) -> list["Trial"]:
+def _of(study: Study, trials: Iterable[T]) -> list[T]:
     """The trials, each knowing its study."""
     found = list(trials)
     for trial in found:

@@ -1,100 +1,24 @@
 """The trial: one evaluation of the objective, from ask to tell."""
 
-from datetime import datetime, timedelta
-from typing import Any, NoReturn, Self
+from typing import ClassVar
 
-from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from optuna_bridge.enums import TrialState
-from studies.models import DirectWriteRefused, Study
-from trials.models.managers import Reservation, StepQuerySet, TrialManager
+from trials.models.abstract_trial import AbstractTrial, GuardedModel
+from trials.models.managers import StepQuerySet, TrialManager
 from trials.models.sort_keys import duration_key, value_key
-from tuner_project.db.fields import PlainJSONField
 
 
-class GuardedModel(models.Model):
-    """A model that is written by its manager's own methods alone."""
-
-    class Meta:
-        abstract = True
-        base_manager_name = "objects"
-
-    def save(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise DirectWriteRefused("a trial is written by Trial.objects.add() and change()")
-
-    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise DirectWriteRefused("a trial is deleted with its study")
-
-
-class Trial(GuardedModel):
+class Trial(AbstractTrial):
     """A trial. Its id is also Optuna's `trial_id`, which rises with the number.
 
     `params` are in Optuna's internal representation, in the order of the study's search space
     (`SearchSpace`). Rows are written by `Trial.objects.add()` and `change()` only.
     """
 
-    id = models.IntegerField(primary_key=True, editable=False)
-    study = models.ForeignKey(
-        # The database deletes a study's trials (ON DELETE CASCADE, set by a migration).
-        Study,
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
-        db_index=False,
-        related_name="trials",
-    )
-    number = models.IntegerField(help_text="Within the study: 0, 1, 2, … without gaps.")
-    state = models.CharField(max_length=8, choices=TrialState.choices)
-    values = ArrayField(models.FloatField(), null=True)
-    internal_params = ArrayField(
-        models.FloatField(null=True), help_text="Of a WAITING trial, those that are fixed."
-    )
-    params_hash = models.UUIDField(
-        null=True, help_text="Of the whole point, where the study avoids duplicates."
-    )
-    datetime_start = models.DateTimeField(null=True)
-    datetime_complete = models.DateTimeField(null=True)
-    reason = models.TextField(blank=True, default="", help_text="Why it ended so.")
-    constraints = ArrayField(
-        models.FloatField(), null=True, help_text="In the order of the study's; feasible up to 0."
-    )
-    violation = models.FloatField(
-        default=0, help_text="By how much constraints are exceeded, together; 0: feasible."
-    )
-    priority = models.IntegerField(default=0, help_text="Of a WAITING trial: higher first.")
-    worker_id = models.CharField(max_length=128, blank=True, default="")
-    token = models.BigIntegerField(null=True, help_text="The id of the token that asked for it.")
-    lease_seconds = models.FloatField(null=True)
-    lease_expires_at = models.DateTimeField(
-        null=True, help_text="While it runs; of a failed trial, when its lease was lost."
-    )
-    should_prune = models.BooleanField(
-        default=False, help_text="What the pruner said of its last report."
-    )
-    is_retry_wanted = models.BooleanField(
-        default=False, help_text="Whether it was told to fail with another attempt."
-    )
-    attempt = models.IntegerField(default=1)
-    retry_of = models.IntegerField(null=True, help_text="The number of the previous attempt.")
-    retried_as = models.IntegerField(null=True, help_text="The number of the next attempt.")
-    user_attrs = PlainJSONField(default=dict)
-    system_attrs = PlainJSONField(default=dict, help_text="What samplers and pruners note on it.")
-    study_attrs = PlainJSONField(
-        null=True, help_text="What its sampler noted on the study; of one key the first counts."
-    )
-    on_front = models.BooleanField(
-        default=False, help_text="On the Pareto front; of one objective, the best trial."
-    )
-    revision = models.BigIntegerField(help_text="The study's revision of the last write.")
+    objects: ClassVar[TrialManager["Trial"]] = TrialManager()
 
-    # Set by TrialQuerySet.with_steps().
-    steps: list[int]
-    step_values: list[float]
-    reoffered = False  # whether an ask answered it to the worker that held it already
-
-    objects = TrialManager()
-
-    class Meta(GuardedModel.Meta):
+    class Meta(AbstractTrial.Meta):
         constraints = (
             models.UniqueConstraint(fields=["study", "number"], name="trial_number_unique"),
         )
@@ -132,59 +56,6 @@ class Trial(GuardedModel):
             models.Index("study", value_key(), "number", name="trial_value"),
             models.Index("study", duration_key(), "number", name="trial_duration"),
         )
-
-    def __str__(self) -> str:
-        return f"trial {self.number}"
-
-    @classmethod
-    def reserved(cls, reserved: Reservation, index: int, *, study: Study, **fields: Any) -> Self:
-        """A trial of the study under a number and an id that were reserved for it."""
-        return cls(
-            id=reserved.ids[index],
-            number=reserved.first_number + index,
-            revision=reserved.revision,
-            study=study,
-            **fields,
-        )
-
-    def renew_lease(self, now: datetime) -> None:
-        """Let its lease, if it has one, begin again."""
-        if self.lease_seconds is not None:
-            self.lease_expires_at = now + timedelta(seconds=self.lease_seconds)
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """The parameters by name, in the order and the types of the search space."""
-        return self.study.space.to_external(self.internal_params)
-
-    @property
-    def has_all_params(self) -> bool:
-        return None not in self.internal_params
-
-    @property
-    def constraints_by_name(self) -> dict[str, float] | None:
-        if self.constraints is None:
-            return None
-        return dict(zip(self.study.constraints, self.constraints, strict=True))
-
-    @property
-    def is_failure(self) -> bool:
-        """Whether it ran and failed, and nobody tries again."""
-        return (
-            self.state == TrialState.FAIL
-            and self.retried_as is None
-            and self.datetime_start is not None
-        )
-
-    @property
-    def has_lost_lease(self) -> bool:
-        return self.state == TrialState.FAIL and self.lease_expires_at is not None
-
-    @property
-    def duration_seconds(self) -> float | None:
-        if self.datetime_start is None or self.datetime_complete is None:
-            return None
-        return (self.datetime_complete - self.datetime_start).total_seconds()
 
     @property
     def intermediate_values(self) -> dict[int, float]:

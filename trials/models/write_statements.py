@@ -7,18 +7,15 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 
 from studies.models import COUNTERS, Study
+from trials.models.abstract_trial import AbstractTrial
 from trials.models.leases import Lease
 from tuner_project.db.prepared import row_of, run
-
-if TYPE_CHECKING:
-    from trials.models import Trial
-
 
 # What an ending or a report changes, and what the start of a WAITING trial changes beside it.
 _CHANGEABLE = (
@@ -160,17 +157,19 @@ def _take_numbers(arguments: Mapping[str, Any], **parts: Any) -> tuple[Any, ...]
     return row_of(_TAKE_NUMBERS.format(**parts), arguments)
 
 
-def insert(trials: Sequence["Trial"]) -> None:
+def insert(trials: Sequence[AbstractTrial]) -> None:
     run(_INSERT, {"rows": _rows(trials, _COLUMNS)})
 
 
-def insert_steps(steps: Sequence[tuple["Trial", int, float]]) -> None:
+def insert_steps(steps: Sequence[tuple[AbstractTrial, int, float]]) -> None:
     if steps:
         run(_INSERT_STEPS, {"steps": _step_rows(steps)})
 
 
 def update(
-    trials: Sequence["Trial"], steps: Sequence[tuple["Trial", int, float]], are_started: bool
+    trials: Sequence[AbstractTrial],
+    steps: Sequence[tuple[AbstractTrial, int, float]],
+    are_started: bool,
 ) -> None:
     """Store what changed on trials, and their new (trial, step, value)."""
     columns = _STARTED if are_started else _CHANGEABLE
@@ -184,7 +183,7 @@ def update(
     run(statement, arguments)
 
 
-def update_notes(trials: Sequence["Trial"]) -> None:
+def update_notes(trials: Sequence[AbstractTrial]) -> None:
     """Store what was noted on the study at these trials."""
     rows = _rows(trials, ("id", "study_attrs"))
     run(_UPDATE.format(changes="study_attrs = n.study_attrs", n=len(trials)), {"rows": rows})
@@ -213,13 +212,13 @@ def _counts(moves: Mapping[str, int]) -> str:
     return "".join(f"{field} = {field} + {n:d}, " for field, n in fields.items())
 
 
-def _rows(trials: Sequence["Trial"], columns: Sequence[str]) -> str:
+def _rows(trials: Sequence[AbstractTrial], columns: Sequence[str]) -> str:
     return json.dumps(
         [{column: _column(getattr(trial, column)) for column in columns} for trial in trials]
     )
 
 
-def _step_rows(steps: Sequence[tuple["Trial", int, float]]) -> str:
+def _step_rows(steps: Sequence[tuple[AbstractTrial, int, float]]) -> str:
     return json.dumps(
         [{"trial_id": trial.id, "step": step, "value": _number(v)} for trial, step, v in steps]
     )

@@ -3,18 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil, floor
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from django.db.models import Q
 
 from optuna_bridge.search_space import Parameter
 from studies.models import Study
 from trials.errors import InvalidQuery
+from trials.models.managers import TrialQuerySet
 from trials.models.sort_keys import value_key
 from tuner_project.rest.problems import escaped
-
-if TYPE_CHECKING:
-    from trials.models.managers import TrialQuerySet
 
 
 @dataclass(frozen=True)
@@ -42,13 +40,13 @@ class TrialFilter:
     def by_state_alone(self) -> bool:
         return self == TrialFilter(state=self.state, objective=self.objective)
 
-    def of(self, study: Study) -> "TrialQuerySet":
+    def of(self, study: Study) -> TrialQuerySet:
         """These trials of a study.
 
         Raises:
             InvalidQuery: a parameter that the study does not have, or a value outside its space.
         """
-        trials = cast("TrialQuerySet", study.trials.all())
+        trials = cast(TrialQuerySet, study.trials.all())
         if self.state is not None:
             trials = trials.filter(state=self.state)
         if self.worker_id is not None:

@@ -3,17 +3,15 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db.models import F, Func, TextField, Value
 from django.db.models.expressions import Combinable
 from django.db.models.lookups import GreaterThan, LessThan
 
+from trials.models import Trial
+from trials.models.managers import TrialQuerySet
 from trials.models.sort_keys import duration_key, value_key
-
-if TYPE_CHECKING:
-    from trials.models import Trial
-    from trials.models.managers import TrialQuerySet
 
 NUMBER, VALUE, DURATION = "number", "value", "duration"
 ORDERS = [sign + name for name in (NUMBER, VALUE, DURATION) for sign in ("", "-")]
@@ -48,11 +46,11 @@ class TrialOrdering:
                 return duration_key()
         return None
 
-    def position(self, trial: "Trial") -> Position:
+    def position(self, trial: Trial) -> Position:
         """Where a trial of a page stands."""
         return getattr(trial, "sort_key", None), trial.number
 
-    def page(self, trials: "TrialQuerySet", n: int, after: Position | None = None) -> list["Trial"]:
+    def page(self, trials: TrialQuerySet, n: int, after: Position | None = None) -> list[Trial]:
         """The first n trials, or the first n after a position; in one statement a phase."""
         found: list[Trial] = []
         for phase in self._phases(trials, after):
@@ -61,8 +59,8 @@ class TrialOrdering:
         return found
 
     def page_at(
-        self, trials: "TrialQuerySet", n: int, offset: int, n_keyed: int | None = None
-    ) -> list["Trial"]:
+        self, trials: TrialQuerySet, n: int, offset: int, n_keyed: int | None = None
+    ) -> list[Trial]:
         """n trials after the first `offset` ones, which are passed over one by one.
 
         `n_keyed` is how many have a key, and is counted where it is needed and not given.
@@ -77,7 +75,7 @@ class TrialOrdering:
                 found += phase[start : start + n - len(found)]
         return found
 
-    def _phases(self, trials: "TrialQuerySet", after: Position | None) -> list["TrialQuerySet"]:
+    def _phases(self, trials: TrialQuerySet, after: Position | None) -> list[TrialQuerySet]:
         """The trials after a position, in order: those with a key, and those without."""
         key, number = (None, None) if after is None else after
         if self.key is None:

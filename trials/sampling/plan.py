@@ -1,10 +1,12 @@
 """Plans: what an ask would hand out, drawn without a lock."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from trials.models import Trial
-from trials.sampling.drafts import Draft
+from trials.sampling.drafts import Draft, PlanInvalidated
 from trials.sampling.session import SamplerSession
+from trials.sampling.visited_points import has_point
 
 
 @dataclass
@@ -15,25 +17,25 @@ class Plan:
     trial, and `new` those of new trials.
     """
 
-    history: SamplerSession
+    session: SamplerSession
     revision: int
     queued: dict[int, Draft] = field(default_factory=dict)
     new: list[Draft] = field(default_factory=list)
 
     @classmethod
-    def of(cls, history: SamplerSession, n: int) -> "Plan":
+    def draw(cls, session: SamplerSession, n: int) -> "Plan":
         """Draw n trials, those that wait in the queue first, knowing everything that is committed.
 
-        Holds no database lock, no transaction and no connection while the sampler thinks. Where it
-        must know the trials' numbers nothing is drawn yet; of a space that is nearly used up,
-        fewer may be left.
+        Holds no database lock, no transaction and no connection while the sampler works. Where it
+        needs the trials' numbers nothing is drawn yet; of a space that is nearly used up, fewer
+        may be left.
         """
-        if history.needs_number:
-            if history.taken is not None:
-                history.sync()
-            return cls(history, history.revision)
-        with history.turn():
-            plan = cls(history, history.revision)
+        if session.needs_number:
+            if session.visited is not None:
+                session.sync()
+            return cls(session, session.revision)
+        with session.acquire_sampler():
+            plan = cls(session, session.revision)
             try:
                 plan._draw(n)
             except BaseException:
@@ -42,39 +44,65 @@ class Plan:
             return plan
 
     def _draw(self, n: int) -> None:
-        history = self.history
-        queued = Trial.objects.queue(history.study, n) if history.has_queue else []
-        history.give_way()
+        session = self.session
+        queued = Trial.objects.queue(session.study, n) if session.has_queue else []
+        session.release_connection_if_slow()
         for trial in queued:
-            if history.needs_draft(trial):
-                self.queued[trial.number] = history.draw(trial.number, trial.params)
-        while len(queued) + len(self.new) < n and (draft := history.draw_new()):
+            if session.needs_draft(trial):
+                self.queued[trial.number] = session.draw(trial.number, trial.params)
+        while len(queued) + len(self.new) < n and (draft := session.draw_next()):
             self.new.append(draft)
 
     def n_new(self, n: int) -> int:
-        """For how many of n new trials it will do."""
-        if not self.history.needs_number:
+        """How many of n new trials it has, or can draw."""
+        if not self.session.needs_number:
             return min(n, len(self.new))
-        n_left = self.history.n_left
+        n_left = self.session.n_left
         return n if n_left is None else min(n, n_left)
 
-    def draft_of(self, trial: Trial) -> Draft | None:
-        """The draft of a trial from the queue; None: it was not planned for."""
-        if trial.number not in self.queued and self.history.needs_number:
-            draft = self.history.sample_numbered(trial.number, fixed=trial.params)
+    def queued_draft(self, trial: Trial) -> Draft | None:
+        """The draft of a trial from the queue; None where it was not planned for."""
+        if trial.number not in self.queued and self.session.needs_number:
+            draft = self.session.draw_numbered(trial.number, fixed=trial.params)
             self.queued[trial.number] = draft
         return self.queued.get(trial.number)
 
     def new_draft(self, index: int, number: int) -> Draft:
-        """The draft of a new trial, drawn again where its number decides the point."""
+        """The draft of a new trial, drawn again where its number decides the point.
+
+        Raises:
+            PlanInvalidated: another thread uses the sampler.
+        """
         planned = self.new[index] if index < len(self.new) else None
-        is_of_another = planned is not None and planned.trial.number != number
-        if planned is None or (is_of_another and self.history.is_seeded):
-            planned = self.history.sample_numbered(number, instead_of=planned)
+        is_of_another = planned is not None and planned.number != number
+        if planned is None or (is_of_another and self.session.is_seeded):
+            planned = self.session.draw_numbered(number, instead_of=planned)
             self.new[index : index + 1] = [planned]
         return planned
 
     def close(self) -> None:
-        """It was served, or will not be."""
+        """Close its drafts: the ask was served, or will not be by this plan."""
         for draft in (*self.queued.values(), *self.new):
-            draft.is_over = True
+            draft.close()
+
+
+def mark_points(session: SamplerSession, trials: Sequence[Trial], drafts: Sequence[Draft]) -> None:
+    """Where duplicates are avoided, mark trials by their points.
+
+    Raises:
+        PlanInvalidated: the point of a draft was visited since it was drawn.
+    """
+    if session.visited is None:
+        return
+    if session.n_left is not None and any(d.is_duplicate and not d.is_fixed for d in drafts):
+        raise PlanInvalidated
+    duplicates = {draft.reserved_number for draft in drafts if draft.is_duplicate}
+    points = []
+    for trial in trials:
+        if trial.params_hash is not None:
+            continue  # queued with all its parameters: just this point is wanted
+        trial.params_hash = session.study.point_hash(trial.internal_params)
+        if trial.params_hash is not None and trial.number not in duplicates:
+            points.append(trial.params_hash)
+    if points and has_point(session.study.id, points):
+        raise PlanInvalidated

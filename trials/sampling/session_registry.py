@@ -1,4 +1,4 @@
-"""The histories that this process keeps."""
+"""The sessions that this process keeps."""
 
 import os
 import threading
@@ -17,54 +17,54 @@ Result = TypeVar("Result")
 
 
 class SessionRegistry:
-    """Histories by study, the least recently used ones dropped beyond HISTORY_MAX_TRIALS."""
+    """Sessions by study, the least recently used ones dropped beyond HISTORY_MAX_TRIALS."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._by_name: OrderedDict[str, SamplerSession] = OrderedDict()
 
     def use(self, named: NamedStudy, action: Callable[[SamplerSession], Result]) -> Result:
-        """What `action` gives, called with the history of the study of a name.
+        """What `action` gives, called with the session of the study of a name.
 
         One that is known spares the reading of the study, whose definition never changes. The
         action raises `StudyNotFound` where that study is gone by now; then another one of its
         name is looked for.
         """
-        history = self.known(named.name)
-        if history is not None:
+        session = self.known(named.name)
+        if session is not None:
             try:
-                return action(history)
+                return action(session)
             except StudyNotFound:
-                self.forget(history)
+                self.forget(session)
         return action(self.of(named.one()))
 
     def known(self, name: str) -> SamplerSession | None:
-        """The history of the study that had this name when it was last read; None: it was not."""
+        """The session of the study that had this name when it was last read; None: it was not."""
         if connection.in_atomic_block:
             return None
         with self._lock:
-            history = self._by_name.get(name)
-            if history is not None:
-                self._use(history)
-            return history
+            session = self._by_name.get(name)
+            if session is not None:
+                self._use(session)
+            return session
 
     def of(self, study: Study) -> SamplerSession:
-        """The study's history, which the caller brings up to date."""
+        """The study's session, which the caller brings up to date."""
         if connection.in_atomic_block:
             # It will see rows that may be rolled back, and must not outlive them.
             return SamplerSession(study)
         with self._lock:
-            history = self._by_name.get(study.name)
-            if history is None or history.study.id != study.id:
-                history = self._by_name[study.name] = SamplerSession(study)
-            self._use(history)
-            return history
+            session = self._by_name.get(study.name)
+            if session is None or session.study.id != study.id:
+                session = self._by_name[study.name] = SamplerSession(study)
+            self._use(session)
+            return session
 
-    def forget(self, history: SamplerSession) -> None:
+    def forget(self, session: SamplerSession) -> None:
         """The study was deleted."""
         with self._lock:
-            if self._by_name.get(history.study.name) is history:
-                del self._by_name[history.study.name]
+            if self._by_name.get(session.study.name) is session:
+                del self._by_name[session.study.name]
 
     def use_of_memory(self) -> tuple[int, int, int]:
         """How many studies are kept, their trials, and about how many bytes these take."""
@@ -76,9 +76,9 @@ class SessionRegistry:
         with self._lock:
             self._by_name.clear()
 
-    def _use(self, history: SamplerSession) -> None:
-        self._by_name.move_to_end(history.study.name)
-        held = sum(history.size for history in self._by_name.values())
+    def _use(self, session: SamplerSession) -> None:
+        self._by_name.move_to_end(session.study.name)
+        held = sum(session.size for session in self._by_name.values())
         while held > settings.HISTORY_MAX_TRIALS and len(self._by_name) > 1:
             _, oldest = self._by_name.popitem(last=False)
             held -= oldest.size

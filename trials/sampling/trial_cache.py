@@ -5,13 +5,12 @@ what was known. Here what has changed since is read, in one.
 """
 
 import threading
-from collections.abc import Container
 from typing import Any
 
-from optuna.trial import FrozenTrial, TrialState
-
-from optuna_bridge.frozen_trials import DIRECTIONS, FrozenTrials, frozen_trial
-from optuna_bridge.samplers.trial_columns import TrialColumns
+from optuna_bridge.frozen_trials import frozen_trial
+from optuna_bridge.pruners import PRUNERS
+from optuna_bridge.sampler_storage import CommittedTrial, SamplerStorage
+from optuna_bridge.samplers.registry import SAMPLERS
 from studies.enums import Duplicates
 from studies.models import Study
 from trials.models import Trial
@@ -24,41 +23,39 @@ _COLUMNS = ("revision", "study_attrs", "number", "id", "state", "values", "syste
 _STEP_COLUMNS = ("steps", "step_values")
 
 
-class TrialCache(FrozenTrials):
-    """A study's trials as Optuna's FrozenTrials, and the drafts of those that are being asked for.
+class TrialCache(SamplerStorage[Draft]):
+    """The committed trials of a study as they were last read, and drafts of new ones.
 
-    Optuna reads it as a storage. Trials are replaced and never changed in place: Optuna's pruners
-    rely on that. So reading needs no lock; what a sampler reads while it draws, the columns and
-    the drafts, is changed by `settle` alone.
+    Optuna reads it as a storage. Trials are replaced and never changed in place, so that reading
+    needs no lock. `sync` may run at any time. What a sampler reads while it draws, the columns and
+    the list of drafts, changes in `apply_pending` alone.
     """
 
     study: Study
 
-    def __init__(self, study: Study, *, in_columns: bool) -> None:
-        super().__init__(study)
+    def __init__(self, study: Study) -> None:
+        sampler, pruner = SAMPLERS[study.sampler], PRUNERS[study.pruner]
         self._space = study.space
-        self.pruning_direction = DIRECTIONS[study.pruning_direction or study.directions[0]]
-        self._with_steps = study.sampler == "tpe" or study.pruner != "none"
+        super().__init__(
+            study,
+            pruning_direction=study.pruning_direction or study.directions[0],
+            names=list(self._space.distributions) if sampler.reads_columns else None,
+        )
+        self._with_steps = sampler.reads_steps or pruner.reads_steps
         self._revision = 0
         self._waiting: set[int] = set()
-        self._study_attrs: dict[str, Any] = {}
-        self._drafts: dict[int, Draft] = {}
         self._reading = threading.Lock()
         is_avoiding = study.duplicates == Duplicates.AVOID
-        self.taken = VisitedPoints(study) if is_avoiding else None
-        self.columns: TrialColumns | None = None
-        self._not_in_columns: list[tuple[FrozenTrial, list[float | None]]] = []
-        if in_columns:
-            names = list(self._space.distributions)
-            self.columns = TrialColumns(names, len(self._directions), self.pruning_direction)
-
-    def __len__(self) -> int:
-        return len(self._trials)
+        self.visited = VisitedPoints(study) if is_avoiding else None
+        self._pending: list[CommittedTrial] = []  # read, and not in the columns yet
 
     @property
     def n_left(self) -> int | None:
-        """The points that are left as far as is known; None: no matter, or endless."""
-        return None if self.taken is None else self.taken.n_left
+        """The number of unvisited points as far as is known.
+
+        None where duplicates are allowed, or the space is endless.
+        """
+        return None if self.visited is None else self.visited.n_left
 
     @property
     def revision(self) -> int:
@@ -77,54 +74,65 @@ class TrialCache(FrozenTrials):
         committed in their order and none is ever missed.
         """
         with self._reading:
-            # Those that are over by now were committed before what is read next, or never will be.
-            over = [draft for draft in list(self._drafts.values()) if draft.is_over]
-            latest = self._revision
-            changed: list[tuple[FrozenTrial, list[float | None]]] = []
-            noted: dict[int, dict[str, Any]] = {}  # on the study, by trial
-            query = _WRITTEN_WITH_STEPS if self._with_steps else _WRITTEN
-            for row in query.rows(study=self.study.id, revision=self._revision):
-                latest, study_attrs, *of_trial, internal_params = row
-                trial, internal_params = self._read(internal_params, *of_trial)
-                changed.append((trial, internal_params))
-                if study_attrs:
-                    noted[trial.number] = study_attrs
-            changed.sort(key=lambda each: each[0].number)
-            for trial, _ in changed:
+            # What was closed by now was committed before the next read, or never will be.
+            closed = [draft for draft in self._listed_drafts() if draft.is_closed]
+            latest, written, study_attrs = self._read_written()
+            for trial, _ in written:
                 self._put(trial)
-            for _, attrs in sorted(noted.items()):  # of one key the first trial's counts
-                self._study_attrs = attrs | self._study_attrs
+            if study_attrs:  # of one key the first counts
+                self._study_attrs = study_attrs | self._study_attrs
             if self.columns is not None:
-                self._not_in_columns += changed
-            for draft in list(self._drafts.values()):
-                draft.is_known = draft.is_known or draft in over or self._has(draft.number)
+                self._pending += written
+            for draft in self._listed_drafts():
+                if draft in closed or self._has(draft.reserved_number):
+                    draft.supersede()
             self._revision = latest  # last: what is cut off in between is read again
 
-    def settle(self) -> None:
-        """Bring what a sampler reads while it draws up to date: the columns, and the drafts."""
+    def apply_pending(self) -> None:
+        """Bring the columns up to date, and drop the drafts whose trials were read.
+
+        Called by the thread that draws, before it does.
+        """
         with self._reading:
-            changed, self._not_in_columns = self._not_in_columns, []
-            for draft in list(self._drafts.values()):
-                if draft.is_known:
+            pending, self._pending = self._pending, []
+            for draft in self._listed_drafts():
+                if draft.is_superseded:
                     self._drop(draft)
         if self.columns is not None:
-            self.columns.put(*zip(*changed, strict=True) if changed else ((), ()))
+            self.columns.put(*zip(*pending, strict=True) if pending else ((), ()))
 
-    def _has(self, number: int | None) -> bool:
-        """Whether the trial of this number is known, and does not wait any more."""
-        return number is not None and number < len(self._trials) and number not in self._waiting
+    def _read_written(self) -> tuple[int, list[CommittedTrial], dict[str, Any]]:
+        """The latest revision, the trials written since the last one, and attributes of the study.
 
-    def _read(
+        Trials are by number; of an attribute that several of them set the first trial's counts.
+        """
+        latest = self._revision
+        written: list[CommittedTrial] = []
+        attrs_by_number: dict[int, dict[str, Any]] = {}
+        query = _WRITTEN_WITH_STEPS if self._with_steps else _WRITTEN
+        for row in query.rows(study=self.study.id, revision=self._revision):
+            latest, study_attrs, *of_trial, internal_params = row
+            committed = self._committed(internal_params, *of_trial)
+            written.append(committed)
+            if study_attrs:
+                attrs_by_number[committed.trial.number] = study_attrs
+        written.sort(key=lambda each: each.trial.number)
+        first: dict[str, Any] = {}
+        for _, attrs in sorted(attrs_by_number.items()):
+            first = attrs | first
+        return latest, written, first
+
+    def _committed(
         self,
         internal_params: list[float | None],
         number: int,
         trial_id: int,
         state: str,
         *rest: Any,
-    ) -> tuple[FrozenTrial, list[float | None]]:
-        """A trial as a sampler sees it, and its parameters; one that waits has none."""
-        if self.taken is not None:
-            self.taken.note(number, internal_params, state)
+    ) -> CommittedTrial:
+        """A trial as a sampler sees it; one that waits has no parameters."""
+        if self.visited is not None:
+            self.visited.update(number, internal_params, state)
         if state == "WAITING":
             self._waiting.add(number)
             internal_params = [None] * len(internal_params)
@@ -132,43 +140,11 @@ class TrialCache(FrozenTrials):
             self._waiting.discard(number)
         # No sampler and no pruner asks for user attributes, or when.
         trial = frozen_trial(self._space, internal_params, number, trial_id, state, *rest)
-        return trial, internal_params
+        return CommittedTrial(trial, internal_params)
 
-    def _put(self, trial: FrozenTrial) -> None:
-        if trial.number == len(self._trials):
-            self._trials.append(trial)
-        else:
-            self._trials[trial.number] = trial
-
-    def _drop(self, draft: Draft) -> None:
-        self._drafts.pop(draft.trial._trial_id, None)
-
-    # What Optuna reads -----------------------------------------------------------------------
-
-    def get_all_trials(
-        self,
-        study_id: int,
-        deepcopy: bool = True,
-        states: Container[TrialState] | None = None,
-    ) -> list[FrozenTrial]:
-        """The trials by number; as they are, whatever `deepcopy`: nobody changes them."""
-        if states == (TrialState.WAITING,):
-            return []  # Study.ask would take one; ours are taken from the database
-        drafts = [draft.trial for draft in list(self._drafts.values()) if not draft.is_known]
-        trials = self._trials + drafts
-        return trials if states is None else [each for each in trials if each.state in states]
-
-    def drafts(self) -> list[FrozenTrial]:
-        """The trials that are being sampled, or are not in the columns."""
-        return [draft.trial for draft in list(self._drafts.values())]
-
-    def get_trial(self, trial_id: int) -> FrozenTrial:
-        draft = self._drafts.get(trial_id)
-        return super().get_trial(trial_id) if draft is None else draft.trial
-
-    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
-        drafts = [draft.study_attrs for draft in list(self._drafts.values())]
-        return {key: value for attrs in drafts for key, value in attrs.items()} | self._study_attrs
+    def _has(self, number: int | None) -> bool:
+        """Whether the trial of this number is known, and does not wait any more."""
+        return number is not None and number < len(self._trials) and number not in self._waiting
 
 
 def _written() -> TrialQuerySet:

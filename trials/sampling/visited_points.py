@@ -1,4 +1,4 @@
-"""Which points of a study that avoids duplicates are taken."""
+"""The points that the trials of a study have visited, where it avoids duplicates."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,12 +40,12 @@ class VisitedPoints:
         """How many points are left; None: the space is endless."""
         return None if self._points.n is None else self._points.n - len(self._counts)
 
-    def of(self, params: Mapping[str, Any]) -> Point | None:
+    def point_of(self, params: Mapping[str, Any]) -> Point | None:
         """The point of these parameters; None while one is missing."""
         return self._points.point(self._space.to_internal(params))
 
-    def note(self, number: int, internal_params: Sequence[float | None], state: str) -> None:
-        """Note how the trial of this number stands."""
+    def update(self, number: int, internal_params: Sequence[float | None], state: str) -> None:
+        """Take over the parameters and the state of the trial of this number."""
         before = self._by_number.pop(number, None)
         point = None if state == "FAIL" else self._points.point(internal_params)
         if point is not None:
@@ -53,7 +53,7 @@ class VisitedPoints:
         if point == before:
             return
         if self._counts_by_index is not None:
-            # A trial's point is never changed, only freed or, once it is whole, taken.
+            # A trial's point never changes: it is freed or, once it is whole, visited.
             self._counts_by_index[self._points.index(internal_params)] += -1 if before else 1
         for each, n in ((before, -1), (point, 1)):
             if each is not None:
@@ -61,12 +61,13 @@ class VisitedPoints:
                 if not self._counts[each]:
                     del self._counts[each]
 
-    def one_left(
+    def pick_other(
         self, fixed: Mapping[str, Any], beside: Iterable[Mapping[str, Any]], seed: Any
     ) -> dict[str, Any] | None:
-        """The parameters of a point at random that has what is fixed and is not taken.
+        """Pick an unvisited point at random that has what is fixed, and is none of those `beside`.
 
-        Nor is it one of those `beside`. None: there is none, or the space is endless.
+        Returns:
+            Its parameters; None where there is no such point, or the space is endless.
         """
         if self._counts_by_index is None:
             return None

@@ -10,16 +10,17 @@ from django.db import transaction
 from optuna.samplers import RandomSampler
 
 from optuna_bridge.enums import TrialState
-from optuna_bridge.options import Kind
+from optuna_bridge.samplers.kind import SamplerKind
 from optuna_bridge.samplers.registry import SAMPLERS
 from studies.models import NamedStudy, Study
 from tests.support.api_client import assert_schemas_agree
 from tests.support.database import call_and_close_connection, database_clock, wait_for_lock_waiters
 from tests.support.study_builders import ask_trial, build_study, named, synced_session, tell_trial
 from trials import domain
-from trials.domain import NewTrial, TrialResult, asking
+from trials.domain import NewTrial, TrialResult, ask_attempt
 from trials.models import Trial
 from trials.projection.consistency import differences
+from trials.sampling.drafts import PlanInvalidated
 from trials.sampling.plan import Plan
 from trials.sampling.session import SamplerSession
 
@@ -104,10 +105,10 @@ def test_seeded_ask_does_not_wait_for_a_sampler_within_its_transaction(
     twin = build_study("twin", sampler="random", sampler_options={"seed": 1})
     expected = [ask_trial(twin).internal_params for _ in range(3)]
     history = synced_session(study)
-    plan = Plan.of(history, 1)
+    plan = Plan.draw(history, 1)
     ask_trial(study)
-    with history.lock, pytest.raises(asking.PlanInvalidated), transaction.atomic():
-        asking._serve(history, plan, asking.AskRequest(), room=1)
+    with history.lock, pytest.raises(PlanInvalidated), transaction.atomic():
+        ask_attempt.serve(history, plan, ask_attempt.AskRequest(), room=1)
     plan.close()
     assert [ask_trial(study).internal_params for _ in range(2)] == expected[1:]
     assert [trial.internal_params for trial in study.trials.order_by("number")] == expected
@@ -127,7 +128,7 @@ class FailingLater(RandomSampler):
 
 def test_batch_that_fails_leaves_no_draft(monkeypatch: pytest.MonkeyPatch) -> None:
     sampler = FailingLater()
-    kind = Kind(build=lambda options, distributions: sampler, options={})
+    kind = SamplerKind(build=lambda options, distributions: sampler, options={})
     monkeypatch.setitem(SAMPLERS, "special", kind)
     space = [{"type": "int", "name": "n", "low": 1, "high": 3}]
     study = build_study(space=space, sampler="special", pruner="none", duplicates="avoid")
@@ -150,16 +151,16 @@ def test_parents_of_a_generation_are_stored_once_with_a_reordered_queue() -> Non
     recorded = [NewTrial(params=point, outcome=known)] * 4
     domain.add_trials(named=named(study), new=[queued, *recorded])
     other_process = SamplerSession(study)
-    plan = Plan.of(other_process, 1)
+    plan = Plan.draw(other_process, 1)
     tell_trial(study, 0, 0.5)
     domain.add_trials(named=named(study), new=[NewTrial(params={"batch_size": 32}, priority=1)])
 
     first = ask_trial(study)
     with transaction.atomic():
-        found = asking._serve_with_care(other_process, plan, asking.AskRequest(), room=1)
+        found = ask_attempt.serve_with_care(other_process, plan, ask_attempt.AskRequest(), room=1)
 
-    assert isinstance(found, list)
-    assert (first.number, [trial.number for trial in found]) == (6, [1])
+    assert isinstance(found, ask_attempt.Served)
+    assert (first.number, [trial.number for trial in found.trials]) == (6, [1])
     assert [list(draft.study_attrs) for draft in plan.queued.values()] == [list(first.study_attrs)]
     assert list(Study.objects.get().trials.filter(study_attrs__isnull=False)) == [first]
     assert list(differences(study)) == []

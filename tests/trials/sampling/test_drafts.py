@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_bridge.options import Kind
+from optuna_bridge.samplers.kind import SamplerKind
 from optuna_bridge.samplers.registry import SAMPLERS
 from studies.errors import StudyNotFound
 from studies.models import Study
@@ -81,7 +81,7 @@ class WaitingSampler(RandomSampler):
 
 def offer(monkeypatch: pytest.MonkeyPatch, sampler: RandomSampler) -> Study:
     """A study with this sampler."""
-    kind = Kind(build=lambda options, distributions: sampler, options={})
+    kind = SamplerKind(build=lambda options, distributions: sampler, options={})
     monkeypatch.setitem(SAMPLERS, "special", kind)
     return build_study("special", sampler="special", pruner="none")
 
@@ -220,21 +220,22 @@ import django
 django.setup()
 from django.db import connection
 from studies.models import Study
-from trials.sampling.session_registry import histories
+from trials.sampling.plan import Plan
+from trials.sampling.session_registry import session_registry
 
 study = Study.objects.get()
-history = histories.of(study)
-history.sample()
+history = session_registry.of(study)
+Plan.draw(history, 1)
 held = history.lock.acquire()  # as another thread of the parent might
 connection.close_pool()
 
 def draw():
-    return list(histories.of(study).sample().trial.params.values())
+    return list(Plan.draw(session_registry.of(study), 1).new[0].params.values())
 
 for _ in range(2):
     child = os.fork()
     if child == 0:
-        assert histories.of(study) is not history
+        assert session_registry.of(study) is not history
         print(json.dumps(draw()), flush=True)
         connection.close_pool()
         os._exit(0)

@@ -21,6 +21,7 @@ from tests.support.study_builders import (
     tell_trial,
 )
 from trials.models import Trial
+from trials.sampling.plan import Plan
 from trials.sampling.session import SamplerSession
 from trials.sampling.session_registry import SessionRegistry, session_registry
 
@@ -230,7 +231,8 @@ def test_nsgaii_parents_are_written_once():
     tell_trial(study, 0, 2.0)
     tell_trial(study, 1, 3.0)
     slow = SessionRegistry().of(study)  # another process: draws now, commits last
-    draft = slow.sample()
+    plan = Plan.draw(slow, 1)
+    (draft,) = plan.new
     (key,) = draft.study_attrs
     assert sorted(draft.study_attrs[key]) == [trials[0].id, trials[1].id]
 
@@ -245,13 +247,13 @@ def test_nsgaii_parents_are_written_once():
             study=study,
             number=reserved.first_number,
             state=TrialState.RUNNING,
-            internal_params=study.space.to_internal(draft.trial.params),
+            internal_params=study.space.to_internal(draft.params),
             revision=reserved.revision,
             system_attrs=draft.system_attrs,
             study_attrs=draft.study_attrs,
         )
         Trial.objects.add([late])
-    draft.is_over = True
+    plan.close()
 
     with rdb_storage("optuna") as stock:
         stored = stock.get_study_system_attrs(study.id)

@@ -90,7 +90,7 @@ def test_seeded_study_repeats_itself(sampler, monkeypatch):
 
     def next_process() -> None:
         registries.reverse()
-        monkeypatch.setattr(asking, "histories", registries[0])
+        monkeypatch.setattr(asking, "session_registry", registries[0])
 
     assert play(study, n, before_each=next_process) == once
 

@@ -18,7 +18,7 @@ from optuna.trial import TrialState as OptunaState
 
 from optuna_bridge.enums import TrialState
 from optuna_bridge.pruners import build_pruner
-from optuna_bridge.samplers.registry import build_sampler, reseed
+from optuna_bridge.samplers.registry import SAMPLERS, build_sampler
 from optuna_bridge.system_attrs import TRANSIENT_ATTRIBUTES
 from studies.models import Study
 from tests.support.study_builders import ask_trial, build_study, store_on_trial, tell_trial
@@ -106,6 +106,7 @@ class Mirror:
 
     def ask(self) -> None:
         trial = ask_trial(self.study)
+        reseed = SAMPLERS[self.study.sampler].reseed
         if not isinstance(self.stock.sampler, QMCSampler):
             reseed(self.stock.sampler, SEED, trial.number)
         elif trial.number == 0:  # the only one that it draws at random

@@ -1,0 +1,87 @@
+"""Asking a pruner about a running trial, before what it reports is stored."""
+
+from collections.abc import Container, Mapping
+from copy import copy
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_bridge.sampler_storage import SamplerStorage
+
+
+@dataclass(frozen=True)
+class PruningDecision:
+    """What the pruner says, and what it sets on the trial (the rungs of successive halving)."""
+
+    should_prune: bool
+    system_attrs: Mapping[str, Any]
+
+
+class PruningStorage:
+    """What a pruner sees: a study in which one trial has reported more than is stored.
+
+    It answers what Optuna's pruners ask of a storage. The trial is replaced and never changed in
+    place: successive halving holds on to those that it has read.
+    """
+
+    def __init__(self, stored: SamplerStorage[Any], trial: FrozenTrial) -> None:
+        self._stored = stored
+        self.trial = trial
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        trials = self._stored.get_all_trials(study_id)
+        trials[self.trial.number] = self.trial
+        return trials if states is None else [each for each in trials if each.state in states]
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        is_reporting = trial_id == self.trial._trial_id
+        return self.trial if is_reporting else self._stored.get_trial(trial_id)
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        self.trial = copy(self.get_trial(trial_id))
+        self.trial.system_attrs = self.trial.system_attrs | {key: value}
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        return [self._stored.pruning_direction]
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        return self._stored.get_study_id_from_name(study_name)
+
+    def get_study_name_from_id(self, study_id: int) -> str:
+        return self._stored.get_study_name_from_id(study_id)
+
+
+def ask_pruner(
+    pruner: BasePruner,
+    storage: SamplerStorage[Any],
+    trial: FrozenTrial,
+    steps: Mapping[int, float],
+    *,
+    sampler: BaseSampler,
+) -> PruningDecision:
+    """Ask a pruner as `optuna.Trial.should_prune` does after reports of `steps`.
+
+    Args:
+        storage: The study's trials as they are stored.
+        trial: One of them, which runs.
+        steps: Intermediate values that it reports; of those it has already, the stored one counts.
+        sampler: The study's; Optuna would build another one.
+    """
+    reporting = copy(trial)
+    reporting.intermediate_values = dict(steps) | trial.intermediate_values
+    seen: Any = PruningStorage(storage, reporting)
+    study = optuna.Study(storage.study.name, seen, sampler=sampler, pruner=pruner)
+    should_prune = bool(pruner.prune(study, reporting))  # NumPy has a bool of its own
+    before = trial.system_attrs
+    added = {key: each for key, each in seen.trial.system_attrs.items() if key not in before}
+    return PruningDecision(should_prune, added)

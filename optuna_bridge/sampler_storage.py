@@ -1,0 +1,223 @@
+"""What a sampler sees of a study: its committed trials and, beside them, drafts of new ones.
+
+Optuna's ask writes into drafts alone. Trials are replaced by changed copies and never changed in
+place: Optuna's samplers and pruners hold on to those that they have read (successive halving would
+see its own rung twice).
+"""
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
+from itertools import count
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_bridge.frozen_trials import DIRECTIONS, FrozenTrials, StudyDefinition
+from optuna_bridge.samplers.trial_columns import TrialColumns
+from optuna_bridge.system_attrs import FIXED_PARAMS, TRANSIENT_ATTRIBUTES
+
+
+class CommittedTrial(NamedTuple):
+    """A trial that was read from the database, and its parameters as they are kept there."""
+
+    trial: FrozenTrial
+    internal_params: list[float | None]
+
+
+class DraftTrial:
+    """A RUNNING trial that exists in this process alone, into which Optuna's ask writes."""
+
+    _ids = count(-1, -1)  # apart from those of committed trials
+
+    def __init__(self, number: int, fixed_params: Mapping[str, Any] | None = None) -> None:
+        """A draft of the trial of a number, of which some or all parameters may be given."""
+        fixed = {} if fixed_params is None else {FIXED_PARAMS: dict(fixed_params)}
+        self._trial = _running_trial(number, next(self._ids), fixed)
+        self._study_attrs: dict[str, Any] = {}
+
+    @property
+    def is_visible(self) -> bool:
+        """Whether Optuna sees it beside the committed trials."""
+        return True
+
+    @property
+    def trial(self) -> FrozenTrial:
+        return self._trial
+
+    @property
+    def number(self) -> int:
+        """The number that it was drawn for."""
+        return self._trial.number
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return self._trial.params
+
+    @property
+    def system_attrs(self) -> dict[str, Any]:
+        """What the sampler set on the trial, to be stored with it."""
+        return {
+            key: value
+            for key, value in self._trial.system_attrs.items()
+            if not key.startswith(TRANSIENT_ATTRIBUTES) and key != FIXED_PARAMS
+        }
+
+    @property
+    def study_attrs(self) -> dict[str, Any]:
+        """What the sampler set on the study, to be stored with the trial."""
+        return self._study_attrs
+
+    def replace(self, trial: FrozenTrial) -> None:
+        """Take a changed copy of its trial. For the storage that holds it."""
+        self._trial = trial
+
+    def set_study_attr(self, key: str, value: Any) -> None:
+        """Set an attribute of the study. For the storage that holds it."""
+        self._study_attrs[key] = value
+
+
+D = TypeVar("D", bound=DraftTrial)
+
+
+class SamplerStorage(FrozenTrials, Generic[D]):
+    """The committed trials of a study and drafts, as Optuna's samplers and pruners read them.
+
+    A `ColumnStorage` where `names` of the parameters are given to keep in columns.
+    """
+
+    def __init__(
+        self, study: StudyDefinition, *, pruning_direction: str, names: Sequence[str] | None = None
+    ) -> None:
+        super().__init__(study)
+        self.pruning_direction = DIRECTIONS[pruning_direction]
+        self.columns: TrialColumns | None = None
+        if names is not None:
+            self.columns = TrialColumns(names, len(self._directions), self.pruning_direction)
+        self._study_attrs: dict[str, Any] = {}
+        self._drafts: dict[int, D] = {}
+        self._drawing: D | None = None
+
+    def __len__(self) -> int:
+        """The number of committed trials."""
+        return len(self._trials)
+
+    def as_study(self, sampler: BaseSampler, pruner: BasePruner) -> optuna.Study:
+        """The study over this storage, which only reads it while its sampler draws."""
+        return optuna.Study(self.study.name, self, sampler=sampler, pruner=pruner)
+
+    def running_trial(self, number: int) -> FrozenTrial | None:
+        """The committed trial of a number; None where there is none, or it does not run."""
+        trial = self._trials[number] if number < len(self._trials) else None
+        return trial if trial is not None and trial.state == TrialState.RUNNING else None
+
+    @contextmanager
+    def _drawing_into(self, draft: D) -> Iterator[None]:
+        """A block within which Optuna's ask writes into a draft; after an error it is dropped."""
+        self._drawing = draft
+        try:
+            yield
+        except BaseException:
+            self._drop(draft)
+            raise
+        finally:
+            self._drawing = None
+
+    def _drop(self, draft: D) -> None:
+        self._drafts.pop(draft.trial._trial_id, None)
+
+    def _listed_drafts(self) -> list[D]:
+        """The drafts as they are now, whatever another thread adds or drops meanwhile."""
+        return list(self._drafts.values())
+
+    def _put(self, trial: FrozenTrial) -> None:
+        if trial.number == len(self._trials):
+            self._trials.append(trial)
+        else:
+            self._trials[trial.number] = trial
+
+    # What Optuna reads -----------------------------------------------------------------------
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        """The trials by number; as they are, whatever `deepcopy`: nobody changes them."""
+        if states == (TrialState.WAITING,):
+            return []  # Study.ask would take one; ours are taken from the database
+        trials = self._trials + [each.trial for each in self._listed_drafts() if each.is_visible]
+        return trials if states is None else [each for each in trials if each.state in states]
+
+    def drafts(self) -> list[FrozenTrial]:
+        """The trials that are being sampled, or are not in the columns."""
+        return [draft.trial for draft in self._listed_drafts()]
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        draft = self._drafts.get(trial_id)
+        return super().get_trial(trial_id) if draft is None else draft.trial
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        drafts = [draft.study_attrs for draft in self._listed_drafts()]
+        return {key: value for attrs in drafts for key, value in attrs.items()} | self._study_attrs
+
+    # What Optuna writes while it draws -------------------------------------------------------
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        draft = self._current_draft()
+        self._drafts[draft.trial._trial_id] = draft
+        return draft.trial._trial_id
+
+    def set_trial_param(
+        self,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
+    ) -> None:
+        trial = copy(self.get_trial(trial_id))
+        value = distribution.to_external_repr(param_value_internal)
+        trial.params = trial.params | {param_name: value}
+        trial.distributions = trial.distributions | {param_name: distribution}
+        self._replace(trial)
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        trial = copy(self.get_trial(trial_id))
+        trial.system_attrs = trial.system_attrs | {key: value}
+        self._replace(trial)
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        self._current_draft().set_study_attr(key, value)
+
+    def _current_draft(self) -> D:
+        if self._drawing is None:
+            self._refused()
+        return self._drawing
+
+    def _replace(self, trial: FrozenTrial) -> None:
+        draft = self._drafts.get(trial._trial_id)
+        if draft is None:
+            self._put(trial)
+        else:
+            draft.replace(trial)
+
+
+def _running_trial(number: int, trial_id: int, system_attrs: dict[str, Any]) -> FrozenTrial:
+    return FrozenTrial(
+        number=number,
+        state=TrialState.RUNNING,
+        value=None,
+        datetime_start=None,
+        datetime_complete=None,
+        params={},
+        distributions={},
+        user_attrs={},
+        system_attrs=system_attrs,
+        intermediate_values={},
+        trial_id=trial_id,
+    )

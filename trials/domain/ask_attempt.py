@@ -1,0 +1,236 @@
+"""One attempt to serve an ask as it was planned, within its transaction.
+
+`PlanInvalidated` is raised where something was written already that must be undone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from optuna_bridge.enums import TrialState
+from studies.domain.lifecycle import refusal
+from studies.domain.limits import n_trials_left, too_many_trials
+from studies.enums import StudyState
+from studies.errors import BudgetInFlight, TooManyRunning
+from studies.models import Study
+from trials.domain.expire_leases import expire
+from trials.domain.finish_trial import complete_if_used_up
+from trials.domain.running_limit import token_id, too_many_running
+from trials.models import Trial
+from trials.models.leases import OF_STUDY, Lease
+from trials.models.reservation import Reservation
+from trials.projection.trial_rows import not_noted
+from trials.sampling.drafts import Draft, PlanInvalidated
+from trials.sampling.plan import Plan, mark_points
+from trials.sampling.session import SamplerSession
+from tuner_project.rest.problems import DomainError
+
+
+@dataclass(frozen=True)
+class AskRequest:
+    """What an ask is for. A `worker_id` gets back what it holds, unless `new` says otherwise."""
+
+    count: int = 1
+    worker_id: str = ""
+    new: bool = False
+    lease: Lease = OF_STUDY
+
+    @property
+    def may_be_reoffered(self) -> bool:
+        return bool(self.worker_id) and not self.new
+
+
+@dataclass(frozen=True)
+class Served:
+    """The trials that are handed out, one at least."""
+
+    trials: list[Trial]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why the study hands out nothing."""
+
+    error: DomainError
+
+
+@dataclass(frozen=True)
+class Replan:
+    """Something else was found than what was planned for."""
+
+
+Attempt = Served | Refused | Replan
+
+
+def serve(session: SamplerSession, plan: Plan, request: AskRequest, room: int) -> Attempt:
+    """Hand out trials, `room` at most, in the usual case: new ones that nothing stands against.
+
+    Otherwise the study is looked at with care.
+    """
+    n = request.count
+    if not plan.queued and plan.n_new(n) == n == room:
+        reserved = Trial.objects.reserve_running(session.study, n, request.lease)
+        if reserved is not None:
+            if request.may_be_reoffered and Trial.objects.held(session.study, request.worker_id):
+                raise PlanInvalidated  # this worker's other request was faster
+            return Served(_start_new(session, reserved, plan, request))
+    return serve_with_care(session, plan, request, room)
+
+
+def serve_with_care(
+    session: SamplerSession, plan: Plan | None, request: AskRequest, room: int
+) -> Attempt:
+    """Hand out trials, `room` at most, of a study whose state, budgets, leases or queue matter.
+
+    What it ends on the way, trials or the study, stays so, whatever the result.
+    """
+    study = session.locked_study()
+    is_as_planned = plan is not None and plan.revision == study.revision
+    complete_if_used_up(study)
+    held = _reoffer(study, request)
+    expire(study)
+    n = _room(study, min(request.count - len(held), room))
+    n_queued = min(n, study.n_waiting)
+    n_new = _n_new(study, n - n_queued)
+    n_planned = 0 if plan is None else plan.n_new(n_new)
+    if n_planned < n_new and not is_as_planned:
+        return Replan()
+    queued = Trial.objects.queue(study, n_queued) if n_queued > 0 else []
+    drafts = _queued_drafts(session, queued, plan)
+    if drafts is None:
+        return Replan()
+    _start_queued(session, study, queued, drafts, request)
+    new: list[Trial] = []
+    if plan is not None and n_planned > 0:
+        reserved = Trial.objects.reserve_running(study, n_planned, request.lease)
+        if reserved is None:
+            raise PlanInvalidated  # a moment later, a lease or the deadline has passed
+        new = _start_new(session, reserved, plan, request)
+    trials = [*held, *queued, *new]
+    return Served(trials) if trials else Refused(_refusal(study, room))
+
+
+# How many ----------------------------------------------------------------------------------
+
+
+def _room(study: Study, n: int) -> int:
+    """How many of n trials more may run at a time."""
+    if study.state != StudyState.ACTIVE:
+        return 0
+    if study.max_concurrent is None:
+        return n
+    return max(0, min(n, study.max_concurrent - study.n_running))
+
+
+def _n_new(study: Study, n: int) -> int:
+    """How many of n new trials the budgets leave."""
+    if study.max_trials is not None:
+        n = min(n, study.max_trials - study.n_counted)
+    if (n_left := n_trials_left(study)) is not None:
+        n = min(n, n_left)
+    return n
+
+
+def _refusal(study: Study, room: int) -> DomainError:
+    """Why a study hands out nothing."""
+    error = refusal(study)
+    if error is not None:
+        return error
+    if room == 0:
+        return too_many_running()
+    if n_trials_left(study) == 0 and study.n_waiting == 0:
+        return too_many_trials(study)
+    is_full = study.max_concurrent is not None and study.n_running >= study.max_concurrent
+    if is_full and (study.n_waiting > 0 or not study.is_handed_out):
+        return TooManyRunning(
+            f'study "{study.name}" runs {study.n_running} trials, as many as it may at a time'
+        )
+    return BudgetInFlight(
+        f'all trials of study "{study.name}" are handed out; one that runs may yet free its place'
+    )
+
+
+# Which -------------------------------------------------------------------------------------
+
+
+def _reoffer(study: Study, request: AskRequest) -> list[Trial]:
+    """The trials that the worker holds already, with a new lease."""
+    if not request.may_be_reoffered or not study.is_open:
+        return []
+    held = Trial.objects.held(study, request.worker_id)[: request.count]
+    if held:
+        Trial.objects.hold(study, held, request.lease)
+    for trial in held:
+        trial.reoffered = True
+    return held
+
+
+def _queued_drafts(
+    session: SamplerSession, queued: Sequence[Trial], plan: Plan | None
+) -> dict[int, Draft] | None:
+    """The drafts of those queued trials that need one, by number; None where one lacks its own."""
+    drafts: dict[int, Draft] = {}
+    for trial in queued:
+        if session.needs_draft(trial):
+            draft = None if plan is None else plan.queued_draft(trial)
+            if draft is None:
+                return None
+            drafts[trial.number] = draft
+    return drafts
+
+
+def _start_queued(
+    session: SamplerSession,
+    study: Study,
+    queued: Sequence[Trial],
+    drafts: Mapping[int, Draft],
+    request: AskRequest,
+) -> None:
+    """Start trials of the queue, those with a draft with its parameters and attributes."""
+    for trial in queued:
+        draft = drafts.get(trial.number)
+        if draft is not None:
+            draft.reserve(trial.number)
+            trial.internal_params = study.space.to_internal(draft.params)
+            trial.system_attrs = trial.system_attrs | draft.system_attrs
+            trial.study_attrs = not_noted(study, draft.study_attrs) or None
+        _hand_out(trial, study.now, request.lease.of(study), request)
+    mark_points(session, queued, list(drafts.values()))
+    if queued:
+        Trial.objects.change(study, queued, was=[TrialState.WAITING] * len(queued))
+
+
+def _start_new(
+    session: SamplerSession, reserved: Reservation, plan: Plan, request: AskRequest
+) -> list[Trial]:
+    """Store new trials under the numbers that were reserved for them."""
+    study = session.study
+    trials = []
+    for index in range(len(reserved.ids)):
+        number = reserved.first_number + index
+        draft = plan.new_draft(index, number)
+        draft.reserve(number)
+        trial = Trial.reserved(
+            reserved,
+            index,
+            study=study,
+            internal_params=study.space.to_internal(draft.params),
+            system_attrs=draft.system_attrs,
+            study_attrs=draft.study_attrs or None,
+        )
+        _hand_out(trial, reserved.now, reserved.lease_seconds, request)
+        trials.append(trial)
+    mark_points(session, trials, plan.new[: len(trials)])
+    Trial.objects.add(trials)
+    return trials
+
+
+def _hand_out(
+    trial: Trial, now: datetime, lease_seconds: float | None, request: AskRequest
+) -> None:
+    trial.state = TrialState.RUNNING
+    trial.datetime_start = now
+    trial.worker_id = request.worker_id
+    trial.token = token_id()
+    trial.lease_seconds = lease_seconds
+    trial.renew_lease(now)
