@@ -24,6 +24,7 @@ def number(value: float) -> str:
 
 
 def numbers(values: Iterable[float] | None) -> str:
+    """Numbers in a line, each with six digits."""
     return EMPTY if values is None else ", ".join(map(number, values))
 
 
@@ -33,14 +34,17 @@ def param_value(value: Any, length: int) -> str:
 
 
 def truncated(text: str, length: int = MAX_TEXT) -> str:
+    """The text, cut to `length` characters with an ellipsis."""
     return Truncator(text).chars(length)
 
 
 def as_json(value: Any) -> str:
+    """The value as JSON, cut to `MAX_TEXT` characters."""
     return truncated(json.dumps(value, ensure_ascii=False))
 
 
 def duration(seconds: float | None) -> str:
+    """Seconds below a minute, and hours, minutes and seconds above."""
     if seconds is None:
         return EMPTY
     if abs(seconds) < 60:

@@ -43,17 +43,23 @@ class NewestPaginator(Paginator):
 
 
 class ActionFilter(ChoiceFilter):
+    """A filter by the action."""
+
     title = parameter_name = "action"
     values = Action.values
 
 
 class KindFilter(ChoiceFilter):
-    title, parameter_name = "subject", "kind"
+    """A filter by the kind of subject: study, trial or token."""
+
+    title, parameter_name = "kind of subject", "kind"
     values = SubjectKind.values
 
 
 class ActorFilter(ChoiceFilter):
-    title, parameter_name = "actor", "actor_kind"
+    """A filter by the kind of actor: token, user, command and so on."""
+
+    title, parameter_name = "kind of actor", "actor_kind"
     values = ActorKind.values
 
 

@@ -17,6 +17,8 @@ READ_ONLY_FIELDS = ("prefix", "created", "last_used_at", "revoked")
 
 
 class TokenForm(forms.ModelForm):
+    """The fields of a token that users set."""
+
     class Meta:
         model = Token
         fields = ("name", "scope", "studies", "expiry_date")

@@ -17,6 +17,8 @@ from trials.projection.consistency import snapshot
 
 @runtime_checkable
 class Closable(Protocol):
+    """A WSGI response that has to be closed."""
+
     def close(self) -> object: ...
 
 

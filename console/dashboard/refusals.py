@@ -30,11 +30,13 @@ _OTHER_WRITE = "write: use the API under /api/v1, or the admin"
 
 
 def refusal(status: int, code: str, detail: str) -> HttpResponse:
+    """The problem document of a refused request."""
     document = problem(status, code, detail) | {"reason": detail}
     return JsonResponse(document, status=status, content_type=PROBLEM_JSON)
 
 
 def refuse_write(path: str) -> HttpResponse:
+    """Refuse a request that would write, by its path."""
     what = next(
         (text for pattern, text in _WRITES.items() if re.match(pattern, path)), _OTHER_WRITE
     )

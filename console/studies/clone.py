@@ -77,6 +77,7 @@ class CloneForm(forms.Form):
 
 
 def clone_url(study: Study) -> str:
+    """The URL of the form for a clone of the study."""
     return reverse("admin:studies_study_clone", args=[study.pk])
 
 

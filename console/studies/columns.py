@@ -27,12 +27,14 @@ def trials_url(study: Study, state: str | None = None, **filters: str) -> str:
 
 @admin.display(description="state", ordering="state")
 def state(study: Study) -> SafeString:
+    """The state as a badge, and its reason."""
     badge = display.state_badge(study.state)
     return format_html("{} {}", badge, display.truncated(study.state_reason, 60))
 
 
 @admin.display(description="oldest first")
 def state_changes(study: Study) -> SafeString | str:
+    """The latest changes of the state."""
     rows = [
         (
             display.state_badge(change["state"]),
@@ -46,6 +48,7 @@ def state_changes(study: Study) -> SafeString | str:
 
 @admin.display
 def budgets(study: Study) -> SafeString | str:
+    """The budgets that are set."""
     limits = {name: getattr(study, name) for name in Study.BUDGETS}
     rows = [(name, limit) for name, limit in limits.items() if limit is not None]
     return display.table(["Budget", "Limit"], rows) if rows else display.EMPTY
@@ -53,6 +56,7 @@ def budgets(study: Study) -> SafeString | str:
 
 @admin.display(description="remaining trials")
 def remaining_trials(study: Study) -> str:
+    """How many of `max_trials` are left."""
     if study.max_trials is None:
         return "unlimited"
     return f"{max(0, study.max_trials - study.n_counted):,} of {study.max_trials:,}"
@@ -60,6 +64,7 @@ def remaining_trials(study: Study) -> str:
 
 @admin.display(description="retries and leases")
 def retries_and_leases(study: Study) -> str:
+    """How often a trial is retried, and when a lease expires."""
     lease = "leases do not expire"
     if study.lease_seconds is not None:
         seconds = display.duration(study.lease_seconds)
@@ -69,6 +74,7 @@ def retries_and_leases(study: Study) -> str:
 
 @admin.display(description="created (UTC)", ordering="created_at")
 def created(study: Study) -> SafeString | str:
+    """When the study was created."""
     return display.timestamp(study.created_at)
 
 
@@ -77,11 +83,13 @@ def created(study: Study) -> SafeString | str:
 
 @admin.display(description="trials", ordering="next_number")
 def trial_count(study: Study) -> SafeString:
+    """The number of trials, as a link to their list."""
     return format_html('<a href="{}">{}</a>', trials_url(study), f"{study.n_trials:,}")
 
 
 @admin.display(description="by state")
 def trial_counts(study: Study) -> SafeString | str:
+    """The number of trials in each state, as links to their lists."""
     badges = (
         (display.state_badge(state, f"{count:,} {state.lower()}", trials_url(study, state)),)
         for state, count in study.trial_counts.items()
@@ -92,6 +100,7 @@ def trial_counts(study: Study) -> SafeString | str:
 
 @admin.display(description="best value", ordering="best_values")
 def best_value(study: Study) -> SafeString | str:
+    """The value of the best trial, as a link to the best trials."""
     if study.best_values is None:
         return display.EMPTY
     text = "{} (first of the Pareto front)" if study.is_multi_objective else "{}"
@@ -105,6 +114,7 @@ def best_value(study: Study) -> SafeString | str:
 
 @admin.display(description="best parameters")
 def best_params(study: Study) -> SafeString | str:
+    """The parameters of the best trial."""
     return display.attributes_table(study.best_params, ["Parameter", "Value"])
 
 
@@ -113,29 +123,35 @@ def best_params(study: Study) -> SafeString | str:
 
 @admin.display(description="directions", ordering="directions")
 def directions(study: Study) -> str:
+    """The direction of each objective."""
     return ", ".join(study.directions)
 
 
 @admin.display(description="parameters")
 def search_space(study: Study) -> SafeString:
+    """The parameters with their ranges."""
     return display.search_space_table(study.search_space)
 
 
 @admin.display(description="constraints")
 def constraint_names(study: Study) -> str:
+    """The names of the constraints."""
     return display.truncated(", ".join(study.constraints)) or display.EMPTY
 
 
 @admin.display(description="sampler options")
 def sampler_options(study: Study) -> SafeString | str:
+    """The options of the sampler."""
     return display.attributes_table(study.sampler_options, ["Option", "Value"])
 
 
 @admin.display(description="pruner options")
 def pruner_options(study: Study) -> SafeString | str:
+    """The options of the pruner."""
     return display.attributes_table(study.pruner_options, ["Option", "Value"])
 
 
 @admin.display(description="user attributes")
 def user_attributes(study: Study) -> SafeString | str:
+    """The user attributes."""
     return display.attributes_table(study.user_attrs, ["Attribute", "Value"])

@@ -14,16 +14,22 @@ from studies.enums import StudyState
 
 
 class StateFilter(ChoiceFilter):
+    """A filter by the study's state."""
+
     title = parameter_name = "state"
     values = StudyState.values
 
 
 class SamplerFilter(ChoiceFilter):
+    """A filter by the sampler's name."""
+
     title = parameter_name = "sampler"
     values = SAMPLERS
 
 
 class PrunerFilter(ChoiceFilter):
+    """A filter by the pruner's name."""
+
     title = parameter_name = "pruner"
     values = PRUNERS
 

@@ -22,6 +22,7 @@ CONFIRMED_ACTIONS = ("complete", "cancel")  # the page asks for a confirmation f
 def pause_studies(
     model_admin: admin.ModelAdmin, request: HttpRequest, queryset: models.QuerySet[Study]
 ) -> None:
+    """Pause the selected studies that can be paused."""
     _change_states(model_admin, request, queryset, "pause")
 
 
@@ -29,6 +30,7 @@ def pause_studies(
 def resume_studies(
     model_admin: admin.ModelAdmin, request: HttpRequest, queryset: models.QuerySet[Study]
 ) -> None:
+    """Resume the selected studies that can be resumed."""
     _change_states(model_admin, request, queryset, "resume")
 
 
@@ -36,6 +38,7 @@ def resume_studies(
 def complete_studies(
     model_admin: admin.ModelAdmin, request: HttpRequest, queryset: models.QuerySet[Study]
 ) -> None:
+    """Complete the selected studies that can be completed."""
     _change_states(model_admin, request, queryset, "complete")
 
 
@@ -43,6 +46,7 @@ def complete_studies(
 def cancel_studies(
     model_admin: admin.ModelAdmin, request: HttpRequest, queryset: models.QuerySet[Study]
 ) -> None:
+    """Cancel the selected studies that can be cancelled."""
     _change_states(model_admin, request, queryset, "cancel")
 
 

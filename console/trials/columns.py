@@ -16,17 +16,20 @@ MAX_STEPS = 1000
 
 @admin.display(description="study")
 def study_link(trial: Trial) -> SafeString:
+    """The study's name, as a link to its page."""
     url = reverse("admin:studies_study_change", args=[trial.study_id])
     return format_html('<a href="{}">{}</a>', url, display.truncated(trial.study.name, 60))
 
 
 @admin.display(description="state")
 def state(trial: Trial) -> SafeString:
+    """The state as a badge."""
     return display.state_badge(trial.state)
 
 
 @admin.display(description="reason")
 def reason_text(trial: Trial) -> str:
+    """Why the trial ended in its state."""
     return display.truncated(trial.reason, 120) or display.EMPTY
 
 
@@ -35,11 +38,13 @@ def reason_text(trial: Trial) -> str:
 
 @admin.display
 def worker(trial: Trial) -> str:
+    """The worker that runs or ran the trial."""
     return display.truncated(trial.worker_id, 40) or display.EMPTY
 
 
 @admin.display(description="lease expires (UTC)")
 def lease_expiry(trial: Trial) -> SafeString | str:
+    """When the lease expires."""
     return display.timestamp(trial.lease_expires_at)
 
 
@@ -60,16 +65,19 @@ def attempt(trial: Trial) -> SafeString:
 
 @admin.display
 def duration(trial: Trial) -> str:
+    """The time from start to end."""
     return display.duration(trial.duration_seconds)
 
 
 @admin.display(description="started (UTC)")
 def started(trial: Trial) -> SafeString | str:
+    """When the trial started."""
     return display.timestamp(trial.datetime_start)
 
 
 @admin.display(description="completed (UTC)")
 def completed(trial: Trial) -> SafeString | str:
+    """When the trial ended."""
     return display.timestamp(trial.datetime_complete)
 
 
@@ -78,26 +86,31 @@ def completed(trial: Trial) -> SafeString | str:
 
 @admin.display(description="values", ordering="values")
 def final_values(trial: Trial) -> str:
+    """The value of each objective."""
     return display.numbers(trial.values)
 
 
 @admin.display(description="constraints")
 def constraint_values(trial: Trial) -> SafeString | str:
+    """The value of each constraint."""
     return display.attributes_table(trial.constraints_by_name, ["Constraint", "Value"])
 
 
 @admin.display(description="params")
 def params_line(trial: Trial) -> SafeString:
+    """The parameters in one line, for the list."""
     return display.params_line(trial.params)
 
 
 @admin.display(description="params")
 def params_table(trial: Trial) -> SafeString | str:
+    """The parameters as a table, for the page."""
     return display.attributes_table(trial.params, ["Parameter", "Value"])
 
 
 @admin.display(description="by step")
 def intermediate_values(trial: Trial) -> SafeString | str:
+    """The first intermediate values by step."""
     values = trial.intermediate_value_set.order_by("step").values_list("step", "value")
     rows = [(str(step), display.number(value)) for step, value in values[: MAX_STEPS + 1]]
     if not rows:
@@ -108,9 +121,11 @@ def intermediate_values(trial: Trial) -> SafeString | str:
 
 @admin.display(description="user attributes")
 def user_attributes(trial: Trial) -> SafeString | str:
+    """The user attributes."""
     return display.attributes_table(trial.user_attrs, ["Attribute", "Value"])
 
 
 @admin.display(description="system attributes")
 def system_attributes(trial: Trial) -> SafeString | str:
+    """The attributes that samplers and pruners set."""
     return display.attributes_table(trial.system_attrs, ["Attribute", "Value"])

@@ -54,6 +54,8 @@ class StudyFilter(admin.SimpleListFilter):
 
 
 class StateFilter(ChoiceFilter):
+    """A filter by the trial's state."""
+
     title = "state"
     parameter_name = STATE
     values = TrialState.values
