@@ -94,7 +94,15 @@ REFUSED: list[tuple[Callable[[Environment], Any], list[str]]] = [
     (lambda e: e.words("V", []), ["[1]", '["a"', '[""]', "[null]", '[["a"]]']),
     (
         lambda e: e.origins("V", []),
-        ["localhost:3000", "*", "https://a.example/path", "ftp://a.example", "https://", "a,b"],
+        [
+            "localhost:3000",
+            "*",
+            "https://a.example/path",
+            "ftp://a.example",
+            "https://",
+            "a,b",
+            "http://[",
+        ],
     ),
     (
         lambda e: e.postgresql("V", default=""),
