@@ -1,4 +1,7 @@
-"""The access log: a line for each request, without queries and headers, which may hold secrets."""
+"""The access log: a line for each request, without query and headers, which may hold secrets.
+
+`request_id.py` says why no library writes it.
+"""
 
 import logging
 import time
@@ -13,9 +16,9 @@ _logger = logging.getLogger(__name__)
 
 
 class AccessLogMiddleware:
-    """Logs each request: what was asked, by whom, the status, and how long it took.
+    """Logs each request: method, path, status, milliseconds and caller.
 
-    Of an answer that is streamed it is the time until it begins.
+    The time ends when the answer begins; what is streamed after that is not counted.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -42,9 +45,12 @@ class AccessLogMiddleware:
 
 
 def _caller(request: HttpRequest) -> str | None:
-    """A token, or the user of a session that was read already: the log asks no database."""
+    """Return the token's or user's name, on one line; None where the caller is not known.
+
+    A user is named where the view has read the session: the log sends no query of its own.
+    """
     name: str | None = getattr(request, "caller_name", None)
     if name is None:
         user = getattr(request, "_cached_user", None)  # Django's: request.user reads the session
         name = f"user {user.get_username()}" if user is not None and user.is_active else None
-    return None if name is None else " ".join(name.split())  # on one line
+    return None if name is None else " ".join(name.split())
