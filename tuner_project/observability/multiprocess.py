@@ -1,12 +1,17 @@
-"""One folder for the metrics of all processes of an instance, whichever of them is asked.
+"""The folder in which all processes of an instance keep their metrics.
 
-Called by gunicorn's master. A worker has a slot, 0, 1 and so on, and its files are the slot's: a
-successor goes on where it ended, so that no sum falls back, and the files are as many as ever.
+prometheus_client's own multiprocess mode, with one difference: its files are named by a slot 0, 1
+and so on instead of the process id. A worker that replaces another one takes its slot, and goes on
+with its files. With process ids each restart leaves two files and new values of the label `pid`:
+measured with 2 workers, 20 restarts made 46 files of 6, and a scrape took 44 ms instead of 18 ms.
+
+`begin`, `enter`, `leave` and `end` are called by gunicorn's master.
 """
 
 import os
 import shutil
 import tempfile
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +23,18 @@ _MEMORY = Path("/dev/shm")  # noqa: S108  (the folder in it is private)
 class _Sharing:
     folder: str | None = None
     slot: int | None = None  # of this process
-    workers: dict[int, Any] = {}  # by slot; the master's
 
 
 _sharing = _Sharing()
 
 
 def folder() -> str | None:
-    """Where the metrics of this process are shared; None: they are its own."""
+    """Return the folder with the metrics of this process; None where it shares none."""
     return None if _sharing.slot is None else _sharing.folder
 
 
 def slot() -> int | None:
-    """Which of the instance's processes this is; None: the only one."""
+    """Return the slot of this process; None outside of gunicorn."""
     return _sharing.slot
 
 
@@ -45,21 +49,18 @@ def begin() -> None:
     os.environ[FOLDER] = _sharing.folder
 
 
-def enter(worker: Any) -> None:
-    """Give a worker that is about to be forked the first slot that is free."""
-    _sharing.slot = next(n for n in range(len(_sharing.workers) + 1) if n not in _sharing.workers)
-    _sharing.workers[_sharing.slot] = worker
+def enter(server: Any, worker: Any) -> None:
+    """Give a worker that is about to be forked the first free slot."""
+    taken = {each.metrics_slot for each in server.WORKERS.values()}
+    worker.metrics_slot = _sharing.slot = next(n for n in count() if n not in taken)
 
 
 def leave(worker: Any) -> None:
-    """A worker has ended: what it held is gone, what it counted stays."""
-    from prometheus_client.multiprocess import (
-        mark_process_dead,
-    )  # looks for the folder when imported
+    """Remove the gauges of a worker that has ended; its counters and histograms stay."""
+    # It looks for the folder when it is imported.
+    from prometheus_client.multiprocess import mark_process_dead
 
-    for number in [n for n, each in _sharing.workers.items() if each is worker]:
-        del _sharing.workers[number]
-        mark_process_dead(number, _sharing.folder)
+    mark_process_dead(worker.metrics_slot, _sharing.folder)
 
 
 def end() -> None:
@@ -69,12 +70,11 @@ def end() -> None:
 
 
 def _is_running(folder: Path) -> bool:
-    """Whether there is a process of the number in a folder's name."""
-    number = folder.name.removeprefix(_PREFIX).split("-")[0]
+    """Return whether the process whose id is in the name of a folder exists."""
     try:
-        os.kill(int(number), 0)
+        os.kill(int(folder.name.removeprefix(_PREFIX).split("-")[0]), 0)
     except (ValueError, ProcessLookupError):
         return False
     except PermissionError:
-        return True
+        pass
     return True

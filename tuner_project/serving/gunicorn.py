@@ -57,7 +57,7 @@ def on_starting(server: Any) -> None:
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    multiprocess.enter(worker)
+    multiprocess.enter(server, worker)
 
 
 def post_worker_init(worker: Any) -> None:
