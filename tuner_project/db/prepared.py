@@ -1,7 +1,18 @@
 """Statements that the server prepares, and queries that Django compiles once.
 
-For what every ask and tell runs: to put a query together, compile it and plan it takes longer
-than to run it.
+For the statements of every ask and tell: to build, compile and plan one takes longer than to run
+it. Measured with the sampler `random`, in turns, 3 times 500 asks with their tells; processor time
+of the service and PostgreSQL together for one ask and its tell, as medians:
+
+- 16.4 ms as it is here
+- 16.5 ms with Django's own cursor and `OPTIONS: server_side_binding`
+- 17.8 ms with that, and `Model.objects.raw()` in place of `PreparedQuery.all`
+- 20.4 ms with that, and each query built and compiled when it runs, as the ORM does
+- 19.5 ms with Django's own cursor as it is by default, which prepares nothing
+
+`server_side_binding` would replace `prepared_cursor` only, and bind all other statements on the
+server too. `migrate` then waits for ever: what holds its lock (`database.only_one`) keeps the
+snapshot of its last statement, for whose end CREATE INDEX CONCURRENTLY waits.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,9 +28,10 @@ Row = TypeVar("Row", bound=Model)
 
 
 def prepared_cursor() -> Any:
-    """A cursor of Django's whose statements the server prepares, and keeps until a rollback.
+    """Return a cursor of Django's whose statements are prepared on the server.
 
-    Django's own puts the parameters into the statement, which is then planned at each execution.
+    Django's own cursor writes the parameters into the text of a statement, so that the server
+    plans it at each execution.
     """
     connection: Any = connections["default"]
     connection.ensure_connection()
@@ -27,13 +39,13 @@ def prepared_cursor() -> Any:
 
 
 def run(statement: str, arguments: Mapping[str, Any]) -> None:
-    """Run a statement, prepared."""
+    """Run a prepared statement."""
     with prepared_cursor() as cursor:
         cursor.execute(statement, arguments)
 
 
 def row_of(statement: str, arguments: Mapping[str, Any]) -> tuple[Any, ...] | None:
-    """The first row that a statement gives, if any."""
+    """Run a prepared statement and return its first row, or None."""
     with prepared_cursor() as cursor:
         cursor.execute(statement, arguments)
         row: tuple[Any, ...] | None = cursor.fetchone()
@@ -42,9 +54,9 @@ def row_of(statement: str, arguments: Mapping[str, Any]) -> tuple[Any, ...] | No
 
 @contextmanager
 def pipelined() -> Iterator[None]:
-    """Send the block's statements without waiting for one's result before the next.
+    """Send the statements of the block without waiting for the result of each.
 
-    What goes wrong with one is raised at the end of the block at the latest.
+    An error of one of them is raised at the end of the block at the latest.
     """
     connection: Any = connections["default"]
     connection.ensure_connection()
@@ -53,7 +65,7 @@ def pipelined() -> Iterator[None]:
 
 
 class Parameter(Expression):
-    """Stands in a `PreparedQuery` for a value that is given when it runs."""
+    """A value of a `PreparedQuery` that is passed when it runs."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -64,7 +76,7 @@ class Parameter(Expression):
 
 
 class Literal(Expression):
-    """Stands in a `PreparedQuery` for a value that is always the same, such as an index names."""
+    """A constant in a `PreparedQuery`, as the condition of a partial index needs it."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -75,10 +87,12 @@ class Literal(Expression):
 
 
 class PreparedQuery(Generic[Row]):
-    """A query that is compiled when it first runs. All its values are `Parameter`s or `Literal`s.
+    """A query that is compiled when it first runs. Its values are `Parameter`s and `Literal`s.
 
-    `afterwards` names annotations in SQL that are computed once the rows are found and locked:
-    one in the query itself would be computed before it waits for a lock.
+    Args:
+        build: Builds the query.
+        afterwards: Annotations, from name to SQL, that are computed once the rows are found and
+            locked. An annotation of the query itself would be computed before it waits for a lock.
     """
 
     def __init__(
@@ -90,17 +104,17 @@ class PreparedQuery(Generic[Row]):
         self._afterwards = dict(afterwards or {})
 
     def rows(self, **parameters: Any) -> Iterator[tuple[Any, ...]]:
-        """The rows as PostgreSQL's adapter reads them; no field converts its values."""
+        """Return the rows as psycopg reads them; no model field converts its value."""
         with prepared_cursor() as cursor:
             cursor.execute(self._statement, parameters)
             yield from cursor
 
     def first(self, **parameters: Any) -> Row | None:
-        """The first row as the model's object, with all its fields and the query's annotations."""
+        """Return an object of the first row, with the query's annotations; None without rows."""
         return next(self.all(**parameters), None)
 
     def all(self, **parameters: Any) -> Iterator[Row]:
-        """The rows as the model's objects."""
+        """Return objects of the rows, with the query's annotations."""
         model, fields, annotations = self._columns
         for row in self.rows(**parameters):
             found = model.from_db("default", fields, row[: len(fields)])
