@@ -1,9 +1,14 @@
-"""Patience with slow clients, which has an end: none of them can hold a thread for ever.
+"""A worker of gunicorn's that limits how long a slow client can occupy a thread.
 
-A request's head costs no thread: the worker's main loop collects it. From then on the client may
-make its thread wait CLIENT_TIMEOUT seconds for the body and as many for the answer, and longer only
-while it keeps to MIN_RATE. A body that does not come is a 408 (`rest/errors.py`); an answer that is
-not taken ends with its connection.
+gunicorn's own threaded worker waits for a client without limit: with 2 threads, ten clients that
+sent half a request's head, or half a body, kept a health check from its answer for all of the 40 s
+that they stayed. With this worker it is answered at once.
+`tests/accept/test_slow_clients.py` proves it for heads, bodies and answers that are not read.
+
+The main loop collects a request's head, which takes no thread. From then on a thread waits for the
+client at most CLIENT_TIMEOUT seconds for the body and as many for taking the answer. A client that
+moves MIN_RATE bytes a second or more gets that time back. A body that does not come is a 408
+(`rest/errors.py`); where an answer is not taken, the connection is closed.
 """
 
 import errno
@@ -21,8 +26,8 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
 MIN_RATE = 64 * 1024  # bytes a second
 MAX_HEAD = 64 * 1024  # bytes that are collected; what is longer, gunicorn refuses by its own limits
-# Bytes of a refused body that are passed over so that its 413 is seen, within the 2 s that gunicorn
-# gives them: so many from a quick client, fewer from a slow one, which may see it broken off.
+# Bytes of a refused body that are read and dropped within gunicorn's 2 s, so that the client sees
+# its 413. From a slow client fewer are read, and it may see a closed connection instead.
 MAX_DRAIN = 64 * 2**20
 _END_OF_HEAD = b"\r\n\r\n"
 _REQUEST_TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -30,20 +35,24 @@ T = TypeVar("T")
 
 
 class ClientTooSlow(TimeoutError):
-    """The client has used up the patience; `errno` is one of those that gunicorn does not log."""
+    """The client's time is used up; `errno` is one of those that gunicorn does not log."""
 
     def __init__(self) -> None:
         super().__init__(errno.ECONNRESET, "the client is too slow")
 
 
 class Patience:
-    """Seconds for which a client may still be waited for; what it moves on gives some back."""
+    """The seconds for which a thread still waits for a client; bytes that it moves add to them."""
 
     def __init__(self) -> None:
         self.left = float(settings.CLIENT_TIMEOUT)
 
     def wait(self, sock: socket.socket, action: Callable[[], T], size: Callable[[T], int]) -> T:
-        """What the action on the socket gives, of `size` bytes; raises `ClientTooSlow`."""
+        """Return the result of an action on the socket, which moved `size(result)` bytes.
+
+        Raises:
+            ClientTooSlow: No time is left.
+        """
         timeout = sock.gettimeout()
         limit = max(self.left, 0.001) if timeout is None else min(timeout, max(self.left, 0.001))
         sock.settimeout(limit)
@@ -60,10 +69,10 @@ class Patience:
 
 
 class PatientSocket(socket.socket):
-    """A connection on which a thread waits for the client no longer than patience lasts."""
+    """A socket on which a thread waits for the client as long as `Patience` allows."""
 
     def renew(self) -> None:
-        """Have patience again, for another request."""
+        """Start the client's time anew, for another request."""
         self._reading, self._writing = Patience(), Patience()
         self.is_unread = False  # whether the answer was not taken
 
@@ -84,7 +93,7 @@ class PatientSocket(socket.socket):
 
 
 class PatientConnection(TConn):
-    """A connection with the part of a request's head that has come so far."""
+    """A connection with the part of a request's head that has been received."""
 
     def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
         patient = PatientSocket(fileno=sock.detach())
@@ -95,7 +104,7 @@ class PatientConnection(TConn):
         self.is_over = False  # whether the client has closed it between two requests
 
     def has_head(self) -> bool:
-        """Read what is there: whether a thread can go on with it, if only to close."""
+        """Read what has been received; return whether a thread can go on, if only to close."""
         before = len(self.head)
         try:
             data = self.sock.recv(MAX_HEAD)
@@ -114,7 +123,7 @@ class PatientConnection(TConn):
         self.head.clear()
 
     def close(self, graceful: bool = False) -> None:
-        """At once: the thread has closed it already, if gracefully."""
+        """Close at once: where it has to be graceful, the thread has done that."""
         if self.head:
             with suppress(OSError):
                 self.sock.send(_REQUEST_TIMEOUT)
@@ -122,7 +131,7 @@ class PatientConnection(TConn):
 
 
 class PatientWorker(ThreadWorker):
-    """gunicorn's worker, whose threads begin with a request when its head is there."""
+    """gunicorn's threaded worker; a thread starts on a request when its head is complete."""
 
     def accept(self, listener: socket.socket) -> None:
         try:
@@ -135,7 +144,7 @@ class PatientWorker(ThreadWorker):
         self._collect_head(PatientConnection(self.cfg, sock, client, listener.getsockname()))
 
     def on_client_socket_readable(self, conn: PatientConnection, client: socket.socket) -> None:
-        """A kept connection goes on."""
+        """Go on with a connection that was kept alive."""
         if conn.has_head() and not conn.is_over:
             super().on_client_socket_readable(conn, client)
             return
@@ -147,7 +156,7 @@ class PatientWorker(ThreadWorker):
             self._collect_head(conn)
 
     def on_pending_socket_readable(self, conn: PatientConnection, client: socket.socket) -> None:
-        """More of a head has come."""
+        """Read more of a head."""
         if not conn.has_head():
             return
         if conn.is_over:
@@ -166,7 +175,7 @@ class PatientWorker(ThreadWorker):
         return is_kept
 
     def _drop(self, conn: PatientConnection) -> None:
-        """No thread is needed to close what the client has closed."""
+        """Close what the client has closed, without a thread."""
         self.nr_conns -= 1
         conn.close()
 
@@ -178,7 +187,7 @@ class PatientWorker(ThreadWorker):
         self.poller.register(conn.sock, selectors.EVENT_READ, callback)
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """At the stop: whose head has not come by then is closed, too."""
+        """When the worker stops, end connections with an incomplete head at the deadline too."""
         super()._cap_keepalive(deadline)
         for conn in self.pending_conns:
             conn.timeout = min(conn.timeout, deadline)

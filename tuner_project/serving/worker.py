@@ -1,4 +1,9 @@
-"""A worker in which requests wait for a thread in bounds, and which stops without losing any."""
+"""A worker of gunicorn's with a bounded queue, which stops without losing a request.
+
+gunicorn's own threaded worker lets any number of requests wait for a thread, health checks among
+them, and while it stops it still lets clients connect, whose connections it then breaks.
+`tests/tuner_project/test_waiting.py` and `tests/accept/test_stops.py` prove the difference.
+"""
 
 import time
 from collections import deque
@@ -16,14 +21,13 @@ _PROBES = tuple(f"GET {path}".encode() for path in PROBES)
 
 
 class BoundedWorker(PatientWorker):
-    """A worker whose queue has an end.
+    """A worker with a bounded queue.
 
-    At most WEB_WAITING requests wait for a thread, each for WEB_WAITING_TIMEOUT seconds at most.
-    The others go to threads in reserve, which refuse them (`overload.py`) and answer probes. What
-    even these have no time for is closed.
+    At most WEB_WAITING requests wait for a thread, each for at most WEB_WAITING_TIMEOUT seconds.
+    The others go to reserve threads, which refuse them (`overload.py`) and answer health checks.
+    Where RESERVE_WAITING wait for those, the connection is closed.
 
-    When it stops, it closes the port at once, so that a balancer goes elsewhere; gunicorn's own
-    lets clients connect until it has ended, and then breaks these connections.
+    A worker that stops closes the port at once, so that a load balancer uses another instance.
     """
 
     def init_process(self) -> None:
@@ -58,7 +62,7 @@ class BoundedWorker(PatientWorker):
         self._reserve.shutdown(wait=False)
 
     def _refuse_the_tired(self) -> None:
-        """Take those that have waited for too long out of the queue."""
+        """Give requests that have waited for too long to the reserve threads."""
         now = time.monotonic()
         while self._queue:
             deadline, future, conn = self._queue[0]
@@ -79,7 +83,7 @@ class BoundedWorker(PatientWorker):
         future.add_done_callback(lambda done: self._when_done(conn, done, 0, 1))
 
     def _when_done(self, conn: Any, future: Future[Any], given: int, reserved: int) -> None:
-        """In any thread: let the main loop go on with the connection."""
+        """Let the main loop go on with the connection. Called in any thread."""
         if not future.cancelled():
             self.method_queue.defer(self._finish, conn, future, given, reserved)
 
@@ -89,7 +93,7 @@ class BoundedWorker(PatientWorker):
         self.finish_request(conn, future)
 
     def _close_port(self) -> None:
-        """Serve who has connected already; the others are refused from now on."""
+        """Accept the connections that have been made, and refuse new ones from now on."""
         for listener in self.sockets:
             if listener.fileno() < 0:
                 continue
@@ -102,5 +106,5 @@ class BoundedWorker(PatientWorker):
 
 
 def _is_probe(conn: PatientConnection) -> bool:
-    """Whether a monitor asks."""
+    """Return whether it is a health check or a scrape of the metrics."""
     return conn.head.startswith(_PROBES)
