@@ -11,10 +11,10 @@ import numpy as np
 import optuna
 from django.db import connection
 from numpy.typing import NDArray
-from optuna.study._multi_objective import _fast_non_domination_rank  # has no public name
 from optuna.trial import FrozenTrial
 
 from analysis.completed_trials import CompletedTrials, Mask, subsample
+from optuna_bridge.accessors import non_domination_ranks, trial_id
 from optuna_bridge.enums import Direction, TrialState
 from optuna_bridge.frozen_trials import FrozenTrials, frozen_trial
 from studies.errors import StudyNotFound
@@ -76,7 +76,7 @@ def of_ranks(outline: CompletedTrials, *, most: int) -> Sample:
     """The same as a study that minimizes the non-domination rank (Deb et al. 2002) among them."""
     chosen = subsample(len(outline), most)
     violations = np.where(outline.is_feasible, 0.0, 1.0)[chosen]
-    ranks = _fast_non_domination_rank(outline.losses[chosen], penalty=violations)
+    ranks = non_domination_ranks(outline.losses[chosen], violations)
     return _sample(outline, chosen, ranks.astype(np.float64), Direction.MINIMIZE)
 
 
@@ -162,14 +162,14 @@ def _numbers_with_steps(study: Study) -> list[int]:
 def _read_steps(trials: Sequence[FrozenTrial], most: int) -> bool:
     """Give the trials at most so many of their steps each; answers whether some have more."""
     is_thinned = False
-    by_id: dict[int, dict[int, float]] = {trial._trial_id: {} for trial in trials}
+    by_id: dict[int, dict[int, float]] = {trial_id(trial): {} for trial in trials}
     with connection.cursor() as cursor:
         cursor.execute(_STEPS, {"trials": list(by_id), "most": most})
-        for trial_id, step, value, has_more in cursor.fetchall():
-            by_id[trial_id][step] = value
+        for of_trial, step, value, has_more in cursor.fetchall():
+            by_id[of_trial][step] = value
             is_thinned = is_thinned or has_more
     for trial in trials:
-        trial.intermediate_values = by_id[trial._trial_id]
+        trial.intermediate_values = by_id[trial_id(trial)]
     return is_thinned
 
 
