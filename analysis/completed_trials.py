@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import NoSuchObjective
-from optuna_bridge.enums import Direction
 from studies.models import Study
 
 Mask = NDArray[np.bool_]
@@ -43,8 +42,7 @@ class CompletedTrials:
     @cached_property
     def signs(self) -> NDArray[np.float64]:
         """(m,): 1 for an objective to minimize, -1 for one to maximize."""
-        minimized = [direction == Direction.MINIMIZE for direction in self.study.directions]
-        return np.where(minimized, 1.0, -1.0)
+        return np.array(self.study.signs)
 
     @property
     def losses(self) -> NDArray[np.float64]:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from optuna.trial import FrozenTrial
 
 from analysis.completed_trials import CompletedTrials, Mask, subsample
+from optuna_bridge.accessors import non_domination_ranks, trial_id
 from optuna_bridge.enums import Direction, TrialState
 from optuna_bridge.frozen_trials import FrozenTrials, frozen_trial
-from optuna_bridge.pareto import non_domination_ranks
 from studies.errors import StudyNotFound
 from studies.models import Study
 
@@ -169,14 +169,14 @@ def _numbers_with_steps(study: Study) -> list[int]:
 def _read_steps(trials: Sequence[FrozenTrial], most: int) -> bool:
     """Read at most `most` intermediate values of each trial; return whether some have more."""
     is_subsampled = False
-    by_id: dict[int, dict[int, float]] = {trial._trial_id: {} for trial in trials}
+    by_id: dict[int, dict[int, float]] = {trial_id(trial): {} for trial in trials}
     with connection.cursor() as cursor:
         cursor.execute(_STEPS, {"trials": list(by_id), "most": most})
-        for trial_id, step, value, has_more in cursor.fetchall():
-            by_id[trial_id][step] = value
+        for of_trial, step, value, has_more in cursor.fetchall():
+            by_id[of_trial][step] = value
             is_subsampled = is_subsampled or has_more
     for trial in trials:
-        trial.intermediate_values = by_id[trial._trial_id]
+        trial.intermediate_values = by_id[trial_id(trial)]
     return is_subsampled
 
 

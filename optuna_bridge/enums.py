@@ -9,6 +9,11 @@ class Direction(models.TextChoices):
     MINIMIZE = "minimize"
     MAXIMIZE = "maximize"
 
+    @property
+    def sign(self) -> float:
+        """What values are multiplied by so that less is better."""
+        return 1.0 if self == Direction.MINIMIZE else -1.0
+
 
 class TrialState(models.TextChoices):
     """Optuna's states of a trial."""

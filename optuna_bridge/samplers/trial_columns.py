@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
-from optuna.samplers._tpe.sampler import _get_infeasible_trial_score
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+
+from optuna_bridge.constraints import total_violation
 
 _EMPTY = 64
 
@@ -58,7 +59,7 @@ class TrialColumns:
                 self.last_steps[trial.number] = last
                 self.last_step_values[trial.number] = trial.intermediate_values[last]
             if trial.system_attrs:
-                self.violations[trial.number] = _get_infeasible_trial_score(trial)
+                self.violations[trial.number] = total_violation(trial.constraints.values())
 
     def points(self, numbers: np.ndarray, names: Iterable[str]) -> np.ndarray:
         """These parameters of these trials, (parameters, trials)."""

@@ -237,7 +237,12 @@ class Study(models.Model):
             field = COUNTERS[what]
             setattr(self, field, getattr(self, field) + n)
 
-    def note_best(
+    @property
+    def signs(self) -> list[float]:
+        """What each objective's values are multiplied by so that less is better."""
+        return [Direction(each).sign for each in self.directions]
+
+    def remember_best(
         self, number: int, values: Sequence[float], internal_params: list[float | None]
     ) -> None:
         """Of one objective, remember a trial that is better than the best so far."""
@@ -254,7 +259,7 @@ class Study(models.Model):
 
     def _loss(self, value: float) -> float:
         """A value of the one objective, such that less is better."""
-        return value if self.directions == [Direction.MINIMIZE] else -value
+        return value * self.signs[0]
 
     @property
     def best_params(self) -> dict[str, Any] | None:

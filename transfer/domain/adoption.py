@@ -5,6 +5,7 @@ from django.db import transaction
 
 from access.domain.audit import one_entry
 from access.models.audit_entry import Action
+from optuna_bridge.accessors import study_id, trial_id
 from optuna_bridge.storage.storage import DjangoStorage
 from studies.domain.auditing import note_study
 from studies.models import Study
@@ -45,9 +46,9 @@ def adopt(*, name: str) -> Study:
 def _stored(section: Section, source: optuna.Study) -> Study:
     """The study of a section under the ids that it and its trials have in Optuna's schema."""
     study = section.study
-    study.id = source._study_id
+    study.id = study_id(source)
     study.save(force_insert=True)
-    ids = [trial._trial_id for trial in source.get_trials(deepcopy=False)]
+    ids = [trial_id(trial) for trial in source.get_trials(deepcopy=False)]
     writer = TrialWriter(study)
     for trial, size in section.trials():
         trial.id = ids[trial.number]

@@ -6,6 +6,7 @@ from typing import Any
 
 from access.domain.audit import one_entry
 from access.models.audit_entry import Action
+from optuna_bridge.constraints import constraint_attrs
 from optuna_bridge.enums import TrialState
 from studies.domain import Definition, new_study
 from studies.domain.auditing import note_study
@@ -145,15 +146,13 @@ def _kept(
     note: Mapping[str, Any],
 ) -> Trial:
     fields = {field: getattr(trial, field) for field in _KEPT_FIELDS}
-    noted = {
-        f"constraints:{name}": each for name, each in (trial.constraints_by_name or {}).items()
-    }
+    constraints = constraint_attrs(trial.constraints_by_name or {})
     kept = Trial(
         study=study,
         number=number,
         internal_params=internal_params,
         params_hash=study.point_hash(internal_params),
-        system_attrs={**note, **noted},
+        system_attrs={**note, **constraints},
         **fields,
     )
     kept.steps, kept.step_values = trial.steps, trial.step_values

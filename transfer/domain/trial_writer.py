@@ -1,16 +1,15 @@
 """Storing the trials of a new study, in chunks."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from django.db import connection
 
-from optuna_bridge.enums import Direction, TrialState
 from studies.domain.limits import check_room_for_trials
 from studies.models import Study
 from transfer.file.format import all_parents, renumbered
+from trials.domain.trial_result import mark_front
 from trials.models import Trial
 
 CHUNK = 500  # trials that are stored at once
@@ -49,13 +48,13 @@ class TrialWriter:
         for trial, trial_id in zip(trials, reserved.ids, strict=True):
             trial.id = trial.id or trial_id  # one that is adopted has its own
             trial.revision = reserved.revision
-        _mark_front(self._study, trials)
+        mark_front(self._study, trials)
         steps = [
             (trial, step, value)
             for trial in trials
             for step, value in zip(trial.steps, trial.step_values, strict=True)
         ]
-        Trial.objects.add(trials, steps, settled=self._study)
+        Trial.objects.add(trials, steps, study=self._study)
         self.n_written += len(trials)
         self._plan_anew()
 
@@ -74,32 +73,4 @@ def store_notes(study: Study, notes: Mapping[int, Mapping[str, Any]]) -> None:
     named = Trial.objects.filter(study_id=study.id, number__in=all_parents(list(notes.values())))
     ids = dict(named.values_list("number", "id"))
     by_id = {trial: renumbered(attrs, ids.get) for trial, attrs in notes.items()}
-    Trial.objects.note_on_study(study, by_id)
-
-
-def _mark_front(study: Study, trials: Sequence[Trial]) -> None:
-    """Mark those that may be the best trial, or on the Pareto front."""
-    complete = [
-        (trial, trial.values)
-        for trial in trials
-        if trial.state == TrialState.COMPLETE and trial.values is not None and trial.violation == 0
-    ]
-    if study.is_multi_objective:
-        for (trial, _), is_best in zip(complete, _undominated(study, complete), strict=True):
-            trial.on_front = bool(is_best)
-        return
-    for trial, values in complete:
-        trial.on_front = study.may_be_best(values, trial.number)
-        if trial.on_front:
-            study.note_best(trial.number, values, trial.internal_params)
-
-
-def _undominated(study: Study, complete: Sequence[tuple[Trial, list[float]]]) -> Any:
-    """Which of some trials no other one of them beats, so that few are compared with the rest."""
-    if not complete:
-        return []
-    signs = [1 if each == Direction.MINIMIZE else -1 for each in study.directions]
-    losses = np.array([values for _, values in complete]) * signs
-    no_worse = (losses[:, None, :] <= losses[None, :, :]).all(axis=2)
-    better = (losses[:, None, :] < losses[None, :, :]).any(axis=2)
-    return ~(no_worse & better).any(axis=0)
+    Trial.objects.set_study_attrs(study, by_id)

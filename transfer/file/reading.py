@@ -6,6 +6,7 @@ from typing import IO, Any
 
 from rest_framework.exceptions import ParseError, ValidationError
 
+from optuna_bridge.constraints import constraints_of, total_violation
 from optuna_bridge.enums import TrialState
 from optuna_bridge.system_attrs import FIXED_PARAMS
 from studies.domain import new_study
@@ -13,7 +14,7 @@ from studies.models import Study
 from transfer.file.format import Document, parents
 from transfer.file.lines import EndLineSerializer, StudyLineSerializer, TrialLineSerializer
 from transfer.file.retries import RetryLinks
-from transfer.file.system_attrs import note_faults, noted_constraints
+from transfer.file.system_attrs import note_faults
 from trials.models import Trial
 from tuner_project.json_values import same_json
 from tuner_project.rest.errors import pointed
@@ -213,7 +214,7 @@ def _faults(study: Study, attrs: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if faults := list(note_faults(study, attrs)):
         yield from faults
         return
-    if not same_json(noted_constraints(system_attrs), constraints or {}):
+    if not same_json(constraints_of(system_attrs), constraints or {}):
         yield "/system_attrs", "constraints:… in it differ from constraints"
     fixed = system_attrs.get(FIXED_PARAMS)
     is_waiting = attrs["state"] == TrialState.WAITING
@@ -236,7 +237,7 @@ def _new_trial(study: Study, attrs: dict[str, Any]) -> Trial:
         internal_params=internal_params,
         params_hash=study.point_hash(internal_params),
         constraints=constraints or None,
-        violation=sum(max(value, 0.0) for value in constraints or ()),
+        violation=total_violation(constraints or ()),
         **attrs,
     )
     trial.steps = [step for step, _ in steps]

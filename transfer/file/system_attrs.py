@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from optuna_bridge.constraints import OLD_KEY
 from optuna_bridge.system_attrs import FIXED_PARAMS, TRANSIENT_ATTRIBUTES
 from studies.models import Study
 from transfer.file.format import PARENTS
@@ -12,9 +13,6 @@ from trials.api.request_serializers import MAX_STEP
 from tuner_project.rest.problems import escaped
 
 Shape = tuple[re.Pattern[str], Callable[[Any], bool], str]
-
-OLD_CONSTRAINTS = "constraints"  # a list of them, before they had names
-_CONSTRAINT = "constraints:"  # before a constraint's name
 
 
 def _is_number(value: Any) -> bool:
@@ -38,7 +36,7 @@ _NUMBERS = "expected a list of numbers"
 _OF_TRIAL: list[Shape] = [
     (re.compile(FIXED_PARAMS), lambda value: isinstance(value, dict), "expected an object"),
     (
-        re.compile(OLD_CONSTRAINTS),
+        re.compile(OLD_KEY),
         lambda value: value is None or _is_list(_is_number)(value),
         _NUMBERS,
     ),
@@ -65,17 +63,6 @@ def note_faults(study: Study, attrs: Mapping[str, Any]) -> Iterator[tuple[str, s
         yield "/study_attrs/study:metric_names", "expected a name for each objective"
     if not faults:
         yield from _relative_faults(study, of_trial)
-
-
-def noted_constraints(system_attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """A trial's constraints as Optuna reads them: of the old list, the positions are the names."""
-    old = enumerate(system_attrs.get(OLD_CONSTRAINTS) or ())
-    named = {
-        key.removeprefix(_CONSTRAINT): value
-        for key, value in system_attrs.items()
-        if key.startswith(_CONSTRAINT)
-    }
-    return {str(position): value for position, value in old} | named
 
 
 def _misshapen(

@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from optuna_bridge.accessors import study_system_attrs, trial_id
 from optuna_bridge.search_space import SearchSpace
 from transfer.domain.importing import Conflict, Imported, import_studies
 from transfer.file.format import FORMAT, Document, encoded, end_line, moment, number, renumbered
@@ -92,8 +93,8 @@ def study_lines(study: optuna.Study, kinds: Kinds = DEFAULT_KINDS) -> Lines:
     trials = study.get_trials(deepcopy=False)
     space, names = search_space_of(trials), constraint_names(trials)
     yield _encoded(_study_line(study, trials, space, names, kinds), "the study")
-    numbers = {trial._trial_id: trial.number for trial in trials}
-    notes = renumbered(study._storage.get_study_system_attrs(study._study_id), numbers.get)
+    numbers = {trial_id(trial): trial.number for trial in trials}
+    notes = renumbered(study_system_attrs(study), numbers.get)
     for trial in trials:
         line = _trial_line(trial, space, names)
         if trial.number == 0:

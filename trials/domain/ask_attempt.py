@@ -19,7 +19,7 @@ from trials.domain.running_limit import token_id, too_many_running
 from trials.models import Trial
 from trials.models.leases import OF_STUDY, Lease
 from trials.models.reservation import Reservation
-from trials.projection.trial_rows import not_noted
+from trials.projection.trial_rows import new_study_attrs
 from trials.sampling.drafts import Draft, PlanInvalidated
 from trials.sampling.plan import Plan, mark_points
 from trials.sampling.session import SamplerSession
@@ -193,7 +193,7 @@ def _start_queued(
             draft.reserve(trial.number)
             trial.internal_params = study.space.to_internal(draft.params)
             trial.system_attrs = trial.system_attrs | draft.system_attrs
-            trial.study_attrs = not_noted(study, draft.study_attrs) or None
+            trial.study_attrs = new_study_attrs(study, draft.study_attrs) or None
         _hand_out(trial, study.now, request.lease.of(study), request)
     mark_points(session, queued, list(drafts.values()))
     if queued:

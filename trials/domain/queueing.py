@@ -141,7 +141,7 @@ def _add(study: Study, new: Sequence[NewTrial], annotations: Annotations) -> lis
     if annotations.study_attrs:
         first = next(trial for trial in trials if trial.state != TrialState.WAITING)
         first.study_attrs = dict(annotations.study_attrs)
-    Trial.objects.add(trials, steps, settled=study)
+    Trial.objects.add(trials, steps, study=study)
     complete_if_used_up(study)
     return trials
 

@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from optuna_bridge.constraints import constraint_attrs, total_violation
 from optuna_bridge.enums import TrialState
 from studies.models import Study
 from trials.errors import InvalidOutcome, LeaseLost, StepConflict, TrialFinished, TrialNotRunning
@@ -96,15 +99,43 @@ def finish(trial: Trial, outcome: TrialResult) -> Steps:
     if outcome.constraints is not None:
         named = {name: outcome.constraints[name] for name in study.constraints}
         trial.constraints = list(named.values())
-        trial.violation = sum(max(value, 0.0) for value in named.values())
-        # Where Optuna and its samplers look for them.
-        noted = {f"constraints:{name}": value for name, value in named.items()}
-        trial.system_attrs = trial.system_attrs | noted
-    if outcome.state == TrialState.COMPLETE and trial.values is not None and trial.violation == 0:
-        trial.on_front = study.may_be_best(trial.values, trial.number)
-        if trial.on_front:  # for the next one of a batch
-            study.note_best(trial.number, trial.values, trial.internal_params)
+        trial.violation = total_violation(named.values())
+        trial.system_attrs = trial.system_attrs | constraint_attrs(named)
+    mark_front(study, [trial])
     return steps
+
+
+def mark_front(study: Study, trials: Sequence[Trial]) -> None:
+    """Mark trials that ended and may be the study's best, or on its Pareto front.
+
+    They are compared with the best so far, or with each other; the statement that stores them
+    compares them with the rest of the front.
+    """
+    complete = [
+        (trial, trial.values)
+        for trial in trials
+        if trial.state == TrialState.COMPLETE and trial.values is not None and trial.violation == 0
+    ]
+    if study.is_multi_objective:
+        undominated = _undominated(study, [values for _, values in complete])
+        for (trial, _), is_undominated in zip(complete, undominated, strict=True):
+            trial.on_front = is_undominated
+        return
+    for trial, values in complete:
+        trial.on_front = study.may_be_best(values, trial.number)
+        if trial.on_front:  # the next one is compared with it
+            study.remember_best(trial.number, values, trial.internal_params)
+
+
+def _undominated(study: Study, values: Sequence[Sequence[float]]) -> list[bool]:
+    """Which of some values no others of them dominate."""
+    if len(values) < 2:
+        return [True] * len(values)
+    losses = np.array(values) * study.signs
+    no_worse = (losses[:, None, :] <= losses[None, :, :]).all(axis=2)
+    better = (losses[:, None, :] < losses[None, :, :]).any(axis=2)
+    is_dominated = (no_worse & better).any(axis=0)
+    return [not each for each in is_dominated.tolist()]
 
 
 def take_steps(trial: Trial, told: Mapping[int, float]) -> Steps:

@@ -147,17 +147,17 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         self,
         trials: Sequence[T],
         steps: Sequence[tuple[T, int, float]] = (),
-        settled: Study | None = None,
+        study: Study | None = None,
     ) -> None:
         """Insert trials of one study, numbered by `reserve`, with their (trial, step, value).
 
-        Where some may be its best, `settled` is the study, which is brought up to date.
+        Where some may be its best, `study` is given and brought up to date.
         """
         with pipelined():
             write_statements.insert(trials)
             write_statements.insert_steps(steps)
-            if settled is not None:
-                self._settle(settled, trials, Counter())
+            if study is not None:
+                self._update_counters_and_front(study, trials, Counter())
             trials_added.send(sender=self.model, trials=list(trials), with_steps=bool(steps))
 
     def change(
@@ -183,7 +183,7 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         waited = "WAITING" in was
         with pipelined():
             write_statements.update(trials, steps, are_started=waited)
-            self._settle(study, trials, moves)
+            self._update_counters_and_front(study, trials, moves)
             trials_changed.send(
                 sender=self.model,
                 trials=list(trials),
@@ -191,26 +191,28 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
                 with_params=waited,
             )
 
-    def note_on_study(self, study: Study, notes: Mapping[int, Mapping[str, Any]]) -> None:
-        """Store what samplers noted on a study, by the number of the trial they noted it at.
+    def set_study_attrs(self, study: Study, attrs: Mapping[int, Mapping[str, Any]]) -> None:
+        """Store what samplers set on a locked study, by the number of the trial they set it with.
 
-        For trials of a locked study that were added without, since notes may name later trials.
+        For trials that were added without, since an attribute may name later trials.
         """
-        found = self.filter(study_id=study.id, number__in=list(notes)).values_list("number", "id")
+        found = self.filter(study_id=study.id, number__in=list(attrs)).values_list("number", "id")
         trials = [
-            self.model(id=trial_id, number=number, study_attrs=dict(notes[number]))
+            self.model(id=trial_id, number=number, study_attrs=dict(attrs[number]))
             for number, trial_id in found
         ]
         with pipelined():
-            write_statements.update_notes(trials)
+            write_statements.update_study_attrs(trials)
             trials_changed.send(sender=self.model, trials=trials, steps=[], with_params=True)
 
-    def _settle(self, study: Study, trials: Sequence[T], moves: Counter[str]) -> None:
-        on_front = [trial for trial in trials if trial.on_front]
+    def _update_counters_and_front(
+        self, study: Study, trials: Sequence[T], moves: Counter[str]
+    ) -> None:
+        front = [trial.id for trial in trials if trial.on_front]
         running = [trial for trial in trials if trial.state == "RUNNING"]
         expiries = [trial.lease_expires_at for trial in running if trial.lease_expires_at]
         until = min(expiries, default=None)
-        write_statements.settle(study, moves, [trial.id for trial in on_front], until)
+        write_statements.update_counters_and_front(study, moves, front, until)
         study.count(moves)
 
     def renew(self, study_name: str, number: int) -> tuple[datetime | None, str, str] | None:

@@ -96,7 +96,7 @@ _START = """
 # A trial is on the front while no other beats it: by being at least as good in every objective
 # and better in one or, with one objective, by being as good and earlier. Only pairs with a new
 # trial need a look.
-_SETTLE_FRONT = """
+_UPDATE_COUNTERS_AND_FRONT = """
 WITH front AS MATERIALIZED (
     SELECT id, number, values, internal_params FROM trials_trial
      WHERE study_id = %(study)s AND on_front
@@ -126,7 +126,7 @@ UPDATE studies_study
        best_internal_params = best.internal_params, {counts} {rest}
   FROM best WHERE studies_study.id = %(study)s
 """
-_SETTLE = "UPDATE studies_study SET {counts} {rest} WHERE id = %(study)s"
+_UPDATE_COUNTERS = "UPDATE studies_study SET {counts} {rest} WHERE id = %(study)s"
 # Where nothing runs any more there is no lease.
 _REST = (
     "revision = %(revision)s, next_lease_expiry = CASE WHEN n_running + {running:d} > 0 "
@@ -183,13 +183,13 @@ def update(
     run(statement, arguments)
 
 
-def update_notes(trials: Sequence[AbstractTrial]) -> None:
-    """Store what was noted on the study at these trials."""
+def update_study_attrs(trials: Sequence[AbstractTrial]) -> None:
+    """Store what the samplers of these trials set on the study."""
     rows = _rows(trials, ("id", "study_attrs"))
     run(_UPDATE.format(changes="study_attrs = n.study_attrs", n=len(trials)), {"rows": rows})
 
 
-def settle(
+def update_counters_and_front(
     study: Study, moves: Mapping[str, int], new: Sequence[int], until: datetime | None = None
 ) -> None:
     """Bring the study's counts, and its best trial or front, up to date.
@@ -199,9 +199,8 @@ def settle(
     """
     arguments: dict[str, Any] = {"study": study.id, "revision": study.revision, "until": until}
     if new:
-        signs = [1 if each == "minimize" else -1 for each in study.directions]
-        arguments |= {"new": list(new), "signs": signs}
-    statement = _SETTLE_FRONT if new else _SETTLE
+        arguments |= {"new": list(new), "signs": study.signs}
+    statement = _UPDATE_COUNTERS_AND_FRONT if new else _UPDATE_COUNTERS
     rest = _REST.format(running=moves.get("RUNNING", 0))
     run(statement.format(counts=_counts(moves), rest=rest), arguments)
 

@@ -105,7 +105,7 @@ TRIAL_TABLES = (
 # Once a row is there.
 _NEVER_CHANGED = (PARAMS, STUDY_ATTRIBUTES)
 
-_NOTED = f"""
+_STORED_KEYS = f"""
 SELECT coalesce(array_agg(key), '{{}}') FROM {SCHEMA}.study_system_attributes
  WHERE study_id = %(study)s AND key = ANY(%(keys)s)
 """
@@ -140,14 +140,14 @@ def change_trial_rows(trials: Sequence[Trial], steps: Sequence[int], with_params
     _execute(_upsert(tuple(tables)), trials, steps=list(steps))
 
 
-def not_noted(study: Study, attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """Of what a sampler notes on a locked study, that for which nobody was faster.
+def new_study_attrs(study: Study, attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes that a sampler sets on a locked study and that are not stored yet.
 
     For a trial that starts out of the order of the numbers; of the others the first one counts.
     """
     if not attrs:
         return {}
-    row = row_of(_NOTED, {"study": study.id, "keys": list(attrs)})
+    row = row_of(_STORED_KEYS, {"study": study.id, "keys": list(attrs)})
     return {key: value for key, value in attrs.items() if key not in (row or [[]])[0]}
 
 
