@@ -1,6 +1,6 @@
 """Why there is no answer about a study yet, or never."""
 
-from tuner_project.rest.problems import DomainError
+from tuner_project.errors import DomainError
 
 
 class NoCompletedTrials(DomainError):

@@ -69,7 +69,7 @@ def hypervolume_of(*, study: Study, reference_point: Sequence[float] | None = No
         raise SingleObjective(f'study "{study.name}" has one objective: it has no hypervolume')
     if reference_point is not None and len(reference_point) != objectives:
         detail = f"expected {objectives} numbers, one an objective, not {len(reference_point)}"
-        raise InvalidReferencePoint(detail, [("/reference_point", detail)])
+        raise InvalidReferencePoint(detail, [(("reference_point",), detail)])
     outline = CompletedTrials.of(study)
     point = _worst(outline) if reference_point is None else np.array(reference_point)
     most = _MOST.get(objectives, _LEAST)
@@ -78,7 +78,7 @@ def hypervolume_of(*, study: Study, reference_point: Sequence[float] | None = No
     found = Hypervolume(point.tolist(), len(sample), sample.n_all, figure)
     if not math.isfinite(found.hypervolume):
         detail = "the hypervolume up to this point is too large for a number"
-        raise InvalidReferencePoint(detail, [("/reference_point", detail)])
+        raise InvalidReferencePoint(detail, [(("reference_point",), detail)])
     return found
 
 

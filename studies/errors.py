@@ -1,6 +1,6 @@
 """What can be wrong with a request about studies."""
 
-from tuner_project.rest.problems import DomainError
+from tuner_project.errors import DomainError
 
 
 class StudyNotFound(DomainError):

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tuner_project.rest.problems import DomainError
+from tuner_project.errors import DomainError
 
 if TYPE_CHECKING:
     from trials.models import Trial

@@ -16,7 +16,7 @@ from console.display import InspectionAdmin
 from studies.domain.lifecycle import ACTIONS, change_state
 from studies.enums import StudyState
 from studies.models import NamedStudy, Study
-from tuner_project.rest.problems import DomainError
+from tuner_project.errors import DomainError
 
 STATES = {action: state for state, action in ACTIONS.items()}
 FINAL = ("complete", "cancel")  # actions that a page asks twice for

@@ -34,8 +34,9 @@ from trials.api.serializers import (
 from trials.domain import TrialResult
 from trials.models import Trial
 from trials.queries.pages import list_trials
+from tuner_project.errors import DomainError, FieldPath
 from tuner_project.rest.errors import validation_problem
-from tuner_project.rest.problems import DomainError
+from tuner_project.rest.problems import domain_problem
 from tuner_project.rest.serializers import EmptySerializer, StrictSerializer
 
 BODIES: dict[str, type[StrictSerializer]] = {
@@ -156,13 +157,13 @@ class TrialViewSet(StudyScope):
 
         An item is as the bodies of `complete`, `prune` and `fail`, with its `trial_id` and `state`.
         """
-        read = [_read(item, f"/trials/{i}") for i, item in enumerate(self.body()["trials"])]
+        read = [_read(item, ("trials", i)) for i, item in enumerate(self.body()["trials"])]
         outcomes = [each for each in read if isinstance(each, tuple)]
         results = iter(domain.tell_many(named=self.named_study(study_name), outcomes=outcomes))
         return Response(
             {
                 "results": [
-                    self._result(f"/trials/{i}", each[0], next(results))
+                    self._result(("trials", i), each[0], next(results))
                     if isinstance(each, tuple)
                     else each
                     for i, each in enumerate(read)
@@ -170,9 +171,10 @@ class TrialViewSet(StudyScope):
             }
         )
 
-    def _result(self, at: str, number: int, result: Trial | DomainError) -> dict[str, Any]:
+    def _result(self, at: FieldPath, number: int, result: Trial | DomainError) -> dict[str, Any]:
         if isinstance(result, DomainError):
-            return {"trial_id": number, "status": result.status, "error": result.document(at)}
+            problem = domain_problem(result, at)
+            return {"trial_id": number, "status": result.status, "error": problem}
         trial = self.answer(TrialSerializer, result).data
         return {"trial_id": number, "status": 200, "trial": trial}
 
@@ -224,7 +226,7 @@ class TrialViewSet(StudyScope):
         return self.answer(TrialSerializer, trial)
 
 
-def _read(item: Any, at: str) -> tuple[int, TrialResult] | dict[str, Any]:
+def _read(item: Any, at: FieldPath) -> tuple[int, TrialResult] | dict[str, Any]:
     """One of the outcomes told together, or its result where it is malformed."""
     try:
         return TOLD_TRIAL.run_validation(item)["told"]

@@ -24,8 +24,8 @@ from trials.sampling.plan import Plan
 from trials.sampling.session import SamplerSession
 from trials.sampling.session_registry import session_registry
 from trials.sampling.visited_points import has_point
+from tuner_project.errors import DomainError
 from tuner_project.observability.stopwatch import AskWatch, stopwatch
-from tuner_project.rest.problems import DomainError
 
 MAX_PLANS = 100  # each in vain because others were served
 OF_STUDY = Lease(is_studys=True)

@@ -1,7 +1,6 @@
 """From exceptions to problem documents."""
 
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -13,10 +12,11 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 from tuner_project.db.faults import Fault, fault_of
+from tuner_project.errors import DomainError, FieldPath, summary
 from tuner_project.rest.problems import (
     PROBLEM_JSON,
-    DomainError,
-    escaped,
+    domain_problem,
+    field_errors,
     problem,
     problem_response,
 )
@@ -30,7 +30,7 @@ class _DomainProblem(exceptions.APIException):
     def __init__(self, error: DomainError) -> None:
         super().__init__(error.detail, error.code)
         self.status_code = error.status
-        self.document = error.document()
+        self.document = domain_problem(error)
         if error.wait is not None:
             self.wait = error.wait  # DRF answers it as Retry-After
 
@@ -98,27 +98,10 @@ def _document(error: exceptions.APIException) -> dict[str, Any]:
     return problem(error.status_code, str(error.get_codes()), str(error.detail))
 
 
-def validation_problem(error: exceptions.ValidationError, pointer: str = "") -> dict[str, Any]:
-    """The problem document of what a serializer refused, which stands at `pointer` in the body."""
-    errors = list(pointed(error.detail, pointer))
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    at, first = errors[0]
-    detail = f"{at}: {first}{more}" if at else f"{first}{more}"
-    return problem(error.status_code, "invalid", detail, errors)
-
-
-def pointed(detail: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
-    """The leaves of a serializer's error tree, each with its JSON pointer."""
-    if isinstance(detail, dict):
-        for key, value in detail.items():
-            is_general = key == "non_field_errors"
-            yield from pointed(value, pointer if is_general else f"{pointer}/{escaped(key)}")
-    elif isinstance(detail, list):
-        for index, value in enumerate(detail):
-            nested = isinstance(value, dict | list)
-            yield from pointed(value, f"{pointer}/{index}" if nested else pointer)
-    else:
-        yield pointer, str(detail)
+def validation_problem(error: exceptions.ValidationError, at: FieldPath = ()) -> dict[str, Any]:
+    """The problem document of what a serializer refused at a path of the body."""
+    errors = list(field_errors(error.detail, at))
+    return problem(error.status_code, "invalid", summary(errors), errors)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
