@@ -1,5 +1,14 @@
 from django.apps import AppConfig
 
+from tuner_project import extensions
+
 
 class AnalysisConfig(AppConfig):
     name = "analysis"
+
+    def ready(self) -> None:
+        from analysis.api import openapi
+
+        extensions.register_api_urls("analysis.api.urls")
+        extensions.register_openapi_links(openapi.LINKS)
+        extensions.register_problem_members(**openapi.PROBLEM_MEMBERS)

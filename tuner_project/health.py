@@ -6,20 +6,18 @@ answer for a moment more, and a process asks once at a time.
 
 import time
 from dataclasses import dataclass
-from functools import cache
 from threading import Lock
 from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.db.migrations.loader import MigrationLoader
-from django.utils.module_loading import import_string
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tuner_project import extensions
 from tuner_project.db.database import direct_cursor
 from tuner_project.rest.serializers import EmptySerializer
 from tuner_project.rest.views import ApiViewSet
@@ -78,24 +76,6 @@ class HealthViewSet(ApiViewSet):
         return Response({"status": "not_ready", "reason": reason}, status=503)
 
 
-def missing_migration(cursor: psycopg.Cursor[Any]) -> str | None:
-    """Why Django's schema is not as this version needs it, if it is not."""
-    cursor.execute("SELECT to_regclass('django_migrations')")
-    row = cursor.fetchone()
-    if row is None or row[0] is None:
-        return "the database has not been migrated: run manage.py migrate"
-    cursor.execute("SELECT app, name FROM django_migrations")
-    missing = sorted(_needed_migrations() - set(cursor.fetchall()))
-    if not missing:
-        return None
-    return f"migration {'.'.join(missing[0])} is missing: run manage.py migrate"
-
-
-@cache
-def _needed_migrations() -> set[tuple[str, str]]:
-    return set(MigrationLoader(None).disk_migrations or ())
-
-
 @dataclass(frozen=True)
 class Found:
     """Whether the database can be reached, and why the service is not ready, if it is not."""
@@ -140,5 +120,5 @@ def _ask_database() -> Found:
 
 
 def _reason_not_ready(cursor: psycopg.Cursor[Any]) -> str | None:
-    checks = [import_string(path) for path in settings.READINESS_CHECKS]
-    return next((reason for check in checks if (reason := check(cursor))), None)
+    reasons = (check(cursor) for check in extensions.READINESS_CHECKS)
+    return next((reason for reason in reasons if reason), None)

@@ -18,6 +18,7 @@ from tuner_project import __version__
 from tuner_project.db.pool import PoolConnection
 from tuner_project.embedded_postgres import EmbeddedPostgres
 from tuner_project.environment import Environment, is_loopback
+from tuner_project.extensions import OPENAPI_ENUMS
 from tuner_project.observability.logs import FORMATS, LEVELS, logging_config
 
 # Before anything imports NumPy: its threads and PyTorch's would take each other's cores (Optuna's
@@ -160,26 +161,11 @@ SILENCED_SYSTEM_CHECKS = [
 
 # Bodies above these are refused unread: 413.
 MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 2**20, 1024, 2**30)
-LARGE_BODIES = {
-    "POST /api/v1/studies/import": env.integer("MAX_IMPORT_BYTES", 2**30, 1024, 2**40),
-}
+MAX_IMPORT_BYTES = env.integer("MAX_IMPORT_BYTES", 2**30, 1024, 2**40)
 # Seconds for which a slow client may make a thread wait (`serving/slow_clients.py`).
 CLIENT_TIMEOUT = env.integer("CLIENT_TIMEOUT", 30, 1, 3600)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES  # of the admin's forms
 
-# What readiness asks of the database: functions from a cursor to what is wrong, or None.
-READINESS_CHECKS = [
-    "tuner_project.health.missing_migration",
-    "optuna_bridge.storage.schema.wrong_revision",
-]
-# What `purge` deletes unasked: functions that delete it, and answer what it was and how many.
-LEFTOVERS = [
-    "tuner_project.cleanup.delete_expired_sessions",
-    "tuner_project.cleanup.delete_old_logins",
-    "access.domain.cleanup.delete_dead_tokens",
-    "access.domain.cleanup.delete_past_rates",
-    "access.domain.cleanup.delete_old_entries",
-]
 KEEP_DEAD_TOKENS_DAYS = env.integer("KEEP_DEAD_TOKENS_DAYS", 90, 0, 36_500)
 KEEP_AUDIT_DAYS = env.integer("KEEP_AUDIT_DAYS", 0, 0, 36_500)  # 0: for ever
 
@@ -332,15 +318,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {
-        "StudyState": "studies.enums.StudyState",
-        "TrialState": "optuna_bridge.enums.TrialState",
-        "EndedState": "trials.api.request_serializers.ENDED",
-        "AddedState": "trials.api.request_serializers.ADDED",
-    },
+    "ENUM_NAME_OVERRIDES": OPENAPI_ENUMS,  # which the apps fill in when they are ready
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "tuner_project.rest.openapi.let_options_overlap",
+        "tuner_project.rest.openapi.apply_registered_hooks",
         "tuner_project.rest.openapi_links.add_links",
     ],
 }

@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 from studies.models import Study
 from tests.play import complete, create_study, suggest
 from trials.projection.consistency import studies_only_in_optuna
-from tuner_project import cleanup
+from tuner_project import cleanup, extensions
 
 pytestmark = pytest.mark.usefixtures("both_schemas_agree")
 NOTHING = (
@@ -152,8 +152,8 @@ def test_logins_that_count_no_more_are_deleted(db: None) -> None:
     assert list(AccessAttempt.objects.values_list("username", flat=True)) == ["new"]
 
 
-def test_every_leftover_is_asked(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "LEFTOVERS", [f"{__name__}.delete_crumbs"])
+def test_every_registered_job_is_run(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extensions, "CLEANUP_JOBS", [delete_crumbs])
     assert purge() == "deleted 7 crumbs\n"
 
 

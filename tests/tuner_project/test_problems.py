@@ -17,6 +17,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from studies.models import Study
+from tuner_project import extensions
 from tuner_project.health import forget
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -384,10 +385,10 @@ def noted_check(cursor: psycopg.Cursor[Any]) -> None:
 
 
 def test_probes_ask_the_database_once_at_a_time_and_keep_the_answer(
-    api: APIClient, settings: Settings
+    api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Anybody may ask, and each connection would be one beside the pool's."""
-    settings.READINESS_CHECKS = [f"{__name__}.noted_check"]
+    monkeypatch.setattr(extensions, "READINESS_CHECKS", [noted_check])
     ASKED.clear()
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda path: Client().get(path), PROBES * 4))

@@ -62,6 +62,8 @@ WORK = (
     "fail",
 )
 
+NOTHING_NOW = {"429": "the others, nothing can be handed out now"}
+
 TOLD_TRIAL = ToldTrialSerializer()
 
 
@@ -72,6 +74,10 @@ class TrialViewSet(StudyScope):
     staff_permission = "trials.view_trial"
     scopes: ClassVar[dict[str, str]] = dict.fromkeys(WORK, "worker")
     query_serializers: ClassVar[dict[str, Any]] = {"list": TrialQuerySerializer}
+    problem_causes: ClassVar[dict[str, dict[str, str]]] = {
+        "suggest": NOTHING_NOW,
+        "suggest_batch": NOTHING_NOW,
+    }
 
     def get_serializer_class(self) -> Any:
         return BODIES.get(self.action or "", EmptySerializer)

@@ -1,5 +1,5 @@
 """What is wrong with the database, from the error that it raised to what a client is told; and
-with the service's own disk, on which files of studies lie for a moment.
+with the service's own disk, on which files lie for a moment.
 
 Each fault passes, so each is a 503 with `Retry-After`. The transaction was rolled back, or never
 begun; only where the connection broke during the commit it may have been stored, as with any

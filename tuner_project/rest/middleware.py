@@ -5,6 +5,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
+from tuner_project import extensions
 from tuner_project.db.faults import fault_of
 from tuner_project.rest.errors import API_PREFIX, fault_response
 from tuner_project.rest.problems import problem_response
@@ -35,9 +36,8 @@ class BodyLimitMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        limit = settings.LARGE_BODIES.get(
-            f"{request.method} {request.path}", settings.MAX_BODY_BYTES
-        )
+        setting = extensions.LARGE_BODIES.get(f"{request.method} {request.path}", "MAX_BODY_BYTES")
+        limit: int = getattr(settings, setting)
         length = int(request.META.get("CONTENT_LENGTH") or 0)  # the server has checked its digits
         if length <= limit:
             return self.get_response(request)

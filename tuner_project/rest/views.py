@@ -25,11 +25,13 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
     `query_serializers` names the query's serializer by action; an action without one takes no
     query keys. `scopes` names what a caller needs for an action, where that is not `read` to read
     and else `manage`; `staff_permission` is what somebody of the staff needs who is logged in.
+    `problem_causes` is for the OpenAPI document: by action and status, what else may cause it.
     """
 
     scopes: ClassVar[dict[str, str]] = {}
     staff_permission: ClassVar[str] = ""
     query_serializers: ClassVar[dict[str, type[serializers.Serializer[Any]]]] = {}
+    problem_causes: ClassVar[dict[str, dict[str, str]]] = {}
     query: dict[str, Any]
 
     def perform_authentication(self, request: Request) -> None:
