@@ -270,9 +270,6 @@ ACCESS_LOG = env.boolean("ACCESS_LOG", EMBEDDED_POSTGRES is None)
 METRICS_TOKEN = env.text("METRICS_TOKEN", "")
 # An ask that takes longer is logged, with what its parts took.
 SLOW_ASK_SECONDS = env.seconds("SLOW_ASK_SECONDS", 3600) or 5.0
-# What the metrics ask of the apps: studies and trials by state, and what samplers' memory holds.
-STATE_COUNTS = "studies.domain.counts.count_by_state"
-HISTORY_USE = "trials.sampling.session_registry.use_of_memory"
 LOGGING = logging_config(
     LOG_FORMAT,
     LOG_LEVEL,

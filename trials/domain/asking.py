@@ -12,6 +12,7 @@ from studies.domain.limits import n_trials_left, too_many_trials
 from studies.enums import StudyState
 from studies.errors import BudgetInFlight, Contended, TooManyRunning
 from studies.models import NamedStudy, Study
+from trials.domain.ask_watch import AskWatch
 from trials.domain.expire_leases import expire
 from trials.domain.finish_trial import complete_if_used_up
 from trials.domain.running_limit import room_of_token, token_id, too_many_running
@@ -25,7 +26,7 @@ from trials.sampling.session import SamplerSession
 from trials.sampling.session_registry import session_registry
 from trials.sampling.visited_points import has_point
 from tuner_project.errors import DomainError
-from tuner_project.observability.stopwatch import AskWatch, stopwatch
+from tuner_project.observability.stopwatch import stopwatch
 
 MAX_PLANS = 100  # each in vain because others were served
 OF_STUDY = Lease(is_studys=True)
