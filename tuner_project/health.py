@@ -1,7 +1,8 @@
-"""Liveness and readiness, asked of the database on a connection of their own.
+"""Liveness and readiness.
 
-So a probe does not wait for the pool, and never long. Anybody may ask, so what was found is the
-answer for a moment more, and a process asks once at a time.
+Probes use a database connection of their own, so that they do not wait for the pool, and for two
+seconds at most. They need no token, so a process runs one check at a time and reuses its result for
+a second.
 """
 
 import time
@@ -23,12 +24,12 @@ from tuner_project.rest.serializers import EmptySerializer
 from tuner_project.rest.views import ApiViewSet
 
 TIMEOUT = 2  # seconds
-KEPT = 1.0  # seconds for which an answer is given again
+KEPT = 1.0  # seconds for which a result is reused
 _AWAY = "the database cannot be reached"
 
 
 class HealthSerializer(serializers.Serializer[Any]):
-    """How the service is."""
+    """The state of the service."""
 
     status = serializers.ChoiceField(choices=["healthy", "degraded"])
     version = serializers.CharField()
@@ -36,13 +37,13 @@ class HealthSerializer(serializers.Serializer[Any]):
 
 
 class ReadySerializer(serializers.Serializer[Any]):
-    """Whether the service can serve."""
+    """The answer of a service that can serve."""
 
     status = serializers.ChoiceField(choices=["ready"])
 
 
 class NotReadySerializer(serializers.Serializer[Any]):
-    """Why the service cannot serve."""
+    """The reason why the service cannot serve."""
 
     status = serializers.ChoiceField(choices=["not_ready"])
     reason = serializers.CharField()
@@ -50,7 +51,7 @@ class NotReadySerializer(serializers.Serializer[Any]):
 
 @extend_schema(tags=["health"])
 class HealthViewSet(ApiViewSet):
-    """For Kubernetes' probes and for people, whoever they are."""
+    """The probes, for Kubernetes and for people; without authentication."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -78,14 +79,17 @@ class HealthViewSet(ApiViewSet):
 
 @dataclass(frozen=True)
 class Found:
-    """Whether the database can be reached, and why the service is not ready, if it is not."""
+    """Whether the database can be reached, and the reason why the service is not ready, if any."""
 
     is_connected: bool
     reason: str | None
 
 
 class Finding:
-    """What the database says, or said a moment ago: one connection at a time asks it."""
+    """The latest result of the checks, at most `KEPT` seconds old.
+
+    One thread at a time runs them.
+    """
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -100,7 +104,7 @@ class Finding:
             return self._found
 
     def forget(self) -> None:
-        """Ask anew the next time."""
+        """Run the checks again the next time."""
         with self._lock:
             self._found = None
 

@@ -45,7 +45,7 @@ def _publish_pool() -> None:
 
 
 def keep_publishing() -> None:
-    """Go on in the background: another process may be the one that is scraped."""
+    """Set the gauges again and again in the background, as another process may be scraped."""
 
     def go_on() -> None:
         while True:

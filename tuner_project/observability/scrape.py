@@ -1,4 +1,4 @@
-"""What Prometheus reads: the metrics of all processes, and what the database counts."""
+"""The answer to Prometheus: the metrics of all processes, and those read from the database."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ TIMEOUT = 2  # seconds for the database
 
 
 class StorageCollector(Collector):
-    """Asks the database when scraped, on a connection of its own, and never long."""
+    """Queries the database at each scrape, on a connection of its own and with a short timeout."""
 
     def collect(self) -> Iterator[Metric]:
         build = GaugeMetricFamily("tuner_build_info", "The version.", labels=["version"])
@@ -48,7 +48,7 @@ def scrape() -> bytes:
 
 
 def _counted() -> list[Metric] | None:
-    """What the apps count in the database; None: it is away, or not migrated."""
+    """The apps' metrics from the database; None: it cannot be reached, or is not migrated."""
     try:
         with direct_cursor(TIMEOUT) as cursor:
             return [metric for query in STORAGE_QUERIES for metric in query(cursor)]

@@ -1,4 +1,4 @@
-"""From exceptions to problem documents."""
+"""Problem documents of exceptions, for DRF's views and for Django's."""
 
 import sys
 from typing import Any
@@ -55,8 +55,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     """DRF's EXCEPTION_HANDLER: a problem document for every exception that is an answer.
 
     DRF's own handler is called with the translated exception, so that it marks the transaction
-    for rollback as it does for its own exceptions. What it does not know goes on to Django,
-    which logs it and answers `server_error` below.
+    for rollback as it does for its own exceptions. Django handles what it does not know: it logs
+    the exception and calls `server_error` below.
     """
     api_error = _api_exception(error)
     response = views.exception_handler(api_error, context)
@@ -83,7 +83,7 @@ def _api_exception(error: Exception) -> Exception:
 
 
 def _unreadable(error: BaseException) -> Exception:
-    """What to say to a client whose body did not come in whole."""
+    """The error for a body that was not received completely."""
     while isinstance(error, UnreadablePostError) and error.__cause__ is not None:
         error = error.__cause__
     is_slow = isinstance(error, TimeoutError)
@@ -123,7 +123,7 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 
 def fault_response(request: HttpRequest, fault: Fault) -> HttpResponseBase:
-    """What is answered outside DRF's views while there is a fault."""
+    """The answer to a fault outside DRF's views."""
     if request.path.startswith(API_PREFIX):
         response: HttpResponse = problem_response(503, fault.code, fault.detail)
     else:

@@ -1,4 +1,4 @@
-"""What is refused before any view is asked, and before the body is read."""
+"""Middleware that refuses requests before a view is called and before the body is read."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ Next = Callable[[HttpRequest], HttpResponse]
 
 
 class ApiMiddleware:
-    """Refuse bodies of unknown length: WSGI would silently take them for empty."""
+    """Refuses bodies of unknown length: WSGI would silently read them as empty."""
 
     def __init__(self, get_response: Next) -> None:
         self.get_response = get_response
@@ -30,7 +30,7 @@ class ApiMiddleware:
 
 
 class BodyLimitMiddleware:
-    """Refuse bodies that are too large, by what their Content-Length says."""
+    """Refuses bodies that are too large according to their Content-Length."""
 
     def __init__(self, get_response: Next) -> None:
         self.get_response = get_response
@@ -48,7 +48,7 @@ class BodyLimitMiddleware:
 
 
 class FaultMiddleware:
-    """Answers a view's exception that tells of a fault: with a page, or a problem document."""
+    """Answers a fault that a view raised with a page or a problem document."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response

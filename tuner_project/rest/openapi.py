@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of every operation alike."""
+"""The parts of the OpenAPI document that are common to all operations."""
 
 from typing import Any, Literal
 

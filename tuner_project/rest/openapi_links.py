@@ -1,4 +1,4 @@
-"""Where an answer leads: OpenAPI's links, by which clients and tests walk from call to call."""
+"""OpenAPI's links, by which clients and tests find the operations that may follow an answer."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from tuner_project import extensions
 
 
 def add_links(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """A postprocessing hook: each link stands in the answer that it begins at."""
+    """Add the registered links to the answers that they begin at: a postprocessing hook."""
     for methods in result["paths"].values():
         for operation in methods.values():
             for status, answer in operation.get("responses", {}).items():

@@ -1,4 +1,4 @@
-"""Content security policies: what each page may load and run, and why it needs that.
+"""Content security policies: what each page may load and run, and why.
 
 https://developer.mozilla.org/docs/Web/HTTP/Guides/CSP
 """
@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponseBase
 from tuner_project import extensions
 from tuner_project.extensions import Policy
 
-# What no page needs.
+# For answers that are no pages: nothing.
 CLOSED: Policy = {
     "default-src": [NONE],
     "base-uri": [NONE],
@@ -50,7 +50,7 @@ _INLINE_SCRIPT = re.compile(r"<script[^>]*>(.*?)</script>", re.DOTALL)
 
 
 class PolicyMiddleware(CSPMiddleware):
-    """Gives each answer the policy of its path, unless it has brought its own."""
+    """Sets the policy of the request's path on each answer that has none of its own."""
 
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
@@ -76,9 +76,8 @@ def policy_of(path: str) -> Policy:
 def policy_of_figure(content: str | bytes) -> str:
     """The header for a page or an image that Plotly made, opened by itself.
 
-    It holds names that clients chose. So it runs as if it came from
-    nowhere (`sandbox`): nothing in it could use the login of who looks at it. Of its scripts only
-    those run that are in it now.
+    It holds names that clients chose. So it runs in an origin of its own (`sandbox`), where it
+    cannot use the viewer's login, and only the scripts that are in it now may run.
     """
     text = content.decode(errors="replace") if isinstance(content, bytes) else content
     hashes = [
