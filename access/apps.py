@@ -1,5 +1,7 @@
 from django.apps import AppConfig
 
+from tuner_project import extensions
+
 
 class AccessConfig(AppConfig):
     name = "access"
@@ -7,3 +9,8 @@ class AccessConfig(AppConfig):
     def ready(self) -> None:
         from access import receivers  # noqa: F401  (register themselves)
         from access.api import openapi  # noqa: F401  (register themselves)
+        from access.domain import cleanup
+
+        extensions.register_cleanup_job(cleanup.delete_dead_tokens)
+        extensions.register_cleanup_job(cleanup.delete_past_rates)
+        extensions.register_cleanup_job(cleanup.delete_old_entries)

@@ -8,8 +8,8 @@ from django.db.models import QuerySet
 from analysis.errors import NoCompletedTrials, NoFeasibleTrial, SingleObjective
 from studies.models import Study
 from trials.models import Trial
+from tuner_project.errors import DomainError
 from tuner_project.rest.numbers import finite
-from tuner_project.rest.problems import DomainError
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Errors of the analyses."""
 
-from tuner_project.rest.problems import DomainError
+from tuner_project.errors import DomainError
 
 
 class NoCompletedTrials(DomainError):

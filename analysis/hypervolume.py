@@ -76,7 +76,7 @@ def hypervolume_of(*, study: Study, reference_point: Sequence[float] | None = No
         detail = (
             f"expected {objectives} numbers, one for each objective, not {len(reference_point)}"
         )
-        raise InvalidReferencePoint(detail, [("/reference_point", detail)])
+        raise InvalidReferencePoint(detail, [(("reference_point",), detail)])
     completed = CompletedTrials.of(study)
     point = _worst(completed) if reference_point is None else np.array(reference_point)
     most = _MOST.get(objectives, _LEAST)
@@ -85,7 +85,7 @@ def hypervolume_of(*, study: Study, reference_point: Sequence[float] | None = No
     found = Hypervolume(point.tolist(), len(sample), sample.n_all, figure)
     if not math.isfinite(found.hypervolume):
         detail = "the hypervolume up to this point is too large for a number"
-        raise InvalidReferencePoint(detail, [("/reference_point", detail)])
+        raise InvalidReferencePoint(detail, [(("reference_point",), detail)])
     return found
 
 

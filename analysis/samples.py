@@ -80,7 +80,7 @@ def of_ranks(completed: CompletedTrials, *, most: int) -> Sample:
     chosen = subsample(len(completed), most)
     violations = np.where(completed.is_feasible, 0.0, 1.0)[chosen]
     ranks = non_domination_ranks(completed.losses[chosen], violations)
-    return _sample(completed, chosen, ranks, Direction.MINIMIZE)
+    return _sample(completed, chosen, ranks.astype(np.float64), Direction.MINIMIZE)
 
 
 def _sample(

@@ -1,5 +1,17 @@
 from django.apps import AppConfig
 
+from tuner_project import extensions
+
 
 class ConsoleConfig(AppConfig):
     name = "console"
+
+    def ready(self) -> None:
+        from tuner_project.security.content_policy import CLOSED, PLOTS
+
+        extensions.register_page_urls("console.dashboard.urls")
+        # The dashboard: Plotly, and a library that writes all its styles into <style> elements.
+        extensions.register_content_policy(r"/dashboard(/|$)", PLOTS)
+        extensions.register_content_policy(r"/csv/", CLOSED)
+        # The page of a study has plots.
+        extensions.register_content_policy(r"/admin/studies/study/[0-9]+/change/$", PLOTS)

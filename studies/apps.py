@@ -1,4 +1,8 @@
+from typing import Any
+
 from django.apps import AppConfig
+
+from tuner_project import extensions
 
 
 class StudiesConfig(AppConfig):
@@ -8,11 +12,28 @@ class StudiesConfig(AppConfig):
         import optuna
 
         from studies import receivers  # noqa: F401  (connect the signals)
+        from studies.api import openapi
         from studies.domain import auditing  # noqa: F401  (connect the signals)
         from studies.domain.defaults import check_defaults
+        from studies.enums import StudyState
+
+        extensions.register_api_urls("studies.api.urls")
+        extensions.register_openapi_links(openapi.LINKS)
+        extensions.register_openapi_hook(openapi.let_options_overlap)
+        extensions.register_openapi_enums(StudyState=StudyState)
+        extensions.register_problem_members(**openapi.PROBLEM_MEMBERS)
+        extensions.register_readiness_check(_wrong_optuna_schema)
+        extensions.register_metrics("studies.metrics")
 
         check_defaults()
         # Optuna's messages go where Django's logging sends them.
         optuna.logging.disable_default_handler()
         optuna.logging.enable_propagation()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def _wrong_optuna_schema(cursor: Any) -> str | None:
+    """What is wrong with Optuna's tables, if anything."""
+    from optuna_bridge.storage.schema import wrong_revision  # SQLAlchemy, not needed to start
+
+    return wrong_revision(cursor)

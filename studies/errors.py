@@ -1,6 +1,6 @@
 """Errors of requests about studies."""
 
-from tuner_project.rest.problems import DomainError
+from tuner_project.errors import DomainError
 
 
 class StudyNotFound(DomainError):

@@ -1,5 +1,15 @@
 from django.apps import AppConfig
 
+from tuner_project import extensions
+
 
 class TransferConfig(AppConfig):
     name = "transfer"
+
+    def ready(self) -> None:
+        from transfer.api import openapi
+
+        # Before the studies', for which `import` is a study's name.
+        extensions.register_api_urls("transfer.api.urls", first=True)
+        extensions.register_large_body("POST /api/v1/studies/import", "MAX_IMPORT_BYTES")
+        extensions.register_openapi_links(openapi.LINKS)

@@ -1,9 +1,20 @@
 from django.apps import AppConfig
 
+from tuner_project import extensions
+
 
 class TrialsConfig(AppConfig):
     name = "trials"
 
     def ready(self) -> None:
+        from optuna_bridge.enums import TrialState
         from trials import receivers  # noqa: F401  (connect the signals)
+        from trials.api import openapi
+        from trials.api.request_serializers import ADDED, ENDED
         from trials.domain import auditing  # noqa: F401  (connect the signals)
+
+        extensions.register_api_urls("trials.api.urls")
+        extensions.register_openapi_links(openapi.LINKS)
+        extensions.register_openapi_enums(TrialState=TrialState, EndedState=ENDED, AddedState=ADDED)
+        extensions.register_problem_members(**openapi.PROBLEM_MEMBERS)
+        extensions.register_metrics("trials.metrics")

@@ -1,6 +1,6 @@
 """What can be wrong with a request about trials."""
 
-from tuner_project.rest.problems import DomainError
+from tuner_project.errors import DomainError
 
 
 class TrialNotFound(DomainError):

@@ -1,8 +1,4 @@
-"""What nobody needs any more, and `purge` deletes unasked: each app has its own.
-
-`settings.LEFTOVERS` names functions that delete theirs and answer what it was, in words, and how
-many.
-"""
+"""Cleanup: what `purge` deletes in any case, such as expired sessions."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,25 +9,36 @@ from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
-from django.utils.module_loading import import_string
+
+from tuner_project import extensions
 
 BATCH = 10_000  # rows of a transaction
 
 
-def delete_leftovers(*, dry_run: bool = False) -> Iterator[tuple[str, int]]:
-    """Delete all leftovers; gives what they were, and how many. A dry run takes it back."""
-    for path in settings.LEFTOVERS:
+def run_cleanup_jobs(*, dry_run: bool = False) -> Iterator[tuple[str, int]]:
+    """Run the jobs that the apps have registered, one after the other.
+
+    Args:
+        dry_run: Roll each job back.
+
+    Returns:
+        What each job deleted, in words, and how many.
+    """
+    for job in extensions.CLEANUP_JOBS:
         if not dry_run:
-            yield import_string(path)()
+            yield job()
             continue
         with transaction.atomic():
-            found = import_string(path)()
+            found = job()
             transaction.set_rollback(True)
         yield found
 
 
 def delete_in_batches(rows: QuerySet[Any]) -> int:
-    """Delete the rows of a query that nothing refers to, in bounded transactions; how many."""
+    """Delete the rows of a query in bounded transactions, and return how many.
+
+    Nothing may refer to them.
+    """
     deleted = 0
     while True:
         batch = rows.order_by().values("pk")[:BATCH]
@@ -42,10 +49,12 @@ def delete_in_batches(rows: QuerySet[Any]) -> int:
 
 
 def delete_expired_sessions() -> tuple[str, int]:
+    """Delete the sessions of logins that have expired."""
     return "expired sessions", delete_in_batches(Session.objects.filter(expire_date__lt=Now()))
 
 
 def delete_old_logins() -> tuple[str, int]:
+    """Delete the failed logins that no longer count."""
     counted = Now() - settings.AXES_COOLOFF_TIME
     old = AccessAttempt.objects.filter(attempt_time__lt=counted)
     return "failed logins", delete_in_batches(old)

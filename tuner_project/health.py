@@ -1,36 +1,35 @@
-"""Liveness and readiness, asked of the database on a connection of their own.
+"""Liveness and readiness.
 
-So a probe does not wait for the pool, and never long. Anybody may ask, so what was found is the
-answer for a moment more, and a process asks once at a time.
+Probes use a database connection of their own, so that they do not wait for the pool, and for two
+seconds at most. They need no token, so a process runs one check at a time and reuses its result for
+a second.
 """
 
 import time
 from dataclasses import dataclass
-from functools import cache
 from threading import Lock
 from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.db.migrations.loader import MigrationLoader
-from django.utils.module_loading import import_string
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tuner_project import extensions
 from tuner_project.db.database import direct_cursor
 from tuner_project.rest.serializers import EmptySerializer
 from tuner_project.rest.views import ApiViewSet
 
 TIMEOUT = 2  # seconds
-KEPT = 1.0  # seconds for which an answer is given again
+KEPT = 1.0  # seconds for which a result is reused
 _AWAY = "the database cannot be reached"
 
 
 class HealthSerializer(serializers.Serializer[Any]):
-    """How the service is."""
+    """The state of the service."""
 
     status = serializers.ChoiceField(choices=["healthy", "degraded"])
     version = serializers.CharField()
@@ -38,13 +37,13 @@ class HealthSerializer(serializers.Serializer[Any]):
 
 
 class ReadySerializer(serializers.Serializer[Any]):
-    """Whether the service can serve."""
+    """The answer of a service that can serve."""
 
     status = serializers.ChoiceField(choices=["ready"])
 
 
 class NotReadySerializer(serializers.Serializer[Any]):
-    """Why the service cannot serve."""
+    """The reason why the service cannot serve."""
 
     status = serializers.ChoiceField(choices=["not_ready"])
     reason = serializers.CharField()
@@ -52,7 +51,7 @@ class NotReadySerializer(serializers.Serializer[Any]):
 
 @extend_schema(tags=["health"])
 class HealthViewSet(ApiViewSet):
-    """For Kubernetes' probes and for people, whoever they are."""
+    """The probes, for Kubernetes and for people; without authentication."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -78,34 +77,19 @@ class HealthViewSet(ApiViewSet):
         return Response({"status": "not_ready", "reason": reason}, status=503)
 
 
-def missing_migration(cursor: psycopg.Cursor[Any]) -> str | None:
-    """Why Django's schema is not as this version needs it, if it is not."""
-    cursor.execute("SELECT to_regclass('django_migrations')")
-    row = cursor.fetchone()
-    if row is None or row[0] is None:
-        return "the database has not been migrated: run manage.py migrate"
-    cursor.execute("SELECT app, name FROM django_migrations")
-    missing = sorted(_needed_migrations() - set(cursor.fetchall()))
-    if not missing:
-        return None
-    return f"migration {'.'.join(missing[0])} is missing: run manage.py migrate"
-
-
-@cache
-def _needed_migrations() -> set[tuple[str, str]]:
-    return set(MigrationLoader(None).disk_migrations or ())
-
-
 @dataclass(frozen=True)
 class Found:
-    """Whether the database can be reached, and why the service is not ready, if it is not."""
+    """Whether the database can be reached, and the reason why the service is not ready, if any."""
 
     is_connected: bool
     reason: str | None
 
 
 class Finding:
-    """What the database says, or said a moment ago: one connection at a time asks it."""
+    """The latest result of the checks, at most `KEPT` seconds old.
+
+    One thread at a time runs them.
+    """
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -120,7 +104,7 @@ class Finding:
             return self._found
 
     def forget(self) -> None:
-        """Ask anew the next time."""
+        """Run the checks again the next time."""
         with self._lock:
             self._found = None
 
@@ -140,5 +124,5 @@ def _ask_database() -> Found:
 
 
 def _reason_not_ready(cursor: psycopg.Cursor[Any]) -> str | None:
-    checks = [import_string(path) for path in settings.READINESS_CHECKS]
-    return next((reason for check in checks if (reason := check(cursor))), None)
+    reasons = (check(cursor) for check in extensions.READINESS_CHECKS)
+    return next((reason for reason in reasons if reason), None)

@@ -1,7 +1,9 @@
 """The settings, and the only reader of the environment.
 
-`.env.example` lists every variable. Nonsense in one of them stops the start with a line that
-names it.
+`.env.example` lists every variable. An invalid value stops the start with a line that names the
+variable. This module puts the service together, and so it is the only one of the frame that names
+apps: where Django and DRF want a string (INSTALLED_APPS, MIDDLEWARE, REST_FRAMEWORK). All else the
+apps register themselves (`tuner_project.extensions`).
 """
 
 import os
@@ -18,10 +20,11 @@ from tuner_project import __version__
 from tuner_project.db.pool import PoolConnection
 from tuner_project.embedded_postgres import EmbeddedPostgres
 from tuner_project.environment import Environment, is_loopback
+from tuner_project.extensions import OPENAPI_ENUMS
 from tuner_project.observability.logs import FORMATS, LEVELS, logging_config
 
-# Before anything imports NumPy: its threads and PyTorch's would take each other's cores (Optuna's
-# note on GPSampler).
+# Set before anything imports NumPy: its threads and PyTorch's would compete for the cores (see
+# Optuna's documentation of GPSampler).
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -31,7 +34,7 @@ env = Environment(Env())
 DEBUG = env.boolean("DEBUG", False)
 VERSION = __version__
 
-# Where the embedded database and the generated secret live.
+# The folder of the embedded database and of the generated secret.
 _data_dir = env.text("TUNER_DATA_DIR", "")
 DATA_DIR = Path(_data_dir).expanduser().resolve() if _data_dir else BASE_DIR / ".data"
 
@@ -43,18 +46,20 @@ HOST = env.address("HOST", "127.0.0.1" if EMBEDDED_POSTGRES else "0.0.0.0")  # n
 PORT = env.integer("PORT", 8000, 1, 65535)
 WEB_WORKERS = env.integer("WEB_WORKERS", 2, 1, 256)
 WEB_THREADS = env.integer("WEB_THREADS", 4, 1, 256)
-# Requests that wait for a thread of a process, and for how many seconds; others are a 503.
+# How many requests may wait for a thread of a process, and for how many seconds; the others are
+# answered with 503.
 WEB_WAITING = env.integer("WEB_WAITING", 100, 0, 1000)
 WEB_WAITING_TIMEOUT = env.integer("WEB_WAITING_TIMEOUT", 30, 1, 600)
 WEB_GRACEFUL_TIMEOUT = env.integer("WEB_GRACEFUL_TIMEOUT", 25, 0, 3600)
 
-# Never fewer than the threads: one that waits for a connection may hold what another waits for.
+# At least one connection a thread: a thread that waits for one may hold a lock that another thread
+# waits for.
 _pool_max_size = env.integer("DB_POOL_MAX_SIZE", WEB_THREADS + 1, WEB_THREADS, 1000)
 _pool = {
     "min_size": env.integer("DB_POOL_MIN_SIZE", 1, 0, _pool_max_size),
     "max_size": _pool_max_size,
     "timeout": env.integer("DB_POOL_TIMEOUT", 10, 1, 600),
-    # What the pool may do in the background while the database is away, in seconds.
+    # Seconds for which the pool tries to reconnect in the background.
     "reconnect_timeout": 5,
     "connection_class": PoolConnection,
 }
@@ -65,12 +70,12 @@ DATABASES = {
 }
 DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 5)
 DATABASES["default"]["OPTIONS"]["pool"] = _pool
-# PgBouncer in transaction mode, or the like: the next transaction has another session.
+# Whether a pooler such as PgBouncer in transaction mode gives each transaction another session.
 DB_POOLER = env.boolean("DB_POOLER", False)
 DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = DB_POOLER
-# Of the statements of a request, in seconds; 0: none.
+# Limit of each statement of a request, in seconds; 0: none.
 DB_STATEMENT_TIMEOUT = env.integer("DB_STATEMENT_TIMEOUT", 30, 0, 24 * 3600)
-# Of `prepared_cursor()`: after this many executions a connection prepares a statement.
+# For `prepared_cursor()`: after this many executions a connection prepares a statement.
 DATABASES["default"]["OPTIONS"]["prepare_threshold"] = (
     2 if env.boolean("DB_PREPARED_STATEMENTS", not DB_POOLER) else None
 )
@@ -78,7 +83,7 @@ DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
 # Security --------------------------------------------------------------------------------
 SECRET_KEY = env.text("SECRET_KEY", "")
-# Where `serve` keeps the key that was generated, so that logins outlive a restart.
+# The file in which `serve` stores a generated key, so that sessions survive a restart.
 SECRET_KEY_FILE = None
 if not SECRET_KEY:
     if EMBEDDED_POSTGRES is None:
@@ -89,10 +94,10 @@ if not SECRET_KEY:
 
 _loopback = ["localhost", "127.0.0.1", "[::1]"]
 _is_local = is_loopback(HOST)
-# Whether clients need a token. Where the database is embedded and only this machine can reach the
-# service, it starts open.
+# Whether clients need a token. By default they do, unless the database is embedded and only this
+# machine can reach the service.
 AUTH_REQUIRED = env.boolean("AUTH_REQUIRED", not (EMBEDDED_POSTGRES and _is_local))
-# Requests a minute of a token, and of an address; 0: any number. See access.api.throttling.
+# Requests a minute of a token, and of an address; 0: unlimited.
 RATE_LIMIT_READS = env.integer("RATE_LIMIT_READS", 30_000 * AUTH_REQUIRED, 0, 10_000_000)
 RATE_LIMIT_WRITES = env.integer("RATE_LIMIT_WRITES", 30_000 * AUTH_REQUIRED, 0, 10_000_000)
 RATE_LIMIT_ADDRESS_READS = env.integer(
@@ -101,13 +106,13 @@ RATE_LIMIT_ADDRESS_READS = env.integer(
 RATE_LIMIT_ADDRESS_WRITES = env.integer(
     "RATE_LIMIT_ADDRESS_WRITES", 60_000 * AUTH_REQUIRED, 0, 10_000_000
 )
-# What there may be; 0: any number. Running trials are a token's, over all studies.
+# Limits; 0: unlimited. That of running trials is for one token, over all studies.
 MAX_RUNNING_TRIALS = env.integer("MAX_RUNNING_TRIALS", 0, 0, 10_000_000)
 MAX_STUDIES = env.integer("MAX_STUDIES", 0, 0, 1_000_000)
 MAX_TRIALS_PER_STUDY = env.integer("MAX_TRIALS_PER_STUDY", 0, 0, 2**31 - 1)
-# Of the user attributes that a request gives a study or a trial.
+# Size of the user attributes that a request sets on a study or a trial, as JSON.
 MAX_ATTRIBUTE_BYTES = env.integer("MAX_ATTRIBUTE_BYTES", 64 * 1024, 0, 2**30)
-# This machine's own probes always may.
+# Probes of this machine are always allowed.
 ALLOWED_HOSTS = [
     *env.hosts("ALLOWED_HOSTS", [] if _is_local else ["*"]),
     *_loopback,
@@ -119,12 +124,12 @@ CORS_ALLOW_HEADERS = [*default_headers, "x-request-id"]
 CORS_EXPOSE_HEADERS = ["Link", "X-Request-ID", "X-Total-Count"]
 CORS_URLS_REGEX = r"^/api/v1/"
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", [])
-# How many proxies stand in front: whose X-Forwarded-For says who the client is.
+# How many proxies in front append to X-Forwarded-For, from which the client's address is taken.
 TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, 0, 10)
 
 # Logins to the admin.
 AUTHENTICATION_BACKENDS = [
-    "axes.backends.AxesStandaloneBackend",  # first: it refuses who has failed too often
+    "axes.backends.AxesStandaloneBackend",  # first: it refuses after too many failures
     "django.contrib.auth.backends.ModelBackend",
 ]
 AXES_HANDLER = "tuner_project.security.logins.LoginHandler"
@@ -135,51 +140,37 @@ AXES_CLIENT_IP_CALLABLE = "tuner_project.security.logins.address"
 AXES_USERNAME_CALLABLE = "tuner_project.security.logins.name"
 AXES_LOCKOUT_CALLABLE = "tuner_project.security.logins.locked_out"
 AXES_RESET_ON_SUCCESS = True
-# Trying on while locked out is not noted: it neither fills the table nor lengthens the wait.
+# Attempts during a lockout are not stored: they neither fill the table nor extend the lockout.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-AXES_DISABLE_ACCESS_LOG = True  # only failures, as long as they count
-AXES_ENABLE_ADMIN = False  # ours shows what is kept
+AXES_DISABLE_ACCESS_LOG = True  # store failures only
+AXES_ENABLE_ADMIN = False  # the console has a page of them
 AXES_VERBOSE = False
 
-# HTTPS, which a proxy in front ends: the service cannot see that there is one. Wrongly true would
-# lock everybody out, and browsers for as long as HSTS lasts; wrongly false is tuner.W003.
+# Whether a proxy in front terminates TLS, which the service cannot detect. Wrongly true locks all
+# clients out, and browsers for as long as HSTS lasts; wrongly false is the warning tuner.W003.
 HTTPS = env.boolean("HTTPS", False)
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = True
-    # Probes and Prometheus ask the service itself.
+    # Probes and Prometheus reach the service without the proxy.
     SECURE_REDIRECT_EXEMPT = [r"^api/v1/(health|ready)$", r"^metrics$"]
     SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 30 * 24 * 3600, 0, 10 * 365 * 24 * 3600)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SILENCED_SYSTEM_CHECKS = [
-    # HSTS for the domains below and for the browsers' own lists: not this service's to promise.
+    # HSTS for subdomains, and preloading: decisions of the domain's owner.
     *("security.W005", "security.W021"),
-    # Without HTTPS tuner.W003 says what these four do.
+    # Without HTTPS, tuner.W003 replaces these four.
     *([] if HTTPS else [f"security.W0{number}" for number in ("04", "08", "12", "16")]),
 ]
 
-# Bodies above these are refused unread: 413.
+# Larger bodies are refused unread, with 413.
 MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 2**20, 1024, 2**30)
-LARGE_BODIES = {
-    "POST /api/v1/studies/import": env.integer("MAX_IMPORT_BYTES", 2**30, 1024, 2**40),
-}
-# Seconds for which a slow client may make a thread wait (`serving/slow_clients.py`).
+MAX_IMPORT_BYTES = env.integer("MAX_IMPORT_BYTES", 2**30, 1024, 2**40)
+# Seconds for which a slow client may block a thread (`serving/slow_clients.py`).
 CLIENT_TIMEOUT = env.integer("CLIENT_TIMEOUT", 30, 1, 3600)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES  # of the admin's forms
 
-# What readiness asks of the database: functions from a cursor to what is wrong, or None.
-READINESS_CHECKS = [
-    "tuner_project.health.missing_migration",
-    "optuna_bridge.storage.schema.wrong_revision",
-]
-# What `purge` deletes unasked: functions that delete it, and answer what it was and how many.
-LEFTOVERS = [
-    "tuner_project.cleanup.delete_expired_sessions",
-    "tuner_project.cleanup.delete_old_logins",
-    "access.domain.cleanup.delete_dead_tokens",
-    "access.domain.cleanup.delete_past_rates",
-    "access.domain.cleanup.delete_old_entries",
-]
+# How long `purge` keeps them, in days.
 KEEP_DEAD_TOKENS_DAYS = env.integer("KEEP_DEAD_TOKENS_DAYS", 90, 0, 36_500)
 KEEP_AUDIT_DAYS = env.integer("KEEP_AUDIT_DAYS", 0, 0, 36_500)  # 0: for ever
 
@@ -188,16 +179,16 @@ MAX_LEASE_SECONDS = 366 * 24 * 3600
 # Of studies that name none; the app `studies` checks that they exist (studies.domain.defaults).
 DEFAULT_SAMPLER = env.text("DEFAULT_SAMPLER", "tpe").strip()
 DEFAULT_PRUNER = env.text("DEFAULT_PRUNER", "hyperband").strip()
-# How long a trial may go without a sign of life, in seconds; unset: for ever.
+# Seconds for which a trial's lease lasts unless it is renewed; unset: for ever.
 DEFAULT_LEASE_SECONDS = env.seconds("DEFAULT_LEASE_SECONDS", MAX_LEASE_SECONDS)
-# How many trials one process keeps in memory for its samplers, over all studies.
+# How many trials a process keeps in memory for its samplers, over all studies.
 HISTORY_MAX_TRIALS = env.integer("HISTORY_MAX_TRIALS", 500_000, 1, 1_000_000_000)
 
 # Django ----------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    # What tokens are made of. Its own model is not used, so the console takes it out of the admin.
+    # The base of our tokens. Its own model is not used, so the console hides it in the admin.
     "rest_framework_api_key",
-    "console",  # these two before the admin, for their templates
+    "console",  # this and the next before the admin, whose templates they override
     "tuner_project",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -219,10 +210,10 @@ INSTALLED_APPS = [
     "analysis",
 ]
 MIDDLEWARE = [
-    "tuner_project.observability.request_id.RequestIdMiddleware",  # first: it names what follows
+    "tuner_project.observability.request_id.RequestIdMiddleware",  # first: for the others' logs
     "tuner_project.observability.access_log.AccessLogMiddleware",
     "tuner_project.observability.request_metrics.MetricsMiddleware",
-    "tuner_project.security.content_policy.PolicyMiddleware",  # above whatever answers by itself
+    "tuner_project.security.content_policy.PolicyMiddleware",  # before all that may answer
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -237,11 +228,11 @@ MIDDLEWARE = [
     "access.current.CurrentCallerMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "axes.middleware.AxesMiddleware",  # last: it answers for a login that is locked out
+    "axes.middleware.AxesMiddleware",  # last: it replaces the answer to a locked-out login
 ]
 ROOT_URLCONF = "tuner_project.urls"
 WSGI_APPLICATION = "tuner_project.wsgi.application"
-APPEND_SLASH = False  # the wire has no trailing slashes; urls.py adds the admin's
+APPEND_SLASH = False  # the API has no trailing slashes; urls.py adds the admin's
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -265,7 +256,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-# Scripts of Python packages, which are found without being imported: that takes seconds.
+# Scripts of Python packages, found without importing the packages, which would take seconds.
 STATICFILES_DIRS = [
     ("plotly", distribution("plotly").locate_file("plotly/package_data")),
     ("optuna_dashboard", distribution("optuna-dashboard").locate_file("optuna_dashboard/public")),
@@ -274,20 +265,17 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
-# Without a collectstatic (a checkout), the files are served from the packages themselves.
+# Without collectstatic, as in a checkout, files are served from the packages themselves.
 WHITENOISE_USE_FINDERS = not any(STATIC_ROOT.glob("[!.]*"))
 
-# Seeing inside ---------------------------------------------------------------------------
+# Observability ---------------------------------------------------------------------------
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", LEVELS)
 LOG_FORMAT = env.choice("LOG_FORMAT", "line" if EMBEDDED_POSTGRES else "json", FORMATS)
 ACCESS_LOG = env.boolean("ACCESS_LOG", EMBEDDED_POSTGRES is None)
-# What reads /metrics sends it; unset, the metrics are as open as the API.
+# The token for /metrics; unset: the metrics are open if the API is.
 METRICS_TOKEN = env.text("METRICS_TOKEN", "")
-# An ask that takes longer is logged, with what its parts took.
+# An ask that takes longer is logged with the time of its parts.
 SLOW_ASK_SECONDS = env.seconds("SLOW_ASK_SECONDS", 3600) or 5.0
-# What the metrics ask of the apps: studies and trials by state, and what samplers' memory holds.
-STATE_COUNTS = "studies.domain.counts.count_by_state"
-HISTORY_USE = "trials.sampling.session_registry.use_of_memory"
 LOGGING = logging_config(
     LOG_FORMAT,
     LOG_LEVEL,
@@ -328,20 +316,15 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Hyperparameter optimisation by ask and tell, over Optuna and PostgreSQL.",
     "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_AUTHENTICATION": [],  # the documentation is open
+    "SERVE_AUTHENTICATION": [],  # the documentation is public
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {
-        "StudyState": "studies.enums.StudyState",
-        "TrialState": "optuna_bridge.enums.TrialState",
-        "EndedState": "trials.api.request_serializers.ENDED",
-        "AddedState": "trials.api.request_serializers.ADDED",
-    },
+    "ENUM_NAME_OVERRIDES": OPENAPI_ENUMS,  # which the apps fill in when they are ready
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "tuner_project.rest.openapi.let_options_overlap",
+        "tuner_project.rest.openapi.apply_registered_hooks",
         "tuner_project.rest.openapi_links.add_links",
     ],
 }

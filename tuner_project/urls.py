@@ -1,4 +1,4 @@
-"""The URLs. What lies under /api/ answers errors with problem documents."""
+"""The frame's URLs, and those that the apps register. Errors under /api/ are problem documents."""
 
 from typing import Any
 
@@ -8,8 +8,9 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
+from tuner_project import extensions
 from tuner_project.health import HealthViewSet
-from tuner_project.observability.views import metrics
+from tuner_project.metrics_view import metrics
 from tuner_project.rest.schema_view import SchemaView
 
 api: list[Any] = [
@@ -21,10 +22,7 @@ api: list[Any] = [
         SpectacularSwaggerSplitView.as_view(url_name="schema", throttle_classes=()),
         name="docs",
     ),
-    path("", include("transfer.api.urls")),
-    path("", include("studies.api.urls")),
-    path("", include("trials.api.urls")),
-    path("", include("analysis.api.urls")),
+    *(path("", include(module)) for module in extensions.API_URLS),
 ]
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="docs")),
@@ -39,7 +37,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", include(api)),
     path("metrics", metrics),
-    path("", include("console.dashboard.urls")),
+    *(path("", include(module)) for module in extensions.PAGE_URLS),
 ]
 
 handler400 = "tuner_project.rest.errors.bad_request"

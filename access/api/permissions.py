@@ -8,7 +8,7 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from access.scopes import Scope
-from tuner_project.rest.problems import DomainError
+from tuner_project.errors import DomainError
 
 
 class InsufficientScope(DomainError):

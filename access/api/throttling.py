@@ -26,7 +26,7 @@ from rest_framework.throttling import BaseThrottle
 from access.models import Token
 from tuner_project.db.faults import FULL, READ_ONLY, fault_of
 from tuner_project.db.prepared import prepared_cursor, run
-from tuner_project.rest.problems import DomainError
+from tuner_project.errors import DomainError
 from tuner_project.security.client_address import client_network
 
 _logger = logging.getLogger(__name__)

@@ -1,9 +1,9 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
+import studies.api.path_converters  # noqa: F401  (registers study_name)
 from analysis.api.views import AnalysisViewSet
 from analysis.plots.catalogue import KINDS
-from tuner_project.rest import path_converters  # noqa: F401  (registers the converters)
 
 
 class PlotKindConverter(StringConverter):

@@ -20,10 +20,10 @@ from studies.api.serializers import MAX_NAME
 from studies.models import NamedStudy, Study
 from transfer.api.serializers import CloneStudySerializer
 from transfer.domain.cloning import Clone, clone_study
+from tuner_project.errors import DomainError
 from tuner_project.json_values import same_json
-from tuner_project.rest.errors import pointed
 from tuner_project.rest.parsers import strict_json
-from tuner_project.rest.problems import DomainError
+from tuner_project.rest.problems import field_errors
 
 NAME_SUFFIX = " (clone)"
 
@@ -69,8 +69,8 @@ class CloneForm(forms.Form):
             body = CloneStudySerializer().run_validation(changes)
             return clone_study(named=NamedStudy(study.name), **body)
         except ValidationError as error:
-            for pointer, detail in pointed(error.detail):
-                self.add_error(None, f"{pointer}: {detail}")
+            for fault in field_errors(error.detail):
+                self.add_error(None, str(fault))
         except DomainError as error:
             self.add_error(None, error.detail)
         return None

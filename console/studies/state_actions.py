@@ -12,7 +12,7 @@ from console.studies.permissions import may_change_states
 from studies.domain.lifecycle import ACTIONS, change_state
 from studies.enums import StudyState
 from studies.models import NamedStudy, Study
-from tuner_project.rest.problems import DomainError
+from tuner_project.errors import DomainError
 
 STATE_OF_ACTION = {action: state for state, action in ACTIONS.items()}
 CONFIRMED_ACTIONS = ("complete", "cancel")  # the page asks for a confirmation first

@@ -1,8 +1,8 @@
 from django.urls import path
 
+import studies.api.path_converters  # noqa: F401  (registers study_name)
 from studies.api.views import StudyViewSet
 from studies.domain.lifecycle import ACTIONS
-from tuner_project.rest import path_converters  # noqa: F401  (registers the converters)
 
 urlpatterns = [
     path("studies", StudyViewSet.as_view({"get": "list", "post": "create"})),

@@ -17,7 +17,7 @@ from studies.domain.lifecycle import check_budgets
 from studies.enums import Duplicates
 from studies.errors import InvalidStudy
 from studies.models import Study
-from tuner_project.rest.problems import escaped
+from tuner_project.errors import FieldError
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def new_study(definition: Definition) -> Study:
     check_budgets(definition.life, n_objectives=n_objectives)
     if definition.pruning_direction and n_objectives == 1:
         detail = "pruning_direction is for several objectives; one is pruned by its own direction"
-        raise InvalidStudy(detail, [("/pruning_direction", detail)])
+        raise InvalidStudy(detail, [(("pruning_direction",), detail)])
     if n_objectives > 1 and not definition.pruning_direction:
         pruner, pruner_options = NO_PRUNER, {}  # Optuna prunes single objectives only
     else:
@@ -90,15 +90,14 @@ def check_options(definition: Definition, sampler: str, pruner: str | None) -> N
     if pruner is not None:
         faults += _faults("pruner", pruner, PRUNERS, definition.pruner_options)
     if faults:
-        pointer, detail = faults[0]
-        raise InvalidStudy(f"{pointer}: {detail}", faults)
+        raise InvalidStudy(str(faults[0]), faults)
 
 
 def _faults(
     what: str, name: str, registry: Mapping[str, Kind], options: Mapping[str, Any] | None
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[FieldError]:
     for option, fault in registry[name].faults(options or {}):
-        yield f"/{what}_options/{escaped(option)}", f"{what} {name}: {fault}"
+        yield FieldError((f"{what}_options", option), f"{what} {name}: {fault}")
 
 
 def as_json(value: Any) -> Any:

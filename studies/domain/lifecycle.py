@@ -88,7 +88,7 @@ def check_budgets(budgets: Mapping[str, Any], *, n_objectives: int) -> None:
     """Raise `InvalidBudget` for what several objectives cannot have."""
     if budgets.get("target_value") is not None and n_objectives > 1:
         detail = f"target_value is for one objective, and the study has {n_objectives}"
-        raise InvalidBudget(detail, [("/target_value", detail)])
+        raise InvalidBudget(detail, [(("target_value",), detail)])
 
 
 def complete_if_budget_is_used_up(study: Study) -> None:

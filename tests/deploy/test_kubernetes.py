@@ -16,8 +16,9 @@ from django.urls import resolve
 
 from tests.support import ROOT
 from tuner_project import __version__
+from tuner_project.extensions import LARGE_BODIES
 from tuner_project.serving import gunicorn as gunicorn_settings
-from tuner_project.settings import LARGE_BODIES, MAX_BODY_BYTES
+from tuner_project.settings import MAX_BODY_BYTES, MAX_IMPORT_BYTES
 
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 # The fields of a ServiceMonitor that are used, after the Prometheus operator's documentation.
@@ -262,7 +263,8 @@ def test_ingress_buffers_small_bodies_only() -> None:
     assert imports["metadata"]["annotations"][f"{prefix}body-size"] == "1g"
     assert imports["metadata"]["annotations"][f"{prefix}request-buffering"] == "off"
     (path,) = imports["spec"]["rules"][0]["http"]["paths"]
-    assert {f"POST {path['path']}": 2**30} == LARGE_BODIES
+    assert {f"POST {path['path']}": "MAX_IMPORT_BYTES"} == LARGE_BODIES
+    assert MAX_IMPORT_BYTES == 2**30
     assert imports["spec"]["tls"] == everything["spec"]["tls"]
     assert imports["spec"]["rules"][0]["host"] == everything["spec"]["rules"][0]["host"]
 

@@ -22,7 +22,7 @@ import urllib3
 from tests.support import ROOT
 from tests.support.http_client import free_port
 from tuner_project.rest.problems import problem
-from tuner_project.settings import LARGE_BODIES, MAX_BODY_BYTES
+from tuner_project.settings import MAX_BODY_BYTES, MAX_IMPORT_BYTES
 
 pytestmark = pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
 
@@ -146,7 +146,7 @@ def test_proxy_trusts_a_tls_proxy_where_the_map_is_used(
 def test_too_large_body_is_refused_before_it_is_read(nginx: str) -> None:
     for path, limit in (
         ("/api/v1/studies", MAX_BODY_BYTES),
-        (IMPORT, LARGE_BODIES[f"POST {IMPORT}"]),
+        (IMPORT, MAX_IMPORT_BYTES),
     ):
         answer = send_head(nginx, path, limit + 1)
         assert answer.status == 413

@@ -2,8 +2,8 @@
 
 from django.urls import path
 
+import studies.api.path_converters  # noqa: F401  (registers study_name)
 from transfer.api.views import ImportViewSet, TransferViewSet
-from tuner_project.rest import path_converters  # noqa: F401  (registers the converters)
 
 _STUDY = "studies/<study_name:study_name>"
 

@@ -19,7 +19,7 @@ from trials.domain.finish_trial import complete_if_used_up
 from trials.models import Trial
 from trials.projection.consistency import snapshot
 from trials.sampling.session_registry import session_registry
-from tuner_project.rest.problems import DomainError
+from tuner_project.errors import DomainError
 
 _KEPT_STATES = [TrialState.COMPLETE, TrialState.PRUNED]
 _KEPT_FIELDS = (

@@ -16,10 +16,10 @@ from transfer.file.lines import EndLineSerializer, StudyLineSerializer, TrialLin
 from transfer.file.retries import RetryLinks
 from transfer.file.system_attrs import note_faults
 from trials.models import Trial
+from tuner_project.errors import DomainError, FieldError, summary
 from tuner_project.json_values import same_json
-from tuner_project.rest.errors import pointed
 from tuner_project.rest.parsers import MAX_DEPTH, strict_json
-from tuner_project.rest.problems import DomainError, escaped
+from tuner_project.rest.problems import field_errors
 from tuner_project.rest.serializers import StrictSerializer
 
 MAX_LINE = 128 * 2**20  # bytes
@@ -39,16 +39,19 @@ class BadLine(DomainError):
     text: str
 
     @classmethod
-    def at(cls, line: int, faults: Iterable[tuple[str, str]]) -> "BadLine":
-        """About (pointer, what is wrong) within the line of this number, from 1."""
+    def at(cls, line: int, faults: Iterable[FieldError]) -> "BadLine":
+        """The error of what is wrong within the line of this number, from 1."""
         every = list(faults)
-        pointer, first = every[0]
-        more = f" (and {len(every) - 1} more)" if len(every) > 1 else ""
-        text = f"{pointer}: {first}{more}" if pointer else f"{first}{more}"
-        errors = [(f"/{line}{at}", fault) for at, fault in every[:MAX_FAULTS]]
+        text = summary(every)
+        errors = [fault.under((line,)) for fault in every[:MAX_FAULTS]]
         error = cls(f"line {line}: {text}", errors)
         error.line, error.text = line, text
         return error
+
+    @classmethod
+    def whole(cls, line: int, text: str) -> "BadLine":
+        """The error of what is wrong with all of a line."""
+        return cls.at(line, [FieldError((), text)])
 
 
 @dataclass(frozen=True)
@@ -61,14 +64,14 @@ class Line:
     def kind(self) -> Any:
         return self.document.get("kind")
 
-    def bad(self, text: str, pointer: str = "") -> BadLine:
-        return BadLine.at(self.number, [(pointer, text)])
+    def bad(self, text: str, *path: str) -> BadLine:
+        return BadLine.at(self.number, [FieldError(path, text)])
 
     def read(self, shape: StrictSerializer) -> dict[str, Any]:
         try:
             valid: dict[str, Any] = shape.run_validation(self.document)
         except ValidationError as error:
-            raise BadLine.at(self.number, pointed(error.detail)) from None
+            raise BadLine.at(self.number, field_errors(error.detail)) from None
         return valid
 
 
@@ -102,18 +105,16 @@ class Section:
                 self._end(line, links)
                 return
             yield self._trial(line, links), line.size
-        raise BadLine.at(
-            self._last.number + 1,
-            [("", f'the file ends within study "{self.name}": it was cut')],
-        )
+        text = f'the file ends within study "{self.name}": it was cut'
+        raise BadLine.whole(self._last.number + 1, text)
 
     def _trial(self, line: Line, links: RetryLinks) -> Trial:
         if line.kind != "trial":
             text = f'expected a trial or the end of study "{self.name}"'
-            raise line.bad(f"{text}, not {line.kind!r:.80}", "/kind")
+            raise line.bad(f"{text}, not {line.kind!r:.80}", "kind")
         attrs = line.read(_TRIAL)
         if attrs["number"] != self.n_trials:
-            raise line.bad(f"expected trial {self.n_trials}, not {attrs['number']}", "/number")
+            raise line.bad(f"expected trial {self.n_trials}, not {attrs['number']}", "number")
         faults = [*_faults(self.study, attrs), *links.faults(line.number, attrs)]
         if faults:
             raise BadLine.at(line.number, faults)
@@ -126,18 +127,18 @@ class Section:
     def _end(self, line: Line, links: RetryLinks) -> None:
         end = line.read(_END)
         if end["study_name"] != self.name:
-            raise line.bad(f'expected the end of study "{self.name}"', "/study_name")
+            raise line.bad(f'expected the end of study "{self.name}"', "study_name")
         if end["n_trials"] != self.n_trials:
             text = f"the study should have {end['n_trials']} trials, but {self.n_trials} stand here"
-            raise line.bad(text, "/n_trials")
+            raise line.bad(text, "n_trials")
         if awaited := links.awaited():
             number, text = awaited
-            raise BadLine.at(number, [("/retried_as", text)])
+            raise BadLine.at(number, [FieldError(("retried_as",), text)])
         for trial, notes in self.notes.items():
             for key, trials in parents(notes):
                 if not all(0 <= each < self.n_trials for each in trials):
-                    pointer = f"/study_attrs/{escaped(key)}"
-                    raise self._note_lines[trial].bad("it names trials that do not exist", pointer)
+                    text = "it names trials that do not exist"
+                    raise self._note_lines[trial].bad(text, "study_attrs", key)
 
 
 def sections(lines: Iterable[bytes]) -> Iterator[Section]:
@@ -150,10 +151,10 @@ def sections(lines: Iterable[bytes]) -> Iterator[Section]:
     for line in read:
         is_empty = False
         if line.kind != "study":
-            raise line.bad(f"expected a study, not {line.kind!r:.80}", "/kind")
+            raise line.bad(f"expected a study, not {line.kind!r:.80}", "kind")
         yield Section(line, read)
     if is_empty:
-        raise BadLine.at(1, [("", "there is nothing: expected a study")])
+        raise BadLine.whole(1, "there is nothing: expected a study")
 
 
 def _documents(lines: Iterable[bytes]) -> Iterator[Line]:
@@ -163,12 +164,12 @@ def _documents(lines: Iterable[bytes]) -> Iterator[Line]:
         if number == 1:
             text = text.removeprefix(_BOM)
         if len(text) > MAX_LINE:
-            raise BadLine.at(number, [("", f"it is longer than {MAX_LINE} bytes")])
+            raise BadLine.whole(number, f"it is longer than {MAX_LINE} bytes")
         if not text.strip():
             blank = blank or number
             continue
         if blank:
-            raise BadLine.at(blank, [("", "it is blank, and the file goes on")])
+            raise BadLine.whole(blank, "it is blank, and the file goes on")
         yield Line(number, _document(number, text), len(text))
 
 
@@ -177,9 +178,9 @@ def _document(number: int, text: bytes) -> Document:
         # A study's user attributes stand one level deeper here than where it was created.
         document = strict_json(text, what="it", max_depth=MAX_DEPTH + 1)
     except ParseError as error:
-        raise BadLine.at(number, [("", str(error.detail))]) from None
+        raise BadLine.whole(number, str(error.detail)) from None
     if not isinstance(document, dict):
-        raise BadLine.at(number, [("", "expected a JSON object")])
+        raise BadLine.whole(number, "expected a JSON object")
     return document
 
 
@@ -189,7 +190,7 @@ def _study(line: Line) -> Study:
     try:
         study = new_study(definition)
     except DomainError as error:
-        raise BadLine.at(line.number, error.errors or [("", error.detail)]) from None
+        raise BadLine.at(line.number, error.errors or [FieldError((), error.detail)]) from None
     for field in ("sampler_options", "pruner_options"):
         given, complete = getattr(definition, field) or {}, getattr(study, field)
         order = [*(key for key in given if key in complete), *complete]
@@ -199,31 +200,34 @@ def _study(line: Line) -> Study:
     return study
 
 
-def _faults(study: Study, attrs: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """(pointer, what is wrong) where a trial does not fit its study."""
+def _faults(study: Study, attrs: dict[str, Any]) -> Iterator[FieldError]:
+    """The errors of a trial that does not fit its study."""
     for name, fault in study.space.faults(attrs["params"]):
-        yield f"/params/{escaped(name)}", f'parameter "{name}": {fault}'
+        yield FieldError(("params", name), f'parameter "{name}": {fault}')
     values, n_objectives = attrs.get("values"), len(study.directions)
     if values is not None and len(values) != n_objectives:
-        yield "/values", f"the study has {n_objectives} objectives, not {len(values)}"
+        text = f"the study has {n_objectives} objectives, not {len(values)}"
+        yield FieldError(("values",), text)
     system_attrs = attrs.get("system_attrs", {})
     constraints = attrs.get("constraints")
     if constraints is not None and sorted(constraints) != sorted(study.constraints):
         names = ", ".join(study.constraints)
-        yield "/constraints", f"expected all of the study's constraints, and no others: {names}"
+        text = f"expected all of the study's constraints, and no others: {names}"
+        yield FieldError(("constraints",), text)
     if faults := list(note_faults(study, attrs)):
         yield from faults
         return
     if not same_json(constraints_of(system_attrs), constraints or {}):
-        yield "/system_attrs", "constraints:… in it differ from constraints"
+        yield FieldError(("system_attrs",), "constraints:… in it differ from constraints")
     fixed = system_attrs.get(FIXED_PARAMS)
     is_waiting = attrs["state"] == TrialState.WAITING
     if is_waiting and fixed is not None and not same_json(fixed, attrs["params"]):
-        yield f"/system_attrs/{FIXED_PARAMS}", "they differ from params"
+        yield FieldError(("system_attrs", FIXED_PARAMS), "they differ from params")
     # Those of stock Optuna, which has no workers and leases, may end or run without.
     is_ours = attrs.get("worker_id") or attrs.get("lease_seconds") is not None
     if is_ours and (missing := study.space.distributions.keys() - attrs["params"].keys()):
-        yield "/params", f'"{min(missing)}" is missing: a worker is given all parameters'
+        text = f'"{min(missing)}" is missing: a worker is given all parameters'
+        yield FieldError(("params",), text)
 
 
 def _new_trial(study: Study, attrs: dict[str, Any]) -> Trial:

@@ -10,7 +10,7 @@ from optuna_bridge.system_attrs import FIXED_PARAMS, TRANSIENT_ATTRIBUTES
 from studies.models import Study
 from transfer.file.format import PARENTS
 from trials.api.request_serializers import MAX_STEP
-from tuner_project.rest.problems import escaped
+from tuner_project.errors import FieldError
 
 Shape = tuple[re.Pattern[str], Callable[[Any], bool], str]
 
@@ -52,29 +52,28 @@ _OF_STUDY: list[Shape] = [
 ]
 
 
-def note_faults(study: Study, attrs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(pointer, what is wrong) with what is noted on a trial of the study, and on the study."""
+def note_faults(study: Study, attrs: Mapping[str, Any]) -> Iterator[FieldError]:
+    """The errors of what is noted on a trial of the study, and on the study."""
     of_trial, of_study = attrs.get("system_attrs", {}), attrs.get("study_attrs", {})
-    faults = list(_misshapen("/system_attrs", of_trial, _OF_TRIAL))
+    faults = list(_misshapen("system_attrs", of_trial, _OF_TRIAL))
     yield from faults
-    yield from _misshapen("/study_attrs", of_study, _OF_STUDY)
+    yield from _misshapen("study_attrs", of_study, _OF_STUDY)
     names = of_study.get("study:metric_names")
     if isinstance(names, list) and len(names) != len(study.directions):
-        yield "/study_attrs/study:metric_names", "expected a name for each objective"
+        path = ("study_attrs", "study:metric_names")
+        yield FieldError(path, "expected a name for each objective")
     if not faults:
         yield from _relative_faults(study, of_trial)
 
 
-def _misshapen(
-    pointer: str, notes: Mapping[str, Any], shapes: list[Shape]
-) -> Iterator[tuple[str, str]]:
+def _misshapen(field: str, notes: Mapping[str, Any], shapes: list[Shape]) -> Iterator[FieldError]:
     for key, value in notes.items():
         for pattern, is_right, expected in shapes:
             if pattern.fullmatch(key) and not is_right(value):
-                yield f"{pointer}/{escaped(key)}", f"{expected}, not {value!r:.80}"
+                yield FieldError((field, key), f"{expected}, not {value!r:.80}")
 
 
-def _relative_faults(study: Study, notes: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _relative_faults(study: Study, notes: Mapping[str, Any]) -> Iterator[FieldError]:
     """Stock samplers write the parameters they draw as JSON, in texts that follow each other."""
     for prefix in TRANSIENT_ATTRIBUTES:
         texts: list[str] = []
@@ -89,4 +88,5 @@ def _relative_faults(study: Study, notes: Mapping[str, Any]) -> Iterator[tuple[s
             {name: value for name, value in params.items() if name in known}
         )
         if not is_right:
-            yield f"/system_attrs/{prefix}:0", "expected the JSON of parameters"
+            path = ("system_attrs", f"{prefix}:0")
+            yield FieldError(path, "expected the JSON of parameters")

@@ -270,4 +270,4 @@ def read_new_trials(body: Any) -> list[NewTrial]:
     if not isinstance(body, list):
         return [MANY_NEW_TRIALS.child.run_validation(body)["new"]]
     read = MANY_NEW_TRIALS.run_validation(body)
-    return [replace(each["new"], at=f"/{index}") for index, each in enumerate(read)]
+    return [replace(each["new"], at=(index,)) for index, each in enumerate(read)]

@@ -1,7 +1,8 @@
 from django.urls import path
 
+import studies.api.path_converters  # noqa: F401  (registers study_name)
+import trials.api.path_converters  # noqa: F401  (registers trial_number)
 from trials.api.views import TrialViewSet
-from tuner_project.rest import path_converters  # noqa: F401  (registers the converters)
 from tuner_project.rest.parsers import StrictJSONListParser
 
 _TRIALS = "studies/<study_name:study_name>/trials"

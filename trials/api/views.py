@@ -34,8 +34,9 @@ from trials.api.serializers import (
 from trials.domain import TrialResult
 from trials.models import Trial
 from trials.queries.pages import list_trials
+from tuner_project.errors import DomainError, FieldPath
 from tuner_project.rest.errors import validation_problem
-from tuner_project.rest.problems import DomainError
+from tuner_project.rest.problems import domain_problem
 from tuner_project.rest.serializers import EmptySerializer, StrictSerializer
 
 BODIES: dict[str, type[StrictSerializer]] = {
@@ -61,6 +62,8 @@ WORK = (
     "fail",
 )
 
+NOTHING_NOW = {"429": "the others, nothing can be handed out now"}
+
 TOLD_TRIAL = ToldTrialSerializer()
 
 
@@ -71,6 +74,10 @@ class TrialViewSet(StudyScope):
     staff_permission = "trials.view_trial"
     scopes: ClassVar[dict[str, str]] = dict.fromkeys(WORK, "worker")
     query_serializers: ClassVar[dict[str, Any]] = {"list": TrialQuerySerializer}
+    problem_causes: ClassVar[dict[str, dict[str, str]]] = {
+        "suggest": NOTHING_NOW,
+        "suggest_batch": NOTHING_NOW,
+    }
 
     def get_serializer_class(self) -> Any:
         return BODIES.get(self.action or "", EmptySerializer)
@@ -157,13 +164,13 @@ class TrialViewSet(StudyScope):
 
         An item has the keys of `complete`, `prune` or `fail`, and its `trial_id` and `state`.
         """
-        read = [_read(item, f"/trials/{i}") for i, item in enumerate(self.body()["trials"])]
+        read = [_read(item, ("trials", i)) for i, item in enumerate(self.body()["trials"])]
         outcomes = [each for each in read if isinstance(each, tuple)]
         results = iter(domain.tell_many(named=self.named_study(study_name), outcomes=outcomes))
         return Response(
             {
                 "results": [
-                    self._result(f"/trials/{i}", each[0], next(results))
+                    self._result(("trials", i), each[0], next(results))
                     if isinstance(each, tuple)
                     else each
                     for i, each in enumerate(read)
@@ -171,9 +178,10 @@ class TrialViewSet(StudyScope):
             }
         )
 
-    def _result(self, at: str, number: int, result: Trial | DomainError) -> dict[str, Any]:
+    def _result(self, at: FieldPath, number: int, result: Trial | DomainError) -> dict[str, Any]:
         if isinstance(result, DomainError):
-            return {"trial_id": number, "status": result.status, "error": result.document(at)}
+            problem = domain_problem(result, at)
+            return {"trial_id": number, "status": result.status, "error": problem}
         trial = self.answer(TrialSerializer, result).data
         return {"trial_id": number, "status": 200, "trial": trial}
 
@@ -225,7 +233,7 @@ class TrialViewSet(StudyScope):
         return self.answer(TrialSerializer, trial)
 
 
-def _read(item: Any, at: str) -> tuple[int, TrialResult] | dict[str, Any]:
+def _read(item: Any, at: FieldPath) -> tuple[int, TrialResult] | dict[str, Any]:
     """Validate one item of a batch; return its answer if it is malformed."""
     try:
         return TOLD_TRIAL.run_validation(item)["told"]

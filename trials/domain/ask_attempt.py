@@ -23,7 +23,7 @@ from trials.projection.trial_rows import new_study_attrs
 from trials.sampling.drafts import Draft, PlanInvalidated
 from trials.sampling.plan import Plan, mark_points
 from trials.sampling.session import SamplerSession
-from tuner_project.rest.problems import DomainError
+from tuner_project.errors import DomainError
 
 
 @dataclass(frozen=True)

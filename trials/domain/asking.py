@@ -13,6 +13,7 @@ from trials.domain.ask_attempt import (
     serve,
     serve_with_care,
 )
+from trials.domain.ask_watch import AskWatch
 from trials.domain.running_limit import room_of_token
 from trials.models import Trial
 from trials.models.leases import OF_STUDY, Lease
@@ -20,7 +21,7 @@ from trials.sampling.drafts import PlanInvalidated
 from trials.sampling.plan import Plan
 from trials.sampling.session import SamplerSession
 from trials.sampling.session_registry import session_registry
-from tuner_project.observability.stopwatch import AskWatch, stopwatch
+from tuner_project.observability.stopwatch import stopwatch
 
 MAX_PLANS = 100  # each in vain because others were served
 

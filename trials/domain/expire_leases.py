@@ -13,7 +13,7 @@ from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study
 from trials.domain.finish_trial import Ending, complete_if_used_up, store_endings
 from trials.models import Trial
-from tuner_project.observability.signals import leases_expired
+from trials.signals import leases_expired
 
 LEASE_EXPIRED = "lease expired"
 

@@ -20,7 +20,7 @@ from trials.models import Trial
 from trials.models.reservation import Reservation
 from trials.sampling.drafts import Annotations
 from trials.sampling.session_registry import session_registry
-from tuner_project.rest.problems import escaped
+from tuner_project.errors import FieldError, FieldPath
 
 CANCELLED = "cancelled"
 
@@ -36,7 +36,7 @@ class NewTrial:
     outcome: TrialResult | None = None
     priority: int = 0  # higher first
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
-    at: str = ""  # where it stands in the request's body
+    at: FieldPath = ()  # where it stands in the request's body
 
     @property
     def state(self) -> TrialState:
@@ -87,24 +87,20 @@ def cancel_trial(*, named: NamedStudy, number: int) -> Trial:
 
 
 def _check(study: Study, new: Sequence[NewTrial]) -> None:
-    faults = [
-        (f"{trial.at}{pointer}", detail)
-        for trial in new
-        for pointer, detail in _faults(study, trial)
-    ]
+    faults = [fault.under(trial.at) for trial in new for fault in _faults(study, trial)]
     if faults:
-        raise InvalidTrial(faults[0][1], faults)
+        raise InvalidTrial(faults[0].detail, faults)
 
 
-def _faults(study: Study, trial: NewTrial) -> list[tuple[str, str]]:
+def _faults(study: Study, trial: NewTrial) -> list[FieldError]:
     faults = [
-        (f"/params/{escaped(name)}", f'parameter "{name}": {fault}')
+        FieldError(("params", name), f'parameter "{name}": {fault}')
         for name, fault in study.space.faults(trial.params)
     ]
     if trial.outcome is None:
         return faults
     faults += [
-        (f"/params/{escaped(name)}", f'parameter "{name}" is missing: a finished trial has all')
+        FieldError(("params", name), f'parameter "{name}" is missing: a finished trial has all')
         for name in study.space.distributions
         if name not in trial.params
     ]

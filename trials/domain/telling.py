@@ -10,7 +10,7 @@ from trials.domain.finish_trial import Ending, store_endings
 from trials.domain.trial_result import TrialResult, check_outcome, finish, is_told_again
 from trials.errors import TrialNotFound
 from trials.models import Trial
-from tuner_project.rest.problems import DomainError
+from tuner_project.errors import DomainError
 
 
 @transaction.atomic

@@ -13,7 +13,6 @@ from studies.models import Study
 from trials.errors import InvalidOutcome, LeaseLost, StepConflict, TrialFinished, TrialNotRunning
 from trials.models import Trial
 from tuner_project.json_values import same_json
-from tuner_project.rest.problems import escaped
 
 Steps = list[tuple[Trial, int, float]]
 
@@ -39,19 +38,19 @@ def check_outcome(study: Study, outcome: TrialResult) -> None:
     expected = len(study.directions)
     if outcome.values is not None and len(outcome.values) != expected:
         detail = f"the study has {expected} objectives, but {len(outcome.values)} values were told"
-        raise InvalidOutcome(detail, [("/values", detail)])
+        raise InvalidOutcome(detail, [(("values",), detail)])
     if outcome.constraints is None:
         if outcome.state == TrialState.COMPLETE and study.constraints:
             names = ", ".join(study.constraints)
             detail = f"the study has constraints, each of which needs a number: {names}"
-            raise InvalidOutcome(detail, [("/constraints", detail)])
+            raise InvalidOutcome(detail, [(("constraints",), detail)])
         return
     faults = [
-        (f"/constraints/{escaped(name)}", f'the study has no constraint "{name}"')
+        (("constraints", name), f'the study has no constraint "{name}"')
         for name in outcome.constraints
         if name not in study.constraints
     ] + [
-        (f"/constraints/{escaped(name)}", f'constraint "{name}" is missing: expected a number')
+        (("constraints", name), f'constraint "{name}" is missing: expected a number')
         for name in study.constraints
         if name not in outcome.constraints
     ]
@@ -134,8 +133,7 @@ def _undominated(study: Study, values: Sequence[Sequence[float]]) -> list[bool]:
     losses = np.array(values) * study.signs
     no_worse = (losses[:, None, :] <= losses[None, :, :]).all(axis=2)
     better = (losses[:, None, :] < losses[None, :, :]).any(axis=2)
-    is_dominated = (no_worse & better).any(axis=0)
-    return [not each for each in is_dominated.tolist()]
+    return list(map(bool, ~(no_worse & better).any(axis=0)))
 
 
 def take_steps(trial: Trial, told: Mapping[int, float]) -> Steps:

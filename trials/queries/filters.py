@@ -12,7 +12,6 @@ from studies.models import Study
 from trials.errors import InvalidQuery
 from trials.models.managers import TrialQuerySet
 from trials.models.sort_keys import value_key
-from tuner_project.rest.problems import escaped
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def _of_params(study: Study, params: Mapping[str, Any]) -> list[Q]:
     ranges = {name: each for name, each in params.items() if isinstance(each, Between)}
     if faults := study.space.faults(exact) + _range_faults(study, ranges):
         name, fault = faults[0]
-        at = [(f"/params/{escaped(each)}", text) for each, text in faults]
+        at = [(("params", each), text) for each, text in faults]
         raise InvalidQuery(f'parameter "{name}": {fault}'[:2000], at)
     internal = study.space.to_internal(exact)
     return [

@@ -49,7 +49,7 @@ def list_trials(
     """
     if target_idx >= len(study.directions):
         fault = f"expected the index of an objective, at most {len(study.directions) - 1}"
-        raise InvalidQuery(f"target_idx: {fault}", [("/target_idx", fault)])
+        raise InvalidQuery(f"target_idx: {fault}", [(("target_idx",), fault)])
     walk = TrialOrdering(order_by, target_idx)
     wanted = TrialFilter(state, worker_id, value, target_idx, params or {})
     if wanted.by_state_alone and order_by == NUMBER and cursor is None:
@@ -105,4 +105,4 @@ def _opened(cursor: str, study: Study, walk: TrialOrdering) -> Position:
 
 
 def _invalid(fault: str) -> InvalidQuery:
-    return InvalidQuery(f"cursor: {fault}", [("/cursor", fault)])
+    return InvalidQuery(f"cursor: {fault}", [(("cursor",), fault)])

@@ -85,7 +85,6 @@ class SessionRegistry:
 
 
 session_registry = SessionRegistry()
-use_of_memory = session_registry.use_of_memory  # as the metrics ask for it
 
 # A forked process must neither repeat its parent's random numbers nor inherit a locked lock.
 os.register_at_fork(after_in_child=session_registry.__init__)  # type: ignore[misc]

@@ -67,7 +67,7 @@ def limit_statements() -> None:
 
 
 def lift_statement_timeout() -> None:
-    """Let the statements of this transaction take their time: they go through all trials.
+    """Let the statements of this transaction take their time: they may go through whole tables.
 
     Whatever limits them: that may be a pooler, or the role's own setting, too.
     """

@@ -1,9 +1,7 @@
-"""What is wrong with the database, from the error that it raised to what a client is told; and
-with the service's own disk, on which files of studies lie for a moment.
+"""Temporary faults of the database, and of the service's own disk, by the error that they raise.
 
-Each fault passes, so each is a 503 with `Retry-After`. The transaction was rolled back, or never
-begun; only where the connection broke during the commit it may have been stored, as with any
-answer that is lost on its way.
+Each is answered with 503 and `Retry-After`. The transaction was rolled back, or never began; only
+if the connection broke during the commit, it may have been stored, as when an answer is lost.
 """
 
 import errno
@@ -19,7 +17,7 @@ from tuner_project.db.pool import PoolConnection
 
 @dataclass(frozen=True)
 class Fault:
-    """A reason for which a request is not served now."""
+    """A reason why a request cannot be served now."""
 
     code: str
     wait: int  # seconds until it is worth to try again

@@ -1,4 +1,4 @@
-"""Model fields of the study and trial models."""
+"""Model fields and expressions."""
 
 from typing import Any
 

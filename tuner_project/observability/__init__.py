@@ -1,1 +1,1 @@
-"""Seeing inside: request ids, logs, metrics, and what the parts of an ask take."""
+"""Observability: request ids, logs, metrics, and the time that the parts of some work take."""

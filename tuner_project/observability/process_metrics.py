@@ -1,14 +1,11 @@
-"""What a process says of itself: its pool, its histories, its memory."""
+"""The gauges of this process: its pool, its memory, and what the apps add."""
 
 import os
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-from django.conf import settings
 from django.db.backends.postgresql.base import DatabaseWrapper
-from django.utils.module_loading import import_string
 
 from tuner_project.observability import metrics
 
@@ -26,11 +23,8 @@ def publish() -> None:
         if _STATM.exists():
             pages = int(_STATM.read_text().split()[1])
             metrics.RESIDENT_BYTES.set(pages * os.sysconf("SC_PAGE_SIZE"))
-        use: Callable[[], tuple[int, int, int]] = import_string(settings.HISTORY_USE)
-        n_studies, n_trials, n_bytes = use()
-        metrics.HISTORY_STUDIES.set(n_studies)
-        metrics.HISTORY_TRIALS.set(n_trials)
-        metrics.HISTORY_BYTES.set(n_bytes)
+        for publish_part in metrics.PUBLISHERS:
+            publish_part()
         _publish_pool()
 
 
@@ -51,7 +45,7 @@ def _publish_pool() -> None:
 
 
 def keep_publishing() -> None:
-    """Go on in the background: another process may be the one that is scraped."""
+    """Set the gauges again and again in the background, as another process may be scraped."""
 
     def go_on() -> None:
         while True:

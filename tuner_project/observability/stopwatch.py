@@ -1,49 +1,51 @@
-"""What the parts of an ask take, at a microsecond a part."""
+"""What the parts of some work take, at a microsecond a part."""
 
 import logging
 import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from time import perf_counter
 from types import TracebackType
-
-from django.conf import settings
-
-from tuner_project.observability.signals import ask_measured
+from typing import Self
 
 _logger = logging.getLogger(__name__)
 OTHER = "other"
 
 
 class _Current(threading.local):
-    ask: "AskWatch | None" = None
+    watch: "Watch | None" = None
 
 
 _current = _Current()
 
 
-class AskWatch:
-    """Measures an ask that runs in the `with` block, and logs it where it was slow.
+class Watch(ABC):
+    """Measures the work of this thread in the `with` block, by its parts.
 
-    Its time belongs to `OTHER`, but for what the blocks of `stopwatch` take.
+    The time belongs to `OTHER`, but for what the blocks of `stopwatch` take. A subclass defines
+    what is done with it.
     """
 
-    def __init__(self, *, study: str, sampler: str) -> None:
-        self.study = study
-        self.sampler = sampler
+    def __init__(self) -> None:
         self.parts: dict[str, float] = {}
         self._part = OTHER
         self._began = self._since = 0.0
 
     def switch(self, part: str) -> str:
-        """From now on it is this part; gives the one before."""
+        """Count the time from now on for this part; return the part before."""
         now = perf_counter()
         before = self._part
         self.parts[before] = self.parts.get(before, 0.0) + now - self._since
         self._part, self._since = part, now
         return before
 
-    def __enter__(self) -> "AskWatch":
+    @abstractmethod
+    def finish(self, seconds: float, *, has_failed: bool) -> None:
+        """Use the time of the whole block, and `parts`; a block that raised has failed."""
+
+    def __enter__(self) -> Self:
         self._began = self._since = perf_counter()
-        _current.ask = self
+        _current.watch = self
         return self
 
     def __exit__(
@@ -52,28 +54,13 @@ class AskWatch:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        _current.ask = None
+        _current.watch = None
         self.switch(OTHER)
-        seconds = self._since - self._began
-        if error is None:
-            ask_measured.send(AskWatch, sampler=self.sampler, seconds=seconds, parts=self.parts)
-        if seconds > settings.SLOW_ASK_SECONDS:
-            self._log(seconds)
-
-    def _log(self, seconds: float) -> None:
-        parts = {part: round(time, 6) for part, time in self.parts.items()}
-        fields = {"study": self.study, "sampler": self.sampler, "parts": parts}
-        _logger.warning(
-            'an ask of study "%s" took %.3f s: %s',
-            self.study,
-            seconds,
-            ", ".join(f"{part} {time:.3f}" for part, time in parts.items()),
-            extra=fields | {"seconds": round(seconds, 6)},
-        )
+        self.finish(self._since - self._began, has_failed=error is not None)
 
 
 class stopwatch:
-    """The block is this part of the ask that the thread serves; of none, it costs nothing.
+    """The block is this part of the work that the thread's watch measures, if there is one.
 
     A block within another one is not counted in that.
     """
@@ -84,10 +71,25 @@ class stopwatch:
         self._part = part
 
     def __enter__(self) -> None:
-        self._watch = _current.ask
+        self._watch = _current.watch
         if self._watch is not None:
             self._before = self._watch.switch(self._part)
 
     def __exit__(self, *error: object) -> None:
         if self._watch is not None:
             self._watch.switch(self._before)
+
+
+def log_slow(what: str, seconds: float, parts: Mapping[str, float], **fields: str) -> None:
+    """Log work that was slow, with its parts and further fields of the log line."""
+    _logger.warning(
+        "%s took %.3f s: %s",
+        what,
+        seconds,
+        ", ".join(f"{part} {time:.3f}" for part, time in parts.items()),
+        extra={
+            **fields,
+            "parts": {part: round(time, 6) for part, time in parts.items()},
+            "seconds": round(seconds, 6),
+        },
+    )

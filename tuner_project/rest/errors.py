@@ -1,7 +1,6 @@
-"""From exceptions to problem documents."""
+"""Problem documents of exceptions, for DRF's views and for Django's."""
 
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -13,10 +12,11 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 from tuner_project.db.faults import Fault, fault_of
+from tuner_project.errors import DomainError, FieldPath, summary
 from tuner_project.rest.problems import (
     PROBLEM_JSON,
-    DomainError,
-    escaped,
+    domain_problem,
+    field_errors,
     problem,
     problem_response,
 )
@@ -30,7 +30,7 @@ class _DomainProblem(exceptions.APIException):
     def __init__(self, error: DomainError) -> None:
         super().__init__(error.detail, error.code)
         self.status_code = error.status
-        self.document = error.document()
+        self.document = domain_problem(error)
         if error.wait is not None:
             self.wait = error.wait  # DRF answers it as Retry-After
 
@@ -55,8 +55,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     """DRF's EXCEPTION_HANDLER: a problem document for every exception that is an answer.
 
     DRF's own handler is called with the translated exception, so that it marks the transaction
-    for rollback as it does for its own exceptions. What it does not know goes on to Django,
-    which logs it and answers `server_error` below.
+    for rollback as it does for its own exceptions. Django handles what it does not know: it logs
+    the exception and calls `server_error` below.
     """
     api_error = _api_exception(error)
     response = views.exception_handler(api_error, context)
@@ -83,7 +83,7 @@ def _api_exception(error: Exception) -> Exception:
 
 
 def _unreadable(error: BaseException) -> Exception:
-    """What to say to a client whose body did not come in whole."""
+    """The error for a body that was not received completely."""
     while isinstance(error, UnreadablePostError) and error.__cause__ is not None:
         error = error.__cause__
     is_slow = isinstance(error, TimeoutError)
@@ -98,27 +98,10 @@ def _document(error: exceptions.APIException) -> dict[str, Any]:
     return problem(error.status_code, str(error.get_codes()), str(error.detail))
 
 
-def validation_problem(error: exceptions.ValidationError, pointer: str = "") -> dict[str, Any]:
-    """The problem document of what a serializer refused, which stands at `pointer` in the body."""
-    errors = list(pointed(error.detail, pointer))
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    at, first = errors[0]
-    detail = f"{at}: {first}{more}" if at else f"{first}{more}"
-    return problem(error.status_code, "invalid", detail, errors)
-
-
-def pointed(detail: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
-    """The leaves of a serializer's error tree, each with its JSON pointer."""
-    if isinstance(detail, dict):
-        for key, value in detail.items():
-            is_general = key == "non_field_errors"
-            yield from pointed(value, pointer if is_general else f"{pointer}/{escaped(key)}")
-    elif isinstance(detail, list):
-        for index, value in enumerate(detail):
-            nested = isinstance(value, dict | list)
-            yield from pointed(value, f"{pointer}/{index}" if nested else pointer)
-    else:
-        yield pointer, str(detail)
+def validation_problem(error: exceptions.ValidationError, at: FieldPath = ()) -> dict[str, Any]:
+    """The problem document of what a serializer refused at a path of the body."""
+    errors = list(field_errors(error.detail, at))
+    return problem(error.status_code, "invalid", summary(errors), errors)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
@@ -140,7 +123,7 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 
 def fault_response(request: HttpRequest, fault: Fault) -> HttpResponseBase:
-    """What is answered outside DRF's views while there is a fault."""
+    """The answer to a fault outside DRF's views."""
     if request.path.startswith(API_PREFIX):
         response: HttpResponse = problem_response(503, fault.code, fault.detail)
     else:

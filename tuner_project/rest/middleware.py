@@ -1,10 +1,11 @@
-"""What is refused before any view is asked, and before the body is read."""
+"""Middleware that refuses requests before a view is called and before the body is read."""
 
 from collections.abc import Callable
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
+from tuner_project import extensions
 from tuner_project.db.faults import fault_of
 from tuner_project.rest.errors import API_PREFIX, fault_response
 from tuner_project.rest.problems import problem_response
@@ -13,7 +14,7 @@ Next = Callable[[HttpRequest], HttpResponse]
 
 
 class ApiMiddleware:
-    """Refuse bodies of unknown length: WSGI would silently take them for empty."""
+    """Refuses bodies of unknown length: WSGI would silently read them as empty."""
 
     def __init__(self, get_response: Next) -> None:
         self.get_response = get_response
@@ -29,15 +30,14 @@ class ApiMiddleware:
 
 
 class BodyLimitMiddleware:
-    """Refuse bodies that are too large, by what their Content-Length says."""
+    """Refuses bodies that are too large according to their Content-Length."""
 
     def __init__(self, get_response: Next) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        limit = settings.LARGE_BODIES.get(
-            f"{request.method} {request.path}", settings.MAX_BODY_BYTES
-        )
+        setting = extensions.LARGE_BODIES.get(f"{request.method} {request.path}", "MAX_BODY_BYTES")
+        limit: int = getattr(settings, setting)
         length = int(request.META.get("CONTENT_LENGTH") or 0)  # the server has checked its digits
         if length <= limit:
             return self.get_response(request)
@@ -48,7 +48,7 @@ class BodyLimitMiddleware:
 
 
 class FaultMiddleware:
-    """Answers a view's exception that tells of a fault: with a page, or a problem document."""
+    """Answers a fault that a view raised with a page or a problem document."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response

@@ -1,9 +1,10 @@
-"""What the OpenAPI document says of every operation alike."""
+"""The parts of the OpenAPI document that are common to all operations."""
 
 from typing import Any, Literal
 
 from drf_spectacular.openapi import AutoSchema
 
+from tuner_project import extensions
 from tuner_project.rest.serializers import ProblemSerializer
 
 Direction = Literal["request", "response"]
@@ -54,10 +55,10 @@ class TunerSchema(AutoSchema):
             problems["429"] = (
                 "Not now: try again after `Retry-After` seconds. By `code`: `too_many_requests`, "
                 "the token or the address sends more a minute than it may"
-                f"{self._nothing_handed_out()}."
+                f"{self._further_causes('429')}."
             )
         if "{" in self.path:
-            problems["404"] = "The study or the trial is not there, or not for this token."
+            problems["404"] = "What the path names is not there, or not for this token."
         if self.method != "GET":
             problems["409"] = "Refused as things are."
             problems["408"] = "The body came too slowly."
@@ -65,16 +66,15 @@ class TunerSchema(AutoSchema):
             problems["415"] = "The body is not JSON."
         return problems
 
-    def _nothing_handed_out(self) -> str:
-        if getattr(self.view, "action", None) not in ("suggest", "suggest_batch"):
-            return ""
-        return "; the others, nothing can be handed out now"
+    def _further_causes(self, status: str) -> str:
+        """What the view says of a status besides, for the action that is described."""
+        action = getattr(self.view, "action", None)
+        causes = getattr(self.view, "problem_causes", {}).get(action, {})
+        return f"; {causes[status]}" if status in causes else ""
 
 
-def let_options_overlap(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """A postprocessing hook: options are of any kind, as most kinds take `{"seed": 1}` and `{}`."""
-    for name in ("SamplerOptions", "PrunerOptions"):
-        schema = result["components"]["schemas"].get(name, {})
-        if "oneOf" in schema:
-            schema["anyOf"] = schema.pop("oneOf")
+def apply_registered_hooks(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Run the postprocessing hooks that the apps have registered."""
+    for hook in extensions.OPENAPI_HOOKS:
+        result = hook(result, **kwargs)
     return result

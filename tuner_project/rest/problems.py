@@ -1,47 +1,23 @@
-"""RFC 9457 problem documents (https://www.rfc-editor.org/rfc/rfc9457), and what is answered by one.
+"""RFC 9457 problem documents (https://www.rfc-editor.org/rfc/rfc9457), and the answers of them.
 
-Everything else may import it: it needs nothing of DRF's views, which read the settings.
+It needs nothing of DRF's views, which read the settings when they are imported.
 """
 
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from django.http import HttpResponse, JsonResponse
 
+from tuner_project.errors import DomainError, FieldError, FieldPath, json_pointer
 from tuner_project.observability.request_id import current_request_id
 
 PROBLEM_JSON = "application/problem+json"
 MAX_ERRORS = 100  # of one document
 
 
-class DomainError(Exception):
-    """The request cannot be served as things are.
-
-    A subclass names its `status` and a stable `code` and, where it is worth to try again, how
-    many seconds to `wait`. `errors` are (pointer, detail) pairs, the pointers (RFC 6901) into the
-    request's body; `members` are further members of the problem document.
-    """
-
-    status = 400
-    code = "invalid"
-    wait: int | None = None
-
-    def __init__(
-        self, detail: str, errors: list[tuple[str, str]] | None = None, **members: Any
-    ) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.errors = errors or []
-        self.members = members
-
-    def document(self, at: str = "") -> dict[str, Any]:
-        """The problem document of this error, about what stands `at` this pointer in the body."""
-        errors = [(at + pointer, detail) for pointer, detail in self.errors]
-        return problem(self.status, self.code, self.detail, errors) | self.members
-
-
 def problem(
-    status: int, code: str, detail: str, errors: list[tuple[str, str]] | None = None
+    status: int, code: str, detail: str, errors: Sequence[FieldError] = ()
 ) -> dict[str, Any]:
     """A problem document: `code` is for programs, `detail` for people.
 
@@ -55,8 +31,9 @@ def problem(
         "code": code,
     }
     if errors:
-        shown = errors[:MAX_ERRORS]
-        document["errors"] = [{"pointer": at, "detail": text} for at, text in shown]
+        document["errors"] = [
+            {"pointer": json_pointer(path), "detail": text} for path, text in errors[:MAX_ERRORS]
+        ]
         if len(errors) > MAX_ERRORS:
             document["more_errors"] = len(errors) - MAX_ERRORS
     if status >= 500 and (request_id := current_request_id()):
@@ -64,11 +41,26 @@ def problem(
     return document
 
 
+def domain_problem(error: DomainError, at: FieldPath = ()) -> dict[str, Any]:
+    """The problem document of a domain error about the value at a path of the body."""
+    errors = [each.under(at) for each in error.errors]
+    return problem(error.status, error.code, error.detail, errors) | error.members
+
+
 def problem_response(status: int, code: str, detail: str) -> HttpResponse:
     """A problem from outside DRF's views."""
     return JsonResponse(problem(status, code, detail), status=status, content_type=PROBLEM_JSON)
 
 
-def escaped(key: object) -> str:
-    """One step of a JSON pointer (RFC 6901)."""
-    return str(key).replace("~", "~0").replace("/", "~1")
+def field_errors(detail: Any, path: FieldPath = ()) -> Iterator[FieldError]:
+    """The leaves of a serializer's error tree (`ValidationError.detail`), in their order."""
+    if isinstance(detail, dict):
+        for key, value in detail.items():
+            is_general = key == "non_field_errors"
+            yield from field_errors(value, path if is_general else (*path, key))
+    elif isinstance(detail, list):
+        for index, value in enumerate(detail):
+            nested = isinstance(value, dict | list)
+            yield from field_errors(value, (*path, index) if nested else path)
+    else:
+        yield FieldError(path, str(detail))

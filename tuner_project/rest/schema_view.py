@@ -1,4 +1,4 @@
-"""The OpenAPI document as it is served: anybody may ask for it, so it is made once a process."""
+"""The OpenAPI document as it is served, made once a process since it needs no token."""
 
 from functools import cache
 from typing import Any
@@ -14,7 +14,7 @@ _MEDIA_TYPE = f"{OpenApiYamlRenderer.media_type}; charset=utf-8"
 
 
 class SchemaView(SpectacularAPIView):
-    """The same document for everybody, whatever the query says: there is one, in one language."""
+    """Serves the one document, whatever the query says."""
 
     throttle_classes = ()
 

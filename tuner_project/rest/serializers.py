@@ -4,11 +4,14 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
 from rest_framework import serializers
+
+from tuner_project import extensions
 
 JSON_NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 MAX_SAFE_INTEGER = 2**53  # beyond it a JSON number is no longer exact in most languages
@@ -222,15 +225,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
     more_errors = serializers.IntegerField(
         required=False, help_text="How many more errors there are than are listed."
     )
-    reason = serializers.CharField(
-        required=False, allow_null=True, help_text="Of a study that hands out nothing: why."
-    )
-    allowed = serializers.ListField(
-        child=serializers.CharField(), required=False, help_text="What is possible instead."
-    )
-    retry_trial_id = serializers.IntegerField(
-        required=False, allow_null=True, help_text="Of a lost lease: the next attempt."
-    )
-    least_violating = serializers.DictField(
-        required=False, help_text="Where no trial is feasible: the one that violates least."
-    )
+
+    def get_fields(self) -> dict[str, Any]:
+        """The members of every problem, and those that the apps have registered."""
+        return super().get_fields() | deepcopy(extensions.PROBLEM_MEMBERS)

@@ -1,4 +1,4 @@
-"""What all views of the API share: strict queries, strict bodies, pages."""
+"""The base of the API's views: strict queries, strict bodies, pages."""
 
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -23,22 +23,24 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
     """Checks an action's query before it runs.
 
     `query_serializers` names the query's serializer by action; an action without one takes no
-    query keys. `scopes` names what a caller needs for an action, where that is not `read` to read
-    and else `manage`; `staff_permission` is what somebody of the staff needs who is logged in.
+    query keys. `scopes` names the scope that an action needs, by default `read` for reads and
+    `manage` for the rest; `staff_permission` is the permission that a staff session needs.
+    `problem_causes` is for the OpenAPI document: by action and status, what else may cause it.
     """
 
     scopes: ClassVar[dict[str, str]] = {}
     staff_permission: ClassVar[str] = ""
     query_serializers: ClassVar[dict[str, type[serializers.Serializer[Any]]]] = {}
+    problem_causes: ClassVar[dict[str, dict[str, str]]] = {}
     query: dict[str, Any]
 
     def perform_authentication(self, request: Request) -> None:
-        """Find out who calls, and count it: before permissions, so that who is refused counts."""
+        """Authenticate and throttle before the permissions, so that refused requests count, too."""
         super().perform_authentication(request)
         super().check_throttles(request)
 
     def check_throttles(self, request: Request) -> None:
-        """Done above; DRF would begin with permissions."""
+        """Do nothing: `perform_authentication` has throttled already."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -56,7 +58,7 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
     def answer(
         self, shape: type[serializers.Serializer[Any]], content: Any, status: int = 200
     ) -> Response:
-        """An answer of this shape."""
+        """The answer of one item of this shape."""
         return Response(_instance(shape).to_representation(content), status)
 
     def answer_list(
@@ -65,14 +67,14 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         contents: Iterable[Any],
         status: int = 200,
     ) -> Response:
-        """An answer that lists items of this shape."""
+        """The answer of a list of items of this shape."""
         represent = _instance(shape).to_representation
         return Response([represent(each) for each in contents], status)
 
     def answer_page(
         self, shape: type[serializers.Serializer[Any]], contents: Iterable[Any], total: int
     ) -> Response:
-        """One page of a list, with the headers that tell of the others."""
+        """One page of a list, with headers that lead to the others."""
         query = {key: value for key, value in self.query.items() if value is not None}
         pages = {name: query | {"offset": start} for name, start in self._offsets(total).items()}
         return self._answer_page(shape, contents, total, pages)
@@ -84,7 +86,7 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         total: int,
         cursor: str | None,
     ) -> Response:
-        """The same, where the next page, if there is one, begins at a cursor."""
+        """One page of a list whose next page, if there is one, begins at a cursor."""
         given = {"limit": self.query["limit"], **self.request.query_params.dict()}
         query = {key: text for key, text in given.items() if key not in ("offset", "cursor")}
         offsets = self._offsets(total) if self.query["offset"] > 0 else {"first": 0}
@@ -111,7 +113,7 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         return response
 
     def _offsets(self, total: int) -> dict[str, int]:
-        """Where the other pages begin."""
+        """The offsets at which the other pages begin, by relation."""
         limit, offset = self.query["limit"], self.query["offset"]
         offsets = {"first": 0, "last": max(total - 1, 0) // limit * limit}
         if offset > 0:

@@ -29,7 +29,7 @@ def check_open_to_others(**kwargs: Any) -> list[checks.CheckMessage]:
     return [
         checks.Warning(
             f"AUTH_REQUIRED is false, and the service listens at {settings.HOST}: whoever reaches "
-            "it may read, change and delete every study.",
+            "it may read, change and delete everything.",
             hint="Set AUTH_REQUIRED=true and make tokens by `manage.py create_token`, or listen "
             "at 127.0.0.1.",
             id="tuner.W001",

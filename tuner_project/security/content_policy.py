@@ -1,4 +1,4 @@
-"""Content security policies: what each page may load and run, and why it needs that.
+"""Content security policies: what each page may load and run, and why.
 
 https://developer.mozilla.org/docs/Web/HTTP/Guides/CSP
 """
@@ -6,17 +6,18 @@ https://developer.mozilla.org/docs/Web/HTTP/Guides/CSP
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.http import HttpRequest, HttpResponseBase
 
-Policy = Mapping[str, list[str]]
+from tuner_project import extensions
+from tuner_project.extensions import Policy
 
-# What no page needs.
-_CLOSED: Policy = {
+# For answers that are no pages: nothing.
+CLOSED: Policy = {
     "default-src": [NONE],
     "base-uri": [NONE],
     "form-action": [NONE],
@@ -24,7 +25,7 @@ _CLOSED: Policy = {
 }
 # Our own pages and the admin's: scripts and styles from files of this service only.
 PAGES: Policy = {
-    **_CLOSED,
+    **CLOSED,
     "script-src": [SELF],
     "style-src": [SELF],
     "img-src": [SELF, "data:"],
@@ -42,22 +43,14 @@ PLOTS: Policy = {
 }
 # Swagger UI has `style` attributes and a <style> element in its page.
 DOCUMENTATION: Policy = {**PAGES, "style-src": [SELF, UNSAFE_INLINE]}
-# Optuna's dashboard: Plotly again, and a library that writes all its styles into <style> elements.
-DASHBOARD: Policy = PLOTS
-
-# By what the path begins with, the first that fits; the API's answers are no pages at all.
-_BY_PATH: list[tuple[re.Pattern[str], Policy]] = [
-    (re.compile(r"/api/v1/docs$"), DOCUMENTATION),
-    (re.compile(r"/(api|csv)/"), _CLOSED),
-    (re.compile(r"/dashboard(/|$)"), DASHBOARD),
-    (re.compile(r"/admin/studies/study/[0-9]+/change/$"), PLOTS),
-]
+# By what the path begins with; the API's answers are no pages at all.
+_OF_THE_FRAME: list[tuple[str, Policy]] = [(r"/api/v1/docs$", DOCUMENTATION), (r"/api/", CLOSED)]
 _UNUSED_FEATURES = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 _INLINE_SCRIPT = re.compile(r"<script[^>]*>(.*?)</script>", re.DOTALL)
 
 
 class PolicyMiddleware(CSPMiddleware):
-    """Gives each answer the policy of its path, unless it has brought its own."""
+    """Sets the policy of the request's path on each answer that has none of its own."""
 
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
@@ -75,15 +68,16 @@ class PolicyMiddleware(CSPMiddleware):
 
 
 def policy_of(path: str) -> Policy:
-    return next((policy for pattern, policy in _BY_PATH if pattern.match(path)), PAGES)
+    """The policy of a path: the first that fits, of the frame's and of those that apps register."""
+    policies = chain(_OF_THE_FRAME, extensions.CONTENT_POLICIES)
+    return next((policy for pattern, policy in policies if re.match(pattern, path)), PAGES)
 
 
 def policy_of_figure(content: str | bytes) -> str:
     """The header for a page or an image that Plotly made, opened by itself.
 
-    It holds what clients named, such as studies and parameters. So it runs as if it came from
-    nowhere (`sandbox`): nothing in it could use the login of who looks at it. Of its scripts only
-    those run that are in it now.
+    It holds names that clients chose. So it runs in an origin of its own (`sandbox`), where it
+    cannot use the viewer's login, and only the scripts that are in it now may run.
     """
     text = content.decode(errors="replace") if isinstance(content, bytes) else content
     hashes = [
@@ -93,7 +87,7 @@ def policy_of_figure(content: str | bytes) -> str:
     ]
     scripts = [SELF, UNSAFE_EVAL, *(f"'sha256-{each}'" for each in hashes)]
     policy: dict[str, Any] = {
-        **_CLOSED,
+        **CLOSED,
         "script-src": scripts,
         "style-src": [UNSAFE_INLINE],
         "img-src": ["data:", "blob:"],

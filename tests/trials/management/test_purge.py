@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 from studies.models import Study
 from tests.support.api_client import complete, create_study, suggest
 from trials.projection.consistency import studies_only_in_optuna
-from tuner_project import cleanup
+from tuner_project import cleanup, extensions
 
 pytestmark = pytest.mark.usefixtures("both_schemas_agree")
 NOTHING = (
@@ -153,7 +153,7 @@ def test_outdated_login_attempts_are_deleted(db: None) -> None:
 
 
 def test_each_cleanup_job_runs(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "LEFTOVERS", [f"{__name__}.delete_crumbs"])
+    monkeypatch.setattr(extensions, "CLEANUP_JOBS", [delete_crumbs])
     assert purge() == "deleted 7 crumbs\n"
 
 

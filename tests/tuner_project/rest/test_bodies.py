@@ -15,7 +15,7 @@ LINES = "application/x-ndjson"
 @pytest.fixture(autouse=True)
 def _limits(settings: Settings) -> None:
     settings.MAX_BODY_BYTES = 2000
-    settings.LARGE_BODIES = {f"POST {IMPORT}": 5000}
+    settings.MAX_IMPORT_BYTES = 5000
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "GET", "DELETE"])

@@ -21,7 +21,7 @@ from access.scopes import Scope
 from studies.domain import delete_studies
 from studies.models import Study
 from tests.support import scaled
-from tuner_project.rest.openapi_links import LINKS
+from tuner_project.extensions import OPENAPI_LINKS as LINKS
 from tuner_project.wsgi import application
 
 pytestmark = [

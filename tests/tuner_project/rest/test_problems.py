@@ -18,6 +18,7 @@ from rest_framework.test import APIClient
 from studies.models import Study
 from tests.support import ROOT
 from tests.support.api_client import STUDIES, STUDY_URL, assert_problem
+from tuner_project import extensions
 from tuner_project.health import forget
 
 SUGGEST = f"{STUDY_URL}/trials/suggest"
@@ -354,9 +355,11 @@ def noted_check(cursor: psycopg.Cursor[Any]) -> None:
     ASKED.append(cursor.connection.info.backend_pid)
 
 
-def test_probes_share_and_keep_one_database_check(api: APIClient, settings: Settings) -> None:
+def test_probes_share_and_keep_one_database_check(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Anybody may ask, and each connection would be one beside the pool's."""
-    settings.READINESS_CHECKS = [f"{__name__}.noted_check"]
+    monkeypatch.setattr(extensions, "READINESS_CHECKS", [noted_check])
     ASKED.clear()
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda path: Client().get(path), PROBES * 4))

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from studies.models import NamedStudy, Study
 from transfer.domain.exporting import lines_of_studies
 from transfer.management.progress_bar import with_bar
-from tuner_project.rest.problems import DomainError
+from tuner_project.errors import DomainError
 
 
 class Command(BaseCommand):

@@ -15,7 +15,7 @@ from transfer.file.reading import lines_of
 from transfer.management.progress_bar import with_bar
 from transfer.optuna_source.optuna_mapping import AdoptionRefused
 from transfer.optuna_source.storage import Kinds, import_storage
-from tuner_project.rest.problems import DomainError
+from tuner_project.errors import DomainError
 
 
 class Command(BaseCommand):

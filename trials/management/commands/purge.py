@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from access.scopes import EVERY_STUDY
 from trials.domain.cleanup import purge_studies
-from tuner_project.cleanup import delete_leftovers
+from tuner_project.cleanup import run_cleanup_jobs
 
 MAX_DAYS = 36_500
 
@@ -42,5 +42,5 @@ class Command(BaseCommand):
                 self.stdout.write(
                     f'{verb} study "{study.name}": {study.state}, {study.n_trials} trials'
                 )
-        for what, n in delete_leftovers(dry_run=dry_run):
+        for what, n in run_cleanup_jobs(dry_run=dry_run):
             self.stdout.write(f"{verb} {n} {what}")

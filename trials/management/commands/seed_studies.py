@@ -15,9 +15,9 @@ from studies.domain import create_study
 from studies.domain.presets import preset_names, preset_search_space
 from studies.models import Study
 from trials.demo import DEMOS, seed_demo
-from tuner_project.rest.errors import pointed
+from tuner_project.errors import DomainError
 from tuner_project.rest.parsers import strict_json
-from tuner_project.rest.problems import DomainError
+from tuner_project.rest.problems import field_errors
 
 
 class Command(BaseCommand):
@@ -96,7 +96,7 @@ def _created(what: str, body: Any) -> tuple[Study, bool]:
         serializer.is_valid(raise_exception=True)
         return create_study(definition=serializer.validated_data["definition"])
     except ValidationError as error:
-        pointer, detail = next(pointed(error.detail))
-        raise CommandError(f"{what}: {pointer}: {detail}") from None
+        first = next(field_errors(error.detail))
+        raise CommandError(f"{what}: {first}") from None
     except DomainError as error:
         raise CommandError(f"{what}: {error.detail}") from None

@@ -1,13 +1,6 @@
-"""Path converters."""
+"""The path converter of trials' numbers."""
 
 from django.urls import register_converter
-from django.urls.converters import StringConverter
-
-
-class StudyNameConverter(StringConverter):
-    """A study's name: anything but a slash; PostgreSQL has no NUL."""
-
-    regex = r"[^/\x00]+"
 
 
 class TrialNumberConverter:
@@ -22,5 +15,4 @@ class TrialNumberConverter:
         return str(value)
 
 
-register_converter(StudyNameConverter, "study_name")
 register_converter(TrialNumberConverter, "trial_number")

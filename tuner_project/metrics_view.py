@@ -1,4 +1,4 @@
-"""`/metrics`."""
+"""The view of `/metrics`."""
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -12,7 +12,7 @@ from tuner_project.rest.problems import problem_response
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """The metrics, for who has METRICS_TOKEN; where it is unset, for all if the API is open."""
+    """Answer the metrics to clients with METRICS_TOKEN; without one, to all if the API is open."""
     if (refused := _refusal(request)) is not None:
         response = problem_response(401, "not_authenticated", refused)
         response["WWW-Authenticate"] = 'Bearer realm="metrics"'
