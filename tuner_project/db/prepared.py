@@ -44,10 +44,14 @@ def row_of(statement: str, arguments: Mapping[str, Any]) -> tuple[Any, ...] | No
 def pipelined() -> Iterator[None]:
     """Send the block's statements without waiting for one's result before the next.
 
-    What goes wrong with one is raised at the end of the block at the latest.
+    What goes wrong with one is raised at the end of the block at the latest. A block within
+    another one is a part of that: only the outermost waits.
     """
     connection: Any = connections["default"]
     connection.ensure_connection()
+    if connection.connection.pgconn.pipeline_status != psycopg.pq.PipelineStatus.OFF:
+        yield
+        return
     with connection.wrap_database_errors, connection.connection.pipeline():
         yield
 
