@@ -14,3 +14,7 @@ trials_added = Signal()
 # Provides: trials (list[Trial]): changed in place, all of one study; steps (list[int]): of the
 # intermediate values that were added to them; with_params (bool): whether parameters were.
 trials_changed = Signal()
+
+# Provides: trial_ids (list[int]): of trials of one study, whose `study_attrs` were stored after
+# they were added, and nothing else of them.
+study_attrs_added = Signal()

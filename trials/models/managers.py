@@ -18,7 +18,7 @@ from studies.models import FAILURES, DirectWriteRefused, Study
 from trials.errors import TrialNotFound
 from trials.models import leases, write_statements
 from trials.models.leases import Lease
-from trials.signals import trials_added, trials_changed
+from trials.signals import study_attrs_added, trials_added, trials_changed
 from tuner_project.db.prepared import Literal, Parameter, PreparedQuery, pipelined
 
 if TYPE_CHECKING:
@@ -202,19 +202,16 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
                 with_params=waited,
             )
 
-    def note_on_study(self, study: Study, notes: Mapping[int, Mapping[str, Any]]) -> None:
+    def add_study_attrs(self, study: Study, notes: Mapping[int, Mapping[str, Any]]) -> None:
         """Store what samplers noted on a study, by the number of the trial they noted it at.
 
         For trials of a locked study that were added without, since notes may name later trials.
         """
         found = self.filter(study_id=study.id, number__in=list(notes)).values_list("number", "id")
-        trials = [
-            self.model(id=trial_id, number=number, study_attrs=dict(notes[number]))
-            for number, trial_id in found
-        ]
+        by_id = {trial_id: notes[number] for number, trial_id in found}
         with pipelined():
-            write_statements.update_notes(trials)
-            trials_changed.send(sender=self.model, trials=trials, steps=[], with_params=True)
+            write_statements.update_study_attrs(by_id)
+            study_attrs_added.send(sender=self.model, trial_ids=list(by_id))
 
     def _settle(self, study: Study, trials: Sequence["Trial"], moves: Counter[str]) -> None:
         on_front = [trial for trial in trials if trial.on_front]
@@ -227,7 +224,7 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet)):  # type: ignore
     def renew(self, study_name: str, number: int) -> tuple[datetime | None, str, str] | None:
         """Renew a running trial's lease, without a lock on its study.
 
-        Gives when it runs out, the study's state and its reason; None: no such trial runs.
+        Returns when it runs out, the study's state and its reason; None: no such trial runs.
         """
         return leases.renew(study_name, number)
 

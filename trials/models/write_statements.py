@@ -184,10 +184,11 @@ def update(
     run(statement, arguments)
 
 
-def update_notes(trials: Sequence["Trial"]) -> None:
-    """Store what was noted on the study at these trials."""
-    rows = _rows(trials, ("id", "study_attrs"))
-    run(_UPDATE.format(changes="study_attrs = n.study_attrs", n=len(trials)), {"rows": rows})
+def update_study_attrs(attrs: Mapping[int, Mapping[str, Any]]) -> None:
+    """Store what samplers noted on the study at trials, by the ids of these."""
+    rows = [{"id": trial_id, "study_attrs": dict(noted)} for trial_id, noted in attrs.items()]
+    statement = _UPDATE.format(changes="study_attrs = n.study_attrs", n=len(rows))
+    run(statement, {"rows": json.dumps(rows)})
 
 
 def settle(
