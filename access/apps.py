@@ -5,5 +5,4 @@ class AccessConfig(AppConfig):
     name = "access"
 
     def ready(self) -> None:
-        from access import receivers  # noqa: F401  (register themselves)
         from access.api import openapi  # noqa: F401  (register themselves)

@@ -8,7 +8,6 @@ class StudiesConfig(AppConfig):
         import optuna
 
         from studies import receivers  # noqa: F401  (connect the signals)
-        from studies.domain import auditing  # noqa: F401  (connect the signals)
 
         # Optuna's messages go where Django's logging sends them.
         optuna.logging.disable_default_handler()

@@ -6,4 +6,3 @@ class TrialsConfig(AppConfig):
 
     def ready(self) -> None:
         from trials import receivers  # noqa: F401  (connect the signals)
-        from trials.domain import auditing  # noqa: F401  (connect the signals)

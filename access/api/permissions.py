@@ -7,6 +7,7 @@ from rest_framework.exceptions import NotAuthenticated
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
+from access.models.audit_entry import ActorKind
 from access.scopes import Scope
 from tuner_project.rest.problems import DomainError
 
@@ -25,17 +26,17 @@ class HasScope(BasePermission):
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        caller: Any = request.user
-        if caller is None:
+        actor: Any = request.user
+        if actor is None:
             if settings.AUTH_REQUIRED:
                 raise NotAuthenticated('send a token as "Authorization: Bearer <token>"')
             return True
         needed = self.needed_scope(view, request.method or "")
-        if needed is not None and not caller.scope.includes(needed):
+        if needed is not None and not actor.scope.includes(needed):
             raise InsufficientScope(
-                f'this needs the scope "{needed}", and "{caller.name}" has "{caller.scope}"'
+                f'this needs the scope "{needed}", and "{actor.name}" has "{actor.scope}"'
             )
-        if settings.AUTH_REQUIRED and caller.user_id is not None:
+        if settings.AUTH_REQUIRED and actor.kind == ActorKind.USER:
             _check_permission(request, view)
         return True
 

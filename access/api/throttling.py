@@ -101,9 +101,9 @@ class RequestThrottle(BaseThrottle):
     """Counts a request, and notes that its token was used; both in one statement."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        caller: Any = request.user
+        actor: Any = request.user
         token = request.auth if isinstance(request.auth, Token) else None
-        if caller is None and settings.AUTH_REQUIRED:
+        if actor is None and settings.AUTH_REQUIRED:
             return True  # nobody: refused next, which costs less than to count it
         is_read = request.method in SAFE_METHODS
         with uncounted_without_writes() if is_read else nullcontext():

@@ -19,6 +19,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from rest_framework.exceptions import ParseError, ValidationError
 
+from access.actors import Actor
 from console.studies.study_admin import StudyAdmin
 from optuna_bridge.pruners import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
@@ -57,14 +58,14 @@ class CloneForm(forms.Form):
         except ParseError as error:
             raise forms.ValidationError(str(error.detail)) from None
 
-    def clone(self, study: Study) -> Clone | None:
+    def clone(self, study: Study, actor: Actor) -> Clone | None:
         """The clone; None where something is wrong with it, which the form then says."""
         try:
             changes = dict(self.cleaned_data)
             if same_json(changes["search_space"], study.search_space):
                 del changes["search_space"]  # an adopted one may be more than can be created
             body = CloneStudySerializer().run_validation(changes)
-            return clone_study(named=NamedStudy(study.name), **body)
+            return clone_study(actor=actor, named=NamedStudy(study.name), **body)
         except ValidationError as error:
             for pointer, detail in pointed(error.detail):
                 self.add_error(None, f"{pointer}: {detail}")
@@ -131,7 +132,7 @@ class MovableStudyAdmin(StudyAdmin):
         if study is None:
             raise Http404
         form = CloneForm(request.POST or None, initial=_initial(study))
-        if form.is_valid() and (clone := form.clone(study)):
+        if form.is_valid() and (clone := form.clone(study, Actor.of_session(request))):
             self.log_addition(request, clone.study, f'cloned from "{study.name}"')
             text = f"{clone.n_kept:,} trials were kept, {clone.n_left_out:,} left out"
             self.message_user(request, text, messages.SUCCESS)

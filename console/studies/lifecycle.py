@@ -12,6 +12,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
+from access.actors import Actor
 from console.display import InspectionAdmin
 from studies.domain.lifecycle import ACTIONS, change_state
 from studies.enums import StudyState
@@ -69,7 +70,9 @@ class LifecycleAdmin(InspectionAdmin):
         """Change a study's state, keep it in the log, and say how it went."""
         state: StudyState = STATES[action]
         try:
-            changed = change_state(named=NamedStudy(study.name), to=state, reason="")
+            changed = change_state(
+                actor=Actor.of_session(request), named=NamedStudy(study.name), to=state
+            )
         except DomainError as error:
             self.message_user(request, error.detail, messages.WARNING)
             return

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from access.actors import Actor
 from console import display
 from console.access.audit_admin import entries_url
 from console.studies.filters import (
@@ -224,14 +225,15 @@ class StudyAdmin(LifecycleAdmin):
         return response
 
     def delete_model(self, request: HttpRequest, obj: Study) -> None:
-        self._delete([obj])
+        self._delete(request, [obj])
 
     def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
-        self._delete(queryset)
+        self._delete(request, queryset)
 
-    def _delete(self, studies: Iterable[Study]) -> None:
+    def _delete(self, request: HttpRequest, studies: Iterable[Study]) -> None:
         ids = [study.pk for study in studies]
-        domain.delete_studies(studies=Study.objects.filter(pk__in=ids))
+        chosen = Study.objects.filter(pk__in=ids)
+        domain.delete_studies(actor=Actor.of_session(request), studies=chosen)
 
 
 def _trials_url(study: Study, state: str | None = None, **filters: str) -> str:

@@ -1,11 +1,13 @@
 """The endpoints of studies."""
 
+from functools import cached_property
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from access.actors import Actor
 from studies import domain
 from studies.api.serializers import (
     ChangeStudySerializer,
@@ -26,20 +28,25 @@ from tuner_project.rest.views import ApiViewSet
 
 
 class StudyScope(ApiViewSet):
-    """Which studies a caller may see, all together and by name: the place that says so.
+    """The actor of a request, and which studies it sees, all together and by name.
 
     What a body names is checked where it is used, by `check_seen`.
     """
 
     staff_permission = "studies.view_study"
 
+    @cached_property
+    def actor(self) -> Actor:
+        """Who sent the request."""
+        authenticated: Any = self.request.user
+        return authenticated or Actor.anonymous(self.request._request)
+
     def studies(self) -> StudyQuerySet:
-        caller: Any = self.request.user
-        return Study.objects.seen_by(caller)
+        return Study.objects.seen_by(self.actor)
 
     def named_study(self, name: str) -> NamedStudy:
-        """The study in the path; it is read by whom it is given to."""
-        check_seen(name)
+        """The study in the path, unread; raises `StudyNotFound` where the actor does not see it."""
+        check_seen(name, self.actor)
         return NamedStudy(name)
 
 
@@ -74,7 +81,7 @@ class StudyViewSet(StudyScope):
         gives; else this is a 409 `study_conflict` that names what differs. With
         `load_if_exists: false` an existing name is a 409 `study_exists`.
         """
-        study, is_new = domain.create_study(**self.body())
+        study, is_new = domain.create_study(actor=self.actor, **self.body())
         return self.answer(StudySerializer, study, status=201 if is_new else 200)
 
     @extend_schema(operation_id="listStudies", responses=StudySummarySerializer(many=True))
@@ -99,7 +106,7 @@ class StudyViewSet(StudyScope):
         A budget that is used up by then completes the study; one that leaves room again does not
         resume it.
         """
-        study = change_study(named=self.named_study(study_name), **self.body())
+        study = change_study(actor=self.actor, named=self.named_study(study_name), **self.body())
         return self.answer(StudySerializer, study)
 
     @extend_schema(
@@ -132,11 +139,12 @@ class StudyViewSet(StudyScope):
 
     def _enter(self, study_name: str, state: StudyState) -> Response:
         named = self.named_study(study_name)
-        return self.answer(StudySerializer, change_state(named=named, to=state, **self.body()))
+        study = change_state(actor=self.actor, named=named, to=state, **self.body())
+        return self.answer(StudySerializer, study)
 
     @extend_schema(operation_id="deleteStudy", responses={204: None})
     def destroy(self, request: Request, study_name: str) -> Response:
         """Delete a study and its trials."""
         self.body()
-        domain.delete_study(named=self.named_study(study_name))
+        domain.delete_study(actor=self.actor, named=self.named_study(study_name))
         return Response(status=204)

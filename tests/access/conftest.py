@@ -7,6 +7,7 @@ from rest_framework.test import APIClient
 from access.domain.tokens import create_token
 from access.models import Token
 from access.scopes import Scope
+from tests.actors import COMMAND
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +20,8 @@ def token(db: None) -> Callable[..., tuple[Token, str]]:
     """Makes a token; answers it and its key."""
 
     def make(scope: str = "manage", **more: Any) -> tuple[Token, str]:
-        return create_token(name=more.pop("name", f"a {scope}"), scope=Scope(scope), **more)
+        name = more.pop("name", f"a {scope}")
+        return create_token(actor=COMMAND, name=name, scope=Scope(scope), **more)
 
     return make
 

@@ -16,6 +16,7 @@ from rest_framework.test import APIClient
 
 from access.domain.tokens import revoke_token
 from access.models import Token
+from tests.actors import COMMAND
 
 from .conftest import bearer
 from .operations import OPERATIONS, Operation, play, urls
@@ -108,7 +109,7 @@ def test_operation_answers_those_who_may(
     expired, expired_key = token()
     Token.objects.filter(pk=expired.pk).update(expiry_date=timezone.now() - timedelta(days=1))
     revoked, revoked_key = token()
-    revoke_token(token=revoked)
+    revoke_token(actor=COMMAND, token=revoked)
     suffices = SCOPES.index(operation.scope)
 
     assert outcome(APIClient()) == (401, "not_authenticated")

@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 
 from access.domain.tokens import revoke_token
 from access.models import RateLimit, Token
+from tests.actors import COMMAND
 from tests.tuner_project.test_faults import session_set
 
 from .conftest import bearer
@@ -112,7 +113,7 @@ def test_refused_tokens_count_for_their_address_and_keep_nobody_out(
 ) -> None:
     settings.RATE_LIMIT_ADDRESS_READS = settings.RATE_LIMIT_ADDRESS_WRITES = 30
     revoked, key = token()
-    revoke_token(token=revoked)
+    revoke_token(actor=COMMAND, token=revoked)
     assert [read(bearer("guess")), read(bearer(key)), read(bearer("guess"))] == [401, 401, 429]
     problem = bearer("guess").get(READ).json()
     assert problem["detail"].startswith("the address 127.0.0.1 may send 30 refused requests a min")

@@ -13,6 +13,7 @@ from access.domain.tokens import revoke_token
 from access.models import Token
 from access.scopes import Scope
 from console.access.token_admin import TokenForm
+from tests.actors import COMMAND
 
 from .conftest import bearer
 
@@ -96,7 +97,7 @@ def test_change_leaves_a_revocation_alone(
     before = TokenForm.clean
 
     def clean(form: Any) -> Any:  # meanwhile
-        revoke_token(token=Token.objects.get())
+        revoke_token(actor=COMMAND, token=Token.objects.get())
         return before(form)
 
     monkeypatch.setattr(TokenForm, "clean", clean)

@@ -12,10 +12,13 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from access.actors import Actor
 from access.domain.tokens import revoke_token
 from access.models import Token
-from access.scopes import Caller, Scope
+from access.models.audit_entry import ActorKind
+from access.scopes import Scope
 from studies.models import Study
+from tests.actors import COMMAND
 
 from .conftest import bearer
 
@@ -76,7 +79,7 @@ def test_part_of_a_key_is_no_key(token: MakeToken) -> None:
 
 def test_revoked_token_lets_nobody_in(token: MakeToken) -> None:
     made, key = token()
-    revoke_token(token=made)
+    revoke_token(actor=COMMAND, token=made)
 
     assert problem_of(bearer(key).get("/api/v1/studies")) == (401, "token_revoked")
 
@@ -176,8 +179,8 @@ def test_scope_that_is_too_small_is_named(client_of: Make) -> None:
 def test_patterns_mean_the_same_here_and_in_the_database(
     pattern: str, seen: list[str], unseen: list[str]
 ) -> None:
-    caller = Caller("x", Scope.READ, pattern)
-    assert [caller.sees(name) for name in seen + unseen] == [True] * len(seen) + [False] * len(
+    actor = Actor(ActorKind.TOKEN, Scope.READ, studies=pattern)
+    assert [actor.sees(name) for name in seen + unseen] == [True] * len(seen) + [False] * len(
         unseen
     )
 
@@ -191,8 +194,8 @@ def test_lists_hold_what_the_pattern_names(client_of: Make, pattern: str) -> Non
 
     response = client_of("read", studies=pattern).get("/api/v1/studies")
 
-    caller = Caller("x", Scope.READ, pattern)
-    expected = [name for name in reversed(names) if caller.sees(name)]
+    actor = Actor(ActorKind.TOKEN, Scope.READ, studies=pattern)
+    expected = [name for name in reversed(names) if actor.sees(name)]
     assert [each["study_name"] for each in response.json()] == expected
     assert response["X-Total-Count"] == str(len(expected))
 

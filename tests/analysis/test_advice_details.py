@@ -3,6 +3,7 @@
 import pytest
 from rest_framework.test import APIClient
 
+from tests.actors import COMMAND
 from tests.analysis.played import TWO, create, points, record
 from tests.analysis.situations import Situation, advice, fail, in_turn, pinned, run
 from tests.play import JSON, add, let_leases_run_out, prune, start, suggest
@@ -106,7 +107,7 @@ def test_trials_whose_leases_ran_out_are_named(api: APIClient) -> None:
 
 @pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.definition.name)
 def test_healthy_studies_get_none(api: APIClient, demo: Demo) -> None:
-    seed_demo(demo)
+    seed_demo(demo, actor=COMMAND)
     assert advice(api, demo.definition.name) == []
 
 

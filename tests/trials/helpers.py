@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from optuna_bridge.enums import TrialState
 from studies.domain import Definition, create_study
 from studies.models import NamedStudy, Study
+from tests.actors import COMMAND
 from tests.conftest import SPACE
 from trials import domain
 from trials.domain import TrialResult
@@ -22,7 +23,7 @@ def new_study(name: str = "search", *, space: Any = SPACE, **definition: Any) ->
     names = (*Study.BUDGETS, "lease_seconds", "max_retries")
     life = {key: definition.pop(key) for key in names if key in definition}
     wanted = Definition(name=name, search_space=space, life=life, **definition)
-    study, created = create_study(definition=wanted, load_if_exists=False)
+    study, created = create_study(actor=COMMAND, definition=wanted, load_if_exists=False)
     assert created
     return study
 
@@ -32,7 +33,7 @@ def only(study: Study) -> NamedStudy:
 
 
 def ask(study: Study) -> Trial:
-    return domain.ask(named=only(study))
+    return domain.ask(actor=COMMAND, named=only(study))
 
 
 def tell(
@@ -49,7 +50,7 @@ def tell(
         intermediate_values=steps or {},
         user_attrs=attrs or {},
     )
-    return domain.tell(named=only(study), number=number, outcome=outcome)
+    return domain.tell(actor=COMMAND, named=only(study), number=number, outcome=outcome)
 
 
 def change(

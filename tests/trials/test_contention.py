@@ -13,6 +13,7 @@ from optuna_bridge.enums import TrialState
 from optuna_bridge.options import Kind
 from optuna_bridge.samplers.registry import SAMPLERS
 from studies.models import NamedStudy, Study
+from tests.actors import COMMAND
 from tests.play import assert_in_sync, database_clock
 from tests.trials.helpers import ask, new_study, only, released, synced, tell, wait_for_locks
 from trials import domain
@@ -75,7 +76,9 @@ def test_lease_begins_when_the_trial_is_handed_out(
 ) -> None:
     study = new_study(sampler="random", lease_seconds=LEASE)
     if is_queued:
-        domain.add_trials(named=only(study), new=[NewTrial(params={"batch_size": 16})])
+        domain.add_trials(
+            actor=COMMAND, named=only(study), new=[NewTrial(params={"batch_size": 16})]
+        )
     trial, unlocked = after_a_wait(pool, lambda: ask(study))
     assert trial.number == 0
     assert trial.lease_expires_at >= unlocked + timedelta(seconds=LEASE)
@@ -105,7 +108,7 @@ def test_seeded_ask_does_not_wait_for_a_sampler_within_its_transaction(
     plan = Plan.of(history, 1)
     ask(study)
     with history.lock, pytest.raises(asking.PlanInvalidated), transaction.atomic():
-        asking._serve(history, plan, asking.AskRequest(), room=1)
+        asking._serve(history, plan, asking.AskRequest(actor=COMMAND), room=1)
     plan.close()
     assert [ask(study).internal_params for _ in range(2)] == expected[1:]
     assert [trial.internal_params for trial in study.trials.order_by("number")] == expected
@@ -130,8 +133,9 @@ def test_batch_that_fails_leaves_no_draft(monkeypatch: pytest.MonkeyPatch) -> No
     space = [{"type": "int", "name": "n", "low": 1, "high": 3}]
     study = new_study(space=space, sampler="special", pruner="none", duplicates="avoid")
     with pytest.raises(ZeroDivisionError):
-        domain.ask_many(named=only(study), count=3)
-    trials = domain.ask_many(named=only(study), count=3)  # they would hold two of three points
+        domain.ask_many(actor=COMMAND, named=only(study), count=3)
+    # They would hold two of three points.
+    trials = domain.ask_many(actor=COMMAND, named=only(study), count=3)
     assert sorted(trial.params["n"] for trial in trials) == [1, 2, 3]
     assert [trial.number for trial in synced(study).get_all_trials(0)] == [0, 1, 2]
 
@@ -146,15 +150,19 @@ def test_parents_of_a_generation_are_noted_once_though_the_queue_is_out_of_order
     point = {"learning_rate": 0.01, "min_score": 0.6, "batch_size": 16, "optimizer": "sgd"}
     queued = NewTrial(params={"batch_size": 16})
     recorded = [NewTrial(params=point, outcome=known)] * 4
-    domain.add_trials(named=only(study), new=[queued, *recorded])
+    domain.add_trials(actor=COMMAND, named=only(study), new=[queued, *recorded])
     other_process = SamplerSession(study)
     plan = Plan.of(other_process, 1)
     tell(study, 0, 0.5)
-    domain.add_trials(named=only(study), new=[NewTrial(params={"batch_size": 32}, priority=1)])
+    domain.add_trials(
+        actor=COMMAND, named=only(study), new=[NewTrial(params={"batch_size": 32}, priority=1)]
+    )
 
     first = ask(study)
     with transaction.atomic():
-        found = asking._serve_with_care(other_process, plan, asking.AskRequest(), room=1)
+        found = asking._serve_with_care(
+            other_process, plan, asking.AskRequest(actor=COMMAND), room=1
+        )
 
     assert isinstance(found, list)
     assert (first.number, [trial.number for trial in found]) == (6, [1])

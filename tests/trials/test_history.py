@@ -9,6 +9,7 @@ from optuna_bridge.enums import TrialState
 from studies.domain import delete_study
 from studies.errors import StudyNotFound
 from studies.models import Study
+from tests.actors import COMMAND
 from tests.statements import recorded
 from tests.stock import stock_storage
 from tests.trials.helpers import (
@@ -201,14 +202,14 @@ def test_ask_finds_the_new_study_of_a_name_that_was_deleted():
     old = new_study(sampler="random")
     ask(old)
     assert session_registry.known(old.name) is not None
-    delete_study(named=only(old))
+    delete_study(actor=COMMAND, named=only(old))
     new = new_study(sampler="qmc", direction=["minimize", "maximize"])
     trial = ask(new)
     assert (trial.number, trial.study.id) == (0, new.id)
     known = session_registry.known(new.name)
     assert known is not None
     assert known.study == new
-    delete_study(named=only(new))
+    delete_study(actor=COMMAND, named=only(new))
     with pytest.raises(StudyNotFound, match='no study "search"'):
         ask(new)
     assert session_registry.known(new.name) is None

@@ -16,6 +16,7 @@ from rest_framework.test import APIClient
 
 from access.models import Token
 from studies.models import Study
+from tests.actors import COMMAND
 from tests.play import complete, suggest, tell
 from tests.stock import stock_storage
 from tests.upgrade import databases
@@ -102,7 +103,7 @@ def upgraded(
 
 def test_an_upgrade_keeps_all_data(upgraded: set[str], settings: Any) -> None:
     assert set(Study.objects.values_list("name", flat=True)) == upgraded
-    adopt(name=THEIRS)
+    adopt(actor=COMMAND, name=THEIRS)
     check_optuna()
     if upgraded:
         client = APIClient()

@@ -17,6 +17,7 @@ from rest_framework.test import APIClient
 from sqlalchemy import NullPool, create_engine
 
 from optuna_bridge.storage.schema import REVISION, wrong_revision
+from tests.actors import COMMAND
 from tests.play import complete, create_study, suggest, tell
 from tests.stock import stock_storage, stock_url
 from transfer.domain.adoption import adopt
@@ -155,7 +156,7 @@ def test_older_tables_are_upgraded(api: APIClient, revision: str) -> None:
     assert execute("TABLE optuna.alembic_version") == [(REVISION,)]
     assert execute("SELECT library_version FROM optuna.version_info") == [(optuna.__version__,)]
     assert seen_by_stock_optuna() == before
-    adopt(name="theirs")
+    adopt(actor=COMMAND, name="theirs")
     call_command("check_optuna", stdout=StringIO())
     complete(api, "search", suggest(api)["trial_id"], 0.5)
     call_command("check_optuna", stdout=StringIO())

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from access.actors import Actor
 from optuna_bridge.enums import TrialState
 from studies.domain.lifecycle import refusal
 from studies.domain.limits import n_trials_left, too_many_trials
@@ -14,7 +15,7 @@ from studies.errors import BudgetInFlight, Contended, TooManyRunning
 from studies.models import NamedStudy, Study
 from trials.domain.expire_leases import expire
 from trials.domain.finish_trial import complete_if_used_up
-from trials.domain.running_limit import room_of_token, token_id, too_many_running
+from trials.domain.running_limit import room_of_token, too_many_running
 from trials.models import Trial
 from trials.models.leases import Lease
 from trials.models.managers import Reservation
@@ -35,6 +36,7 @@ OF_STUDY = Lease(is_studys=True)
 class AskRequest:
     """What an ask is for. A `worker_id` gets back what it holds, unless `new` says otherwise."""
 
+    actor: Actor
     count: int = 1
     worker_id: str = ""
     new: bool = False
@@ -46,14 +48,21 @@ class AskRequest:
 
 
 def ask(
-    *, named: NamedStudy, worker_id: str = "", new: bool = False, lease: Lease = OF_STUDY
+    *,
+    actor: Actor,
+    named: NamedStudy,
+    worker_id: str = "",
+    new: bool = False,
+    lease: Lease = OF_STUDY,
 ) -> Trial:
     """A RUNNING trial for a worker of the study of a name; raises what `ask_many` does."""
-    return ask_many(named=named, count=1, worker_id=worker_id, new=new, lease=lease)[0]
+    trials = ask_many(actor=actor, named=named, count=1, worker_id=worker_id, new=new, lease=lease)
+    return trials[0]
 
 
 def ask_many(
     *,
+    actor: Actor,
     named: NamedStudy,
     count: int,
     worker_id: str = "",
@@ -73,7 +82,7 @@ def ask_many(
         TooManyTrials
         TooManyRunning, TooManyRunningOfToken, BudgetInFlight, Contended: ask again in a moment.
     """
-    wanted = AskRequest(count, worker_id, new, lease)
+    wanted = AskRequest(actor, count, worker_id, new, lease)
 
     def measured(history: SamplerSession) -> list[Trial]:
         with AskWatch(study=named.name, sampler=history.study.sampler):
@@ -93,7 +102,7 @@ def _ask(history: SamplerSession, wanted: AskRequest) -> list[Trial]:
     for _ in range(MAX_PLANS):
         try:
             with stopwatch("database"), transaction.atomic():
-                found = serve(history, plan, wanted, room_of_token(wanted.count))
+                found = serve(history, plan, wanted, room_of_token(wanted.actor, wanted.count))
         except PlanInvalidated:
             found = None
         finally:
@@ -131,9 +140,9 @@ def _serve_with_care(
     """
     study = history.locked_study()
     is_as_planned = plan is not None and plan.revision == study.revision
-    complete_if_used_up(study)
+    complete_if_used_up(study, actor=wanted.actor)
     held = _reoffer(study, wanted)
-    expire(study)
+    expire(study, actor=wanted.actor)
     n = _room(study, min(wanted.count - len(held), room))
     n_queued = min(n, study.n_waiting)
     n_new = n - n_queued
@@ -248,7 +257,7 @@ def _hand_out(trial: Trial, now: datetime, lease_seconds: float | None, wanted: 
     trial.state = TrialState.RUNNING
     trial.datetime_start = now
     trial.worker_id = wanted.worker_id
-    trial.token = token_id()
+    trial.token = wanted.actor.token_id
     trial.lease_seconds = lease_seconds
     trial.renew_lease(now)
 

@@ -8,6 +8,7 @@ from django.db.models import DateTimeField, Exists, OuterRef, Q
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Cast, Greatest, Now
 
+from access.actors import Actor
 from access.scopes import EVERY_STUDY, matches
 from studies.domain import delete_study
 from studies.enums import StudyState
@@ -22,7 +23,7 @@ _LAST_CHANGE = Cast(
 
 
 def purge_studies(
-    *, days: int, pattern: str = EVERY_STUDY, dry_run: bool = False
+    *, actor: Actor, days: int, pattern: str = EVERY_STUDY, dry_run: bool = False
 ) -> Iterator[Study]:
     """Delete, and give, the studies that ended and were left alone for so many days.
 
@@ -41,7 +42,7 @@ def purge_studies(
             if not _left_alone(days).filter(pk=study.pk).exists():
                 continue  # resumed meanwhile
             if not dry_run:
-                delete_study(named=NamedStudy(name))
+                delete_study(actor=actor, named=NamedStudy(name))
         yield study
 
 

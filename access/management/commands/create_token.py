@@ -3,6 +3,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from access.actors import Actor
 from access.domain.tokens import create_token
 from access.scopes import EVERY_STUDY, Scope
 
@@ -26,6 +27,7 @@ class Command(BaseCommand):
             raise CommandError(f"--days is {days}: expected 1 to {MAX_DAYS}")
         try:
             token, key = create_token(
+                actor=Actor.command(),
                 name=options["name"],
                 scope=Scope(options["scope"]),
                 studies=options["studies"],

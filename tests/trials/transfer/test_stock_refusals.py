@@ -19,6 +19,7 @@ from rest_framework.test import APIClient
 
 from optuna_bridge.storage.storage import DjangoStorage
 from studies.models import Study
+from tests.actors import COMMAND
 from tests.play import assert_in_sync, stored
 from tests.trials.transfer.moving import delete, export, import_file
 from tests.trials.transfer.stocks import bring_in, close, new_stock_study
@@ -199,7 +200,7 @@ def _refusals(study: optuna.Study, url: str, add: Callable[[optuna.Study], None]
     for each in (study, source):
         add(each)
     with pytest.raises(AdoptionRefused) as adopted:
-        adopt(name=study.study_name)
+        adopt(actor=COMMAND, name=study.study_name)
     with pytest.raises(CommandError) as imported:
         bring_in("--storage", url, "--conflict", "rename")
     close(source)
@@ -249,7 +250,7 @@ def test_list_of_constraints_is_adopted_and_moves(api: APIClient) -> None:
     for value, attrs in enumerate(old):
         study.add_trial(_of(choices, value=float(value), system_attrs=attrs))
 
-    adopt(name="old")
+    adopt(actor=COMMAND, name="old")
 
     body = stored(api, "old")
     assert (body["best_value"], body["constraints"]) == (1.0, ["0", "1"])

@@ -11,6 +11,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from studies.models import NamedStudy
+from tests.actors import COMMAND
 from tests.conftest import SPACE
 from tests.tuner_project.observability.reading import label_values, samples, total
 from trials.domain.expire_leases import expire
@@ -94,7 +95,7 @@ def test_expired_leases_are_counted_when_they_are_committed(
     api.post(f"{SUGGEST}-batch", {"count": 2, "lease_seconds": 0.05})
     time.sleep(0.1)
     with pytest.raises(ZeroDivisionError), transaction.atomic():
-        assert len(expire(NamedStudy("search").locked())) == 2
+        assert len(expire(NamedStudy("search").locked(), actor=COMMAND)) == 2
         _ = 1 / 0
     assert total(scraped(), "tuner_leases_expired_total") == before
     api.post(SUGGEST)
