@@ -40,17 +40,17 @@ class TokenAuthentication(BaseAuthentication):
 
 
 class StaffAuthentication(BaseAuthentication):
-    """Somebody of the staff who is logged in to the admin.
+    """The session of a staff user who is logged in to the admin.
 
-    Such a session only reads (where tokens are required), and what the admin would show them:
-    nothing else may come from a browser without a token of CSRF's.
+    Where tokens are required, it only reads, and only what the admin would show the user: nothing
+    else may come from a browser without a CSRF token.
     """
 
     def authenticate(self, request: Request) -> tuple[Actor, Any] | None:
         user = staff_user(request._request)
         if user is None:
             if settings.AUTH_REQUIRED and settings.SESSION_COOKIE_NAME in request.COOKIES:
-                throttle_failed_auth(request._request)  # looking for its session was in vain
+                throttle_failed_auth(request._request)  # a cookie of no session
             return None
         scope = Scope.READ if settings.AUTH_REQUIRED else Scope.MANAGE
         return _known(Actor.of_user(user, request._request, scope=scope), request), user

@@ -20,9 +20,9 @@ class InsufficientScope(DomainError):
 
 
 class HasScope(BasePermission):
-    """The caller's scope includes what the view's `scopes` say of the action.
+    """Require that the actor's scope includes the one that the view's `scopes` name for the action.
 
-    What they leave out needs `read` where it reads, and else `manage`.
+    An action that they leave out needs `read` where it reads, and else `manage`.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
@@ -51,7 +51,7 @@ class HasScope(BasePermission):
 
 
 def _check_permission(request: Request, view: Any) -> None:
-    """Somebody of the staff reads here what the admin shows them, and nothing else."""
+    """Refuse a staff user what the admin would not show them, either."""
     permission = getattr(view, "staff_permission", "")
     user: Any = request.auth
     if permission and not user.has_perm(permission):

@@ -1,4 +1,4 @@
-"""What nobody needs any more of this app; `purge` deletes it."""
+"""The cleanup of this app's tables, which `purge` runs."""
 
 from datetime import timedelta
 
@@ -36,7 +36,7 @@ def delete_dead_tokens() -> tuple[str, int]:
 
 
 def delete_past_rates() -> tuple[str, int]:
-    """Those of whom has been silent since: without a row they may send just as much."""
+    """Delete the rates of clients that are idle: without a row they may send just as much."""
     deleted = 0
     with connection.cursor() as cursor:
         while True:
@@ -47,7 +47,7 @@ def delete_past_rates() -> tuple[str, int]:
 
 
 def delete_old_entries() -> tuple[str, int]:
-    """Delete what the audit noted more than KEEP_AUDIT_DAYS ago; by default, nothing."""
+    """Delete the audit's entries of more than KEEP_AUDIT_DAYS ago; by default, none."""
     deleted = 0
     if settings.KEEP_AUDIT_DAYS:
         before = Now() - timedelta(days=settings.KEEP_AUDIT_DAYS)

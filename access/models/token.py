@@ -1,4 +1,4 @@
-"""Tokens: who belongs."""
+"""Tokens, by which clients of the API are authenticated."""
 
 from datetime import datetime, timedelta
 from typing import ClassVar

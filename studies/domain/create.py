@@ -39,7 +39,7 @@ def create_study(
         try:
             _store(study, actor)
             return study, True
-        except IntegrityError:  # somebody was faster, or made it with stock Optuna
+        except IntegrityError:  # another request was faster, or stock Optuna made it
             stored = Study.objects.filter(name=definition.name).first()
             if stored is None:
                 raise StudyExists(

@@ -18,7 +18,7 @@ _LOCKED = PreparedQuery(
 
 @dataclass(frozen=True)
 class NamedStudy:
-    """The study of this name, which is read by whom it is given to."""
+    """The study of a name, which is read by the use case that it is passed to."""
 
     name: str
 

@@ -122,7 +122,7 @@ def _is_saved(study: Study, actor: Actor) -> bool:
     try:
         with transaction.atomic():
             study.save(force_insert=True)
-    except IntegrityError as error:  # somebody was faster, or made it with stock Optuna
+    except IntegrityError as error:  # another request was faster, or stock Optuna made it
         if not _is_of_names(error):
             raise
         study.id, study._state.adding = Study().id, True  # as before

@@ -1,4 +1,4 @@
-"""What is old, and is deleted because somebody chose so."""
+"""The deletion of studies that ended long ago, where `purge` is told to."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -25,7 +25,7 @@ _LAST_CHANGE = Cast(
 def purge_studies(
     *, actor: Actor, days: int, pattern: str = EVERY_STUDY, dry_run: bool = False
 ) -> Iterator[Study]:
-    """Delete, and give, the studies that ended and were left alone for so many days.
+    """Delete the studies that ended and were left alone for so many days, and yield each.
 
     That is: COMPLETED or CANCELLED, and for that long neither created nor changed in their state,
     and with no trial that began or ended since, or whose lease has run on since. The `pattern` of

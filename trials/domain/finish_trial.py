@@ -29,7 +29,7 @@ class Ending:
     was: TrialState
     action: Action
     steps: Steps = field(default_factory=list)
-    retry: bool = False  # whether somebody wants another attempt
+    retry: bool = False  # whether another attempt is wanted
 
 
 def store_endings(study: Study, endings: Sequence[Ending], *, actor: Actor) -> None:

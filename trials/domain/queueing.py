@@ -1,4 +1,4 @@
-"""Trials that nobody asked for: queued points, and results that are known already."""
+"""Trials that are added without an ask: queued points, and results that are known already."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -47,9 +47,13 @@ def tell(*, actor: Actor, named: NamedStudy, number: int, outcome: TrialResult) 
 def tell_many(
     *, actor: Actor, named: NamedStudy, outcomes: Sequence[tuple[int, TrialResult]]
 ) -> list[Trial | DomainError]:
-    """The same for many trials at once, by (number, outcome), each decided on its own.
+    """End many trials at once, by (number, outcome), each decided on its own.
 
-    Gives for each the trial, or what `tell` would have raised. Raises `StudyNotFound`.
+    Returns:
+        For each the trial, or what `tell` would have raised.
+
+    Raises:
+        StudyNotFound
     """
     study = named.locked()
     trials = Trial.objects.get_by_numbers(study, [number for number, _ in outcomes])

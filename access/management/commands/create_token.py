@@ -14,7 +14,7 @@ class Command(BaseCommand):
     help = "Makes a token for clients of the API, and prints it: it cannot be shown again."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", help="Of whoever uses it, as the audit will say.")
+        parser.add_argument("name", help="Of the client that uses it, as the audit records it.")
         parser.add_argument("--scope", choices=Scope.values, required=True)
         parser.add_argument(
             "--studies", default=EVERY_STUDY, help="The names it is for, such as 'search-*'."
