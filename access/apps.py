@@ -7,7 +7,6 @@ class AccessConfig(AppConfig):
     name = "access"
 
     def ready(self) -> None:
-        from access import receivers  # noqa: F401  (register themselves)
         from access.api import openapi  # noqa: F401  (register themselves)
         from access.domain import cleanup
 

@@ -1,8 +1,7 @@
-"""What a caller may do, and with which studies."""
+"""What an actor may do, and the patterns that say with which studies."""
 
 import re
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 from django.db import models
 
@@ -21,33 +20,19 @@ class Scope(models.TextChoices):
         return order.index(self) >= order.index(other)
 
 
-@dataclass(frozen=True)
-class Caller:
-    """Who calls: a token, or somebody of the staff with a session."""
-
-    name: str
-    scope: Scope
-    studies: str = EVERY_STUDY
-    token_id: int | None = None
-    user_id: int | None = None
-
-    def sees(self, study_name: str) -> bool:
-        return self.studies == EVERY_STUDY or matches(self.studies, study_name)
-
-    @cached_property
-    def regex(self) -> str | None:
-        """The names that it sees, as a regular expression of PostgreSQL's; None: all."""
-        if self.studies == EVERY_STUDY:
-            return None
-        return f"^{'.*'.join(re.escape(part) for part in self.studies.split('*'))}$"
-
-
 def matches(pattern: str, name: str) -> bool:
     """Whether this is one of the names that a pattern stands for, as in a token's `search-*`.
 
     `*` stands for any text, and everything else for itself.
     """
     return bool(_compiled(pattern).fullmatch(name))
+
+
+def regex_of(pattern: str) -> str | None:
+    """The names that a pattern stands for, as a regular expression of PostgreSQL's; None: all."""
+    if pattern == EVERY_STUDY:
+        return None
+    return f"^{'.*'.join(re.escape(part) for part in pattern.split('*'))}$"
 
 
 @lru_cache(maxsize=1000)

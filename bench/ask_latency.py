@@ -12,7 +12,7 @@ from optuna.trial import create_trial
 from tqdm import tqdm
 
 from bench import load
-from bench.fill import filled_study, one_objective, two_objectives
+from bench.fill import ACTOR, filled_study, one_objective, two_objectives
 from bench.peers import Peer, stock_sampler
 from bench.report import Row, Section, milliseconds
 from bench.servers import Ground
@@ -133,10 +133,10 @@ def _our_draw(study: Study) -> float:
     plan = Plan.draw(session_registry.of(study), 1)
     seconds = time.perf_counter() - begun
     plan.close()
-    trial = domain.ask(named=named)
+    trial = domain.ask(actor=ACTOR, named=named)
     values = objectives(trial.params, len(study.directions))
     outcome = TrialResult(state=TrialState.COMPLETE, values=values)
-    domain.tell(named=named, number=trial.number, outcome=outcome)
+    domain.tell(actor=ACTOR, named=named, number=trial.number, outcome=outcome)
     return seconds
 
 

@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 from django.db import connection, transaction
 
+from access.actors import Actor
 from bench.space import SPACE
 from optuna_bridge.enums import TrialState
 from studies.domain import Definition, create_study
 from studies.models import NamedStudy, Study
 from trials.models import Trial
 
+ACTOR = Actor.command("bench")
 _BATCH = 2000
 Values = Callable[[np.random.Generator, int], list[list[float]]]
 
@@ -47,6 +49,7 @@ def filled_study(
     told = values(rng, n)
     n_objectives = len(told[0]) if told else 1
     study, _ = create_study(
+        actor=ACTOR,
         definition=Definition(
             name=name,
             search_space=SPACE,

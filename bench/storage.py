@@ -33,6 +33,7 @@ def _fill(studies: int, trials: int) -> None:
 
 def _report(trials: int, steps: int) -> None:
     """Trials that are told with their curves, of which nearly only the curves count."""
+    from bench.fill import ACTOR
     from optuna_bridge.enums import TrialState
     from studies.models import NamedStudy
     from trials.domain import TrialResult, ask_many, tell_many
@@ -42,16 +43,21 @@ def _report(trials: int, steps: int) -> None:
     curve = {step: 1 / (step + 1) for step in range(steps)}
     outcome = TrialResult(state=TrialState.COMPLETE, values=[1.0], intermediate_values=curve)
     for _ in range(0, trials, 100):
-        asked = ask_many(named=named, count=100)
-        tell_many(named=named, outcomes=[(trial.number, outcome) for trial in asked])
+        asked = ask_many(actor=ACTOR, named=named, count=100)
+        tell_many(
+            actor=ACTOR,
+            named=named,
+            outcomes=[(trial.number, outcome) for trial in asked],
+        )
 
 
 def _create(name: str) -> None:
+    from bench.fill import ACTOR
     from studies.domain import Definition, create_study
 
     space = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
     definition = Definition(name=name, search_space=space, sampler="random", pruner="none")
-    create_study(definition=definition, load_if_exists=False)
+    create_study(actor=ACTOR, definition=definition, load_if_exists=False)
 
 
 def _sizes() -> dict[str, tuple[int, int]]:

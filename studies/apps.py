@@ -13,7 +13,6 @@ class StudiesConfig(AppConfig):
 
         from studies import receivers  # noqa: F401  (connect the signals)
         from studies.api import openapi
-        from studies.domain import auditing  # noqa: F401  (connect the signals)
         from studies.domain.defaults import check_defaults
         from studies.enums import StudyState
 

@@ -25,7 +25,7 @@ def project_study(
 
 @receiver(pre_delete, sender=Study, dispatch_uid="studies.unproject_study")
 def unproject_study(instance: Study, **kwargs: Any) -> None:
-    # The study's row is the lock that every writer takes first; so nobody adds a trial to
+    # The study's row is the lock that every writer takes first; so that no trial is added to
     # Optuna's side between this deletion and the study's own.
     Study.objects.filter(pk=instance.pk).select_for_update(of=("self",)).first()
     lift_statement_timeout()

@@ -11,7 +11,6 @@ class TrialsConfig(AppConfig):
         from trials import receivers  # noqa: F401  (connect the signals)
         from trials.api import openapi
         from trials.api.request_serializers import ADDED, ENDED
-        from trials.domain import auditing  # noqa: F401  (connect the signals)
 
         extensions.register_api_urls("trials.api.urls")
         extensions.register_openapi_links(openapi.LINKS)

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
+from access.actors import Actor
 from optuna_bridge.enums import TrialState
 from studies.domain import Definition, create_study
 from studies.models import NamedStudy, Study
@@ -128,24 +129,25 @@ DEMOS = (
 )
 
 
-def seed_demo(demo: Demo) -> tuple[Study, bool]:
+def seed_demo(demo: Demo, *, actor: Actor) -> tuple[Study, bool]:
     """Create and play a demo study, whole or not at all; answers it, and whether it is new."""
     with transaction.atomic():
-        study, is_new = create_study(definition=demo.definition)
+        study, is_new = create_study(actor=actor, definition=demo.definition)
         if is_new:
             for number in range(demo.n_trials):
-                _play(demo, study, number)
+                _play(demo, study, number, actor)
             study.refresh_from_db()
     return study, is_new
 
 
-def _play(demo: Demo, study: Study, number: int) -> None:
+def _play(demo: Demo, study: Study, number: int, actor: Actor) -> None:
     named = NamedStudy(study.name)
-    trial = domain.ask(named=named, worker_id=f"gpu-{number % WORKERS}", new=True)
+    worker_id = f"gpu-{number % WORKERS}"
+    trial = domain.ask(actor=actor, named=named, worker_id=worker_id, new=True)
     if number >= demo.n_trials - demo.running:
         return
     outcome = _outcome(demo, number, demo.function(trial.params))
-    domain.tell(named=named, number=number, outcome=outcome)
+    domain.tell(actor=actor, named=named, number=number, outcome=outcome)
 
 
 def _outcome(demo: Demo, number: int, values: Sequence[float]) -> TrialResult:

@@ -7,8 +7,8 @@ from django.dispatch import receiver
 
 from studies.models import DirectWriteRefused
 from trials.models import IntermediateValue, Trial
-from trials.projection.trial_rows import add_trial_rows, change_trial_rows
-from trials.signals import trials_added, trials_changed
+from trials.projection.trial_rows import add_study_attribute_rows, add_trial_rows, change_trial_rows
+from trials.signals import study_attrs_added, trials_added, trials_changed
 
 
 @receiver(trials_added, sender=Trial, dispatch_uid="trials.project_added")
@@ -21,6 +21,11 @@ def project_changed(
     trials: list[Trial], steps: list[int], with_params: bool, **kwargs: Any
 ) -> None:
     change_trial_rows(trials, steps, with_params)
+
+
+@receiver(study_attrs_added, sender=Trial, dispatch_uid="trials.project_study_attrs")
+def project_study_attrs(trial_ids: list[int], **kwargs: Any) -> None:
+    add_study_attribute_rows(trial_ids)
 
 
 # A fixture's loading calls neither save() nor the manager.

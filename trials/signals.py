@@ -16,6 +16,10 @@ trials_added = Signal()
 # intermediate values that were added to them; with_params (bool): whether parameters were.
 trials_changed = Signal()
 
+# Provides: trial_ids (list[int]): of trials of one study, whose `study_attrs` were stored after
+# they were added, and nothing else of them.
+study_attrs_added = Signal()
+
 # The metrics receive the following two, where there are any: in serving processes.
 
 # Provides: sampler (str); seconds (float); parts (dict[str, float]), in seconds. Sent after an ask

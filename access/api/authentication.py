@@ -1,4 +1,7 @@
-"""Who calls the API: a token in the header, or a session of the staff."""
+"""Authentication of the API's clients: a token in the header, or a session of the staff.
+
+On success, `request.user` is an `Actor`; without either, it is None (`UNAUTHENTICATED_USER`).
+"""
 
 from typing import Any
 
@@ -7,10 +10,10 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from access.actors import Actor, staff_user
 from access.api.throttling import throttle_failed_auth
-from access.current import caller_of_session, set_current_caller
 from access.models import Token
-from access.scopes import Caller, Scope
+from access.scopes import Scope
 
 SCHEME = "Bearer"
 
@@ -19,7 +22,7 @@ class TokenAuthentication(BaseAuthentication):
     """`Authorization: Bearer …`, from RFC 6750. A token that is given must be good, also where none
     is required."""
 
-    def authenticate(self, request: Request) -> tuple[Caller, Token] | None:
+    def authenticate(self, request: Request) -> tuple[Actor, Token] | None:
         scheme, _, key = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
         if not scheme:
             return None
@@ -30,30 +33,33 @@ class TokenAuthentication(BaseAuthentication):
         except AuthenticationFailed:
             throttle_failed_auth(request._request)
             raise
-        set_current_caller(token.caller)
-        return token.caller, token
+        return _known(Actor.of_token(token, request._request), request), token
 
     def authenticate_header(self, request: Request) -> str:
         return f'{SCHEME} realm="tuner"'
 
 
 class StaffAuthentication(BaseAuthentication):
-    """Somebody of the staff who is logged in to the admin.
+    """The session of a staff user who is logged in to the admin.
 
-    Such a session only reads (where tokens are required), and what the admin would show them:
-    nothing else may come from a browser without a token of CSRF's.
+    Where tokens are required, it only reads, and only what the admin would show the user: nothing
+    else may come from a browser without a CSRF token.
     """
 
-    def authenticate(self, request: Request) -> tuple[Caller, Any] | None:
-        user, caller = request._request.user, caller_of_session(request._request)
-        if caller is None:
+    def authenticate(self, request: Request) -> tuple[Actor, Any] | None:
+        user = staff_user(request._request)
+        if user is None:
             if settings.AUTH_REQUIRED and settings.SESSION_COOKIE_NAME in request.COOKIES:
-                throttle_failed_auth(request._request)  # looking for its session was in vain
+                throttle_failed_auth(request._request)  # a cookie of no session
             return None
-        if not settings.AUTH_REQUIRED:
-            caller = Caller(name=caller.name, scope=Scope.MANAGE, user_id=caller.user_id)
-        set_current_caller(caller)
-        return caller, user
+        scope = Scope.READ if settings.AUTH_REQUIRED else Scope.MANAGE
+        return _known(Actor.of_user(user, request._request, scope=scope), request), user
+
+
+def _known(actor: Actor, request: Request) -> Actor:
+    """The actor, whose name the access log shows."""
+    request._request.caller_name = f"{actor.kind} {actor.name}"  # type: ignore[attr-defined]
+    return actor
 
 
 def _usable_token(key: str) -> Token:

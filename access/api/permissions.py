@@ -7,6 +7,7 @@ from rest_framework.exceptions import NotAuthenticated
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
+from access.models.audit_entry import ActorKind
 from access.scopes import Scope
 from tuner_project.errors import DomainError
 
@@ -19,23 +20,23 @@ class InsufficientScope(DomainError):
 
 
 class HasScope(BasePermission):
-    """The caller's scope includes what the view's `scopes` say of the action.
+    """Require that the actor's scope includes the one that the view's `scopes` name for the action.
 
-    What they leave out needs `read` where it reads, and else `manage`.
+    An action that they leave out needs `read` where it reads, and else `manage`.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        caller: Any = request.user
-        if caller is None:
+        actor: Any = request.user
+        if actor is None:
             if settings.AUTH_REQUIRED:
                 raise NotAuthenticated('send a token as "Authorization: Bearer <token>"')
             return True
         needed = self.needed_scope(view, request.method or "")
-        if needed is not None and not caller.scope.includes(needed):
+        if needed is not None and not actor.scope.includes(needed):
             raise InsufficientScope(
-                f'this needs the scope "{needed}", and "{caller.name}" has "{caller.scope}"'
+                f'this needs the scope "{needed}", and "{actor.name}" has "{actor.scope}"'
             )
-        if settings.AUTH_REQUIRED and caller.user_id is not None:
+        if settings.AUTH_REQUIRED and actor.kind == ActorKind.USER:
             _check_permission(request, view)
         return True
 
@@ -50,7 +51,7 @@ class HasScope(BasePermission):
 
 
 def _check_permission(request: Request, view: Any) -> None:
-    """Somebody of the staff reads here what the admin shows them, and nothing else."""
+    """Refuse a staff user what the admin would not show them, either."""
     permission = getattr(view, "staff_permission", "")
     user: Any = request.auth
     if permission and not user.has_perm(permission):

@@ -101,10 +101,10 @@ class RequestThrottle(BaseThrottle):
     """Counts a request, and notes that its token was used; both in one statement."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        caller: Any = request.user
+        actor: Any = request.user
         token = request.auth if isinstance(request.auth, Token) else None
-        if caller is None and settings.AUTH_REQUIRED:
-            return True  # nobody: refused next, which costs less than to count it
+        if actor is None and settings.AUTH_REQUIRED:
+            return True  # unauthenticated: refused next, which costs less than to count it
         is_read = request.method in SAFE_METHODS
         with uncounted_without_writes() if is_read else nullcontext():
             take(list(_rates(request._request, token, is_read)), token)
@@ -112,8 +112,8 @@ class RequestThrottle(BaseThrottle):
 
 
 def throttle_failed_auth(request: HttpRequest) -> None:
-    """Count a request that showed what lets nobody in, whatever it asks: apart from those that
-    others send from its address, as many a minute as writes."""
+    """Count a request whose token or session is not valid, whatever it asks: apart from the valid
+    ones of its address, as many a minute as writes."""
     with uncounted_without_writes():
         take(list(_of_address(request, "refused requests", settings.RATE_LIMIT_ADDRESS_WRITES)))
 

@@ -1,98 +1,60 @@
-"""Writing the audit: each change is noted by a receiver, in the transaction that makes it.
+"""The audit's writer. A use case records what it did, in the transaction in which it does it.
 
-What asks for, reports of, or keeps a trial alive is not: the trial itself says so.
+Asks, reports and heartbeats are not recorded: of an ask, the trial itself says when and for which
+worker.
 """
 
 import json
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from access.current import current_caller, current_request
-from access.models.audit_entry import ActorKind, AuditEntry
+from access.actors import Actor
+from access.models.audit_entry import Action, SubjectKind
 from tuner_project.db.prepared import run
-from tuner_project.observability.request_id import current_request_id
-from tuner_project.security.client_address import client_address
 
 MAX_TEXT = 200  # characters of a reason that are kept
 
-_COLUMNS = (
-    "actor_kind",
-    "actor_name",
-    "actor_id",
-    "address",
-    "request_id",
-    "action",
-    "kind",
-    "subject",
-    "subject_id",
-    "numbers",
-    "details",
-)
+_OF_ACTOR = ("actor_kind", "actor_name", "actor_id", "address", "request_id")
+_OF_CHANGE = ("action", "kind", "subject", "subject_id", "numbers", "details")
+_COLUMNS = ", ".join((*_OF_ACTOR, *_OF_CHANGE))
 _INSERT = (
-    f"INSERT INTO access_auditentry ({', '.join(_COLUMNS)}) SELECT {', '.join(_COLUMNS)} "
+    f"INSERT INTO access_auditentry ({_COLUMNS}) SELECT {_COLUMNS} "
     "FROM json_populate_recordset(NULL::access_auditentry, %(rows)s)"
 )
 
-_by_itself: ContextVar[bool] = ContextVar("by_itself", default=False)
-_one_entry: ContextVar[bool] = ContextVar("one_entry", default=False)
+
+@dataclass(frozen=True)
+class Change:
+    """What was done, and to what: an `AuditEntry` without its actor and its moment.
+
+    Attributes:
+        subject, subject_id: the name and the id of the study or token.
+        numbers: of the study's trials, where it was done to trials.
+        details: few and short.
+    """
+
+    action: Action
+    kind: SubjectKind
+    subject: str
+    subject_id: int
+    numbers: Sequence[int] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
-@contextmanager
-def by_itself() -> Iterator[None]:
-    """What changes in the block is the service's own doing, in whosoever's request it shows."""
-    token = _by_itself.set(True)
-    try:
-        yield
-    finally:
-        _by_itself.reset(token)
+def record(actor: Actor, *changes: Change) -> None:
+    """Store an entry for each change, in one statement.
 
-
-@contextmanager
-def one_entry() -> Iterator[None]:
-    """What changes in the block is not noted: it is parts of what is noted after it."""
-    token = _one_entry.set(True)
-    try:
-        yield
-    finally:
-        _one_entry.reset(token)
-
-
-def record(entries: Sequence[AuditEntry]) -> None:
-    """Store entries of whoever acts now: in one statement, which a pipeline need not wait for."""
-    if not entries or _one_entry.get():
+    No result is read, so that within `pipelined()` it costs no round trip.
+    """
+    if not changes:
         return
-    actor = _actor()
-    rows = [{name: actor.get(name, getattr(entry, name)) for name in _COLUMNS} for entry in entries]
+    origin = actor.kind, actor.name, actor.id, actor.address, actor.request_id
+    of_actor = dict(zip(_OF_ACTOR, origin, strict=True))
+    rows = [of_actor | {name: getattr(change, name) for name in _OF_CHANGE} for change in changes]
     run(_INSERT, {"rows": json.dumps(rows)})
 
 
 def shortened(text: str) -> str:
+    """The beginning of a text, as long as the audit keeps it."""
     return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
-
-
-def _actor() -> dict[str, Any]:
-    request = current_request()
-    address = None if request is None else client_address(request) or None
-    where = {"address": address, "request_id": current_request_id() or ""}
-    if _by_itself.get():
-        return where | {"actor_kind": ActorKind.SERVICE}
-    if request is None:
-        return where | {"actor_kind": ActorKind.COMMAND, "actor_name": _command()}
-    caller = current_caller()
-    if caller is None:
-        return where | {"actor_kind": ActorKind.ANYBODY}
-    kind, actor_id = ActorKind.TOKEN, caller.token_id
-    if actor_id is None:
-        kind, actor_id = ActorKind.USER, caller.user_id
-    return where | {"actor_kind": kind, "actor_name": caller.name, "actor_id": actor_id}
-
-
-def _command() -> str:
-    """What the process was started as, such as `manage.py purge`."""
-    program = Path(sys.argv[0]).name
-    words = sys.argv[:2] if program == "manage.py" else sys.argv[:1]
-    return " ".join([program, *words[1:]])[: AuditEntry._meta.get_field("actor_name").max_length]

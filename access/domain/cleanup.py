@@ -1,4 +1,4 @@
-"""What nobody needs any more of this app; `purge` deletes it."""
+"""The cleanup of this app's tables, which `purge` runs."""
 
 from datetime import timedelta
 
@@ -7,9 +7,11 @@ from django.db import connection
 from django.db.models import Q
 from django.db.models.functions import Greatest, Now
 
+from access.actors import Actor
+from access.domain.tokens import delete_tokens
 from access.models import Token
 from access.models.audit_entry import AuditEntry
-from tuner_project.cleanup import BATCH, delete_in_batches
+from tuner_project.cleanup import BATCH
 
 # Rows that a request holds are in use, and left alone: nothing here waits for a lock.
 _DELETE_RATES = """
@@ -20,18 +22,21 @@ DELETE FROM access_ratelimit WHERE key IN (
 
 
 def delete_dead_tokens() -> tuple[str, int]:
-    """Tokens that let nobody in, and have not for KEEP_DEAD_TOKENS_DAYS.
+    """Delete tokens that have been of no use for KEEP_DEAD_TOKENS_DAYS, as the command that runs.
 
     When one was revoked is not kept: it counts from its last use, or from when it was made.
     """
     long_ago = Now() - timedelta(days=settings.KEEP_DEAD_TOKENS_DAYS)
     tokens = Token.objects.annotate(seen=Greatest("created", "last_used_at"))
     dead = tokens.filter(Q(expiry_date__lt=long_ago) | Q(revoked=True, seen__lt=long_ago))
-    return "dead tokens", delete_in_batches(dead)
+    actor, deleted = Actor.command(), 0
+    while n := delete_tokens(actor=actor, tokens=dead.order_by("pk")[:BATCH]):
+        deleted += n
+    return "dead tokens", deleted
 
 
 def delete_past_rates() -> tuple[str, int]:
-    """Those of whom has been silent since: without a row they may send just as much."""
+    """Delete the rates of clients that are idle: without a row they may send just as much."""
     deleted = 0
     with connection.cursor() as cursor:
         while True:
@@ -42,7 +47,7 @@ def delete_past_rates() -> tuple[str, int]:
 
 
 def delete_old_entries() -> tuple[str, int]:
-    """Delete what the audit noted more than KEEP_AUDIT_DAYS ago; by default, nothing."""
+    """Delete the audit's entries of more than KEEP_AUDIT_DAYS ago; by default, none."""
     deleted = 0
     if settings.KEEP_AUDIT_DAYS:
         before = Now() - timedelta(days=settings.KEEP_AUDIT_DAYS)

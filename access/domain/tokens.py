@@ -1,40 +1,97 @@
 """What can be done with a token."""
 
+from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
+from access.actors import Actor
+from access.domain.audit import Change, record
 from access.models import Token
+from access.models.audit_entry import Action, SubjectKind
 from access.scopes import EVERY_STUDY, Scope
 
 
-@transaction.atomic
 def create_token(
-    *, name: str, scope: Scope, studies: str = EVERY_STUDY, days: int | None = None
+    *,
+    actor: Actor,
+    name: str,
+    scope: Scope,
+    studies: str = EVERY_STUDY,
+    days: int | None = None,
 ) -> tuple[Token, str]:
-    """Make a token; answers it, and its key, which nobody can read again.
+    """Make a token.
 
-    `studies` is the pattern of the names that it sees; after `days` it expires.
+    Args:
+        actor: who makes it.
+        name: who is going to use it.
+        scope: what it may do.
+        studies: the pattern of the study names that it sees.
+        days: after how many it expires; None: never.
+
+    Returns:
+        The token, and its key, which cannot be read again.
 
     Raises:
         django.core.exceptions.ValidationError: the name or the pattern cannot be used.
     """
     expiry_date = None if days is None else timezone.now() + timedelta(days=days)
     token = Token(name=name, scope=scope, studies=studies, expiry_date=expiry_date)
-    return token, keep(token)
+    return token, store_token(actor=actor, token=token)
 
 
-def keep(token: Token) -> str:
-    """Store a new token; answers its key."""
+@transaction.atomic
+def store_token(*, actor: Actor, token: Token) -> str:
+    """Store a new token; returns its key.
+
+    Raises:
+        django.core.exceptions.ValidationError: a field of it cannot be used.
+    """
     key = Token.objects.assign_key(token)
     token.full_clean()
     token.save(force_insert=True)
+    _record(actor, Action.CREATED, token, **_terms(token), prefix=token.prefix)
     return key
 
 
 @transaction.atomic
-def revoke_token(*, token: Token) -> None:
-    """Let it in no more, for good."""
+def change_token(*, actor: Actor, token: Token, fields: Iterable[str]) -> None:
+    """Store the fields of a token that were changed, and leave the others as they are stored."""
+    changed = list(fields)
+    if changed:
+        token.save(update_fields=changed)
+        _record(actor, Action.CHANGED, token, **_terms(token), name=token.name)
+
+
+@transaction.atomic
+def revoke_token(*, actor: Actor, token: Token) -> None:
+    """Refuse a token from now on, for good."""
     token.revoked = True
     token.save(update_fields=["revoked"])
+    _record(actor, Action.REVOKED, token, prefix=token.prefix)
+
+
+@transaction.atomic
+def delete_tokens(*, actor: Actor, tokens: Iterable[Token]) -> int:
+    """Delete tokens; returns how many of them were still there."""
+    these = Token.objects.filter(pk__in=[token.pk for token in tokens])
+    stored = list(these.order_by("pk").select_for_update())
+    record(actor, *(_change(Action.DELETED, each, prefix=each.prefix) for each in stored))
+    these.delete()
+    return len(stored)
+
+
+def _terms(token: Token) -> dict[str, Any]:
+    """What a token lets its holder do, and until when."""
+    expires = token.expiry_date and token.expiry_date.isoformat()
+    return {"scope": str(token.scope), "studies": token.studies, "expires": expires}
+
+
+def _record(actor: Actor, action: Action, token: Token, **details: Any) -> None:
+    record(actor, _change(action, token, **details))
+
+
+def _change(action: Action, token: Token, **details: Any) -> Change:
+    return Change(action, SubjectKind.TOKEN, token.name, token.pk, details=details)

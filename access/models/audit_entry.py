@@ -49,7 +49,7 @@ class EntriesAreKept(RuntimeError):
 
 
 class AuditQuerySet(models.QuerySet["AuditEntry"]):
-    """Entries, which nobody changes; `purge` deletes those of before a moment, where it is set."""
+    """Entries, which are never changed; `purge` deletes old ones, where KEEP_AUDIT_DAYS is set."""
 
     def update(self, **kwargs: Any) -> NoReturn:
         raise EntriesAreKept("an entry of the audit is never changed")
@@ -61,7 +61,7 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
         raise EntriesAreKept("entries of the audit are deleted by purge alone")
 
     def delete_oldest(self, *, before: Combinable, n: int) -> int:
-        """Delete those of the n oldest that are of before a moment; answers how many."""
+        """Delete those of the n oldest that are of before a moment; returns how many."""
         oldest = self.order_by("id").values("id")[:n]
         return super(AuditQuerySet, self.filter(id__in=oldest, at__lt=before)).delete()[0]
 

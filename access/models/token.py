@@ -1,15 +1,15 @@
-"""Tokens: who belongs."""
+"""Tokens, by which clients of the API are authenticated."""
 
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.core.validators import ProhibitNullCharactersValidator
-from django.db import models, transaction
+from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 from rest_framework_api_key.models import AbstractAPIKey, BaseAPIKeyManager
 
-from access.scopes import EVERY_STUDY, Caller, Scope
+from access.scopes import EVERY_STUDY, Scope
 from tuner_project.db.prepared import Parameter, PreparedQuery
 
 
@@ -61,11 +61,6 @@ class Token(AbstractAPIKey):
         verbose_name = "token"
         verbose_name_plural = "tokens"
 
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        # Django sends post_save after a transaction of its own: keep the receivers within.
-        with transaction.atomic(savepoint=False):
-            super().save(*args, **kwargs)
-
     @property
     def is_usable(self) -> bool:
         return not (self.revoked or self.is_expired)
@@ -76,13 +71,6 @@ class Token(AbstractAPIKey):
 
     def is_use_to_be_noted(self, now: datetime) -> bool:
         return self.last_used_at is None or now - self.last_used_at >= USE_NOTED_EVERY
-
-    @property
-    def caller(self) -> Caller:
-        """Who calls with it."""
-        return Caller(
-            name=self.name, scope=Scope(self.scope), studies=self.studies, token_id=self.pk
-        )
 
 
 _BY_PREFIX = PreparedQuery(lambda: Token.objects.filter(prefix=Parameter("prefix")))

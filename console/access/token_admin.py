@@ -9,7 +9,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from access.domain.tokens import keep, revoke_token
+from access.actors import Actor
+from access.domain.tokens import change_token, delete_tokens, revoke_token, store_token
 from access.models import Token
 
 # The fields that the service sets.
@@ -66,15 +67,22 @@ class TokenAdmin(admin.ModelAdmin):
     def revoke(self, request: HttpRequest, queryset: QuerySet[Token]) -> None:
         tokens = list(queryset.filter(revoked=False))
         for token in tokens:
-            revoke_token(token=token)
+            revoke_token(actor=Actor.of_session(request), token=token)
             self.log_change(request, token, "revoked")
         self.message_user(request, f"Revoked tokens: {len(tokens)}.", messages.SUCCESS)
 
     def save_model(self, request: HttpRequest, obj: Token, form: Any, change: bool) -> None:
+        actor = Actor.of_session(request)
         if change:  # keep what another request has changed meanwhile, such as a revocation
-            obj.save(update_fields=form.changed_data)
+            change_token(actor=actor, token=obj, fields=form.changed_data)
         else:
-            obj.key = keep(obj)
+            obj.key = store_token(actor=actor, token=obj)
+
+    def delete_model(self, request: HttpRequest, obj: Token) -> None:
+        delete_tokens(actor=Actor.of_session(request), tokens=[obj])
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Token]) -> None:
+        delete_tokens(actor=Actor.of_session(request), tokens=queryset)
 
     def response_add(
         self, request: HttpRequest, obj: Token, post_url_continue: str | None = None

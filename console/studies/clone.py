@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from rest_framework.exceptions import ParseError, ValidationError
 
+from access.actors import Actor
 from console.studies.permissions import may_clone
 from optuna_bridge.pruners import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
@@ -56,7 +57,7 @@ class CloneForm(forms.Form):
         except ParseError as error:
             raise forms.ValidationError(str(error.detail)) from None
 
-    def clone(self, study: Study) -> Clone | None:
+    def clone(self, study: Study, actor: Actor) -> Clone | None:
         """Clone the study as the valid form says.
 
         Returns:
@@ -67,7 +68,7 @@ class CloneForm(forms.Form):
             if same_json(changes["search_space"], study.search_space):
                 del changes["search_space"]  # an adopted one may be more than can be created
             body = CloneStudySerializer().run_validation(changes)
-            return clone_study(named=NamedStudy(study.name), **body)
+            return clone_study(actor=actor, named=NamedStudy(study.name), **body)
         except ValidationError as error:
             for fault in field_errors(error.detail):
                 self.add_error(None, str(fault))
@@ -107,7 +108,7 @@ def clone_view(
     if study is None:
         raise Http404
     form = CloneForm(request.POST or None, initial=_initial_values(study))
-    if form.is_valid() and (clone := form.clone(study)):
+    if form.is_valid() and (clone := form.clone(study, Actor.of_session(request))):
         model_admin.log_addition(request, clone.study, f'cloned from "{study.name}"')
         text = f"{clone.n_kept:,} trials were kept, {clone.n_left_out:,} left out"
         model_admin.message_user(request, text, messages.SUCCESS)

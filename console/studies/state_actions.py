@@ -8,6 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from access.actors import Actor
 from console.studies.permissions import may_change_states
 from studies.domain.lifecycle import ACTIONS, change_state
 from studies.enums import StudyState
@@ -85,7 +86,9 @@ def _change_state(
     """Change a study's state, log the change, and show a message with the outcome."""
     state: StudyState = STATE_OF_ACTION[action]
     try:
-        changed = change_state(named=NamedStudy(study.name), to=state, reason="")
+        changed = change_state(
+            actor=Actor.of_session(request), named=NamedStudy(study.name), to=state
+        )
     except DomainError as error:
         model_admin.message_user(request, error.detail, messages.WARNING)
         return

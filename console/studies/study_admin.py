@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
+from access.actors import Actor
 from console.access.audit_admin import entries_url
 from console.read_only_admin import ReadOnlyAdmin
 from console.studies import columns
@@ -174,14 +175,15 @@ class StudyAdmin(ReadOnlyAdmin):
         return response
 
     def delete_model(self, request: HttpRequest, obj: Study) -> None:
-        self._delete([obj])
+        self._delete(request, [obj])
 
     def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
-        self._delete(queryset)
+        self._delete(request, queryset)
 
-    def _delete(self, studies: Iterable[Study]) -> None:
+    def _delete(self, request: HttpRequest, studies: Iterable[Study]) -> None:
         ids = [study.pk for study in studies]
-        domain.delete_studies(studies=Study.objects.filter(pk__in=ids))
+        chosen = Study.objects.filter(pk__in=ids)
+        domain.delete_studies(actor=Actor.of_session(request), studies=chosen)
 
 
 def _object_links(request: HttpRequest, study: Study) -> list[tuple[str, str]]:

@@ -1,11 +1,13 @@
 """The endpoints of studies."""
 
+from functools import cached_property
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from access.actors import Actor
 from studies import domain
 from studies.api.serializers import (
     ChangeStudySerializer,
@@ -26,20 +28,29 @@ from tuner_project.rest.views import ApiViewSet
 
 
 class StudyScope(ApiViewSet):
-    """The studies that the caller may see, as a query and by name.
+    """The actor of a request, and the studies that it may see, as a query and by name.
 
     Names in a request's body are checked by the use cases (`check_seen`).
     """
 
     staff_permission = "studies.view_study"
 
+    @cached_property
+    def actor(self) -> Actor:
+        """Who sent the request."""
+        authenticated: Any = self.request.user
+        return authenticated or Actor.anonymous(self.request._request)
+
     def studies(self) -> StudyQuerySet:
-        caller: Any = self.request.user
-        return Study.objects.seen_by(caller)
+        return Study.objects.seen_by(self.actor)
 
     def named_study(self, name: str) -> NamedStudy:
-        """Return the study that the path names, not read yet."""
-        check_seen(name)
+        """Return the study that the path names, not read yet.
+
+        Raises:
+            StudyNotFound: the actor may not see studies of this name.
+        """
+        check_seen(name, self.actor)
         return NamedStudy(name)
 
 
@@ -74,7 +85,7 @@ class StudyViewSet(StudyScope):
         otherwise a 409 `study_conflict` that names the differences. With `load_if_exists: false`
         an existing name is a 409 `study_exists`.
         """
-        study, is_new = domain.create_study(**self.body())
+        study, is_new = domain.create_study(actor=self.actor, **self.body())
         return self.answer(StudySerializer, study, status=201 if is_new else 200)
 
     @extend_schema(operation_id="listStudies", responses=StudySummarySerializer(many=True))
@@ -99,7 +110,7 @@ class StudyViewSet(StudyScope):
         A budget that is used up by the change completes the study. A larger budget does not resume
         a completed study.
         """
-        study = change_study(named=self.named_study(study_name), **self.body())
+        study = change_study(actor=self.actor, named=self.named_study(study_name), **self.body())
         return self.answer(StudySerializer, study)
 
     @extend_schema(
@@ -132,11 +143,12 @@ class StudyViewSet(StudyScope):
 
     def _enter(self, study_name: str, state: StudyState) -> Response:
         named = self.named_study(study_name)
-        return self.answer(StudySerializer, change_state(named=named, to=state, **self.body()))
+        study = change_state(actor=self.actor, named=named, to=state, **self.body())
+        return self.answer(StudySerializer, study)
 
     @extend_schema(operation_id="deleteStudy", responses={204: None})
     def destroy(self, request: Request, study_name: str) -> Response:
         """Delete a study and its trials."""
         self.body()
-        domain.delete_study(named=self.named_study(study_name))
+        domain.delete_study(actor=self.actor, named=self.named_study(study_name))
         return Response(status=204)

@@ -5,7 +5,10 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from access.actors import Actor
+from access.models.audit_entry import Action
 from optuna_bridge.search_space import same_space
+from studies.domain.audit import record_study
 from studies.domain.definition import Definition, as_json, check_options, new_study
 from studies.domain.limits import check_room_for_study
 from studies.errors import StudyConflict, StudyExists
@@ -13,26 +16,30 @@ from studies.models import Study, check_seen
 from tuner_project.json_values import same_json
 
 
-def create_study(*, definition: Definition, load_if_exists: bool = True) -> tuple[Study, bool]:
-    """Create the study, or load the one of its name; answers it, and whether it is new.
+def create_study(
+    *, actor: Actor, definition: Definition, load_if_exists: bool = True
+) -> tuple[Study, bool]:
+    """Create a study, or load the one of its name.
+
+    Returns:
+        The study, and whether it is new.
 
     Raises:
         InvalidStudy: an option does not exist, or does not fit.
         StudyConflict: the stored study is defined otherwise; only what is given is compared.
         StudyExists: there is one, and `load_if_exists` is false.
-        StudyNotFound: the caller may not see studies of its name.
+        StudyNotFound: the actor does not see studies of its name.
         TooManyStudies
     """
-    check_seen(definition.name)
+    check_seen(definition.name, actor)
     stored = Study.objects.filter(name=definition.name).first()
     if stored is None:
         study = new_study(definition)
         check_room_for_study()
         try:
-            with transaction.atomic():
-                study.save(force_insert=True)
+            _store(study, actor)
             return study, True
-        except IntegrityError:  # somebody was faster, or made it with stock Optuna
+        except IntegrityError:  # another request was faster, or stock Optuna made it
             stored = Study.objects.filter(name=definition.name).first()
             if stored is None:
                 raise StudyExists(
@@ -48,6 +55,13 @@ def create_study(*, definition: Definition, load_if_exists: bool = True) -> tupl
     if differing:
         raise StudyConflict(f'study "{stored.name}" exists and differs: {"; ".join(differing)}')
     return stored, False
+
+
+@transaction.atomic
+def _store(study: Study, actor: Actor) -> None:
+    study.save(force_insert=True)
+    about = {"sampler": study.sampler, "pruner": study.pruner}
+    record_study(actor, Action.CREATED, study, **about, parameters=len(study.search_space))
 
 
 def _differences(study: Study, definition: Definition) -> Iterator[str]:

@@ -2,19 +2,34 @@
 
 from django.db import transaction
 
-from studies.models import NamedStudy, StudyQuerySet
+from access.actors import Actor
+from access.domain.audit import record
+from access.models.audit_entry import Action
+from studies.domain.audit import study_change
+from studies.errors import StudyNotFound
+from studies.models import NamedStudy, Study, StudyQuerySet
 
 
 @transaction.atomic
-def delete_studies(*, studies: StudyQuerySet) -> int:
-    """Delete the studies of a query from both schemas, with their trials; answers how many.
+def delete_studies(*, actor: Actor, studies: StudyQuerySet) -> int:
+    """Delete the studies of a query from both schemas, with their trials; returns how many.
 
-    In the order of their ids, so that two of these cannot wait for each other.
+    Their rows are locked first, so that no trial is added that the audit does not count, and in
+    the order of their ids, so that two of these cannot wait for each other.
     """
-    return studies.order_by("id").delete()[1].get("studies.Study", 0)
+    locked = list(studies.order_by("id").select_for_update(of=("self",)))
+    record(
+        actor,
+        *(
+            study_change(Action.DELETED, each, state=each.state, trials=each.n_trials)
+            for each in locked
+        ),
+    )
+    Study.objects.filter(pk__in=[each.pk for each in locked]).order_by("id").delete()
+    return len(locked)
 
 
-@transaction.atomic
-def delete_study(*, named: NamedStudy) -> None:
+def delete_study(*, actor: Actor, named: NamedStudy) -> None:
     """Delete the study of a name; raises `StudyNotFound`."""
-    named.one().delete()
+    if not delete_studies(actor=actor, studies=Study.objects.filter(name=named.name)):
+        raise StudyNotFound.named(named.name)

@@ -1,11 +1,15 @@
 """A study's life: its states, and the budgets that end it."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 
-from access.domain.audit import by_itself
+from access.actors import SERVICE, Actor
+from access.domain.audit import shortened
+from access.models.audit_entry import Action
+from studies.domain.audit import record_study
 from studies.enums import Duplicates, StudyState
 from studies.errors import (
     IllegalTransition,
@@ -30,11 +34,17 @@ _LEADS_TO: Mapping[StudyState, tuple[StudyState, ...]] = {
     StudyState.COMPLETED: (StudyState.ACTIVE,),
     StudyState.CANCELLED: (),
 }
+_RECORDED_AS = {
+    StudyState.ACTIVE: Action.RESUMED,
+    StudyState.PAUSED: Action.PAUSED,
+    StudyState.COMPLETED: Action.COMPLETED,
+    StudyState.CANCELLED: Action.CANCELLED,
+}
 SPACE_EXHAUSTED = "space_exhausted"
 
 
 @transaction.atomic
-def change_state(*, named: NamedStudy, to: StudyState, reason: str = "") -> Study:
+def change_state(*, actor: Actor, named: NamedStudy, to: StudyState, reason: str = "") -> Study:
     """Pause, resume, complete or cancel the study of a name; what is so already stays so.
 
     Raises:
@@ -56,7 +66,7 @@ def change_state(*, named: NamedStudy, to: StudyState, reason: str = "") -> Stud
     if state == StudyState.COMPLETED and (budget := _used_up(study)):
         detail = f'study "{study.name}" cannot be resumed: {budget} leaves no room'
         raise StudyCompleted(detail, reason=budget, allowed=allowed)
-    enter(study, to, reason)
+    enter(study, to, reason, actor=actor)
     return study
 
 
@@ -66,7 +76,7 @@ def allowed_actions(study: Study) -> list[str]:
 
 
 @transaction.atomic
-def change_study(*, named: NamedStudy, changes: Mapping[str, Any]) -> Study:
+def change_study(*, actor: Actor, named: NamedStudy, changes: Mapping[str, Any]) -> Study:
     """Change budgets, retries, the lease and user attributes; None takes a budget away.
 
     A budget that is used up by then completes the study.
@@ -80,7 +90,10 @@ def change_study(*, named: NamedStudy, changes: Mapping[str, Any]) -> Study:
     for field, value in changes.items():
         setattr(study, field, value)
     study.save(update_fields=changes.keys())
-    complete_if_budget_is_used_up(study)
+    if changes:
+        details = {field: _as_recorded(field, value) for field, value in changes.items()}
+        record_study(actor, Action.CHANGED, study, **details)
+    complete_if_budget_is_used_up(study, actor=actor)
     return study
 
 
@@ -91,22 +104,25 @@ def check_budgets(budgets: Mapping[str, Any], *, n_objectives: int) -> None:
         raise InvalidBudget(detail, [(("target_value",), detail)])
 
 
-def complete_if_budget_is_used_up(study: Study) -> None:
-    """Complete a locked study whose budget is used up, where no trial may free a place of it."""
+def complete_if_budget_is_used_up(study: Study, *, actor: Actor) -> None:
+    """Complete a locked study whose budget is used up, where no trial may free a place of it.
+
+    The service does it, in the request of the actor that used it up.
+    """
     if not study.is_open:
         return
     budget = _used_up(study)
     if budget and (budget != "max_trials" or study.is_idle):
-        with by_itself():
-            enter(study, StudyState.COMPLETED, budget)
+        enter(study, StudyState.COMPLETED, budget, actor=SERVICE.within(actor))
 
 
-def enter(study: Study, state: StudyState, reason: str) -> None:
+def enter(study: Study, state: StudyState, reason: str, *, actor: Actor) -> None:
     """Give a locked study a state, and keep the change."""
     change = {"state": state.value, "reason": reason or None, "datetime": study.now.isoformat()}
     study.state, study.state_reason = state.value, reason
     study.state_history = [*study.state_history, change]
     study.save(update_fields=Study.STATE)
+    record_study(actor, _RECORDED_AS[state], study, reason=shortened(reason) or None)
 
 
 def refusal(study: Study) -> NotOpen | None:
@@ -121,6 +137,13 @@ def refusal(study: Study) -> NotOpen | None:
         case StudyState.CANCELLED:
             return StudyCancelled(f'study "{study.name}" was cancelled{because}', reason=reason)
     return None
+
+
+def _as_recorded(field: str, value: Any) -> Any:
+    """What the audit keeps of a changed field; user attributes are the users' own."""
+    if field not in Study.LIFE:
+        return "…"
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _used_up(study: Study) -> str | None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from access.current import sees
+from access.actors import Actor
 from studies.errors import StudyNotFound
 from studies.models.study import Study
 from tuner_project.db.prepared import Parameter, PreparedQuery
@@ -48,7 +48,7 @@ class NamedStudy:
         return study
 
 
-def check_seen(name: str) -> None:
-    """Raise `StudyNotFound` where the current caller may not see studies of this name."""
-    if not sees(name):
+def check_seen(name: str, actor: Actor) -> None:
+    """Raise `StudyNotFound` where an actor does not see studies of this name."""
+    if not actor.sees(name):
         raise StudyNotFound.named(name)

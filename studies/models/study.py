@@ -10,7 +10,8 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
 from django.db.models.functions import Now
 
-from access.scopes import Caller
+from access.actors import Actor
+from access.scopes import regex_of
 from optuna_bridge.enums import Direction
 from optuna_bridge.points import Points
 from optuna_bridge.search_space import SearchSpace
@@ -38,11 +39,10 @@ class DirectWriteRefused(RuntimeError):
 class StudyQuerySet(models.QuerySet["Study"]):
     """Studies. What sends no signals is refused, since Optuna's schema would not follow."""
 
-    def seen_by(self, caller: Caller | None) -> Self:
-        """Those that a caller may see; without one, all."""
-        if caller is None or caller.regex is None:
-            return self.all()
-        return self.filter(name__regex=caller.regex)
+    def seen_by(self, actor: Actor) -> Self:
+        """Those that an actor sees."""
+        regex = regex_of(actor.studies)
+        return self.all() if regex is None else self.filter(name__regex=regex)
 
     def newest_first(self) -> Self:
         return self.order_by("-id")

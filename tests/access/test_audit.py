@@ -12,10 +12,10 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from access.domain import cleanup
-from access.domain.audit import record
+from access.domain.audit import Change, record
 from access.domain.tokens import revoke_token
 from access.models import Token
-from access.models.audit_entry import AuditEntry, EntriesAreKept
+from access.models.audit_entry import Action, AuditEntry, EntriesAreKept, SubjectKind
 from studies.models import Study
 from tests.support.api_client import (
     add_trials,
@@ -27,6 +27,7 @@ from tests.support.api_client import (
     trial_action,
 )
 from tests.support.database import move_leases_into_past, recorded_statements
+from tests.support.study_builders import COMMAND
 
 Make = Callable[..., APIClient]
 MakeToken = Callable[..., tuple[Token, str]]
@@ -148,6 +149,24 @@ def test_audit_names_the_admin_user(api: APIClient, client_of: Make, admin_clien
     assert last().actor_id == int(admin_client.session["_auth_user_id"])
 
 
+def test_studies_deleted_together_have_an_entry_each(client_of: Make, admin_client: Client) -> None:
+    client = client_of("manage")
+    for name in ("a", "b"):
+        create_study(client, name=name)
+    start_trial(client, "b")
+    chosen = list(Study.objects.values_list("pk", flat=True))
+    form = {"action": "delete_selected", "_selected_action": chosen, "post": "yes"}
+    with recorded_statements() as statements:
+        admin_client.post("/admin/studies/study/", form)
+    assert not Study.objects.exists()
+    assert sum("access_auditentry" in sql for sql, _ in statements) == 1
+    entries = AuditEntry.objects.filter(action="deleted").order_by("id")
+    assert [(each.subject, each.details, each.actor) for each in entries] == [
+        ("a", {"state": "ACTIVE", "trials": 0}, "user admin"),
+        ("b", {"state": "ACTIVE", "trials": 1}, "user admin"),
+    ]
+
+
 def test_audit_names_the_command(db: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setattr("sys.argv", ["./manage.py", "seed_studies", "file"])
     file = tmp_path / "studies.json"
@@ -204,7 +223,7 @@ def test_audit_records_changes_of_tokens(token: MakeToken, admin_client: Client)
     admin_client.post(
         f"/admin/access/token/{made.pk}/change/", {"name": "cpu", "scope": "read", "studies": "*"}
     )
-    revoke_token(token=made)
+    revoke_token(actor=COMMAND, token=made)
     admin_client.post(f"/admin/access/token/{made.pk}/delete/", {"post": "yes"})
     entries = list(AuditEntry.objects.filter(kind="token", subject_id=made.pk).order_by("id"))
     assert [(each.action, each.subject, each.actor_kind) for each in entries] == [
@@ -341,10 +360,10 @@ def test_old_audit_entries_are_deleted_in_batches(
 ) -> None:
     settings.KEEP_AUDIT_DAYS = 1
     monkeypatch.setattr(cleanup, "BATCH", 2)
-    entry = AuditEntry(action="told", kind="trial", subject="a", subject_id=1, numbers=[0])
-    record([entry] * 5)
+    change = Change(Action.TOLD, SubjectKind.TRIAL, "a", 1, numbers=[0])
+    record(COMMAND, *[change] * 5)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE access_auditentry SET at = at - interval '2 days'")
-    record([entry])
+    record(COMMAND, change)
     assert cleanup.delete_old_entries()[1] == 5
     assert AuditEntry.objects.count() == 1

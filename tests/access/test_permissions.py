@@ -19,6 +19,7 @@ from rest_framework.test import APIClient
 from access.domain.tokens import revoke_token
 from access.models import Token
 from tests.support.api_client import authorized_client
+from tests.support.study_builders import COMMAND
 
 SPACE = [
     {"type": "float", "name": "x", "low": 0.0, "high": 1.0},
@@ -225,7 +226,7 @@ def test_operation_is_answered_by_scope(
     expired, expired_key = token()
     Token.objects.filter(pk=expired.pk).update(expiry_date=timezone.now() - timedelta(days=1))
     revoked, revoked_key = token()
-    revoke_token(token=revoked)
+    revoke_token(actor=COMMAND, token=revoked)
     suffices = SCOPES.index(operation.scope)
 
     assert outcome(APIClient()) == (401, "not_authenticated")

@@ -16,6 +16,7 @@ from access.domain.tokens import revoke_token
 from access.models import RateLimit, Token
 from tests.support.api_client import authorized_client
 from tests.support.database import session_setting
+from tests.support.study_builders import COMMAND
 
 SPACE = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
 READ, WRITE = "/api/v1/studies", "/api/v1/studies/none/pause"
@@ -111,7 +112,7 @@ def test_refused_tokens_count_for_their_address_alone(
 ) -> None:
     settings.RATE_LIMIT_ADDRESS_READS = settings.RATE_LIMIT_ADDRESS_WRITES = 30
     revoked, key = token()
-    revoke_token(token=revoked)
+    revoke_token(actor=COMMAND, token=revoked)
     assert [
         read(authorized_client("guess")),
         read(authorized_client(key)),

@@ -12,11 +12,14 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from access.actors import Actor
 from access.domain.tokens import revoke_token
 from access.models import Token
-from access.scopes import Caller, Scope
+from access.models.audit_entry import ActorKind
+from access.scopes import Scope
 from studies.models import Study
 from tests.support.api_client import authorized_client
+from tests.support.study_builders import COMMAND
 
 SPACE = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
 Make = Callable[..., APIClient]
@@ -75,7 +78,7 @@ def test_part_of_a_key_is_refused(token: MakeToken) -> None:
 
 def test_revoked_token_is_refused(token: MakeToken) -> None:
     made, key = token()
-    revoke_token(token=made)
+    revoke_token(actor=COMMAND, token=made)
 
     assert problem_of(authorized_client(key).get("/api/v1/studies")) == (401, "token_revoked")
 
@@ -178,8 +181,8 @@ def test_missing_scope_is_named(client_of: Make) -> None:
 def test_patterns_match_alike_in_python_and_sql(
     pattern: str, seen: list[str], unseen: list[str]
 ) -> None:
-    caller = Caller("x", Scope.READ, pattern)
-    assert [caller.sees(name) for name in seen + unseen] == [True] * len(seen) + [False] * len(
+    actor = Actor(ActorKind.TOKEN, Scope.READ, studies=pattern)
+    assert [actor.sees(name) for name in seen + unseen] == [True] * len(seen) + [False] * len(
         unseen
     )
 
@@ -193,8 +196,8 @@ def test_lists_hold_only_studies_of_the_pattern(client_of: Make, pattern: str) -
 
     response = client_of("read", studies=pattern).get("/api/v1/studies")
 
-    caller = Caller("x", Scope.READ, pattern)
-    expected = [name for name in reversed(names) if caller.sees(name)]
+    actor = Actor(ActorKind.TOKEN, Scope.READ, studies=pattern)
+    expected = [name for name in reversed(names) if actor.sees(name)]
     assert [each["study_name"] for each in response.json()] == expected
     assert response["X-Total-Count"] == str(len(expected))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from access.actors import Actor
 from optuna_bridge.enums import TrialState
 from studies.domain import Definition, create_study
 from studies.models import NamedStudy, Study
@@ -17,6 +18,8 @@ from trials.models import Trial
 from trials.models.reservation import Reservation
 from trials.sampling.session import SamplerSession
 from trials.sampling.session_registry import session_registry
+
+COMMAND = Actor.command("tests")  # where a test calls a use case itself
 
 MIXED_SPACE: list[JSON] = [
     {"type": "float", "name": "learning_rate", "low": 0.0001, "high": 0.1, "log": True},
@@ -36,7 +39,7 @@ def build_study(name: str = "search", *, space: Any = MIXED_SPACE, **definition:
     names = (*Study.BUDGETS, "lease_seconds", "max_retries")
     life = {key: definition.pop(key) for key in names if key in definition}
     wanted = Definition(name=name, search_space=space, life=life, **definition)
-    study, created = create_study(definition=wanted, load_if_exists=False)
+    study, created = create_study(actor=COMMAND, definition=wanted, load_if_exists=False)
     assert created
     return study
 
@@ -49,7 +52,7 @@ def named(study: Study) -> NamedStudy:
 
 
 def ask_trial(study: Study) -> Trial:
-    return domain.ask(named=named(study))
+    return domain.ask(actor=COMMAND, named=named(study))
 
 
 def tell_trial(
@@ -66,7 +69,7 @@ def tell_trial(
         intermediate_values=steps or {},
         user_attrs=attrs or {},
     )
-    return domain.tell(named=named(study), number=number, outcome=outcome)
+    return domain.tell(actor=COMMAND, named=named(study), number=number, outcome=outcome)
 
 
 def store_on_trial(

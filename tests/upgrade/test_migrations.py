@@ -26,6 +26,7 @@ from tests.support import ROOT
 from tests.support.api_client import complete, suggest, trial_action
 from tests.support.database import connected_to, create_database, drop_database
 from tests.support.optuna_oracle import rdb_storage
+from tests.support.study_builders import COMMAND
 from transfer.domain.adoption import adopt
 
 SPACE: list[dict[str, Any]] = [
@@ -259,7 +260,7 @@ def upgraded(
 
 def test_upgrade_keeps_all_data(upgraded: set[str], settings: Any) -> None:
     assert set(Study.objects.values_list("name", flat=True)) == upgraded
-    adopt(name=THEIRS)
+    adopt(actor=COMMAND, name=THEIRS)
     check_optuna()
     if upgraded:
         client = APIClient()

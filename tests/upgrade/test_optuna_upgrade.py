@@ -19,6 +19,7 @@ from sqlalchemy import NullPool, create_engine
 from optuna_bridge.storage.schema import REVISION, wrong_revision
 from tests.support.api_client import complete, create_study, suggest, trial_action
 from tests.support.optuna_oracle import optuna_url, rdb_storage
+from tests.support.study_builders import COMMAND
 from transfer.domain.adoption import adopt
 
 NAMES = ("search", "theirs")
@@ -155,7 +156,7 @@ def test_older_tables_are_upgraded(api: APIClient, revision: str) -> None:
     assert execute("TABLE optuna.alembic_version") == [(REVISION,)]
     assert execute("SELECT library_version FROM optuna.version_info") == [(optuna.__version__,)]
     assert seen_by_stock_optuna() == before
-    adopt(name="theirs")
+    adopt(actor=COMMAND, name="theirs")
     call_command("check_optuna", stdout=StringIO())
     complete(api, "search", suggest(api)["trial_id"], 0.5)
     call_command("check_optuna", stdout=StringIO())

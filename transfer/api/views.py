@@ -88,7 +88,7 @@ class TransferViewSet(StudyScope):
         `max_trials_exceeded`: the kept trials would use up `max_trials`. 409 `budget_used_up`:
         they have reached `target_value`, or `deadline` has passed.
         """
-        clone = clone_study(named=self.named_study(study_name), **self.body())
+        clone = clone_study(actor=self.actor, named=self.named_study(study_name), **self.body())
         return self.answer(ClonedStudySerializer, clone, status=201)
 
 
@@ -126,7 +126,7 @@ class ImportViewSet(StudyViewSet):
         """
         body: Any = self.request.data or BytesIO()  # without a body nothing is parsed
         with body as file:
-            studies = import_studies(lines=lines_of(file), **self.query)
+            studies = import_studies(actor=self.actor, lines=lines_of(file), **self.query)
         is_stored = any(each.outcome != Result.SKIPPED for each in studies)
         status = 201 if is_stored and not self.query["dry_run"] else 200
         answer = {"dry_run": self.query["dry_run"], "studies": studies}

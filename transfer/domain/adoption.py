@@ -3,11 +3,11 @@
 import optuna
 from django.db import transaction
 
-from access.domain.audit import one_entry
+from access.actors import Actor
 from access.models.audit_entry import Action
 from optuna_bridge.accessors import study_id, trial_id
 from optuna_bridge.storage.storage import DjangoStorage
-from studies.domain.auditing import note_study
+from studies.domain.audit import record_study
 from studies.models import Study
 from transfer.domain.trial_writer import TrialWriter, store_notes
 from transfer.file.reading import Section, sections
@@ -17,7 +17,7 @@ from trials.projection.consistency import differences
 
 
 @transaction.atomic
-def adopt(*, name: str) -> Study:
+def adopt(*, actor: Actor, name: str) -> Study:
     """Take over a study that exists in Optuna's schema only, with its trials and its ids.
 
     It gets the default sampler and pruner, as Optuna stores neither. What an import would refuse,
@@ -34,9 +34,8 @@ def adopt(*, name: str) -> Study:
         raise AdoptionRefused(f'there is no study "{name}" in Optuna\'s schema') from None
     with refusals():
         for section in sections(study_lines(source)):
-            with one_entry():
-                study = _stored(section, source)
-            note_study(study, Action.ADOPTED, trials=section.n_trials)
+            study = _stored(section, source)
+            record_study(actor, Action.ADOPTED, study, trials=section.n_trials)
     difference = next(differences(study), None)
     if difference:
         raise AdoptionRefused(f"it would not be the same: {difference}")

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from access.domain.audit import one_entry
+from access.actors import Actor
 from access.models.audit_entry import Action
 from optuna_bridge.constraints import constraint_attrs
 from optuna_bridge.enums import TrialState
 from studies.domain import Definition, new_study
-from studies.domain.auditing import note_study
+from studies.domain.audit import record_study
 from studies.errors import BudgetExceeded
 from studies.models import NamedStudy, Study
 from transfer.domain.exporting import CHUNK
@@ -52,7 +52,12 @@ class Clone:
 
 
 def clone_study(
-    *, named: NamedStudy, name: str, changes: Mapping[str, Any], with_trials: bool = True
+    *,
+    actor: Actor,
+    named: NamedStudy,
+    name: str,
+    changes: Mapping[str, Any],
+    with_trials: bool = True,
 ) -> Clone:
     """Make a study like the one of a name, but for the changes, and active.
 
@@ -62,7 +67,7 @@ def clone_study(
     all parameters of the space, with values in it, are kept as known results.
 
     Raises:
-        StudyNotFound
+        StudyNotFound: also where the actor does not see studies of the new name.
         StudyExists: the new name is taken.
         InvalidStudy, InvalidBudget: as at a creation.
         BudgetExceeded: the trials that are kept would use up `max_trials`.
@@ -72,16 +77,15 @@ def clone_study(
     with snapshot(mode="READ WRITE"):
         source = named.one()
         study = new_study(_definition(source, name, changes))
-        with one_entry():
-            save_new(study)
-            writer = TrialWriter(study)
-            for trial in _fitting(source, study) if with_trials else ():
-                writer.put(trial)
-            writer.flush()
-        note_study(study, Action.CLONED, source=source.name, trials=writer.n_written)
+        save_new(study, actor)
+        writer = TrialWriter(study)
+        for trial in _fitting(source, study) if with_trials else ():
+            writer.put(trial)
+        writer.flush()
+        record_study(actor, Action.CLONED, study, source=source.name, trials=writer.n_written)
         clone = NamedStudy(name).locked()
         _check_budgets(clone)
-        complete_if_used_up(clone)
+        complete_if_used_up(clone, actor=actor)
         return Clone(clone, writer.n_written, source.n_trials - writer.n_written)
 
 

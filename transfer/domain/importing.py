@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from django.db import IntegrityError, models, transaction
 
-from access.domain.audit import one_entry
+from access.actors import Actor
 from access.models.audit_entry import Action
 from studies.api.serializers import MAX_NAME
-from studies.domain.auditing import note_study
+from studies.domain.audit import record_study
 from studies.domain.limits import check_room_for_study
 from studies.errors import StudyExists
 from studies.models import Study, check_seen
@@ -52,7 +52,11 @@ class Imported:
 
 @transaction.atomic
 def import_studies(
-    *, lines: Iterable[bytes], conflict: Conflict = Conflict.FAIL, dry_run: bool = False
+    *,
+    actor: Actor,
+    lines: Iterable[bytes],
+    conflict: Conflict = Conflict.FAIL,
+    dry_run: bool = False,
 ) -> list[Imported]:
     """Store the studies of a file, all or none; a dry run does the same and takes it back.
 
@@ -62,63 +66,63 @@ def import_studies(
     Raises:
         BadLine: names the line, and what is wrong with it.
         StudyExists: the name of one is taken, and a conflict is to fail.
+        StudyNotFound: the actor does not see studies of the name of one.
         TooManyStudies, TooManyTrials
     """
     lift_statement_timeout()
-    imported = [_store(section, conflict) for section in sections(lines)]
+    imported = [_store(section, conflict, actor) for section in sections(lines)]
     if dry_run:
         transaction.set_rollback(True)
     return imported
 
 
-def save_new(study: Study) -> None:
+def save_new(study: Study, actor: Actor) -> None:
     """Store a new study; raises `StudyExists` where its name is taken in one of the schemas."""
-    if not _is_saved(study):
+    if not _is_saved(study, actor):
         raise StudyExists(f'study "{study.name}" exists')
 
 
-def _store(section: Section, conflict: Conflict) -> Imported:
+def _store(section: Section, conflict: Conflict, actor: Actor) -> Imported:
     study, name = section.study, section.study.name
-    with one_entry():
-        result = _save(study, conflict)
-        if result == Result.SKIPPED:
-            deque(section.trials(), maxlen=0)  # checked nevertheless
-            return Imported(name, None, result, section.n_trials)
-        writer = TrialWriter(study)
-        for trial, size in section.trials():
-            writer.put(trial, size)
-        writer.flush()
-        store_notes(study, section.notes)
-    note_study(study, Action.IMPORTED, trials=section.n_trials)
+    result = _save(study, conflict, actor)
+    if result == Result.SKIPPED:
+        deque(section.trials(), maxlen=0)  # checked nevertheless
+        return Imported(name, None, result, section.n_trials)
+    writer = TrialWriter(study)
+    for trial, size in section.trials():
+        writer.put(trial, size)
+    writer.flush()
+    store_notes(study, section.notes)
+    record_study(actor, Action.IMPORTED, study, trials=section.n_trials)
     return Imported(name, study.name, result, section.n_trials)
 
 
-def _save(study: Study, conflict: Conflict) -> Result:
+def _save(study: Study, conflict: Conflict, actor: Actor) -> Result:
     """Store the study without its trials, under its own name or, where that is to be, another."""
     if conflict == Conflict.FAIL:
-        save_new(study)
+        save_new(study, actor)
         return Result.CREATED
-    if _is_saved(study):
+    if _is_saved(study, actor):
         return Result.CREATED
     if conflict == Conflict.SKIP:
         return Result.SKIPPED
     for name in _other_names(study.name):
         study.name = name
-        if _is_saved(study):
+        if _is_saved(study, actor):
             break
     return Result.RENAMED
 
 
-def _is_saved(study: Study) -> bool:
-    """Store it, unless its name is taken; raises `StudyNotFound` where it is not the caller's."""
-    check_seen(study.name)
+def _is_saved(study: Study, actor: Actor) -> bool:
+    """Store it, unless its name is taken; raises `StudyNotFound` where the actor sees no such."""
+    check_seen(study.name, actor)
     if Study.objects.filter(name=study.name).exists():
         return False
     check_room_for_study()
     try:
         with transaction.atomic():
             study.save(force_insert=True)
-    except IntegrityError as error:  # somebody was faster, or made it with stock Optuna
+    except IntegrityError as error:  # another request was faster, or stock Optuna made it
         if not _is_of_names(error):
             raise
         study.id, study._state.adding = Study().id, True  # as before

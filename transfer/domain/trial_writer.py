@@ -73,4 +73,4 @@ def store_notes(study: Study, notes: Mapping[int, Mapping[str, Any]]) -> None:
     named = Trial.objects.filter(study_id=study.id, number__in=all_parents(list(notes.values())))
     ids = dict(named.values_list("number", "id"))
     by_id = {trial: renumbered(attrs, ids.get) for trial, attrs in notes.items()}
-    Trial.objects.set_study_attrs(study, by_id)
+    Trial.objects.add_study_attrs(study, by_id)

@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from access.actors import Actor
 from optuna_bridge.accessors import study_system_attrs, trial_id
 from optuna_bridge.search_space import SearchSpace
 from transfer.domain.importing import Conflict, Imported, import_studies
@@ -48,6 +49,7 @@ DEFAULT_KINDS = Kinds()
 @transaction.atomic
 def import_storage(
     *,
+    actor: Actor,
     url: str,
     name: str | None = None,
     kinds: Kinds = DEFAULT_KINDS,
@@ -69,7 +71,9 @@ def import_storage(
         for study in _studies(storage, name):
             with refusals(f'study "{study.study_name}": '):
                 lines = shown(study_lines(study, kinds))
-                imported += import_studies(lines=lines, conflict=conflict, dry_run=dry_run)
+                imported += import_studies(
+                    actor=actor, lines=lines, conflict=conflict, dry_run=dry_run
+                )
     return imported
 
 

@@ -95,7 +95,7 @@ class TrialViewSet(StudyScope):
         `study_cancelled`: the study hands out no trials. 429 `too_many_running` or
         `budget_in_flight`: try again after `Retry-After` seconds.
         """
-        trial = domain.ask(named=self.named_study(study_name), **self.body())
+        trial = domain.ask(actor=self.actor, named=self.named_study(study_name), **self.body())
         return self.answer(OfferSerializer, trial)
 
     @extend_schema(
@@ -103,7 +103,9 @@ class TrialViewSet(StudyScope):
     )
     def suggest_batch(self, request: Request, study_name: str) -> Response:
         """Ask for several trials at once; fewer are returned if the budgets leave no more."""
-        trials = domain.ask_many(named=self.named_study(study_name), **self.body())
+        trials = domain.ask_many(
+            actor=self.actor, named=self.named_study(study_name), **self.body()
+        )
         return self.answer(OffersSerializer, {"trials": trials})
 
     # Signs of life ---------------------------------------------------------------------------
@@ -153,7 +155,7 @@ class TrialViewSet(StudyScope):
 
     def _tell(self, study_name: str, trial_id: int) -> Response:
         named = self.named_study(study_name)
-        trial = domain.tell(named=named, number=trial_id, **self.body())
+        trial = domain.tell(actor=self.actor, named=named, number=trial_id, **self.body())
         return self.answer(TrialSerializer, trial)
 
     @extend_schema(
@@ -166,7 +168,10 @@ class TrialViewSet(StudyScope):
         """
         read = [_read(item, ("trials", i)) for i, item in enumerate(self.body()["trials"])]
         outcomes = [each for each in read if isinstance(each, tuple)]
-        results = iter(domain.tell_many(named=self.named_study(study_name), outcomes=outcomes))
+        told = domain.tell_many(
+            actor=self.actor, named=self.named_study(study_name), outcomes=outcomes
+        )
+        results = iter(told)
         return Response(
             {
                 "results": [
@@ -200,7 +205,7 @@ class TrialViewSet(StudyScope):
         parameters, and samplers learn from it. Values are checked against the search space.
         """
         new = read_new_trials(self.request.data)
-        trials = domain.add_trials(named=self.named_study(study_name), new=new)
+        trials = domain.add_trials(actor=self.actor, named=self.named_study(study_name), new=new)
         if isinstance(self.request.data, list):
             return self.answer_list(TrialSerializer, trials, status=201)
         return self.answer(TrialSerializer, trials[0], status=201)
@@ -209,7 +214,9 @@ class TrialViewSet(StudyScope):
     def destroy(self, request: Request, study_name: str, trial_id: int) -> Response:
         """Cancel a WAITING trial: it becomes FAIL."""
         self.body()
-        trial = domain.cancel_trial(named=self.named_study(study_name), number=trial_id)
+        trial = domain.cancel_trial(
+            actor=self.actor, named=self.named_study(study_name), number=trial_id
+        )
         return self.answer(TrialSerializer, trial)
 
     # Reading ---------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from access.actors import Actor
 from optuna_bridge.enums import TrialState
 from studies.domain.lifecycle import refusal
 from studies.domain.limits import n_trials_left, too_many_trials
@@ -15,7 +16,7 @@ from studies.errors import BudgetInFlight, TooManyRunning
 from studies.models import Study
 from trials.domain.expire_leases import expire
 from trials.domain.finish_trial import complete_if_used_up
-from trials.domain.running_limit import token_id, too_many_running
+from trials.domain.running_limit import too_many_running
 from trials.models import Trial
 from trials.models.leases import OF_STUDY, Lease
 from trials.models.reservation import Reservation
@@ -30,6 +31,7 @@ from tuner_project.errors import DomainError
 class AskRequest:
     """What an ask is for. A `worker_id` gets back what it holds, unless `new` says otherwise."""
 
+    actor: Actor
     count: int = 1
     worker_id: str = ""
     new: bool = False
@@ -86,9 +88,9 @@ def serve_with_care(
     """
     study = session.locked_study()
     is_as_planned = plan is not None and plan.revision == study.revision
-    complete_if_used_up(study)
+    complete_if_used_up(study, actor=request.actor)
     held = _reoffer(study, request)
-    expire(study)
+    expire(study, actor=request.actor)
     n = _room(study, min(request.count - len(held), room))
     n_queued = min(n, study.n_waiting)
     n_new = _n_new(study, n - n_queued)
@@ -231,6 +233,6 @@ def _hand_out(
     trial.state = TrialState.RUNNING
     trial.datetime_start = now
     trial.worker_id = request.worker_id
-    trial.token = token_id()
+    trial.token = request.actor.token_id
     trial.lease_seconds = lease_seconds
     trial.renew_lease(now)

@@ -2,6 +2,7 @@
 
 from django.db import transaction
 
+from access.actors import Actor
 from studies.errors import Contended
 from studies.models import NamedStudy
 from trials.domain.ask_attempt import (
@@ -27,14 +28,21 @@ MAX_PLANS = 100  # each in vain because others were served
 
 
 def ask(
-    *, named: NamedStudy, worker_id: str = "", new: bool = False, lease: Lease = OF_STUDY
+    *,
+    actor: Actor,
+    named: NamedStudy,
+    worker_id: str = "",
+    new: bool = False,
+    lease: Lease = OF_STUDY,
 ) -> Trial:
     """A RUNNING trial for a worker of the study of a name; raises what `ask_many` does."""
-    return ask_many(named=named, count=1, worker_id=worker_id, new=new, lease=lease)[0]
+    trials = ask_many(actor=actor, named=named, count=1, worker_id=worker_id, new=new, lease=lease)
+    return trials[0]
 
 
 def ask_many(
     *,
+    actor: Actor,
     named: NamedStudy,
     count: int,
     worker_id: str = "",
@@ -54,7 +62,7 @@ def ask_many(
         TooManyTrials
         TooManyRunning, TooManyRunningOfToken, BudgetInFlight, Contended: ask again in a moment.
     """
-    request = AskRequest(count, worker_id, new, lease)
+    request = AskRequest(actor, count, worker_id, new, lease)
 
     def measured(session: SamplerSession) -> list[Trial]:
         with AskWatch(study=named.name, sampler=session.study.sampler):
@@ -89,7 +97,7 @@ def _attempt(
     """Try to serve a plan in a transaction, which is undone where `PlanInvalidated` is raised."""
     try:
         with stopwatch("database"), transaction.atomic():
-            room = room_of_token(request.count)
+            room = room_of_token(request.actor, request.count)
             if plan is None or with_care:
                 return serve_with_care(session, plan, request, room)
             return serve(session, plan, request, room)

@@ -1,4 +1,4 @@
-"""What is old, and is deleted because somebody chose so."""
+"""The deletion of studies that ended long ago, where `purge` is told to."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -8,6 +8,7 @@ from django.db.models import DateTimeField, Exists, OuterRef, Q
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Cast, Greatest, Now
 
+from access.actors import Actor
 from access.scopes import EVERY_STUDY, matches
 from studies.domain import delete_study
 from studies.enums import StudyState
@@ -22,9 +23,9 @@ _LAST_CHANGE = Cast(
 
 
 def purge_studies(
-    *, days: int, pattern: str = EVERY_STUDY, dry_run: bool = False
+    *, actor: Actor, days: int, pattern: str = EVERY_STUDY, dry_run: bool = False
 ) -> Iterator[Study]:
-    """Delete, and give, the studies that ended and were left alone for so many days.
+    """Delete the studies that ended and were left alone for so many days, and yield each.
 
     That is: COMPLETED or CANCELLED, and for that long neither created nor changed in their state,
     and with no trial that began or ended since, or whose lease has run on since. The `pattern` of
@@ -41,7 +42,7 @@ def purge_studies(
             if not _left_alone(days).filter(pk=study.pk).exists():
                 continue  # resumed meanwhile
             if not dry_run:
-                delete_study(named=NamedStudy(name))
+                delete_study(actor=actor, named=NamedStudy(name))
         yield study
 
 

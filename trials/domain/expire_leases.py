@@ -6,7 +6,8 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from access.domain.audit import by_itself
+from access.actors import SERVICE, Actor
+from access.models.audit_entry import Action
 from optuna_bridge.enums import TrialState
 from studies.enums import StudyState
 from studies.errors import StudyNotFound
@@ -18,10 +19,11 @@ from trials.signals import leases_expired
 LEASE_EXPIRED = "lease expired"
 
 
-def expire(study: Study) -> list[Trial]:
-    """End the trials of a locked study whose leases have run out; gives them.
+def expire(study: Study, *, actor: Actor) -> list[Trial]:
+    """End the trials of a locked study whose leases have run out; returns them.
 
-    While `max_retries` allows, each is queued again.
+    While `max_retries` allows, each is queued again. The service does it, in the request of the
+    actor that comes across them.
     """
     if study.next_lease_expiry is None or study.next_lease_expiry > study.now:
         return []
@@ -29,10 +31,10 @@ def expire(study: Study) -> list[Trial]:
     for trial in expired:
         trial.state, trial.reason = TrialState.FAIL, LEASE_EXPIRED
     if expired:
-        with by_itself():
-            store_endings(
-                study, [Ending(trial, TrialState.RUNNING, retry=True) for trial in expired]
-            )
+        endings = [
+            Ending(trial, TrialState.RUNNING, Action.EXPIRED, retry=True) for trial in expired
+        ]
+        store_endings(study, endings, actor=SERVICE.within(actor))
         transaction.on_commit(partial(leases_expired.send, None, count=len(expired)))
     Trial.objects.find_next_expiry(study)
     return expired
@@ -41,7 +43,8 @@ def expire(study: Study) -> list[Trial]:
 def expire_trials() -> list[Trial]:
     """End the trials of all studies whose leases have run out, each study in a transaction.
 
-    Studies whose deadlines have passed are completed.
+    Studies whose deadlines have passed are completed. The actor is the service: it does nothing
+    that the next ask of each study would not do.
     """
     is_late = Q(next_lease_expiry__lte=Now())
     is_open = Q(state__in=[state.value for state in StudyState if state.is_open])
@@ -51,8 +54,8 @@ def expire_trials() -> list[Trial]:
         try:
             with transaction.atomic():
                 study = NamedStudy(name).locked()
-                complete_if_used_up(study)
-                expired += expire(study)
+                complete_if_used_up(study, actor=SERVICE)
+                expired += expire(study, actor=SERVICE)
         except StudyNotFound:
             continue  # deleted meanwhile
     return expired

@@ -3,34 +3,41 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from access.domain.audit import by_itself
+from access.actors import SERVICE, Actor
+from access.models.audit_entry import Action
 from optuna_bridge.enums import TrialState
 from optuna_bridge.system_attrs import FIXED_PARAMS
 from studies.domain.lifecycle import SPACE_EXHAUSTED, complete_if_budget_is_used_up, enter
 from studies.domain.limits import n_trials_left
 from studies.enums import Duplicates, StudyState
 from studies.models import Study
+from trials.domain.audit import record_trials
 from trials.domain.trial_result import Steps
 from trials.models import Trial
 from trials.sampling.visited_points import count_points
+from tuner_project.db.prepared import pipelined
 
 
 @dataclass
 class Ending:
-    """A trial that ends now, what it was, and its intermediate values that are new."""
+    """A trial that ends now, what it was, and its intermediate values that are new.
+
+    `action` is what the audit records it as.
+    """
 
     trial: Trial
     was: TrialState
+    action: Action
     steps: Steps = field(default_factory=list)
-    retry: bool = False  # whether somebody wants another attempt
+    retry: bool = False  # whether another attempt is wanted
 
 
-def store_endings(study: Study, endings: Sequence[Ending]) -> None:
+def store_endings(study: Study, endings: Sequence[Ending], *, actor: Actor) -> None:
     """Store trials of a locked study that ended, one at least, and what follows.
 
     While the study hands out trials, and `max_retries` and MAX_TRIALS_PER_STUDY allow, those that
-    want another attempt are queued again, with the same parameters. The study is completed if
-    that was its end.
+    want another attempt are queued again, with the same parameters: the audit's entries of the
+    failures say so. The study is completed if that was its end.
     """
     retried = [
         each.trial
@@ -44,16 +51,20 @@ def store_endings(study: Study, endings: Sequence[Ending]) -> None:
     for trial in trials:
         trial.datetime_complete = study.now
     steps = [step for each in endings for step in each.steps]
-    Trial.objects.change(study, trials, was=[each.was for each in endings], steps=steps)
-    complete_if_used_up(study)
+    with pipelined():
+        Trial.objects.change(study, trials, was=[each.was for each in endings], steps=steps)
+        record_trials(actor, study, [(each.action, each.trial) for each in endings])
+    complete_if_used_up(study, actor=actor)
 
 
-def complete_if_used_up(study: Study) -> None:
-    """Complete a locked study of which nothing runs or waits, and nothing may be handed out."""
-    complete_if_budget_is_used_up(study)
+def complete_if_used_up(study: Study, *, actor: Actor) -> None:
+    """Complete a locked study of which nothing runs or waits, and nothing may be handed out.
+
+    The service does it, in the request of the actor that used it up.
+    """
+    complete_if_budget_is_used_up(study, actor=actor)
     if study.is_open and study.is_idle and _is_exhausted(study):
-        with by_itself():
-            enter(study, StudyState.COMPLETED, SPACE_EXHAUSTED)
+        enter(study, StudyState.COMPLETED, SPACE_EXHAUSTED, actor=SERVICE.within(actor))
 
 
 def _is_exhausted(study: Study) -> bool:

@@ -1,4 +1,4 @@
-"""Trials that nobody asked for: queued points, and results that are known already."""
+"""Trials that are added without an ask: queued points, and results that are known already."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -7,12 +7,15 @@ from typing import Any
 
 from django.db import transaction
 
+from access.actors import Actor
+from access.models.audit_entry import Action
 from optuna_bridge.enums import TrialState
 from optuna_bridge.system_attrs import FIXED_PARAMS
 from studies.domain.lifecycle import refusal
 from studies.domain.limits import check_room_for_trials
 from studies.errors import BudgetExceeded
 from studies.models import NamedStudy, Study
+from trials.domain.audit import record_trials
 from trials.domain.finish_trial import Ending, complete_if_used_up, store_endings
 from trials.domain.trial_result import Steps, TrialResult, check_outcome, finish
 from trials.errors import InvalidOutcome, InvalidTrial, TrialNotWaiting
@@ -20,6 +23,7 @@ from trials.models import Trial
 from trials.models.reservation import Reservation
 from trials.sampling.drafts import Annotations
 from trials.sampling.session_registry import session_registry
+from tuner_project.db.prepared import pipelined
 from tuner_project.errors import FieldError, FieldPath
 
 CANCELLED = "cancelled"
@@ -43,8 +47,8 @@ class NewTrial:
         return TrialState.WAITING if self.outcome is None else self.outcome.state
 
 
-def add_trials(*, named: NamedStudy, new: Sequence[NewTrial]) -> list[Trial]:
-    """Add trials to the study of a name, all or none; answers them by number.
+def add_trials(*, actor: Actor, named: NamedStudy, new: Sequence[NewTrial]) -> list[Trial]:
+    """Add trials to the study of a name, all or none; returns them by number.
 
     Raises:
         StudyNotFound
@@ -65,11 +69,11 @@ def add_trials(*, named: NamedStudy, new: Sequence[NewTrial]) -> list[Trial]:
         if study.id != checked.id:  # deleted, and created again
             _check(study, new)
         _check_room(study, new)
-        return _add(study, new, annotations)
+        return _add(study, new, annotations, actor)
 
 
 @transaction.atomic
-def cancel_trial(*, named: NamedStudy, number: int) -> Trial:
+def cancel_trial(*, actor: Actor, named: NamedStudy, number: int) -> Trial:
     """End a WAITING trial as FAIL; one that was cancelled stays so.
 
     Raises:
@@ -80,7 +84,8 @@ def cancel_trial(*, named: NamedStudy, number: int) -> Trial:
     trial = Trial.objects.get_by_number(study, number)
     if trial.state == TrialState.WAITING:
         trial.state, trial.reason = TrialState.FAIL, CANCELLED
-        store_endings(study, [Ending(trial, TrialState.WAITING)])
+        ending = Ending(trial, TrialState.WAITING, Action.CANCELLED)
+        store_endings(study, [ending], actor=actor)
     elif trial.datetime_start is not None or trial.state != TrialState.FAIL:
         raise TrialNotWaiting(f"trial {number} is {trial.state}: only a WAITING one is cancelled")
     return trial
@@ -122,7 +127,9 @@ def _check_room(study: Study, new: Sequence[NewTrial]) -> None:
         raise BudgetExceeded(detail)
 
 
-def _add(study: Study, new: Sequence[NewTrial], annotations: Annotations) -> list[Trial]:
+def _add(
+    study: Study, new: Sequence[NewTrial], annotations: Annotations, actor: Actor
+) -> list[Trial]:
     reserved = Trial.objects.reserve(study, Counter(each.state for each in new))
     trials: list[Trial] = []
     steps: Steps = []
@@ -137,9 +144,15 @@ def _add(study: Study, new: Sequence[NewTrial], annotations: Annotations) -> lis
     if annotations.study_attrs:
         first = next(trial for trial in trials if trial.state != TrialState.WAITING)
         first.study_attrs = dict(annotations.study_attrs)
-    Trial.objects.add(trials, steps, study=study)
-    complete_if_used_up(study)
+    with pipelined():
+        Trial.objects.add(trials, steps, study=study)
+        record_trials(actor, study, [(_recorded_as(trial), trial) for trial in trials])
+    complete_if_used_up(study, actor=actor)
     return trials
+
+
+def _recorded_as(trial: Trial) -> Action:
+    return Action.QUEUED if trial.state == TrialState.WAITING else Action.RECORDED
 
 
 def _trial(study: Study, new: NewTrial, reserved: Reservation, index: int) -> Trial:

@@ -1,8 +1,8 @@
-"""How many trials the caller's token may have running, over all studies."""
+"""The limit of the trials that a token may have running, over all studies."""
 
 from django.conf import settings
 
-from access.current import current_caller
+from access.actors import Actor
 from studies.errors import TooManyRunningOfToken
 from tuner_project.db.prepared import row_of
 
@@ -10,16 +10,10 @@ from tuner_project.db.prepared import row_of
 _RUNNING = "SELECT trials_running_of_token(%(token)s, %(most)s)"
 
 
-def token_id() -> int | None:
-    """The token that asks, if it is one."""
-    caller = current_caller()
-    return None if caller is None else caller.token_id
-
-
-def room_of_token(n: int) -> int:
-    """For how many of n trials more there is room by MAX_RUNNING_TRIALS, until the transaction
-    ends. It comes before the lock of a study."""
-    most, token = settings.MAX_RUNNING_TRIALS, token_id()
+def room_of_token(actor: Actor, n: int) -> int:
+    """For how many of n trials more MAX_RUNNING_TRIALS leaves an actor room, until the
+    transaction ends. It comes before the lock of a study."""
+    most, token = settings.MAX_RUNNING_TRIALS, actor.token_id
     if not most or token is None:
         return n
     row = row_of(_RUNNING, {"token": token, "most": most})

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from django.db import transaction
 
+from access.actors import Actor
+from access.models.audit_entry import Action
 from optuna_bridge.enums import TrialState
 from studies.models import NamedStudy, Study
 from trials.domain.finish_trial import Ending, store_endings
@@ -12,9 +14,15 @@ from trials.errors import TrialNotFound
 from trials.models import Trial
 from tuner_project.errors import DomainError
 
+_RECORDED_AS = {
+    TrialState.COMPLETE: Action.TOLD,
+    TrialState.PRUNED: Action.PRUNED,
+    TrialState.FAIL: Action.FAILED,
+}
+
 
 @transaction.atomic
-def tell(*, named: NamedStudy, number: int, outcome: TrialResult) -> Trial:
+def tell(*, actor: Actor, named: NamedStudy, number: int, outcome: TrialResult) -> Trial:
     """End a RUNNING trial of the study of a name; the same outcome again is harmless.
 
     A trial whose lease has run out may be told until an ask, or `expire_trials`, has ended it.
@@ -31,17 +39,21 @@ def tell(*, named: NamedStudy, number: int, outcome: TrialResult) -> Trial:
     trial = Trial.objects.get_by_number(study, number)
     ending = _ending(study, trial, outcome)
     if ending is not None:
-        store_endings(study, [ending])
+        store_endings(study, [ending], actor=actor)
     return trial
 
 
 @transaction.atomic
 def tell_many(
-    *, named: NamedStudy, outcomes: Sequence[tuple[int, TrialResult]]
+    *, actor: Actor, named: NamedStudy, outcomes: Sequence[tuple[int, TrialResult]]
 ) -> list[Trial | DomainError]:
-    """The same for many trials at once, by (number, outcome), each decided on its own.
+    """End many trials at once, by (number, outcome), each decided on its own.
 
-    Gives for each the trial, or what `tell` would have raised. Raises `StudyNotFound`.
+    Returns:
+        For each the trial, or what `tell` would have raised.
+
+    Raises:
+        StudyNotFound
     """
     study = named.locked()
     trials = Trial.objects.get_by_numbers(study, [number for number, _ in outcomes])
@@ -58,7 +70,7 @@ def tell_many(
             results.append(trials[number])
             endings += [] if ending is None else [ending]
     if endings:
-        store_endings(study, endings)
+        store_endings(study, endings, actor=actor)
     return results
 
 
@@ -68,4 +80,5 @@ def _ending(study: Study, trial: Trial, outcome: TrialResult) -> Ending | None:
     if is_told_again(trial, outcome):
         return None
     was = TrialState(trial.state)
-    return Ending(trial, was, finish(trial, outcome), retry=bool(outcome.retry))
+    steps = finish(trial, outcome)
+    return Ending(trial, was, _RECORDED_AS[outcome.state], steps, retry=bool(outcome.retry))

@@ -133,7 +133,7 @@ def _undominated(study: Study, values: Sequence[Sequence[float]]) -> list[bool]:
     losses = np.array(values) * study.signs
     no_worse = (losses[:, None, :] <= losses[None, :, :]).all(axis=2)
     better = (losses[:, None, :] < losses[None, :, :]).any(axis=2)
-    return list(map(bool, ~(no_worse & better).any(axis=0)))
+    return np.logical_not((no_worse & better).any(axis=0)).tolist()
 
 
 def take_steps(trial: Trial, told: Mapping[int, float]) -> Steps:

@@ -19,7 +19,7 @@ from trials.models import leases, write_statements
 from trials.models.abstract_trial import AbstractTrial
 from trials.models.leases import Lease
 from trials.models.reservation import Reservation
-from trials.signals import trials_added, trials_changed
+from trials.signals import study_attrs_added, trials_added, trials_changed
 from tuner_project.db.prepared import Literal, Parameter, PreparedQuery, pipelined
 
 T = TypeVar("T", bound=AbstractTrial)  # in the model's manager: Trial
@@ -191,19 +191,16 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
                 with_params=waited,
             )
 
-    def set_study_attrs(self, study: Study, attrs: Mapping[int, Mapping[str, Any]]) -> None:
+    def add_study_attrs(self, study: Study, attrs: Mapping[int, Mapping[str, Any]]) -> None:
         """Store what samplers set on a locked study, by the number of the trial they set it with.
 
         For trials that were added without, since an attribute may name later trials.
         """
         found = self.filter(study_id=study.id, number__in=list(attrs)).values_list("number", "id")
-        trials = [
-            self.model(id=trial_id, number=number, study_attrs=dict(attrs[number]))
-            for number, trial_id in found
-        ]
+        by_id = {trial_id: attrs[number] for number, trial_id in found}
         with pipelined():
-            write_statements.update_study_attrs(trials)
-            trials_changed.send(sender=self.model, trials=trials, steps=[], with_params=True)
+            write_statements.update_study_attrs(by_id)
+            study_attrs_added.send(sender=self.model, trial_ids=list(by_id))
 
     def _update_counters_and_front(
         self, study: Study, trials: Sequence[T], moves: Counter[str]
@@ -218,7 +215,7 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
     def renew(self, study_name: str, number: int) -> tuple[datetime | None, str, str] | None:
         """Renew a running trial's lease, without a lock on its study.
 
-        Gives when it runs out, the study's state and its reason; None: no such trial runs.
+        Returns when it runs out, the study's state and its reason; None: no such trial runs.
         """
         return leases.renew(study_name, number)
 

@@ -183,10 +183,11 @@ def update(
     run(statement, arguments)
 
 
-def update_study_attrs(trials: Sequence[AbstractTrial]) -> None:
-    """Store what the samplers of these trials set on the study."""
-    rows = _rows(trials, ("id", "study_attrs"))
-    run(_UPDATE.format(changes="study_attrs = n.study_attrs", n=len(trials)), {"rows": rows})
+def update_study_attrs(attrs: Mapping[int, Mapping[str, Any]]) -> None:
+    """Store what samplers set on the study, by the id of the trial that they set it with."""
+    rows = [{"id": trial_id, "study_attrs": dict(each)} for trial_id, each in attrs.items()]
+    statement = _UPDATE.format(changes="study_attrs = n.study_attrs", n=len(rows))
+    run(statement, {"rows": json.dumps(rows)})
 
 
 def update_counters_and_front(

@@ -125,7 +125,7 @@ def add_trial_rows(trials: Sequence[Trial], with_steps: bool) -> None:
     tables = [TRIALS, PARAMS, *_tables_of_contents(trials, with_steps)]
     if any(trial.study_attrs for trial in trials):
         tables.append(STUDY_ATTRIBUTES)
-    _execute(_insert(tuple(tables)), trials)
+    _execute(_insert(tuple(tables)), _ids(trials))
 
 
 def change_trial_rows(trials: Sequence[Trial], steps: Sequence[int], with_params: bool) -> None:
@@ -137,7 +137,12 @@ def change_trial_rows(trials: Sequence[Trial], steps: Sequence[int], with_params
     tables = [TRIALS, *_tables_of_contents(trials, bool(steps))]
     if with_params:
         tables += [PARAMS, STUDY_ATTRIBUTES]
-    _execute(_upsert(tuple(tables)), trials, steps=list(steps))
+    _execute(_upsert(tuple(tables)), _ids(trials), steps=list(steps))
+
+
+def add_study_attribute_rows(trial_ids: Sequence[int]) -> None:
+    """Write Optuna's rows of what samplers noted on the study at stored trials."""
+    _execute(_insert((STUDY_ATTRIBUTES,)), trial_ids)
 
 
 def new_study_attrs(study: Study, attrs: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,5 +184,9 @@ def _change(table: ProjectedTable) -> str:
     return table.insert(_THESE) if table in _NEVER_CHANGED else table.upsert(_THESE)
 
 
-def _execute(statement: str, trials: Sequence[Trial], **arguments: Any) -> None:
-    run(statement, {"trials": [trial.id for trial in trials], **arguments})
+def _ids(trials: Sequence[Trial]) -> list[int]:
+    return [trial.id for trial in trials]
+
+
+def _execute(statement: str, trial_ids: Sequence[int], **arguments: Any) -> None:
+    run(statement, {"trials": list(trial_ids), **arguments})

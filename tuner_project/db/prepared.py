@@ -56,10 +56,14 @@ def row_of(statement: str, arguments: Mapping[str, Any]) -> tuple[Any, ...] | No
 def pipelined() -> Iterator[None]:
     """Send the statements of the block without waiting for the result of each.
 
-    An error of one of them is raised at the end of the block at the latest.
+    An error of one of them is raised at the end of the block at the latest. A block within another
+    one is a part of that: only the outermost one waits.
     """
     connection: Any = connections["default"]
     connection.ensure_connection()
+    if connection.connection.pgconn.pipeline_status != psycopg.pq.PipelineStatus.OFF:
+        yield
+        return
     with connection.wrap_database_errors, connection.connection.pipeline():
         yield
 

@@ -1,5 +1,6 @@
 """Whose request it is, by address."""
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from django.conf import settings
@@ -34,6 +35,7 @@ def _address(request: HttpRequest) -> IPv4Address | IPv6Address | None:
     return _parsed(hops[-n_proxies]) or peer
 
 
+@lru_cache(maxsize=1000)  # of each request, and workers send thousands
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:
     try:
         address = ip_address(text.strip())

@@ -3,6 +3,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from access.actors import Actor
 from access.domain.tokens import create_token
 from access.scopes import EVERY_STUDY, Scope
 
@@ -13,7 +14,7 @@ class Command(BaseCommand):
     help = "Makes a token for clients of the API, and prints it: it cannot be shown again."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", help="Of whoever uses it, as the audit will say.")
+        parser.add_argument("name", help="Of the client that uses it, as the audit records it.")
         parser.add_argument("--scope", choices=Scope.values, required=True)
         parser.add_argument(
             "--studies", default=EVERY_STUDY, help="The names it is for, such as 'search-*'."
@@ -26,6 +27,7 @@ class Command(BaseCommand):
             raise CommandError(f"--days is {days}: expected 1 to {MAX_DAYS}")
         try:
             token, key = create_token(
+                actor=Actor.command(),
                 name=options["name"],
                 scope=Scope(options["scope"]),
                 studies=options["studies"],

@@ -18,6 +18,7 @@ from tests.support.sample_studies import (
     record_trials,
     start_trials,
 )
+from tests.support.study_builders import COMMAND
 from trials.demo import DEMOS, Demo, seed_demo
 
 
@@ -129,7 +130,7 @@ def test_trials_with_expired_leases_are_named(api: APIClient) -> None:
 
 @pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.definition.name)
 def test_healthy_study_gets_no_advice(api: APIClient, demo: Demo) -> None:
-    seed_demo(demo)
+    seed_demo(demo, actor=COMMAND)
     assert get_advice(api, demo.definition.name) == []
 
 

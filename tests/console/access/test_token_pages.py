@@ -14,6 +14,7 @@ from access.models import Token
 from access.scopes import Scope
 from console.access.token_admin import TokenForm
 from tests.support.api_client import authorized_client
+from tests.support.study_builders import COMMAND
 
 LIST = "/admin/access/token/"
 MakeToken = Callable[..., tuple[Token, str]]
@@ -97,7 +98,7 @@ def test_change_keeps_a_concurrent_revocation(
     before = TokenForm.clean
 
     def clean(form: Any) -> Any:  # meanwhile
-        revoke_token(token=Token.objects.get())
+        revoke_token(actor=COMMAND, token=Token.objects.get())
         return before(form)
 
     monkeypatch.setattr(TokenForm, "clean", clean)

@@ -12,12 +12,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
+from access.actors import Actor
 from optuna_bridge.enums import TrialState
 from studies import domain
 from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study
 from tests.support.api_client import complete, prune, suggest
-from tests.support.study_builders import MIXED_SPACE, add_finished_trials
+from tests.support.study_builders import COMMAND, MIXED_SPACE, add_finished_trials
 from trials import domain as trials_domain
 from trials.models import IntermediateValue
 
@@ -142,7 +143,7 @@ def test_study_page_is_bounded(admin_client: Client, api: APIClient) -> None:
     ]
     attrs = {f"key{i}": "y" * 2000 for i in range(1500)}
     definition = domain.Definition(name="wide", search_space=space, user_attrs=attrs)
-    study, _ = domain.create_study(definition=definition)
+    study, _ = domain.create_study(actor=COMMAND, definition=definition)
     page = admin_client.get(f"{LIST}{study.pk}/change/").content.decode()
     assert "(100 choices)" in page
     assert "The first 1,000 of 1,500." in page
@@ -351,7 +352,7 @@ def test_deletion_waits_for_an_ask_in_flight(admin_client: Client, api: APIClien
 
     def ask() -> None:
         with transaction.atomic():
-            trials_domain.ask(named=NamedStudy("busy"))
+            trials_domain.ask(actor=COMMAND, named=NamedStudy("busy"))
             asked.set()
             go_on.wait(10)
 
@@ -373,9 +374,9 @@ def test_ask_during_a_deletion_finds_no_study(
     study = play(api, "busy")
     deleted, go_on = Event(), Event()
 
-    def delete_slowly(*, studies: Any) -> int:
+    def delete_slowly(*, actor: Actor, studies: Any) -> int:
         with transaction.atomic():
-            n = delete_studies(studies=studies)
+            n = delete_studies(actor=actor, studies=studies)
             deleted.set()
             go_on.wait(10)
             return n
@@ -384,7 +385,7 @@ def test_ask_during_a_deletion_finds_no_study(
     monkeypatch.setattr(domain, "delete_studies", delete_slowly)
     deleting = Worker(lambda: admin_client.post(f"{LIST}{study.pk}/delete/", {"post": "yes"}))
     assert deleted.wait(10)
-    asking = Worker(lambda: trials_domain.ask(named=NamedStudy("busy")))
+    asking = Worker(lambda: trials_domain.ask(actor=COMMAND, named=NamedStudy("busy")))
     until(waits_for_a_lock)
     go_on.set()
     deleting.join(10)
@@ -402,9 +403,11 @@ def test_bulk_deletion_under_load_leaves_both_schemas_empty(
 
     def ask_and_tell(name: str) -> None:
         while True:
-            trial = trials_domain.ask(named=NamedStudy(name))
+            trial = trials_domain.ask(actor=COMMAND, named=NamedStudy(name))
             outcome = trials_domain.TrialResult(TrialState.COMPLETE, [0.5], {1: 0.5})
-            trials_domain.tell(named=NamedStudy(name), number=trial.number, outcome=outcome)
+            trials_domain.tell(
+                actor=COMMAND, named=NamedStudy(name), number=trial.number, outcome=outcome
+            )
 
     workers = [Worker(partial(ask_and_tell, study.name)) for study in studies for _ in "ab"]
     until(lambda: all(study.trials.count() > 10 for study in studies))

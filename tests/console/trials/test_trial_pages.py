@@ -12,6 +12,7 @@ from optuna_bridge.enums import TrialState
 from studies.domain import Definition, create_study
 from studies.models import Study
 from tests.support.study_builders import (
+    COMMAND,
     add_finished_trials,
     ask_trial,
     build_study,
@@ -177,7 +178,7 @@ def test_wide_search_space_is_read_once_a_list(admin_client: Client, db: None) -
         {"type": "categorical", "name": f"p{i}", "choices": ["x" * 200, "y" * 200]}
         for i in range(100)
     ]
-    study, _ = create_study(definition=Definition(name="wide", search_space=space))
+    study, _ = create_study(actor=COMMAND, definition=Definition(name="wide", search_space=space))
     add_finished_trials(study, 100, internal_params=[1.0] * 100)
     page = admin_client.get(of(study)).content
     assert len(page) < 150_000

@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 from optuna_bridge.storage.storage import DjangoStorage
 from studies.models import Study
 from tests.support.api_client import complete, suggest
+from tests.support.study_builders import COMMAND
 from transfer.domain.adoption import AdoptionRefused, adopt
 from trials.projection.consistency import differences, studies_only_in_optuna
 
@@ -68,7 +69,7 @@ def test_adopted_study_is_the_same_in_both_schemas(
 
 
 def test_adopted_study_continues(stock_study: optuna.Study, api: APIClient) -> None:
-    adopt(name="stock")
+    adopt(actor=COMMAND, name="stock")
 
     queued, trial = suggest(api, "stock"), suggest(api, "stock")
     complete(api, "stock", trial["trial_id"], -10.0)
@@ -87,7 +88,7 @@ def test_adopted_front_equals_optunas(api: APIClient) -> None:
     for x, y in [(0.2, 0.3), (0.5, 0.9), (0.1, 0.1), (0.6, 0.8), (0.2, 0.3)]:
         stock.add_trial(create_trial(params={"x": x}, distributions=space, values=[x, y]))
 
-    adopt(name="two")
+    adopt(actor=COMMAND, name="two")
 
     front = api.get("/api/v1/studies/two/pareto").json()
     assert [each["trial_id"] for each in front] == sorted(t.number for t in stock.best_trials)
@@ -125,7 +126,7 @@ def test_adoption_of_an_unrepresentable_study_is_refused(
     fill(optuna.create_study(study_name=name, storage=DjangoStorage()))
 
     with pytest.raises(AdoptionRefused, match=reason):
-        adopt(name=name)
+        adopt(actor=COMMAND, name=name)
 
     assert not Study.objects.exists()
     assert studies_only_in_optuna() == [name]

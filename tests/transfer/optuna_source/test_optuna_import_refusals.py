@@ -21,6 +21,7 @@ from optuna_bridge.storage.storage import DjangoStorage
 from studies.models import Study
 from tests.support.api_client import assert_schemas_agree, get_study
 from tests.support.optuna_oracle import close_storage, create_optuna_study, run_import_study
+from tests.support.study_builders import COMMAND
 from tests.support.transfer_files import delete_study, export_study, import_file
 from transfer.domain.adoption import AdoptionRefused, adopt
 
@@ -199,7 +200,7 @@ def _refusals(study: optuna.Study, url: str, add: Callable[[optuna.Study], None]
     for each in (study, source):
         add(each)
     with pytest.raises(AdoptionRefused) as adopted:
-        adopt(name=study.study_name)
+        adopt(actor=COMMAND, name=study.study_name)
     with pytest.raises(CommandError) as imported:
         run_import_study("--storage", url, "--conflict", "rename")
     close_storage(source)
@@ -247,7 +248,7 @@ def test_list_of_constraints_is_adopted_and_moves(api: APIClient) -> None:
     for value, attrs in enumerate(old):
         study.add_trial(_of(choices, value=float(value), system_attrs=attrs))
 
-    adopt(name="old")
+    adopt(actor=COMMAND, name="old")
 
     body = get_study(api, "old")
     assert (body["best_value"], body["constraints"]) == (1.0, ["0", "1"])

@@ -15,7 +15,14 @@ from optuna_bridge.samplers.registry import SAMPLERS
 from studies.models import NamedStudy, Study
 from tests.support.api_client import assert_schemas_agree
 from tests.support.database import call_and_close_connection, database_clock, wait_for_lock_waiters
-from tests.support.study_builders import ask_trial, build_study, named, synced_session, tell_trial
+from tests.support.study_builders import (
+    COMMAND,
+    ask_trial,
+    build_study,
+    named,
+    synced_session,
+    tell_trial,
+)
 from trials import domain
 from trials.domain import NewTrial, TrialResult, ask_attempt
 from trials.models import Trial
@@ -77,7 +84,9 @@ def test_lease_begins_when_the_trial_is_handed_out(
 ) -> None:
     study = build_study(sampler="random", lease_seconds=LEASE)
     if is_queued:
-        domain.add_trials(named=named(study), new=[NewTrial(params={"batch_size": 16})])
+        domain.add_trials(
+            actor=COMMAND, named=named(study), new=[NewTrial(params={"batch_size": 16})]
+        )
     trial, unlocked = after_a_wait(pool, lambda: ask_trial(study))
     assert trial.number == 0
     assert trial.lease_expires_at >= unlocked + timedelta(seconds=LEASE)
@@ -108,7 +117,7 @@ def test_seeded_ask_does_not_wait_for_a_sampler_within_its_transaction(
     plan = Plan.draw(history, 1)
     ask_trial(study)
     with history.lock, pytest.raises(PlanInvalidated), transaction.atomic():
-        ask_attempt.serve(history, plan, ask_attempt.AskRequest(), room=1)
+        ask_attempt.serve(history, plan, ask_attempt.AskRequest(COMMAND), room=1)
     plan.close()
     assert [ask_trial(study).internal_params for _ in range(2)] == expected[1:]
     assert [trial.internal_params for trial in study.trials.order_by("number")] == expected
@@ -133,8 +142,10 @@ def test_batch_that_fails_leaves_no_draft(monkeypatch: pytest.MonkeyPatch) -> No
     space = [{"type": "int", "name": "n", "low": 1, "high": 3}]
     study = build_study(space=space, sampler="special", pruner="none", duplicates="avoid")
     with pytest.raises(ZeroDivisionError):
-        domain.ask_many(named=named(study), count=3)
-    trials = domain.ask_many(named=named(study), count=3)  # they would hold two of three points
+        domain.ask_many(actor=COMMAND, named=named(study), count=3)
+    trials = domain.ask_many(
+        actor=COMMAND, named=named(study), count=3
+    )  # they would hold two of three points
     assert sorted(trial.params["n"] for trial in trials) == [1, 2, 3]
     assert [trial.number for trial in synced_session(study).get_all_trials(0)] == [0, 1, 2]
 
@@ -149,15 +160,19 @@ def test_parents_of_a_generation_are_stored_once_with_a_reordered_queue() -> Non
     point = {"learning_rate": 0.01, "min_score": 0.6, "batch_size": 16, "optimizer": "sgd"}
     queued = NewTrial(params={"batch_size": 16})
     recorded = [NewTrial(params=point, outcome=known)] * 4
-    domain.add_trials(named=named(study), new=[queued, *recorded])
+    domain.add_trials(actor=COMMAND, named=named(study), new=[queued, *recorded])
     other_process = SamplerSession(study)
     plan = Plan.draw(other_process, 1)
     tell_trial(study, 0, 0.5)
-    domain.add_trials(named=named(study), new=[NewTrial(params={"batch_size": 32}, priority=1)])
+    domain.add_trials(
+        actor=COMMAND, named=named(study), new=[NewTrial(params={"batch_size": 32}, priority=1)]
+    )
 
     first = ask_trial(study)
     with transaction.atomic():
-        found = ask_attempt.serve_with_care(other_process, plan, ask_attempt.AskRequest(), room=1)
+        found = ask_attempt.serve_with_care(
+            other_process, plan, ask_attempt.AskRequest(COMMAND), room=1
+        )
 
     assert isinstance(found, ask_attempt.Served)
     assert (first.number, [trial.number for trial in found.trials]) == (6, [1])

@@ -13,7 +13,7 @@ from studies.models import DirectWriteRefused, Study
 from tests.support.study_builders import ask_trial, build_study, named, tell_trial
 from trials.models import IntermediateValue, Trial
 from trials.projection.consistency import differences
-from trials.signals import trials_added, trials_changed
+from trials.signals import study_attrs_added, trials_added, trials_changed
 
 
 @pytest.fixture
@@ -269,6 +269,11 @@ def test_deletion_of_a_study_empties_both_schemas(study, delete):
     assert optuna_rows() == {}
 
 
+def add_study_attrs(study):
+    with transaction.atomic():
+        Trial.objects.add_study_attrs(named(study).locked(), {0: {"noted": 1}})
+
+
 def failing(**kwargs: object) -> None:
     raise ZeroDivisionError
 
@@ -284,10 +289,11 @@ def failing_in_the_database(**kwargs: object) -> None:
         (trials_added, Trial, lambda s: ask_trial(s)),
         (trials_changed, Trial, lambda s: tell_trial(s, 1, 0.9, steps={3: 0.1}, attrs={"a": 1})),
         (trials_changed, Trial, lambda s: tell_trial(s, 1, state=TrialState.PRUNED)),
+        (study_attrs_added, Trial, add_study_attrs),
         (post_save, Study, lambda s: build_study("other", user_attrs={"a": 1})),
         (post_save, Study, lambda s: changed(s, name="other").save()),
     ],
-    ids=["ask", "tell", "prune", "create", "save"],
+    ids=["ask", "tell", "prune", "add study attributes", "create", "save"],
 )
 @pytest.mark.parametrize(
     ("receiver", "error"), [(failing, ZeroDivisionError), (failing_in_the_database, DataError)]
@@ -307,6 +313,13 @@ def test_error_in_a_receiver_rolls_back_both_schemas(signal, sender, act, receiv
         assert signal.disconnect(sender=sender, dispatch_uid="tests.failing")
     assert snapshot() == before
     assert ask_trial(Study.objects.get()).number == 2
+
+
+def test_study_attributes_are_carried_into_optunas_schema(study):
+    add_study_attrs(study)
+    assert study.trials.get(number=0).study_attrs == {"noted": 1}
+    assert optuna_rows()["optuna.study_system_attributes"] == 1
+    assert list(differences(study)) == []
 
 
 @pytest.mark.django_db(transaction=True)

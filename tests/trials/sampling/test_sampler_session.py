@@ -11,6 +11,7 @@ from studies.models import Study
 from tests.support.database import call_and_close_connection, recorded_statements
 from tests.support.optuna_oracle import rdb_storage
 from tests.support.study_builders import (
+    COMMAND,
     add_running_trials,
     ask_trial,
     build_study,
@@ -198,14 +199,14 @@ def test_ask_finds_a_recreated_study():
     old = build_study(sampler="random")
     ask_trial(old)
     assert session_registry.known(old.name) is not None
-    delete_study(named=named(old))
+    delete_study(actor=COMMAND, named=named(old))
     new = build_study(sampler="qmc", direction=["minimize", "maximize"])
     trial = ask_trial(new)
     assert (trial.number, trial.study.id) == (0, new.id)
     known = session_registry.known(new.name)
     assert known is not None
     assert known.study == new
-    delete_study(named=named(new))
+    delete_study(actor=COMMAND, named=named(new))
     with pytest.raises(StudyNotFound, match='no study "search"'):
         ask_trial(new)
     assert session_registry.known(new.name) is None

@@ -17,6 +17,7 @@ from pytest_django import Settings
 from access.domain.tokens import create_token
 from access.scopes import Scope
 from studies.api.views import StudyViewSet
+from tests.support.study_builders import COMMAND
 from tuner_project.observability.logs import LEVELS, logging_config
 
 STUDIES = "/api/v1/studies"
@@ -178,7 +179,7 @@ def test_access_log_names_the_caller(
     written: io.StringIO, db: None, settings: Settings, staff_client: Callable[..., Client]
 ) -> None:
     settings.ACCESS_LOG = settings.AUTH_REQUIRED = True
-    _, key = create_token(name="gpu\nfarm", scope=Scope.READ)
+    _, key = create_token(actor=COMMAND, name="gpu\nfarm", scope=Scope.READ)
     use(written, "json")
     Client(headers={"Authorization": f"Bearer {key}"}).get(STUDIES)
     Client(headers={"Authorization": "Bearer nonsense"}).get(STUDIES)

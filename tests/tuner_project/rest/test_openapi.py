@@ -24,6 +24,7 @@ from schemathesis.specs.openapi.checks import (
 from access.domain.tokens import create_token
 from access.scopes import Scope
 from analysis.plots.catalogue import KINDS
+from tests.support.study_builders import COMMAND
 from tuner_project.wsgi import application
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -183,7 +184,7 @@ def test_docs_page_loads_nothing_from_other_hosts(db: None) -> None:
 
 @pytest.fixture
 def key(api: APIClient) -> str:
-    return create_token(name="wire", scope=Scope.MANAGE)[1]
+    return create_token(actor=COMMAND, name="wire", scope=Scope.MANAGE)[1]
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from access.scopes import Scope
 from studies.domain import delete_studies
 from studies.models import Study
 from tests.support import scaled
+from tests.support.study_builders import COMMAND
 from tuner_project.extensions import OPENAPI_LINKS as LINKS
 from tuner_project.wsgi import application
 
@@ -69,7 +70,7 @@ def operation_id(case: Any) -> str:
 
 def walk(examples: int, steps: int, monkeypatch: pytest.MonkeyPatch) -> Answers:
     """Play sequences of calls that are made up from the document; what was answered, how often."""
-    key = create_token(name="walker", scope=Scope.MANAGE)[1]
+    key = create_token(actor=COMMAND, name="walker", scope=Scope.MANAGE)[1]
     monkeypatch.setattr(django_settings, "AUTH_REQUIRED", True)
     schema = schemathesis.openapi.from_wsgi("/api/v1/schema", application)
     answers: Answers = Counter()
@@ -78,7 +79,7 @@ def walk(examples: int, steps: int, monkeypatch: pytest.MonkeyPatch) -> Answers:
     class Walk(schema.as_state_machine()):  # type: ignore[misc]
         def setup(self) -> None:
             # What a walk meets depends on itself alone.
-            delete_studies(studies=Study.objects.all())
+            delete_studies(actor=COMMAND, studies=Study.objects.all())
             calls.clear()
 
         def before_call(self, case: Any) -> None:

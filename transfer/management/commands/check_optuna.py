@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import IntegrityError
 
+from access.actors import Actor
 from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study
 from transfer.domain.adoption import AdoptionRefused, adopt
@@ -71,7 +72,7 @@ class Command(BaseCommand):
 
     def _adopt(self, name: str) -> None:
         try:
-            study = adopt(name=name)
+            study = adopt(actor=Actor.command(), name=name)
         except AdoptionRefused as error:
             raise CommandError(str(error), returncode=1) from None
         self.stdout.write(f'study "{study.name}": adopted with {study.n_trials} trials')

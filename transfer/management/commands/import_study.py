@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from access.actors import Actor
 from optuna_bridge.pruners import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
 from transfer.domain.importing import Conflict, Imported, import_studies
@@ -36,7 +37,11 @@ class Command(BaseCommand):
         path = options["file"]
         if path is not None and (options["study_name"] or options["sampler"] or options["pruner"]):
             raise CommandError("--study-name, --sampler and --pruner are for --storage")
-        how = {"conflict": Conflict(options["conflict"]), "dry_run": options["dry_run"]}
+        how = {
+            "actor": Actor.command(),
+            "conflict": Conflict(options["conflict"]),
+            "dry_run": options["dry_run"],
+        }
         shown = partial(with_bar, is_wanted=options["progress"])
         try:
             imported = (

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from access.actors import Actor
 from access.scopes import EVERY_STUDY
 from trials.domain.cleanup import purge_studies
 from tuner_project.cleanup import run_cleanup_jobs
@@ -38,7 +39,10 @@ class Command(BaseCommand):
         verb = "would delete" if dry_run else "deleted"
         if days is not None:
             pattern = EVERY_STUDY if pattern is None else pattern
-            for study in purge_studies(days=days, pattern=pattern, dry_run=dry_run):
+            purged = purge_studies(
+                actor=Actor.command(), days=days, pattern=pattern, dry_run=dry_run
+            )
+            for study in purged:
                 self.stdout.write(
                     f'{verb} study "{study.name}": {study.state}, {study.n_trials} trials'
                 )

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 from rest_framework.exceptions import ParseError, ValidationError
 
+from access.actors import Actor
 from studies.api.serializers import CreateStudySerializer
 from studies.domain import create_study
 from studies.domain.presets import preset_names, preset_search_space
@@ -38,7 +39,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             if options["demo"]:
-                seeded = [seed_demo(demo) for demo in DEMOS]
+                seeded = [seed_demo(demo, actor=Actor.command()) for demo in DEMOS]
             elif options["preset"]:
                 seeded = [_created("the preset", _preset_body(options))]
             else:
@@ -94,7 +95,8 @@ def _created(what: str, body: Any) -> tuple[Study, bool]:
     serializer = CreateStudySerializer(data=body)
     try:
         serializer.is_valid(raise_exception=True)
-        return create_study(definition=serializer.validated_data["definition"])
+        definition = serializer.validated_data["definition"]
+        return create_study(actor=Actor.command(), definition=definition)
     except ValidationError as error:
         first = next(field_errors(error.detail))
         raise CommandError(f"{what}: {first}") from None
