@@ -11,8 +11,8 @@ from studies.domain.audit import record_study
 from studies.models import Study
 from transfer.domain.trial_writer import TrialWriter, store_notes
 from transfer.file.reading import Section, sections
+from transfer.optuna_source.lines import refusals, study_lines
 from transfer.optuna_source.optuna_mapping import AdoptionRefused
-from transfer.optuna_source.storage import refusals, study_lines
 from trials.projection.consistency import differences
 
 

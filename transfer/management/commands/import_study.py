@@ -11,11 +11,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from access.actors import Actor
 from optuna_bridge.pruners import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
+from transfer.domain.import_storage import import_storage
 from transfer.domain.importing import Conflict, Imported, import_studies
 from transfer.file.reading import lines_of
 from transfer.management.progress_bar import with_bar
+from transfer.optuna_source.lines import Kinds
 from transfer.optuna_source.optuna_mapping import AdoptionRefused
-from transfer.optuna_source.storage import Kinds, import_storage
 from tuner_project.errors import DomainError
 
 

@@ -1,0 +1,50 @@
+"""Importing the studies of a stock Optuna storage."""
+
+from collections.abc import Callable
+
+from django.db import transaction
+
+from access.actors import Actor
+from transfer.domain.importing import Conflict, Imported, import_studies
+from transfer.optuna_source.lines import DEFAULT_KINDS, Kinds, Lines, refusals, study_lines
+from transfer.optuna_source.storage import opened_storage, stored_studies
+
+
+@transaction.atomic
+def import_storage(
+    *,
+    actor: Actor,
+    url: str,
+    name: str | None = None,
+    kinds: Kinds = DEFAULT_KINDS,
+    conflict: Conflict = Conflict.FAIL,
+    dry_run: bool = False,
+    shown: Callable[[Lines], Lines] = iter,
+) -> list[Imported]:
+    """Import the studies of a storage, all or none, as `import_studies` does.
+
+    Args:
+        actor: who imports.
+        url: the URL of a database, or the path of a journal's file.
+        name: the name of one study; None: all studies.
+        kinds: the sampler and the pruner, which Optuna does not store.
+        conflict: what happens to a study whose name exists.
+        dry_run: check everything, but store nothing.
+        shown: passes the lines of a study on, for example to show progress.
+
+    Returns:
+        What happened to each study.
+
+    Raises:
+        AdoptionRefused: the storage cannot be read, or a study cannot be represented exactly.
+        StudyExists: a name exists, and `conflict` is to fail.
+    """
+    imported: list[Imported] = []
+    with opened_storage(url) as storage:
+        for study in stored_studies(storage, name):
+            with refusals(f'study "{study.study_name}": '):
+                lines = shown(study_lines(study, kinds))
+                imported += import_studies(
+                    actor=actor, lines=lines, conflict=conflict, dry_run=dry_run
+                )
+    return imported
