@@ -63,7 +63,7 @@ class StudyDefinition(Protocol):
 
 
 class FrozenTrials(BaseStorage):
-    """Trials of one study, by number, as a storage that nobody can write to.
+    """Trials of one study, by number, as a storage that refuses writes.
 
     `directions` are the study's, unless the trials' values are others than the study's.
     """
@@ -84,7 +84,7 @@ class FrozenTrials(BaseStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        """The trials by number; as they are, whatever `deepcopy`: nobody changes them."""
+        """The trials by number; not copied, whatever `deepcopy`: they are never changed."""
         trials = self._trials
         return trials if states is None else [each for each in trials if each.state in states]
 

@@ -148,7 +148,7 @@ class SamplerStorage(FrozenTrials, Generic[D]):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        """The trials by number; as they are, whatever `deepcopy`: nobody changes them."""
+        """The trials by number; not copied, whatever `deepcopy`: they are never changed."""
         if states == (TrialState.WAITING,):
             return []  # Study.ask would take one; ours are taken from the database
         trials = self._trials + [each.trial for each in self._listed_drafts() if each.is_visible]

@@ -4,5 +4,5 @@
 FIXED_PARAMS = "fixed_params"
 
 # What a sampler shares with other processes while it has stored but some of a trial's
-# parameters. Ours are stored all at once, so nobody ever needs it.
+# parameters. Ours are stored all at once, so that it is never needed.
 TRANSIENT_ATTRIBUTES = ("tpe:relative_params", "gp:relative_params")

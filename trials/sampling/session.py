@@ -146,7 +146,7 @@ class SamplerSession(TrialCache):
         try:
             if instead_of is not None:
                 self._drop(instead_of)
-            if self.needs_number:  # then nobody calls `apply_pending`
+            if self.needs_number:  # then `apply_pending` is not called
                 for draft in [each for each in self._listed_drafts() if each.is_closed]:
                     self._drop(draft)
             return self.draw(number, fixed)

@@ -24,11 +24,10 @@ class SessionRegistry:
         self._by_name: OrderedDict[str, SamplerSession] = OrderedDict()
 
     def use(self, named: NamedStudy, action: Callable[[SamplerSession], Result]) -> Result:
-        """What `action` gives, called with the session of the study of a name.
+        """Call `action` with the session of the study of a name, and return its result.
 
-        One that is known spares the reading of the study, whose definition never changes. The
-        action raises `StudyNotFound` where that study is gone by now; then another one of its
-        name is looked for.
+        A known session spares the reading of the study, whose definition never changes. Where the
+        action raises `StudyNotFound`, the study was deleted: another one of its name is looked for.
         """
         session = self.known(named.name)
         if session is not None:
@@ -39,7 +38,7 @@ class SessionRegistry:
         return action(self.of(named.one()))
 
     def known(self, name: str) -> SamplerSession | None:
-        """The session of the study that had this name when it was last read; None: it was not."""
+        """The session of the study that had this name when it was last read; None without one."""
         if connection.in_atomic_block:
             return None
         with self._lock:
@@ -49,7 +48,7 @@ class SessionRegistry:
             return session
 
     def of(self, study: Study) -> SamplerSession:
-        """The study's session, which the caller brings up to date."""
+        """The session of a study, which the caller brings up to date."""
         if connection.in_atomic_block:
             # It will see rows that may be rolled back, and must not outlive them.
             return SamplerSession(study)
@@ -61,13 +60,13 @@ class SessionRegistry:
             return session
 
     def forget(self, session: SamplerSession) -> None:
-        """The study was deleted."""
+        """Drop the session of a study that was deleted."""
         with self._lock:
             if self._by_name.get(session.study.name) is session:
                 del self._by_name[session.study.name]
 
     def use_of_memory(self) -> tuple[int, int, int]:
-        """How many studies are kept, their trials, and about how many bytes these take."""
+        """The numbers of sessions and of their trials, and the estimated bytes that these take."""
         with self._lock:
             kept = list(self._by_name.values())
         return len(kept), sum(map(len, kept)), sum(each.estimated_bytes for each in kept)
