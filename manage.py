@@ -13,6 +13,7 @@ WITHOUT_DATABASE = {"help", "version", "--help", "--version", "spectacular", "co
 
 
 def main() -> None:
+    """Run a command, with the embedded database if it needs one."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tuner_project.settings")
     from tuner_project.db.database import running_database
     from tuner_project.embedded_postgres import EmbeddedPostgresError

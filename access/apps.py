@@ -1,9 +1,13 @@
+"""The Django app of access: tokens, scopes, limits, audit."""
+
 from django.apps import AppConfig
 
 from tuner_project import extensions
 
 
 class AccessConfig(AppConfig):
+    """Register with the frame what this app adds to it."""
+
     name = "access"
 
     def ready(self) -> None:

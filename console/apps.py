@@ -1,9 +1,13 @@
+"""The Django app of the console: what people see."""
+
 from django.apps import AppConfig
 
 from tuner_project import extensions
 
 
 class ConsoleConfig(AppConfig):
+    """Register with the frame what this app adds to it."""
+
     name = "console"
 
     def ready(self) -> None:

@@ -72,6 +72,7 @@ def ask_pruner(
     """Ask a pruner as `optuna.Trial.should_prune` does after reports of `steps`.
 
     Args:
+        pruner: The study's pruner.
         storage: The study's trials as they are stored.
         trial: One of them, which runs.
         steps: Intermediate values that it reports; of those it has already, the stored one counts.

@@ -1,3 +1,5 @@
+"""The Django app of studies."""
+
 from typing import Any
 
 from django.apps import AppConfig
@@ -6,6 +8,8 @@ from tuner_project import extensions
 
 
 class StudiesConfig(AppConfig):
+    """Register with the frame what this app adds to it."""
+
     name = "studies"
 
     def ready(self) -> None:

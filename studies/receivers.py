@@ -1,5 +1,4 @@
-"""Studies are carried into Optuna's schema, in the transaction that changed them; `migrate`
-upgrades that schema first."""
+"""Receivers that project studies into Optuna's schema, and upgrade that schema on `migrate`."""
 
 from typing import Any
 
@@ -19,12 +18,14 @@ from tuner_project.db.database import lift_statement_timeout
 def project_study(
     instance: Study, update_fields: frozenset[str] | None = None, **kwargs: Any
 ) -> None:
+    """Project a saved study, in the transaction that saves it."""
     if update_fields is None or not update_fields <= Study.UNKNOWN_TO_OPTUNA:
         write_study_rows(instance.id)
 
 
 @receiver(pre_delete, sender=Study, dispatch_uid="studies.unproject_study")
 def unproject_study(instance: Study, **kwargs: Any) -> None:
+    """Delete Optuna's rows of a study and its trials, in the transaction that deletes it."""
     # The study's row is the lock that every writer takes first; so that no trial is added to
     # Optuna's side between this deletion and the study's own.
     Study.objects.filter(pk=instance.pk).select_for_update(of=("self",)).first()
@@ -38,6 +39,7 @@ def unproject_study(instance: Study, **kwargs: Any) -> None:
     dispatch_uid="studies.upgrade_optuna_schema",
 )
 def upgrade_optuna_tables(sender: AppConfig, using: str, **kwargs: Any) -> None:
+    """Upgrade the tables of an older Optuna before migrations run."""
     if using != DEFAULT_DB_ALIAS:
         return
     # Here: alembic is for the rare start that needs it.

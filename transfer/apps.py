@@ -1,9 +1,13 @@
+"""The Django app of transfer: export, import, clone, adoption."""
+
 from django.apps import AppConfig
 
 from tuner_project import extensions
 
 
 class TransferConfig(AppConfig):
+    """Register with the frame what this app adds to it."""
+
     name = "transfer"
 
     def ready(self) -> None:

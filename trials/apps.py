@@ -1,9 +1,13 @@
+"""The Django app of trials."""
+
 from django.apps import AppConfig
 
 from tuner_project import extensions
 
 
 class TrialsConfig(AppConfig):
+    """Register with the frame what this app adds to it."""
+
     name = "trials"
 
     def ready(self) -> None:

@@ -1,4 +1,4 @@
-"""Trials are carried into Optuna's schema, in the transaction that wrote them."""
+"""Receivers that project trials into Optuna's schema, in the transaction that writes them."""
 
 from typing import Any, NoReturn
 
@@ -13,6 +13,7 @@ from trials.signals import study_attrs_added, trials_added, trials_changed
 
 @receiver(trials_added, sender=Trial, dispatch_uid="trials.project_added")
 def project_added(trials: list[Trial], with_steps: bool, **kwargs: Any) -> None:
+    """Project new trials."""
     add_trial_rows(trials, with_steps)
 
 
@@ -20,11 +21,13 @@ def project_added(trials: list[Trial], with_steps: bool, **kwargs: Any) -> None:
 def project_changed(
     trials: list[Trial], steps: list[int], with_params: bool, **kwargs: Any
 ) -> None:
+    """Project changed trials."""
     change_trial_rows(trials, steps, with_params)
 
 
 @receiver(study_attrs_added, sender=Trial, dispatch_uid="trials.project_study_attrs")
 def project_study_attrs(trial_ids: list[int], **kwargs: Any) -> None:
+    """Project what samplers set on a study."""
     add_study_attribute_rows(trial_ids)
 
 
@@ -32,4 +35,5 @@ def project_study_attrs(trial_ids: list[int], **kwargs: Any) -> None:
 @receiver(pre_save, sender=Trial, dispatch_uid="trials.refuse_trial")
 @receiver(pre_save, sender=IntermediateValue, dispatch_uid="trials.refuse_step")
 def refuse(**kwargs: Any) -> NoReturn:
+    """Refuse a write that would leave Optuna's schema behind."""
     raise DirectWriteRefused("a trial is written by Trial.objects.add() and change()")

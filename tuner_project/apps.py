@@ -1,3 +1,5 @@
+"""The Django app of the frame."""
+
 from django.apps import AppConfig
 from django.conf import settings
 
@@ -6,6 +8,8 @@ from tuner_project.db.pool import PoolConnection
 
 
 class TunerProjectConfig(AppConfig):
+    """Register the frame's own checks and jobs."""
+
     name = "tuner_project"
 
     def ready(self) -> None:

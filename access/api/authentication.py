@@ -19,8 +19,10 @@ SCHEME = "Bearer"
 
 
 class TokenAuthentication(BaseAuthentication):
-    """`Authorization: Bearer …`, from RFC 6750. A token that is given must be good, also where none
-    is required."""
+    """Authenticate `Authorization: Bearer …` (RFC 6750).
+
+    A token that is sent must be valid, even if none is required.
+    """
 
     def authenticate(self, request: Request) -> tuple[Actor, Token] | None:
         scheme, _, key = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")

@@ -6,6 +6,8 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 
 class TokenScheme(OpenApiAuthenticationExtension):
+    """Tokens as a security scheme of the OpenAPI document."""
+
     target_class = "access.api.authentication.TokenAuthentication"
     name = "token"
 
@@ -18,6 +20,8 @@ class TokenScheme(OpenApiAuthenticationExtension):
 
 
 class StaffScheme(OpenApiAuthenticationExtension):
+    """Sessions of the admin as a security scheme of the OpenAPI document."""
+
     target_class = "access.api.authentication.StaffAuthentication"
     name = "session"
 

@@ -112,8 +112,10 @@ class RequestThrottle(BaseThrottle):
 
 
 def throttle_failed_auth(request: HttpRequest) -> None:
-    """Count a request whose token or session is not valid, whatever it asks: apart from the valid
-    ones of its address, as many a minute as writes."""
+    """Count a request whose token or session is not valid, whatever its method.
+
+    Such requests are counted for their address, apart from valid ones; the limit is that of writes.
+    """
     with uncounted_without_writes():
         take(list(_of_address(request, "refused requests", settings.RATE_LIMIT_ADDRESS_WRITES)))
 
@@ -137,8 +139,7 @@ def _tell_uncounted(minute: int, code: str) -> None:
 
 
 def take(rates: Sequence[Rate], token: Token | None = None) -> None:
-    """Count a request against all these limits, or none; and note, to the minute, that a token is
-    used.
+    """Count a request against all these limits, or none, and store when its token was used.
 
     Raises:
         TooManyRequests

@@ -9,6 +9,8 @@ from django.db.models.functions import Now
 
 
 class ActorKind(models.TextChoices):
+    """The kind of actor that made a change."""
+
     TOKEN = "token"  # noqa: S105
     USER = "user"
     COMMAND = "command"
@@ -17,6 +19,8 @@ class ActorKind(models.TextChoices):
 
 
 class SubjectKind(models.TextChoices):
+    """The kind of thing that was changed."""
+
     STUDY = "study"
     TRIAL = "trial"
     TOKEN = "token"  # noqa: S105

@@ -16,6 +16,7 @@ NEAR = 0.02  # of a parameter's range
 
 
 def nothing_completes(evidence: Evidence) -> Iterator[Advice]:
+    """Advise if many trials failed and none has completed."""
     study = evidence.study
     if study.n_fail >= FEW and study.n_complete == 0:
         yield Advice(
@@ -25,6 +26,7 @@ def nothing_completes(evidence: Evidence) -> Iterator[Advice]:
 
 
 def many_failures(evidence: Evidence) -> Iterator[Advice]:
+    """Advise if many of the latest trials failed."""
     ended = [trial for trial in evidence.recent if trial.state in ("COMPLETE", "PRUNED", "FAIL")]
     failed = sum(trial.state == "FAIL" for trial in ended)
     if evidence.study.n_complete and failed >= 5 and failed > 0.2 * len(ended):
@@ -45,6 +47,7 @@ def _because(evidence: Evidence) -> str:
 
 
 def stale_trials(evidence: Evidence) -> Iterator[Advice]:
+    """Advise if leases have expired, or running trials show no sign of life."""
     expired = [
         t for t in evidence.running if t.lease_expires_at and t.lease_expires_at < evidence.now
     ]
@@ -84,6 +87,7 @@ def _named(trials: Sequence[Trial]) -> str:
 
 
 def nan_reports(evidence: Evidence) -> Iterator[Advice]:
+    """Advise if all recent intermediate values are NaN."""
     n, n_nan = evidence.reports
     if n >= FEW and n == n_nan:
         yield Advice(
@@ -93,6 +97,7 @@ def nan_reports(evidence: Evidence) -> Iterator[Advice]:
 
 
 def constant_objective(evidence: Evidence) -> Iterator[Advice]:
+    """Advise if an objective has the same value in all completed trials."""
     completed = evidence.completed
     if len(completed) < FEW:
         return
@@ -107,6 +112,7 @@ def constant_objective(evidence: Evidence) -> Iterator[Advice]:
 
 
 def never_feasible(evidence: Evidence) -> Iterator[Advice]:
+    """Advise if no completed trial is feasible."""
     completed = evidence.completed
     if len(completed) >= FEW and not completed.is_feasible.any():
         yield Advice(

@@ -82,6 +82,8 @@ class HypervolumeQuerySerializer(StrictSerializer):
 
 
 class PlotQuerySerializer(ImportanceQuerySerializer, HypervolumeQuerySerializer):
+    """Query of a plot."""
+
     params = ParameterNamesField(
         required=False,
         help_text='The parameters to draw, as a JSON array such as ["x", "y"]; the first ones.',

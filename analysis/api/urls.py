@@ -1,3 +1,5 @@
+"""Routes of the analyses."""
+
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
@@ -7,6 +9,8 @@ from analysis.plots.catalogue import KINDS
 
 
 class PlotKindConverter(StringConverter):
+    """A kind of plot."""
+
     regex = "|".join(KINDS)
 
 

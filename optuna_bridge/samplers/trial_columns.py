@@ -94,4 +94,5 @@ class ColumnStorage(Protocol):
 
 
 def is_learnt_from(states: np.ndarray) -> np.ndarray:
+    """Whether samplers learn from trials in these states: (trials,), of TrialState's values."""
     return (states == TrialState.COMPLETE.value) | (states == TrialState.PRUNED.value)

@@ -86,6 +86,16 @@ def new_study(definition: Definition) -> Study:
 
 
 def check_options(definition: Definition, sampler: str, pruner: str | None) -> None:
+    """Check the options of a definition.
+
+    Args:
+        definition: the definition.
+        sampler: the sampler that its options are for.
+        pruner: the pruner that its options are for; None: they are not checked.
+
+    Raises:
+        InvalidStudy: an option does not exist, or has a wrong value.
+    """
     faults = list(_faults("sampler", sampler, SAMPLERS, definition.sampler_options))
     if pruner is not None:
         faults += _faults("pruner", pruner, PRUNERS, definition.pruner_options)

@@ -1,4 +1,4 @@
-"""How many studies there may be, and how many trials of each: settings, of which 0 means any."""
+"""Limits of the numbers of studies and trials: settings, of which 0 means unlimited."""
 
 from django.conf import settings
 
@@ -7,8 +7,11 @@ from studies.models import Study
 
 
 def check_room_for_study() -> None:
-    """Raise `TooManyStudies` where there are MAX_STUDIES. Such as are made at the same moment may
-    exceed it."""
+    """Check that another study may be created. Concurrent creations may exceed the limit.
+
+    Raises:
+        TooManyStudies: there are MAX_STUDIES already.
+    """
     most: int = settings.MAX_STUDIES
     if most and Study.objects.order_by("id")[most - 1 : most].exists():
         raise TooManyStudies(f"there are {most} studies, as many as there may be: delete some")
@@ -28,6 +31,7 @@ def check_room_for_trials(study: Study, n: int) -> None:
 
 
 def too_many_trials(study: Study) -> TooManyTrials:
+    """Return the error for a study that has as many trials as it may have."""
     return TooManyTrials(
         f'study "{study.name}" has {study.n_trials} trials, and may have '
         f"{settings.MAX_TRIALS_PER_STUDY}: go on in another one"

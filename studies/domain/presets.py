@@ -8,6 +8,7 @@ from typing import Any
 
 @cache
 def preset_names() -> list[str]:
+    """Return the names of the presets."""
     return list(_document()["presets"])
 
 

@@ -192,8 +192,10 @@ class Study(models.Model):
         return Points(self.space)
 
     def point_hash(self, internal_params: Sequence[float | None]) -> UUID | None:
-        """What a trial's point is indexed by; None while it lacks a parameter, or where duplicates
-        are allowed."""
+        """Return the hash that a trial's point is indexed by.
+
+        None while the trial lacks a parameter, or if duplicates are allowed.
+        """
         if self.duplicates == Duplicates.ALLOW:
             return None
         return self.points.hash(internal_params)

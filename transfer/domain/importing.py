@@ -137,7 +137,7 @@ def _is_of_names(error: IntegrityError) -> bool:
 
 
 def _other_names(name: str) -> Iterator[str]:
-    """`name (2)`, `name (3)`, …"""
+    """Yield other names: `name (2)`, `name (3)` and so on."""
     n = 2
     while True:
         suffix = f" ({n})"

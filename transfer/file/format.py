@@ -87,6 +87,7 @@ def trial_line(trial: Trial, numbers: Mapping[int, int]) -> Document:
 
 
 def end_line(study_name: str, n_trials: int) -> Document:
+    """Return the line that ends a study."""
     return {"kind": "end", "study_name": study_name, "n_trials": n_trials}
 
 
@@ -98,6 +99,7 @@ def number(value: float) -> float | str:
 
 
 def moment(value: datetime | None) -> str | None:
+    """Return a datetime as ISO 8601 in UTC, to the microsecond."""
     if value is None:
         return None
     return value.astimezone(UTC).isoformat(timespec="microseconds")

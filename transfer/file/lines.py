@@ -46,6 +46,8 @@ class ChoiceOrNullField(ChoiceField):
 
 
 class StoredCategoricalSerializer(CategoricalParameterSerializer):
+    """A categorical parameter as it is stored."""
+
     choices = serializers.ListField(child=ChoiceOrNullField(), min_length=1, max_length=MAX_CHOICES)
 
 

@@ -56,6 +56,8 @@ class BadLine(DomainError):
 
 @dataclass(frozen=True)
 class Line:
+    """One line of a file: its number, from 1, its document, and its size in bytes."""
+
     number: int
     document: Document
     size: int

@@ -32,6 +32,7 @@ def search_space_of(trials: Sequence[FrozenTrial]) -> SearchSpace:
 
 
 def constraint_names(trials: Sequence[FrozenTrial]) -> list[str]:
+    """Return the names of all constraints of the trials, sorted."""
     return sorted({name for trial in trials for name in _constraints(trial)})
 
 

@@ -16,6 +16,11 @@ from transfer.optuna_source.optuna_mapping import AdoptionRefused
 
 
 def stored_studies(storage: BaseStorage, name: str | None) -> Iterator[optuna.Study]:
+    """Yield the study of a name, or all studies of a storage.
+
+    Raises:
+        AdoptionRefused: there is no such study.
+    """
     names = [name] if name is not None else optuna.get_all_study_names(storage)
     if not names:
         raise AdoptionRefused("the storage has no study")

@@ -1,3 +1,5 @@
+"""Routes of trials."""
+
 from django.urls import path
 
 import studies.api.path_converters  # noqa: F401  (registers study_name)

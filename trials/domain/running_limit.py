@@ -11,8 +11,10 @@ _RUNNING = "SELECT trials_running_of_token(%(token)s, %(most)s)"
 
 
 def room_of_token(actor: Actor, n: int) -> int:
-    """For how many of n trials more MAX_RUNNING_TRIALS leaves an actor room, until the
-    transaction ends. It comes before the lock of a study."""
+    """Return how many of n more trials MAX_RUNNING_TRIALS allows an actor, until the commit.
+
+    It is called before a study is locked.
+    """
     most, token = settings.MAX_RUNNING_TRIALS, actor.token_id
     if not most or token is None:
         return n
@@ -21,5 +23,6 @@ def room_of_token(actor: Actor, n: int) -> int:
 
 
 def too_many_running() -> TooManyRunningOfToken:
+    """Return the error for an actor that has as many running trials as it may have."""
     most = settings.MAX_RUNNING_TRIALS
     return TooManyRunningOfToken(f"{most} trials of this token run, as many as may at a time")

@@ -71,4 +71,5 @@ def hold(study_id: int, trials: Sequence[AbstractTrial], lease: Lease) -> None:
 
 
 def find_next_expiry(study_id: int) -> None:
+    """Store on the study when its next lease expires."""
     run(_FIND_NEXT_EXPIRY, {"study": study_id})

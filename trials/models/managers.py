@@ -220,8 +220,10 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         return leases.renew(study_name, number)
 
     def hold(self, study: Study, trials: Sequence[T], lease: Lease) -> None:
-        """Give running trials of a locked study a new lease from now on, as long as theirs was
-        unless `lease` says otherwise."""
+        """Give running trials of a locked study a new lease, which begins now.
+
+        It is as long as their last one, unless `lease` has a length.
+        """
         leases.hold(study.id, trials, lease)
 
     def find_next_expiry(self, study: Study) -> None:

@@ -158,10 +158,12 @@ def _take_numbers(arguments: Mapping[str, Any], **parts: Any) -> tuple[Any, ...]
 
 
 def insert(trials: Sequence[AbstractTrial]) -> None:
+    """Insert trials."""
     run(_INSERT, {"rows": _rows(trials, _COLUMNS)})
 
 
 def insert_steps(steps: Sequence[tuple[AbstractTrial, int, float]]) -> None:
+    """Insert intermediate values: (trial, step, value)."""
     if steps:
         run(_INSERT_STEPS, {"steps": _step_rows(steps)})
 

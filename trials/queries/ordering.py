@@ -61,7 +61,7 @@ class TrialOrdering:
     def page_at(
         self, trials: TrialQuerySet, n: int, offset: int, n_keyed: int | None = None
     ) -> list[Trial]:
-        """n trials after the first `offset` ones, which are passed over one by one.
+        """Return n trials after the first `offset` ones, which the database skips one by one.
 
         `n_keyed` is how many have a key, and is counted where it is needed and not given.
         """

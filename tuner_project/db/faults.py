@@ -84,7 +84,7 @@ def fault_of(error: BaseException | None) -> Fault | None:
 
 
 def _database_errors(error: BaseException | None) -> Iterator[psycopg.Error]:
-    """psycopg's errors among an error and those that it was raised from."""
+    """Yield the errors of psycopg among an error and those that caused it."""
     while error is not None:
         if isinstance(error, psycopg.Error):
             yield error

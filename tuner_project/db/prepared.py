@@ -35,7 +35,7 @@ def prepared_cursor() -> Any:
     """
     connection: Any = connections["default"]
     connection.ensure_connection()
-    return connection._prepare_cursor(psycopg.Cursor(connection.connection))
+    return connection._prepare_cursor(psycopg.Cursor(connection.connection))  # noqa: SLF001
 
 
 def run(statement: str, arguments: Mapping[str, Any]) -> None:

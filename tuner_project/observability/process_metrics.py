@@ -30,7 +30,7 @@ def publish() -> None:
 
 def _publish_pool() -> None:
     # Django keeps its pools here; its property would open one where there is none yet.
-    pool = DatabaseWrapper._connection_pools.get("default")  # type: ignore[attr-defined]
+    pool = DatabaseWrapper._connection_pools.get("default")  # type: ignore[attr-defined]  # noqa: SLF001
     if pool is None:
         return
     stats = pool.get_stats()

@@ -1,0 +1,1 @@
+"""What the API's views share: parsing, serializers, errors, paging, OpenAPI."""

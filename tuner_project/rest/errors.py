@@ -105,18 +105,21 @@ def validation_problem(error: exceptions.ValidationError, at: FieldPath = ()) ->
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer a 404 outside DRF's views: a problem document below /api/, else a page."""
     if not request.path.startswith(API_PREFIX):
         return defaults.page_not_found(request, exception)
     return problem_response(404, "not_found", f"there is nothing at {request.path}")
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer a 400 outside DRF's views: a problem document below /api/, else a page."""
     if not request.path.startswith(API_PREFIX):
         return defaults.bad_request(request, exception)
     return problem_response(400, "invalid", str(exception) or "the request is malformed")
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer a 403 outside DRF's views: a problem document below /api/, else a page."""
     if not request.path.startswith(API_PREFIX):
         return defaults.permission_denied(request, exception)
     return problem_response(403, "permission_denied", "you are not allowed to do this")
@@ -133,6 +136,7 @@ def fault_response(request: HttpRequest, fault: Fault) -> HttpResponseBase:
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
+    """Answer a 500 outside DRF's views: a problem document below /api/, else a page."""
     # Django calls this while it handles the exception, which may come from a middleware.
     if fault := fault_of(sys.exception()):
         return fault_response(request, fault)

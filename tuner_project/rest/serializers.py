@@ -75,6 +75,8 @@ class StrictIntegerField(serializers.IntegerField):
 
 
 class StrictBooleanField(serializers.BooleanField):
+    """A JSON true or false."""
+
     def to_internal_value(self, data: Any) -> bool:
         if not isinstance(data, bool):
             raise serializers.ValidationError(f"expected true or false, not {data!r:.80}")
@@ -186,12 +188,15 @@ class EmptySerializer(StrictSerializer):
 
 
 def page_limit(default: int) -> QueryIntegerField:
+    """Return the field `limit` of a list's query."""
     return QueryIntegerField(
         default=default, min_value=1, max_value=1000, help_text="How many to answer at most."
     )
 
 
 class PageQuerySerializer(StrictSerializer):
+    """The page of a list."""
+
     limit = page_limit(default=100)
     offset = QueryIntegerField(
         default=0, min_value=0, max_value=2**31 - 1, help_text="How many to pass over first."
@@ -205,6 +210,8 @@ class LongPageQuerySerializer(PageQuerySerializer):
 
 
 class ProblemDetailSerializer(serializers.Serializer[Any]):
+    """One error of a problem document."""
+
     pointer = serializers.CharField(help_text="JSON pointer into the request's body.")
     detail = serializers.CharField()
 

@@ -1,0 +1,1 @@
+"""Logins, content security policies, client addresses, system checks."""

@@ -10,6 +10,7 @@ from tuner_project.environment import is_loopback
 
 @checks.register(checks.Tags.security, deploy=True)
 def check_https(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """tuner.W003: cookies and tokens may travel in plain text."""
     if settings.HTTPS:
         return []
     return [

@@ -1,0 +1,1 @@
+"""What gunicorn runs: its configuration, and a worker with bounded queues."""

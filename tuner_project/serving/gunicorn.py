@@ -51,24 +51,29 @@ control_socket_disable = True  # it would be made in the home folder
 
 
 def on_starting(server: Any) -> None:
+    """Make the folder of the metrics, and warn if the service is open."""
     multiprocess.begin()
     for warning in check_open_to_others():
         server.log.warning("%s %s", warning.msg, warning.hint)
 
 
 def pre_fork(server: Any, worker: Any) -> None:
+    """Give a worker its slot of the metrics."""
     multiprocess.enter(server, worker)
 
 
 def post_worker_init(worker: Any) -> None:
+    """Publish the metrics of a worker."""
     from tuner_project.observability.process_metrics import keep_publishing
 
     keep_publishing()
 
 
 def child_exit(server: Any, worker: Any) -> None:
+    """Remove the gauges of a worker that has ended."""
     multiprocess.leave(worker)
 
 
 def on_exit(server: Any) -> None:
+    """Remove the folder of the metrics."""
     multiprocess.end()

@@ -1,3 +1,5 @@
+"""Create a token for clients of the API."""
+
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -11,6 +13,8 @@ MAX_DAYS = 36_500
 
 
 class Command(BaseCommand):
+    """Parses, creates the token, and prints its key."""
+
     help = "Makes a token for clients of the API, and prints it: it cannot be shown again."
 
     def add_arguments(self, parser: CommandParser) -> None:

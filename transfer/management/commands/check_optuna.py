@@ -20,6 +20,8 @@ SHOWN = 20  # differences of one study
 
 
 class Command(BaseCommand):
+    """Parses, compares, repairs or adopts, and prints the differences."""
+
     help = "Compares both schemas row by row; exits with 1 where they differ."
 
     def add_arguments(self, parser: CommandParser) -> None:

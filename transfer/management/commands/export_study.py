@@ -16,6 +16,8 @@ from tuner_project.errors import DomainError
 
 
 class Command(BaseCommand):
+    """Parses, exports, and writes the lines."""
+
     help = "Writes studies with their trials as JSON Lines, each as it is at one moment."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -21,6 +21,8 @@ from tuner_project.errors import DomainError
 
 
 class Command(BaseCommand):
+    """Parses, imports, and prints what happened to each study."""
+
     help = "Stores studies with their trials, all or none."
 
     def add_arguments(self, parser: CommandParser) -> None:

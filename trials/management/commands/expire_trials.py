@@ -12,6 +12,8 @@ from tuner_project.db.database import release_connection
 
 
 class Command(BaseCommand):
+    """Parses, ends the trials whose leases have expired, and prints them."""
+
     help = (
         "Ends the trials whose leases have run out, queues them again where max_retries allows, "
         "and completes the studies whose deadlines have passed, as the next ask of each would."

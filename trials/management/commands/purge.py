@@ -13,6 +13,8 @@ MAX_DAYS = 36_500
 
 
 class Command(BaseCommand):
+    """Parses, deletes, and prints what was deleted."""
+
     help = (
         "Deletes what nobody needs any more, such as expired sessions; and, where --studies-days "
         "is given, the studies that ended so long ago and were left alone since."

@@ -22,6 +22,8 @@ from tuner_project.rest.problems import field_errors
 
 
 class Command(BaseCommand):
+    """Parses, creates the studies, and prints them."""
+
     help = "Creates studies; those that exist are left as they are, so that twice is as once."
 
     def add_arguments(self, parser: CommandParser) -> None:

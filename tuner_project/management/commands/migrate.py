@@ -10,6 +10,8 @@ LOCK = 0x74756E6572_00  # "tuner"
 
 
 class Command(migrate.Command):
+    """Migrates under a lock."""
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Migrate; others that want to meanwhile wait, and then find nothing to do."""
         with only_one(LOCK):

@@ -20,6 +20,8 @@ ADMIN_LOCK = 0x74756E6572_01  # "tuner"
 
 
 class Command(BaseCommand):
+    """Prepares the database and the admin's account, and runs gunicorn."""
+
     help = (
         "Runs the service: starts the embedded database where DATABASE_URL is unset, migrates, "
         "creates the admin's account on the first run, and serves until Ctrl-C or SIGTERM."
