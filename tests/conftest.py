@@ -12,7 +12,7 @@ from access.models import Token
 from access.scopes import Scope
 from optuna_bridge.storage import SCHEMA
 from tests.support.api_client import authorized_client
-from tests.support.study_builders import MIXED_SPACE
+from tests.support.study_builders import COMMAND, MIXED_SPACE
 from trials.sampling.session_registry import session_registry
 from tuner_project import health
 
@@ -80,7 +80,8 @@ def token(db: None) -> Callable[..., tuple[Token, str]]:
     """Creates a token; returns it and its key."""
 
     def make(scope: str = "manage", **more: Any) -> tuple[Token, str]:
-        return create_token(name=more.pop("name", f"a {scope}"), scope=Scope(scope), **more)
+        name = more.pop("name", f"a {scope}")
+        return create_token(actor=COMMAND, name=name, scope=Scope(scope), **more)
 
     return make
 
