@@ -30,5 +30,5 @@ class StaffScheme(OpenApiAuthenticationExtension):
             "type": "apiKey",
             "in": "cookie",
             "name": "sessionid",
-            "description": "Of somebody of the staff who is logged in to the admin: reads only.",
+            "description": "The session of a staff user of the admin: for reading only.",
         }

@@ -68,7 +68,7 @@ def _differences(study: Study, definition: Definition) -> Iterator[str]:
     """What the definition gives and the stored study has otherwise, in words.
 
     What may be changed may also be given as it was at first: the call with which workers start
-    stays right when somebody has changed a budget.
+    stays valid after a budget was changed.
     """
     if not same_space(study.search_space, definition.search_space):
         yield "search_space"

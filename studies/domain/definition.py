@@ -22,7 +22,7 @@ from tuner_project.errors import FieldError
 
 @dataclass(frozen=True)
 class Definition:
-    """A study as somebody wants it; None is what they left out."""
+    """A study as a client defines it; None is a field that was left out."""
 
     name: str
     search_space: Sequence[Parameter]

@@ -112,7 +112,7 @@ def _kind(what: str, source: Study, changes: Mapping[str, Any]) -> dict[str, Any
 
 
 def _fitting(source: Study, study: Study) -> Iterator[Trial]:
-    """The trials of a study that fit another one, numbered anew."""
+    """Yield the trials of a study that fit another one, with new numbers."""
     note: Mapping[str, Any] | None = None
     number = 0
     for trial in _finished(source):

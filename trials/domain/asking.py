@@ -24,7 +24,7 @@ from trials.sampling.session import SamplerSession
 from trials.sampling.session_registry import session_registry
 from tuner_project.observability.stopwatch import stopwatch
 
-MAX_PLANS = 100  # each in vain because others were served
+MAX_PLANS = 100  # that concurrent asks may invalidate, one after the other
 
 
 def ask(

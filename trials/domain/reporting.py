@@ -19,7 +19,7 @@ from trials.sampling.session_registry import session_registry
 
 @dataclass(frozen=True)
 class HeartbeatReply:
-    """What a worker is told of its trial: whether to stop, since nobody wants the result."""
+    """The answer to a heartbeat: the lease, and whether the evaluation should stop."""
 
     lease_expires_at: datetime | None
     should_stop: bool

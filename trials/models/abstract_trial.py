@@ -129,7 +129,7 @@ class AbstractTrial(GuardedModel):
 
     @property
     def is_failure(self) -> bool:
-        """Whether it ran and failed, and nobody tries again."""
+        """Whether it ran, failed, and is not retried."""
         return (
             self.state == TrialState.FAIL
             and self.retried_as is None

@@ -68,7 +68,7 @@ _INSERT_STEPS = (
 )
 
 # The number of trials is written out: for a parameter the planner would expect a thousand, and
-# plan the statement anew at each execution.
+# plan the statement again at each execution.
 _TAKE_NUMBERS = """
 UPDATE studies_study
    SET {counts} next_number = next_number + {n:d}, revision = revision + 1

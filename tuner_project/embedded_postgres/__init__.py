@@ -27,7 +27,7 @@ WATCH_SECONDS = 1.0
 class EmbeddedPostgres:
     """The embedded server of one data folder.
 
-    `fallback` says that the folder is a default nobody chose: as root, the database may then
+    `fallback` says that the folder is the default: as root, the database may then
     lie in /var/lib/tuner-<hash> if the account that PostgreSQL runs as cannot enter the folder.
     """
 

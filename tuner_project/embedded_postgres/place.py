@@ -69,7 +69,7 @@ class Place:
                 folder.chmod(mode)
 
     def make_private_folder(self, folder: Path) -> None:
-        """Make a folder of the server's account, 0700; refuse one that is somebody else's."""
+        """Make a folder of the server's account, 0700; refuse one of another owner."""
         try:
             folder.mkdir(0o700)
         except FileExistsError:

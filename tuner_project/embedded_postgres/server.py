@@ -3,10 +3,10 @@
 Three lock files in the folder decide everything; a pid in a file never does, as pids are
 reused and small in a container.
 
-- start.lock: exclusive, held while somebody joins, revives or leaves.
+- start.lock: exclusive, held while a process joins, revives or leaves.
 - users.lock: shared, held by each process that uses the server.
 - server.lock: exclusive, inherited by everything that works in the cluster: initdb, the
-  postmaster and its backends. Who can take it knows that nobody does, whatever is left there.
+  postmaster and its backends. A process that can take it knows that nothing does, whatever is left there.
 """
 
 import os
@@ -119,7 +119,7 @@ class Server:
         deadline = time.monotonic() + START_SECONDS
         with private_lock_file(self.place.home / "server.lock") as lock:
             while not try_lock(lock, EXCLUSIVE):
-                # Somebody works in the cluster: a running or starting server, or what is left
+                # Something works in the cluster: a running or starting server, or what is left
                 # of a killed one, which ends by itself.
                 if self._ping() == Ping.OK:
                     return

@@ -67,7 +67,7 @@ def process_gauge(name: str, what: str) -> Gauge:
 
 
 POOL_SIZE = process_gauge("tuner_db_pool_connections", "Database connections that are open.")
-POOL_AVAILABLE = process_gauge("tuner_db_pool_available", "Open connections that nobody uses.")
+POOL_AVAILABLE = process_gauge("tuner_db_pool_available", "Open connections that are not in use.")
 POOL_WAITING = process_gauge("tuner_db_pool_waiting", "Requests that wait for a connection.")
 POOL_LIMIT = process_gauge("tuner_db_pool_max_connections", "Connections there may be.")
 START_TIME = process_gauge("tuner_process_start_time_seconds", "When the process began, Unix time.")

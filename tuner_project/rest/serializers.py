@@ -170,7 +170,7 @@ class AttributesField(serializers.DictField):
 
 
 class UserAttributesField(AttributesField):
-    """Attributes that somebody sends, MAX_ATTRIBUTE_BYTES of JSON at most."""
+    """Attributes from a client, at most MAX_ATTRIBUTE_BYTES of JSON."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         attributes = super().to_internal_value(data)

@@ -24,13 +24,13 @@ def check_https(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security)
 def check_open_to_others(**kwargs: Any) -> list[checks.CheckMessage]:
-    """tuner.W001: whoever reaches the address may do everything."""
+    """tuner.W001: all clients that reach the address may do everything."""
     if settings.AUTH_REQUIRED or is_loopback(settings.HOST):
         return []
     return [
         checks.Warning(
-            f"AUTH_REQUIRED is false, and the service listens at {settings.HOST}: whoever reaches "
-            "it may read, change and delete everything.",
+            f"AUTH_REQUIRED is false, and the service listens at {settings.HOST}: any client that "
+            "reaches it may read, change and delete everything.",
             hint="Set AUTH_REQUIRED=true and make tokens by `manage.py create_token`, or listen "
             "at 127.0.0.1.",
             id="tuner.W001",

@@ -1,6 +1,6 @@
 """Logins to the admin: throttled by django-axes, in the database and so right across processes.
 
-Failures count for a name together with an address, so that nobody can lock out somebody else from
+Failures count for a name together with an address, so that a user cannot be locked out from
 elsewhere, and for an address alone, so that trying many names from there has an end as well.
 """
 
@@ -48,7 +48,7 @@ def name(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str
 def locked_out(
     request: HttpRequest, response: HttpResponse | None, credentials: dict[str, Any] | None
 ) -> HttpResponse:
-    """The page for somebody who is locked out; AXES_LOCKOUT_CALLABLE."""
+    """The page for a user who is locked out; AXES_LOCKOUT_CALLABLE."""
     seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
     context = admin.site.each_context(request) | {
         "title": "Too many failed logins",

@@ -72,7 +72,7 @@ class PatientSocket(socket.socket):
     """A socket on which a thread waits for the client as long as `Patience` allows."""
 
     def renew(self) -> None:
-        """Start the client's time anew, for another request."""
+        """Start the client's time again, for another request."""
         self._reading, self._writing = Patience(), Patience()
         self.is_unread = False  # whether the answer was not taken
 

@@ -16,7 +16,7 @@ class Command(BaseCommand):
     """Parses, deletes, and prints what was deleted."""
 
     help = (
-        "Deletes what nobody needs any more, such as expired sessions; and, where --studies-days "
+        "Deletes expired rows, such as sessions and dead tokens; and, where --studies-days "
         "is given, the studies that ended so long ago and were left alone since."
     )
 
@@ -25,7 +25,7 @@ class Command(BaseCommand):
             "--studies-days",
             type=int,
             metavar="N",
-            help="Also studies, COMPLETED or CANCELLED, that nobody touched for N days.",
+            help="Also COMPLETED or CANCELLED studies without a change for N days.",
         )
         parser.add_argument(
             "--studies", metavar="PATTERN", help="Of those, only such names: 'tmp-*'."

@@ -15,7 +15,7 @@ from tuner_project.db.database import check_database, close_pool, only_one
 
 ADMIN = "admin"
 TOKENS_NEEDED = "Access: by token (manage.py create_token NAME --scope manage)"
-OPEN = "Access: open to whoever reaches this address; AUTH_REQUIRED=true asks for tokens"
+OPEN = "Access: open to all clients that reach this address; AUTH_REQUIRED=true requires tokens"
 ADMIN_LOCK = 0x74756E6572_01  # "tuner"
 
 
