@@ -6,7 +6,8 @@ reused and small in a container.
 - start.lock: exclusive, held while a process joins, revives or leaves.
 - users.lock: shared, held by each process that uses the server.
 - server.lock: exclusive, inherited by everything that works in the cluster: initdb, the
-  postmaster and its backends. A process that can take it knows that nothing does, whatever is left there.
+  postmaster and its backends. A process that can take it knows that none of them runs, whatever
+  files are left there.
 """
 
 import os
