@@ -4,17 +4,18 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.db import connection
-from django.test import Client
+from django.test import Client, TransactionTestCase
 from rest_framework.test import APIClient
 
 from access.domain.tokens import create_token
 from access.models import Token
 from access.scopes import Scope
-from optuna_bridge.storage import SCHEMA
 from tests.support.api_client import authorized_client
+from tests.support.database import create_migrated_database, drop_database, empty_tables
 from tests.support.study_builders import COMMAND, MIXED_SPACE
 from trials.sampling.session_registry import session_registry
 from tuner_project import health
+from tuner_project.db.database import close_pool
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,19 +30,35 @@ def _forget_health() -> None:
     health.forget()
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_test_environment: None, django_db_modify_db_settings: None, django_db_blocker: Any
+) -> Iterator[None]:
+    """Let Django work on a migrated database of this process, as pytest-django's fixture does."""
+    with django_db_blocker.unblock():
+        settings_of_tests = connection.settings_dict
+        name = settings_of_tests["TEST"]["NAME"] or f"test_{settings_of_tests['NAME']}"
+        create_migrated_database(name)
+        close_pool()
+        settings_of_tests["NAME"] = name
+    yield
+    with django_db_blocker.unblock():
+        close_pool()
+        drop_database(name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fast_end_of_transactional_tests() -> Iterator[None]:
+    """Empty the tables with rows after a transactional test, not all tables as `flush` does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda self: empty_tables())
+        yield
+
+
 @pytest.fixture(autouse=True)
-def _empty_optuna_tables(request: pytest.FixtureRequest, django_db_blocker: Any) -> Iterator[None]:
-    """Empty Optuna's tables after a transactional test, whose truncation sends no signals."""
+def _forget_sampler_sessions() -> Iterator[None]:
     yield
     session_registry.clear()
-    if "transactional_db" in request.fixturenames or _is_transactional(request):
-        with django_db_blocker.unblock(), connection.cursor() as cursor:
-            cursor.execute(f"TRUNCATE {SCHEMA}.studies CASCADE")
-
-
-def _is_transactional(request: pytest.FixtureRequest) -> bool:
-    marker = request.node.get_closest_marker("django_db")
-    return marker is not None and bool(marker.kwargs.get("transaction"))
 
 
 @pytest.fixture

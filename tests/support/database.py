@@ -4,12 +4,18 @@ The plugin gives Django's settings the database of TEST_DATABASE_URL, or an embe
 a data folder of its own.
 """
 
+import gc
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from functools import cache
+from importlib import metadata
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import psycopg
 import pytest
@@ -41,6 +47,27 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     from tuner_project.db.database import running_database
 
     _stack.enter_context(running_database())
+    if not os.environ.get("TEST_DATABASE_URL"):
+        _do_not_wait_for_disks()
+
+
+def _do_not_wait_for_disks() -> None:
+    """Let the tests' own server commit without waiting for the disk.
+
+    After a crash of the machine its data folder may be damaged: delete it.
+    """
+    parameters = connection.get_connection_params() | {"user": "postgres", "dbname": "postgres"}
+    with psycopg.connect(**parameters, autocommit=True) as server:
+        for name in ("fsync", "synchronous_commit", "full_page_writes"):
+            server.execute(f"ALTER SYSTEM SET {name} = off")
+        server.execute("SELECT pg_reload_conf()")
+
+
+@pytest.hookimpl
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let garbage collections pass over the imported libraries and the collected tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)
@@ -125,7 +152,99 @@ def wait_for_lock_waiters(n: int) -> None:
     raise AssertionError(f"fewer than {n} wait for a lock")
 
 
+# The tables -------------------------------------------------------------------------------
+
+# What `migrate` writes, and tests only read.
+_KEPT_TABLES = {
+    "public.django_migrations",
+    "public.django_content_type",
+    "public.auth_permission",
+    "optuna.alembic_version",
+    "optuna.version_info",
+}
+
+
+def empty_tables() -> None:
+    """Empty the tables that have rows, of both schemas.
+
+    Django's `flush` empties all tables of its own schema, and then writes the content types and
+    the permissions again.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_tables_with_rows())
+        if tables := [table for (table,) in cursor.fetchall()]:
+            cursor.execute(f"TRUNCATE {', '.join(tables)} CASCADE")
+
+
+@cache
+def _tables_with_rows() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT schemaname || '.' || tablename FROM pg_tables "
+            "WHERE schemaname IN ('public', 'optuna')"
+        )
+        tables = {table for (table,) in cursor.fetchall()} - _KEPT_TABLES
+    return " UNION ALL ".join(
+        f"SELECT '{table}' WHERE EXISTS (SELECT FROM {table})" for table in sorted(tables)
+    )
+
+
 # Further databases ------------------------------------------------------------------------
+
+_TEMPLATE = "tuner_template"
+_TEMPLATE_LOCK = 0x7465737473  # "tests"
+
+
+def create_migrated_database(name: str) -> None:
+    """Create a migrated, empty database as a copy of a template.
+
+    The template is made once for all processes and runs, until the product or what is installed
+    changes.
+    """
+    template = f"{_TEMPLATE}_{_fingerprint()}"
+    with _connected_to_server() as server:
+        server.execute("SELECT pg_advisory_lock(%s)", [_TEMPLATE_LOCK])  # until it is closed
+        found = server.execute(
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [_TEMPLATE]
+        ).fetchall()
+        if (template,) not in found:
+            for (old,) in found:
+                drop_database(old)
+            _create_template(template)
+        create_database(name, template=template)
+
+
+def _create_template(name: str) -> None:
+    from django.core.management import call_command
+
+    unfinished = f"{_TEMPLATE}_unfinished"
+    create_database(unfinished)
+    with connected_to(unfinished):
+        call_command("migrate", verbosity=0)
+    _run_on_server("ALTER DATABASE {} RENAME TO {}", unfinished, name)
+
+
+@cache
+def _fingerprint() -> str:
+    """A hash of the product's code and of the installed packages' versions."""
+    from django.apps import apps
+
+    content = hashlib.sha256()
+    folders = {Path(config.path) for config in apps.get_app_configs()}
+    for folder in sorted(each for each in folders if each.parent == ROOT):
+        for file in sorted(folder.rglob("*.py")):
+            content.update(file.read_bytes())
+    for package in sorted(f"{each.name} {each.version}" for each in metadata.distributions()):
+        content.update(package.encode())
+    return content.hexdigest()[:16]
+
+
+def database_url(name: str) -> str:
+    """The URL of another database on the tests' server."""
+    parameters = connection.get_connection_params()
+    names = ("user", "password", "host", "port")
+    query = {name: str(parameters[name]) for name in names if parameters.get(name)}
+    return f"postgresql://?{urlencode(query | {'dbname': name})}"
 
 
 def create_database(name: str, *, template: str = "template0") -> None:
@@ -164,6 +283,11 @@ def _change_connection(settings: dict[str, Any]) -> None:
 
 
 def _run_on_server(statement: str, *names: str) -> None:
+    with _connected_to_server() as server:
+        server.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+def _connected_to_server() -> psycopg.Connection[Any]:
+    """A connection that autocommits, to the database that all servers have."""
     parameters = connection.get_connection_params() | {"dbname": "postgres"}
-    with psycopg.connect(**parameters, autocommit=True) as maintenance:
-        maintenance.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+    return psycopg.connect(**parameters, autocommit=True)

@@ -24,8 +24,9 @@ from tests.support.api_client import (
     assert_refused,
     assert_schemas_agree,
 )
-from transfer.file.format import Document, encoded, end_line, number
+from transfer.file.format import Document, encoded, end_line
 from trials.models import Trial
+from tuner_project.json_values import finite_or_text
 
 IMPORT_URL = f"{STUDIES}/import"
 NDJSON = "application/x-ndjson"
@@ -150,7 +151,7 @@ class _RandomStudy:
         return self.random.choice(drawn)
 
     def any_number(self, *others: float) -> float | str:
-        return number(self.random.choice((*[self.finite()] * 6, *others)))
+        return finite_or_text(self.random.choice((*[self.finite()] * 6, *others)))
 
     def moment(self) -> str:
         moment = EPOCH + timedelta(microseconds=self.random.randrange(10**14))

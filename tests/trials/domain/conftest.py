@@ -6,14 +6,14 @@ from functools import partial
 import pytest
 
 from tests.support.http_client import Answer, HttpClient
-from tests.support.service import Service, running_service
+from tests.support.service import Service, running_service_on_tests_server
 from tests.support.workers import WorkerPool, send_at_once, worker_pool
 
 
 @pytest.fixture(scope="session")
-def service() -> Iterator[Service]:
+def service(django_db_setup: None) -> Iterator[Service]:
     """The service; both schemas agree after the tests."""
-    with running_service() as service:
+    with running_service_on_tests_server() as service:
         yield service
         service.check_optuna()
 

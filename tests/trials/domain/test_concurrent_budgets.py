@@ -18,7 +18,6 @@ from tests.support.workers import (
     suggest_request,
     trial_request,
 )
-from tuner_project.embedded_postgres import EmbeddedPostgres
 
 ROUNDS = 5
 SPREAD = 0.02  # seconds, in which an ask may come before a tell
@@ -225,7 +224,7 @@ def test_expiry_and_report_exclude_each_other(
 
 def _expire_leases(service: Service, study: str) -> None:
     """Move the leases of a study's trials into the past."""
-    with psycopg.connect(EmbeddedPostgres(service.data_dir).url()) as database:
+    with psycopg.connect(service.database_url) as database:
         database.execute(
             "UPDATE trials_trial SET lease_expires_at = lease_expires_at - interval '2 hours' "
             "WHERE study_id = (SELECT id FROM studies_study WHERE name = %s)",

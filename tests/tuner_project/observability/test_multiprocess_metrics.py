@@ -10,7 +10,7 @@ import urllib3
 
 from tests.support.api_client import metric_label_values, metric_total
 from tests.support.http_client import HttpClient
-from tests.support.service import Service, running_service
+from tests.support.service import Service, running_service_on_tests_server
 
 ROUTE = "/api/v1/studies/<study_name:study_name>/trials/suggest"
 SETTINGS = {"LOG_FORMAT": "json", "ACCESS_LOG": "true", "METRICS_TOKEN": "secret"}
@@ -57,8 +57,8 @@ def folders_of_metrics(pid: int) -> list[Path]:
     return [each for place in places for each in place.glob(f"tuner-metrics-{pid}-*")]
 
 
-def test_metrics_sum_all_processes() -> None:
-    with running_service(SETTINGS) as service:
+def test_metrics_sum_all_processes(django_db_setup: None) -> None:
+    with running_service_on_tests_server(SETTINGS) as service:
         space = [{"type": "float", "name": "x", "low": 0, "high": 1}]
         with HttpClient(service.port) as client:
             client.create_study(name="s", search_space=space, sampler="random")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.support import scaled
 from tests.support.http_client import HttpClient, send_bytes
-from tests.support.service import Service, running_service
+from tests.support.service import Service, running_service_on_tests_server
 
 HOST = b"Host: localhost\r\n"
 JSON = b"Content-Type: application/json\r\n"
@@ -115,9 +115,9 @@ SPACE = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[Service]:
+def service(django_db_setup: None) -> Iterator[Service]:
     variables = {"WEB_WORKERS": "1", "WEB_THREADS": "2", "CLIENT_TIMEOUT": "3"}
-    with running_service(variables) as service:
+    with running_service_on_tests_server(variables) as service:
         with HttpClient(service.port) as client:
             client.create_study(name="s", search_space=SPACE)
             client.suggest("s")

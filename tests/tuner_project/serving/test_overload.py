@@ -13,13 +13,13 @@ from tests.support.service import (
     Service,
     count_lock_waiters,
     locked_studies,
-    running_service,
+    running_service_on_tests_server,
 )
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Service]:
-    with running_service(SINGLE_THREAD_SETTINGS) as service:
+def running(django_db_setup: None) -> Iterator[Service]:
+    with running_service_on_tests_server(SINGLE_THREAD_SETTINGS) as service:
         yield service
 
 
