@@ -1,4 +1,4 @@
-"""What can be wrong with a request about trials."""
+"""The errors of requests about trials."""
 
 from tuner_project.errors import DomainError
 
@@ -15,7 +15,7 @@ class TrialNotFound(DomainError):
 
 
 class TrialFinished(DomainError):
-    """The trial was told already, and otherwise."""
+    """The trial has already ended, with another result."""
 
     status = 409
     code = "trial_finished"
@@ -36,7 +36,7 @@ class LeaseLost(DomainError):
 
 
 class TrialNotRunning(DomainError):
-    """The trial waits in the queue: it is told after an ask has handed it out."""
+    """The trial waits in the queue: it can be told only after an ask has handed it out."""
 
     status = 409
     code = "trial_not_running"
@@ -50,18 +50,18 @@ class TrialNotWaiting(DomainError):
 
 
 class StepConflict(DomainError):
-    """An intermediate value of this step is stored, and is another one."""
+    """Another intermediate value of this step is stored."""
 
     status = 409
     code = "step_conflict"
 
 
 class InvalidOutcome(DomainError):
-    """What was told does not fit the study; `errors` point at the keys."""
+    """The result does not fit the study; `errors` point at the keys."""
 
 
 class InvalidTrial(DomainError):
-    """What is to be added does not fit the study; `errors` point at the keys."""
+    """The trial to add does not fit the study; `errors` point at the keys."""
 
 
 class InvalidQuery(DomainError):

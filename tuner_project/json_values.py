@@ -1,5 +1,6 @@
 """JSON documents as values."""
 
+import math
 from typing import Any
 
 
@@ -12,3 +13,10 @@ def same_json(one: Any, other: Any) -> bool:
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same_json, one, other))
     return bool(one == other)
+
+
+def finite_or_text(value: float) -> float | str:
+    """A float as JSON can write it: NaN and the infinities become texts, which PostgreSQL reads."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")

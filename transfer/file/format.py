@@ -1,7 +1,6 @@
 """What the lines of a file say."""
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ from typing import Any
 
 from studies.models import Study
 from trials.models import Trial
+from tuner_project.json_values import finite_or_text
 
 FORMAT = 1
 MEDIA_TYPE = "application/x-ndjson"
@@ -64,9 +64,11 @@ def trial_line(trial: Trial, numbers: Mapping[int, int]) -> Document:
         "kind": "trial",
         "number": trial.number,
         "state": trial.state,
-        "values": None if trial.values is None else [number(value) for value in trial.values],
+        "values": None
+        if trial.values is None
+        else [finite_or_text(value) for value in trial.values],
         "params": trial.params,
-        "intermediate_values": {str(step): number(value) for step, value in steps.items()},
+        "intermediate_values": {str(step): finite_or_text(value) for step, value in steps.items()},
         "user_attrs": trial.user_attrs,
         "system_attrs": trial.system_attrs,
         "study_attrs": trial.study_attrs and renumbered(trial.study_attrs, numbers.get),
@@ -89,13 +91,6 @@ def trial_line(trial: Trial, numbers: Mapping[int, int]) -> Document:
 def end_line(study_name: str, n_trials: int) -> Document:
     """Return the line that ends a study."""
     return {"kind": "end", "study_name": study_name, "n_trials": n_trials}
-
-
-def number(value: float) -> float | str:
-    """A float as JSON; what is not finite is a text."""
-    if math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
 
 
 def moment(value: datetime | None) -> str | None:

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial
 
 from optuna_bridge.accessors import study_system_attrs, trial_id
 from optuna_bridge.search_space import SearchSpace
-from transfer.file.format import FORMAT, Document, encoded, end_line, moment, number, renumbered
+from transfer.file.format import FORMAT, Document, encoded, end_line, moment, renumbered
 from transfer.file.reading import BadLine
 from transfer.optuna_source.optuna_mapping import (
     AdoptionRefused,
@@ -21,6 +21,7 @@ from transfer.optuna_source.optuna_mapping import (
     params_of,
     search_space_of,
 )
+from tuner_project.json_values import finite_or_text
 
 Lines = Iterator[bytes]
 
@@ -104,10 +105,11 @@ def _trial_line(trial: FrozenTrial, space: SearchSpace, names: list[str]) -> Doc
         "kind": "trial",
         "number": trial.number,
         "state": trial.state.name,
-        "values": trial.values and [number(value) for value in trial.values],
+        "values": trial.values and [finite_or_text(value) for value in trial.values],
         "params": params,
         "intermediate_values": {
-            str(step): number(value) for step, value in sorted(trial.intermediate_values.items())
+            str(step): finite_or_text(value)
+            for step, value in sorted(trial.intermediate_values.items())
         },
         "user_attrs": trial.user_attrs,
         "system_attrs": trial.system_attrs,

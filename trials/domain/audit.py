@@ -1,6 +1,5 @@
-"""The audit of what is done with trials."""
+"""Audit entries of changes to trials."""
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,10 +8,11 @@ from access.domain.audit import Change, record, shortened
 from access.models.audit_entry import Action, SubjectKind
 from studies.models import Study
 from trials.models import Trial
+from tuner_project.json_values import finite_or_text
 
 
 def record_trials(actor: Actor, study: Study, done: Iterable[tuple[Action, Trial]]) -> None:
-    """Record what was done with trials of a study: one entry for each action, on all its trials."""
+    """Record changes to trials of a study: one entry for each action, with all its trials."""
     together: dict[Action, list[Trial]] = {}
     for action, trial in done:
         together.setdefault(action, []).append(trial)
@@ -28,7 +28,7 @@ def _change(action: Action, study: Study, trials: list[Trial]) -> Change:
 def _result(trial: Trial) -> dict[str, Any]:
     details: dict[str, Any] = {}
     if trial.values is not None:
-        details["values"] = [v if math.isfinite(v) else str(v) for v in trial.values]
+        details["values"] = [finite_or_text(value) for value in trial.values]
     if trial.reason:
         details["reason"] = shortened(trial.reason)
     if trial.retried_as is not None:

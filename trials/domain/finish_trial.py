@@ -1,4 +1,4 @@
-"""What follows when trials end: other attempts, and the end of their study."""
+"""Store trials that end, queue their next attempts, and complete their study."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from tuner_project.db.prepared import pipelined
 
 @dataclass
 class Ending:
-    """A trial that ends now, what it was, and its intermediate values that are new.
+    """A trial that ends now, its previous state, and its intermediate values that are new.
 
     `action` is what the audit records it as.
     """
@@ -33,7 +33,7 @@ class Ending:
 
 
 def store_endings(study: Study, endings: Sequence[Ending], *, actor: Actor) -> None:
-    """Store trials of a locked study that ended, one at least, and what follows.
+    """Store trials of a locked study that ended (at least one), and the consequences.
 
     While the study hands out trials, and `max_retries` and MAX_TRIALS_PER_STUDY allow, those that
     want another attempt are queued again, with the same parameters: the audit's entries of the
@@ -60,7 +60,7 @@ def store_endings(study: Study, endings: Sequence[Ending], *, actor: Actor) -> N
 def complete_if_used_up(study: Study, *, actor: Actor) -> None:
     """Complete a locked study of which nothing runs or waits, and nothing may be handed out.
 
-    The service does it, in the request of the actor that used it up.
+    The audit records it as done by the service, within the request of the actor.
     """
     complete_if_budget_is_used_up(study, actor=actor)
     if study.is_open and study.is_idle and _is_exhausted(study):
@@ -68,7 +68,7 @@ def complete_if_used_up(study: Study, *, actor: Actor) -> None:
 
 
 def _is_exhausted(study: Study) -> bool:
-    """Whether duplicates are avoided, and every point of the space is told, running or queued."""
+    """Whether duplicates are avoided and each point of the space has been used."""
     if study.duplicates != Duplicates.AVOID:
         return False
     n_points = study.points.n

@@ -9,7 +9,7 @@ from django.db import transaction
 from optuna_bridge.enums import TrialState
 from studies.enums import StudyState
 from studies.models import NamedStudy
-from trials.domain.trial_result import check_is_out, take_steps
+from trials.domain.trial_result import check_is_held, take_steps
 from trials.errors import TrialFinished
 from trials.models import Trial
 from trials.sampling.pruning import decide_pruning
@@ -79,7 +79,7 @@ def _report(session: SamplerSession, number: int, steps: Mapping[int, float]) ->
 
 
 def _check_runs(trial: Trial) -> None:
-    check_is_out(trial)
+    check_is_held(trial)
     if trial.state != TrialState.RUNNING:
         raise TrialFinished(f"trial {trial.number} has ended: it is {trial.state}")
 

@@ -1,4 +1,4 @@
-"""Tell: how trials ended."""
+"""Tell: store the results of trials."""
 
 from collections.abc import Sequence
 
@@ -25,12 +25,12 @@ _RECORDED_AS = {
 def tell(*, actor: Actor, named: NamedStudy, number: int, outcome: TrialResult) -> Trial:
     """End a RUNNING trial of the study of a name; the same outcome again is harmless.
 
-    A trial whose lease has run out may be told until an ask, or `expire_trials`, has ended it.
+    A trial whose lease has run out can be told until an ask, or `expire_trials`, has ended it.
 
     Raises:
         StudyNotFound, TrialNotFound
         InvalidOutcome: not one value for each objective, and one for each constraint.
-        TrialFinished: it was told otherwise.
+        TrialFinished: it ended with another result.
         TrialNotRunning: it waits in the queue.
         LeaseLost: it was ended, since its lease had run out.
         StepConflict: another intermediate value of a step is stored.
@@ -75,7 +75,7 @@ def tell_many(
 
 
 def _ending(study: Study, trial: Trial, outcome: TrialResult) -> Ending | None:
-    """The trial's end; None where it was told before."""
+    """The change that ends the trial; None if the same result is already stored."""
     check_outcome(study, outcome)
     if is_told_again(trial, outcome):
         return None

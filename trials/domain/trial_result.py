@@ -1,4 +1,4 @@
-"""How a trial ends: what may be told of it, and what that makes of it."""
+"""The result of a trial: whether it fits the study, and how it changes the trial."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,9 @@ Steps = list[tuple[Trial, int, float]]
 
 @dataclass(frozen=True)
 class TrialResult:
-    """How a trial ended. `values` are one for each objective, for COMPLETE only.
+    """The result of a trial. `values` has one number for each objective, for COMPLETE only.
 
-    `retry` asks for another attempt at a failed trial; None: not said.
+    `retry` asks for another attempt at a failed trial; None if the client left it out.
     """
 
     state: TrialState
@@ -34,7 +34,7 @@ class TrialResult:
 
 
 def check_outcome(study: Study, outcome: TrialResult) -> None:
-    """Raise `InvalidOutcome` where it has not one value an objective, and one a constraint."""
+    """Raise `InvalidOutcome` unless there is one value for each objective and each constraint."""
     expected = len(study.directions)
     if outcome.values is not None and len(outcome.values) != expected:
         detail = f"the study has {expected} objectives, but {len(outcome.values)} values were told"
@@ -59,14 +59,14 @@ def check_outcome(study: Study, outcome: TrialResult) -> None:
 
 
 def is_told_again(trial: Trial, outcome: TrialResult) -> bool:
-    """Whether the trial has ended just so; False while it runs.
+    """Whether the trial has already ended with this result; False while it runs.
 
     Raises:
-        TrialFinished: it ended otherwise.
-        LeaseLost: it was ended because nothing was heard of it.
-        TrialNotRunning: it waits.
+        TrialFinished: it ended with another result.
+        LeaseLost: it was ended because its lease had run out.
+        TrialNotRunning: it waits in the queue.
     """
-    check_is_out(trial)
+    check_is_held(trial)
     if not TrialState(trial.state).is_finished:
         return False
     if not _agrees(trial, outcome):
@@ -74,8 +74,8 @@ def is_told_again(trial: Trial, outcome: TrialResult) -> bool:
     return True
 
 
-def check_is_out(trial: Trial) -> None:
-    """Raise where no worker holds the trial, or held it to its end."""
+def check_is_held(trial: Trial) -> None:
+    """Raise unless a worker holds the trial, or held it when it ended."""
     if trial.state == TrialState.WAITING:
         raise TrialNotRunning(f"trial {trial.number} waits: no worker has been given it yet")
     if trial.has_lost_lease:
@@ -83,9 +83,9 @@ def check_is_out(trial: Trial) -> None:
 
 
 def finish(trial: Trial, outcome: TrialResult) -> Steps:
-    """Make a trial what its outcome says; gives the intermediate values that are new.
+    """Apply a result to a trial, and return the intermediate values that are new.
 
-    Raises `StepConflict`, before anything is changed.
+    Raises `StepConflict` before anything is changed.
     """
     study = trial.study
     steps = take_steps(trial, outcome.intermediate_values)
@@ -127,7 +127,7 @@ def mark_front(study: Study, trials: Sequence[Trial]) -> None:
 
 
 def _undominated(study: Study, values: Sequence[Sequence[float]]) -> list[bool]:
-    """Which of some values no others of them dominate."""
+    """For each of some values, whether none of the others dominates it."""
     if len(values) < 2:
         return [True] * len(values)
     losses = np.array(values) * study.signs
@@ -136,16 +136,16 @@ def _undominated(study: Study, values: Sequence[Sequence[float]]) -> list[bool]:
     return np.logical_not((no_worse & better).any(axis=0)).tolist()
 
 
-def take_steps(trial: Trial, told: Mapping[int, float]) -> Steps:
-    """The intermediate values that are new, which become part of the trial.
+def take_steps(trial: Trial, reported: Mapping[int, float]) -> Steps:
+    """Add intermediate values to the trial, and return those that are new.
 
     Raises `StepConflict` where another value of a step is stored.
     """
     stored = trial.intermediate_values
-    for step, value in told.items():
+    for step, value in reported.items():
         if step in stored and not _same(stored[step], value):
             raise StepConflict(f"step {step} is stored with {stored[step]}, and {value} was told")
-    new = {step: value for step, value in told.items() if step not in stored}
+    new = {step: value for step, value in reported.items() if step not in stored}
     merged = sorted((stored | new).items())
     trial.steps = [step for step, _ in merged]
     trial.step_values = [value for _, value in merged]
@@ -162,7 +162,7 @@ def _final_values(trial: Trial, outcome: TrialResult) -> list[float] | None:
 
 
 def _agrees(trial: Trial, outcome: TrialResult) -> bool:
-    """Whether a finished trial ended just so, in all that the outcome gives."""
+    """Whether a finished trial has all that the result contains."""
     stored = trial.intermediate_values
     return (
         trial.state == outcome.state

@@ -4,7 +4,6 @@ Rows travel as one JSON document: any number of them is one statement with one p
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -16,6 +15,7 @@ from studies.models import COUNTERS, Study
 from trials.models.abstract_trial import AbstractTrial
 from trials.models.leases import Lease
 from tuner_project.db.prepared import row_of, run
+from tuner_project.json_values import finite_or_text
 
 # What an ending or a report changes, and what the start of a WAITING trial changes beside it.
 _CHANGEABLE = (
@@ -222,7 +222,10 @@ def _rows(trials: Sequence[AbstractTrial], columns: Sequence[str]) -> str:
 
 def _step_rows(steps: Sequence[tuple[AbstractTrial, int, float]]) -> str:
     return json.dumps(
-        [{"trial_id": trial.id, "step": step, "value": _number(v)} for trial, step, v in steps]
+        [
+            {"trial_id": trial.id, "step": step, "value": finite_or_text(v)}
+            for trial, step, v in steps
+        ]
     )
 
 
@@ -232,12 +235,7 @@ def _column(value: Any) -> Any:
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, float):
-        return _number(value)
+        return finite_or_text(value)
     if isinstance(value, list):  # of floats
-        return [_number(each) for each in value]
+        return [finite_or_text(each) for each in value]
     return value
-
-
-def _number(value: float | None) -> float | str | None:
-    """A float as JSON and PostgreSQL both read it: what is not finite is a text."""
-    return value if value is None or math.isfinite(value) else str(value)
