@@ -14,7 +14,7 @@ from studies.domain.limits import n_trials_left, too_many_trials
 from studies.enums import StudyState
 from studies.errors import BudgetInFlight, TooManyRunning
 from studies.models import Study
-from trials.domain.expire_leases import expire
+from trials.domain.expire_leases import expire_leases
 from trials.domain.finish_trial import complete_if_used_up
 from trials.domain.running_limit import too_many_running
 from trials.models import Trial
@@ -90,7 +90,7 @@ def serve_with_care(
     is_as_planned = plan is not None and plan.revision == study.revision
     complete_if_used_up(study, actor=request.actor)
     held = _reoffer(study, request)
-    expire(study, actor=request.actor)
+    expire_leases(study, actor=request.actor)
     n = _room(study, min(request.count - len(held), room))
     n_queued = min(n, study.n_waiting)
     n_new = _n_new(study, n - n_queued)

@@ -19,7 +19,7 @@ from trials.signals import leases_expired
 LEASE_EXPIRED = "lease expired"
 
 
-def expire(study: Study, *, actor: Actor) -> list[Trial]:
+def expire_leases(study: Study, *, actor: Actor) -> list[Trial]:
     """End the trials of a locked study whose leases have run out; returns them.
 
     While `max_retries` allows, each is queued again. The service does it, in the request of the
@@ -55,7 +55,7 @@ def expire_trials() -> list[Trial]:
             with transaction.atomic():
                 study = NamedStudy(name).locked()
                 complete_if_used_up(study, actor=SERVICE)
-                expired += expire(study, actor=SERVICE)
+                expired += expire_leases(study, actor=SERVICE)
         except StudyNotFound:
             continue  # deleted meanwhile
     return expired

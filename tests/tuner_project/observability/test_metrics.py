@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 from studies.models import NamedStudy
 from tests.support.api_client import metric_label_values, metric_samples, metric_total
 from tests.support.study_builders import COMMAND, MIXED_SPACE
-from trials.domain.expire_leases import expire
+from trials.domain.expire_leases import expire_leases
 
 STUDIES = "/api/v1/studies"
 SUGGEST = f"{STUDIES}/search/trials/suggest"
@@ -101,7 +101,7 @@ def test_expired_leases_are_counted_when_they_are_committed(
     api.post(f"{SUGGEST}-batch", {"count": 2, "lease_seconds": 0.05})
     time.sleep(0.1)
     with pytest.raises(ZeroDivisionError), transaction.atomic():
-        assert len(expire(NamedStudy("search").locked(), actor=COMMAND)) == 2
+        assert len(expire_leases(NamedStudy("search").locked(), actor=COMMAND)) == 2
         _ = 1 / 0
     assert metric_total(scraped(), "tuner_leases_expired_total") == before
     api.post(SUGGEST)
