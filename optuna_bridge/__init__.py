@@ -1,4 +1,4 @@
-"""All that knows Optuna's internals: distributions, samplers, pruners and the storage.
+"""All code that depends on Optuna's internals: distributions, samplers, pruners and the storage.
 
-It has no Django models, and is the one package that may touch private names of Optuna.
+It has no Django models, and is the only package that may use private names of Optuna.
 """

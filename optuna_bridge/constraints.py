@@ -1,19 +1,19 @@
-"""Constraints of trials: how Optuna keeps them among the attributes, and how they are exceeded."""
+"""Constraints of trials: their representation in Optuna's attributes, and their violation."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-OLD_KEY = "constraints"  # of a list of them, before they had names
-_PREFIX = f"{OLD_KEY}:"  # before a constraint's name
+OLD_KEY = "constraints"  # Optuna's older attribute: one list of unnamed constraint values
+_PREFIX = f"{OLD_KEY}:"  # precedes a constraint's name
 
 
 def constraint_attrs(constraints: Mapping[str, float]) -> dict[str, float]:
-    """The attributes in which Optuna and its samplers look for a trial's constraints."""
+    """Return the system attributes in which Optuna's samplers look for a trial's constraints."""
     return {f"{_PREFIX}{name}": value for name, value in constraints.items()}
 
 
 def constraints_of(system_attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """A trial's constraints as Optuna reads them: of the old list, the positions are the names."""
+    """Return a trial's constraints by name; those of the old list are named by their position."""
     old = enumerate(system_attrs.get(OLD_KEY) or ())
     named = {
         key.removeprefix(_PREFIX): value
@@ -24,5 +24,5 @@ def constraints_of(system_attrs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def total_violation(constraints: Iterable[float]) -> float:
-    """By how much constraints are exceeded, together: the sum of those above 0, as in Optuna."""
+    """Return the sum of the constraint values above 0, as Optuna computes the total violation."""
     return sum((value for value in constraints if value > 0), 0.0)

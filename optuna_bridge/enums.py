@@ -1,4 +1,4 @@
-"""Optuna's words for states and directions, as the API and the database spell them."""
+"""Optuna's trial states and directions, as the API and the database spell them."""
 
 from django.db import models
 
@@ -11,7 +11,7 @@ class Direction(models.TextChoices):
 
     @property
     def sign(self) -> float:
-        """What values are multiplied by so that less is better."""
+        """The factor that turns a value into one to minimize."""
         return 1.0 if self == Direction.MINIMIZE else -1.0
 
 

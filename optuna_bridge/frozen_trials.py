@@ -1,4 +1,4 @@
-"""Trials as Optuna reads them: FrozenTrials, and a storage that holds them and refuses writes."""
+"""Trials in Optuna's form: building FrozenTrial objects, and a read-only storage of them."""
 
 from bisect import bisect_left
 from collections.abc import Container, Sequence
@@ -16,7 +16,7 @@ DIRECTIONS = {
     "minimize": StudyDirection.MINIMIZE,
     "maximize": StudyDirection.MAXIMIZE,
 }
-NOTHING: dict[Any, Any] = {}  # shared by all trials that have none: it is never changed
+NOTHING: dict[Any, Any] = {}  # the empty mapping that trials share; it is never changed
 
 
 def frozen_trial(
@@ -33,7 +33,7 @@ def frozen_trial(
     datetime_start: datetime | None = None,
     datetime_complete: datetime | None = None,
 ) -> FrozenTrial:
-    """One trial as Optuna reads it, which shares its distributions with the others."""
+    """Build Optuna's FrozenTrial; it shares its distributions with the study's other trials."""
     params = space.to_external(internal_params)
     distributions = space.distributions
     if len(params) < len(distributions):
@@ -55,7 +55,7 @@ def frozen_trial(
 
 
 class StudyDefinition(Protocol):
-    """What of a study never changes."""
+    """The attributes of a study that never change."""
 
     id: int
     name: str
@@ -63,9 +63,10 @@ class StudyDefinition(Protocol):
 
 
 class FrozenTrials(BaseStorage):
-    """Trials of one study, by number, as a storage that refuses writes.
+    """A read-only Optuna storage that holds the trials of one study, ordered by number.
 
-    `directions` are the study's, unless the trials' values are others than the study's.
+    `directions` default to the study's. Pass them if the trials' values are not the values of the
+    study's objectives.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class FrozenTrials(BaseStorage):
         trials: Sequence[FrozenTrial] = (),
         directions: Sequence[str] | None = None,
     ) -> None:
-        self.study = study  # its definition; the rest is of when it was read
+        self.study = study  # only its definition is current; the rest is as old as the read
         self._directions = [DIRECTIONS[each] for each in directions or study.directions]
         self._trials = list(trials)
 
@@ -84,12 +85,12 @@ class FrozenTrials(BaseStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        """The trials by number; not copied, whatever `deepcopy`: they are never changed."""
+        """Return the trials by number. `deepcopy` is ignored, since they are never changed."""
         trials = self._trials
         return trials if states is None else [each for each in trials if each.state in states]
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        # Ids rise with numbers.
+        # Ids increase with numbers.
         return self._trials[bisect_left(self._trials, trial_id, key=lambda t: t._trial_id)]
 
     def get_study_id_from_name(self, study_name: str) -> int:
@@ -113,7 +114,7 @@ class FrozenTrials(BaseStorage):
     create_new_study = delete_study = get_all_studies = _refused
     set_study_user_attr = set_trial_user_attr = _refused
     set_trial_state_values = set_trial_intermediate_value = _refused
-    # `SamplerStorage` writes into drafts by these.
+    # `SamplerStorage` overrides these to write into drafts.
     create_new_trial: Any = _refused
     set_trial_param: Any = _refused
     set_trial_system_attr: Any = _refused

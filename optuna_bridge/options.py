@@ -1,4 +1,4 @@
-"""What the options of samplers and pruners may be: one description for checks and OpenAPI."""
+"""Descriptions of the options of samplers and pruners, used for validation and OpenAPI."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ class Option:
     choices: tuple[str, ...] = ()
 
     def fault(self, value: Any) -> str | None:
-        """What is wrong with a value, if anything."""
+        """Return an error message if the value is not valid, else None."""
         accepts = {
             "int": lambda: type(value) is int,
             "float": lambda: type(value) in (int, float) and math.isfinite(value),
@@ -42,8 +42,7 @@ class Option:
 class Kind:
     """A kind of sampler or pruner: how Optuna's object is built, and its options by name.
 
-    `conflicts` takes all options and answers (name, what is wrong) for those that do not fit
-    each other.
+    `conflicts` takes all options and returns (option, fault) for those that contradict each other.
     """
 
     build: Callable[..., Any]
@@ -53,14 +52,14 @@ class Kind:
     )
 
     def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """All options, the given ones over the defaults; null is a default."""
+        """Return all options: the given ones, and defaults for missing and null ones."""
         return {
             name: option.default if given.get(name) is None else given[name]
             for name, option in self.options.items()
         }
 
     def faults(self, given: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """(option, what is wrong with it) for the given options."""
+        """Return (option, fault) for each of the given options that is not valid."""
         known = ", ".join(self.options) or "none"
         found = [
             (name, f"unknown option; the options are: {known}")

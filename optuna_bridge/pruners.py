@@ -1,4 +1,4 @@
-"""The pruners: a registry from name to Optuna's pruner, its options and what it needs."""
+"""The pruners: a registry from name to Optuna's pruner, its options and its traits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 
 from optuna_bridge.options import Kind, Option
 
-NO_PRUNER = "none"  # stops no trial; also of studies whose trials Optuna would not prune
+NO_PRUNER = "none"  # prunes no trial; also used for studies that Optuna does not prune
 _STEPS = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class PrunerKind(Kind):
-    """A kind of pruner: how Optuna's pruner is built from all its options, and what it needs.
+    """A kind of pruner: how Optuna's pruner is built from all its options, and its traits.
 
     Attributes:
-        reads_steps: It decides by intermediate values; a pruner without is never asked.
+        reads_steps: Whether it decides by intermediate values; if not, it is never asked.
     """
 
     reads_steps: bool = True
@@ -26,8 +26,8 @@ class PrunerKind(Kind):
 
 def _build_hyperband(options: Mapping[str, Any]) -> HyperbandPruner:
     pruner = HyperbandPruner(**options)
-    # Else it makes its brackets at its first decision, without a lock. The study is asked only
-    # for a max_resource of "auto", which the wire does not know.
+    # Otherwise it creates its brackets at its first decision, which is not thread-safe. The study
+    # is read only if max_resource is "auto", which the API does not accept.
     pruner._try_initialization(cast(Study, None))
     return pruner
 
@@ -69,6 +69,6 @@ PRUNERS: dict[str, PrunerKind] = {
 
 
 def build_pruner(name: str, options: Mapping[str, Any]) -> BasePruner:
-    """A fresh pruner of this kind, with all its options given; threads may share it."""
+    """Build a new pruner from all its options; threads may share it."""
     pruner: BasePruner = PRUNERS[name].build(options)
     return pruner

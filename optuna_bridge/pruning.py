@@ -1,4 +1,4 @@
-"""Asking a pruner about a running trial, before what it reports is stored."""
+"""Asking a pruner about a running trial before its reported values are stored."""
 
 from collections.abc import Container, Mapping
 from copy import copy
@@ -16,17 +16,17 @@ from optuna_bridge.sampler_storage import SamplerStorage
 
 @dataclass(frozen=True)
 class PruningDecision:
-    """What the pruner says, and what it sets on the trial (the rungs of successive halving)."""
+    """The pruner's decision, and attributes it sets on the trial (rungs of successive halving)."""
 
     should_prune: bool
     system_attrs: Mapping[str, Any]
 
 
 class PruningStorage:
-    """What a pruner sees: a study in which one trial has reported more than is stored.
+    """The storage that a pruner reads: one trial has intermediate values that are not stored yet.
 
-    It answers what Optuna's pruners ask of a storage. The trial is replaced and never changed in
-    place: successive halving holds on to those that it has read.
+    It implements the methods of a storage that Optuna's pruners call. The trial is replaced and
+    never changed in place, since successive halving keeps references to the trials it has read.
     """
 
     def __init__(self, stored: SamplerStorage[Any], trial: FrozenTrial) -> None:
@@ -69,20 +69,21 @@ def ask_pruner(
     *,
     sampler: BaseSampler,
 ) -> PruningDecision:
-    """Ask a pruner as `optuna.Trial.should_prune` does after reports of `steps`.
+    """Ask a pruner for a decision, as `optuna.Trial.should_prune` does after `steps` are reported.
 
     Args:
         pruner: The study's pruner.
         storage: The study's trials as they are stored.
-        trial: One of them, which runs.
-        steps: Intermediate values that it reports; of those it has already, the stored one counts.
-        sampler: The study's; Optuna would build another one.
+        trial: One of them, which is RUNNING.
+        steps: The reported intermediate values; if a step is stored already, its stored value
+            is used.
+        sampler: The study's sampler; without it Optuna would build another one.
     """
     reporting = copy(trial)
     reporting.intermediate_values = dict(steps) | trial.intermediate_values
     seen: Any = PruningStorage(storage, reporting)
     study = optuna.Study(storage.study.name, seen, sampler=sampler, pruner=pruner)
-    should_prune = bool(pruner.prune(study, reporting))  # NumPy has a bool of its own
+    should_prune = bool(pruner.prune(study, reporting))  # it may be a NumPy bool
     before = trial.system_attrs
     added = {key: each for key, each in seen.trial.system_attrs.items() if key not in before}
     return PruningDecision(should_prune, added)

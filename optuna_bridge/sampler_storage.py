@@ -1,8 +1,8 @@
-"""What a sampler sees of a study: its committed trials and, beside them, drafts of new ones.
+"""The storage that a sampler reads: a study's committed trials, and drafts of new ones.
 
-Optuna's ask writes into drafts alone. Trials are replaced by changed copies and never changed in
-place: Optuna's samplers and pruners hold on to those that they have read (successive halving would
-see its own rung twice).
+Optuna's ask writes into drafts only. Trials are replaced by changed copies and never changed in
+place, since Optuna's samplers and pruners keep references to the trials that they have read
+(otherwise successive halving would see its own rung twice).
 """
 
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -23,26 +23,26 @@ from optuna_bridge.system_attrs import FIXED_PARAMS, TRANSIENT_ATTRIBUTES
 
 
 class CommittedTrial(NamedTuple):
-    """A trial that was read from the database, and its parameters as they are kept there."""
+    """A trial that was read from the database, and its parameters as they are stored there."""
 
     trial: FrozenTrial
     internal_params: list[float | None]
 
 
 class DraftTrial:
-    """A RUNNING trial that exists in this process alone, into which Optuna's ask writes."""
+    """A RUNNING trial that exists only in this process, and into which Optuna's ask writes."""
 
-    _ids = count(-1, -1)  # apart from those of committed trials
+    _ids = count(-1, -1)  # negative, so that they differ from those of committed trials
 
     def __init__(self, number: int, fixed_params: Mapping[str, Any] | None = None) -> None:
-        """A draft of the trial of a number, of which some or all parameters may be given."""
+        """Create a draft for a trial number, with some or all parameters fixed if given."""
         fixed = {} if fixed_params is None else {FIXED_PARAMS: dict(fixed_params)}
         self._trial = _running_trial(number, next(self._ids), fixed)
         self._study_attrs: dict[str, Any] = {}
 
     @property
     def is_visible(self) -> bool:
-        """Whether Optuna sees it beside the committed trials."""
+        """Whether Optuna sees it in addition to the committed trials."""
         return True
 
     @property
@@ -51,7 +51,7 @@ class DraftTrial:
 
     @property
     def number(self) -> int:
-        """The number that it was drawn for."""
+        """The trial number for which it was drawn."""
         return self._trial.number
 
     @property
@@ -60,7 +60,7 @@ class DraftTrial:
 
     @property
     def system_attrs(self) -> dict[str, Any]:
-        """What the sampler set on the trial, to be stored with it."""
+        """The attributes that the sampler set on the trial, to be stored with it."""
         return {
             key: value
             for key, value in self._trial.system_attrs.items()
@@ -69,15 +69,15 @@ class DraftTrial:
 
     @property
     def study_attrs(self) -> dict[str, Any]:
-        """What the sampler set on the study, to be stored with the trial."""
+        """The attributes that the sampler set on the study, to be stored with the trial."""
         return self._study_attrs
 
     def replace(self, trial: FrozenTrial) -> None:
-        """Take a changed copy of its trial. For the storage that holds it."""
+        """Replace the trial by a changed copy. Called by the storage that holds the draft."""
         self._trial = trial
 
     def set_study_attr(self, key: str, value: Any) -> None:
-        """Set an attribute of the study. For the storage that holds it."""
+        """Record an attribute of the study. Called by the storage that holds the draft."""
         self._study_attrs[key] = value
 
 
@@ -85,9 +85,9 @@ D = TypeVar("D", bound=DraftTrial)
 
 
 class SamplerStorage(FrozenTrials, Generic[D]):
-    """The committed trials of a study and drafts, as Optuna's samplers and pruners read them.
+    """The storage through which Optuna's samplers and pruners read committed trials and drafts.
 
-    A `ColumnStorage` where `names` of the parameters are given to keep in columns.
+    If the parameters' `names` are given, it keeps the trials in columns, too (`ColumnStorage`).
     """
 
     def __init__(
@@ -107,17 +107,17 @@ class SamplerStorage(FrozenTrials, Generic[D]):
         return len(self._trials)
 
     def as_study(self, sampler: BaseSampler, pruner: BasePruner) -> optuna.Study:
-        """The study over this storage, which only reads it while its sampler draws."""
+        """Return an Optuna study on this storage, which its sampler reads while it draws."""
         return optuna.Study(self.study.name, self, sampler=sampler, pruner=pruner)
 
     def running_trial(self, number: int) -> FrozenTrial | None:
-        """The committed trial of a number; None where there is none, or it does not run."""
+        """Return the committed trial of a number, or None if there is none or it is not RUNNING."""
         trial = self._trials[number] if number < len(self._trials) else None
         return trial if trial is not None and trial.state == TrialState.RUNNING else None
 
     @contextmanager
     def _drawing_into(self, draft: D) -> Iterator[None]:
-        """A block within which Optuna's ask writes into a draft; after an error it is dropped."""
+        """Direct the writes of Optuna's ask into a draft within the block; drop it on an error."""
         self._drawing = draft
         try:
             yield
@@ -131,7 +131,7 @@ class SamplerStorage(FrozenTrials, Generic[D]):
         self._drafts.pop(draft.trial._trial_id, None)
 
     def _listed_drafts(self) -> list[D]:
-        """The drafts as they are now, whatever another thread adds or drops meanwhile."""
+        """Return a copy of the list of drafts, since other threads may add and drop some."""
         return list(self._drafts.values())
 
     def _put(self, trial: FrozenTrial) -> None:
@@ -148,14 +148,14 @@ class SamplerStorage(FrozenTrials, Generic[D]):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        """The trials by number; not copied, whatever `deepcopy`: they are never changed."""
+        """Return committed trials by number, then visible drafts; `deepcopy` is ignored."""
         if states == (TrialState.WAITING,):
-            return []  # Study.ask would take one; ours are taken from the database
+            return []  # Study.ask would start one; the service starts them in the database
         trials = self._trials + [each.trial for each in self._listed_drafts() if each.is_visible]
         return trials if states is None else [each for each in trials if each.state in states]
 
     def drafts(self) -> list[FrozenTrial]:
-        """The trials that are being sampled, or are not in the columns."""
+        """Return the trials that are being sampled, or are not in the columns yet."""
         return [draft.trial for draft in self._listed_drafts()]
 
     def get_trial(self, trial_id: int) -> FrozenTrial:

@@ -1,4 +1,4 @@
-"""The search space: from the wire's parameters to Optuna's distributions and back."""
+"""The search space: conversion between the API's parameters and Optuna's distributions."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -17,15 +17,15 @@ from optuna.distributions import (
 from tuner_project.json_values import same_json
 
 Parameter = Mapping[str, Any]
-MAX_STEPS = 2**53  # from low to high; more are not told apart by floats
+MAX_STEPS = 2**53  # from low to high; floats cannot represent more steps exactly
 
 
 class SearchSpace:
     """The parameters of a study, in their order.
 
-    A trial's parameters are kept in Optuna's internal representation, one float a parameter in
-    this order: the number itself, or the index of a choice; None where a trial lacks one. That
-    keeps their order and types exactly.
+    A trial's parameters are stored in Optuna's internal representation: one float for each
+    parameter, in this order. It is the number itself, or the index of a choice; None if the trial
+    has no value for the parameter. This preserves the order and the types exactly.
     """
 
     def __init__(self, parameters: Sequence[Parameter]) -> None:
@@ -44,7 +44,10 @@ class SearchSpace:
         return [(name, _converter(each)) for name, each in self.distributions.items()]
 
     def to_internal(self, params: Mapping[str, Any]) -> list[float | None]:
-        """Of parameters that are in the space; a float just beyond its last step is on it."""
+        """Convert valid parameters to Optuna's internal representation.
+
+        A stepped float that rounding moved past `low` or `high` is clamped to it.
+        """
         return [
             convert(params[name]) if name in params else None for name, convert in self._internal
         ]
@@ -54,7 +57,7 @@ class SearchSpace:
         return {name: convert(value) for (name, convert), value in pairs if value is not None}
 
     def faults(self, params: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """(parameter, what is wrong) for values that are not in the space; nothing is coerced."""
+        """Return (parameter, fault) for each value outside the space; types are not coerced."""
         known = ", ".join(self.distributions)
         if len(known) > 300:
             known = f"{known[:300]}…"
@@ -82,12 +85,12 @@ class SearchSpace:
         return f"{value} is not {number} from {parameter['low']} to {parameter['high']}{steps}"
 
     def distributions_json(self) -> list[str]:
-        """The distributions as Optuna's storage writes them."""
+        """Return the distributions in the JSON format of Optuna's storage."""
         return [distribution_to_json(each) for each in self.distributions.values()]
 
 
 def reachable_high(parameter: Parameter) -> Any:
-    """The last value that the steps from `low` reach, as Optuna adjusts `high` (which warns)."""
+    """Return the last value that steps from `low` reach; Optuna adjusts `high` so, and warns."""
     low, high, step = parameter["low"], parameter["high"], parameter.get("step")
     if step is None or parameter["type"] == "int":
         return high if step is None else low + (high - low) // step * step
@@ -103,9 +106,9 @@ def _converter(distribution: BaseDistribution) -> Callable[[Any], float]:
 
 
 def _is_reached(distribution: Any, value: float) -> bool:
-    """Whether a number is in its range, and on a step where it has steps.
+    """Return whether a number is within its range and, if there are steps, on one of them.
 
-    Floats may be off a step by what rounding makes of a computed one, also beyond the last step.
+    Floats may differ from a step by a rounding error, also beyond the last step.
     """
     low, high, step = distribution.low, distribution.high, distribution.step
     if isinstance(distribution, IntDistribution):
@@ -117,7 +120,7 @@ def _is_reached(distribution: Any, value: float) -> bool:
 
 
 def parameter_of(name: str, distribution: BaseDistribution) -> dict[str, Any]:
-    """The wire's parameter for one of Optuna's distributions."""
+    """Return the API's description of a parameter that has one of Optuna's distributions."""
     match distribution:
         case CategoricalDistribution():
             return {"type": "categorical", "name": name, "choices": list(distribution.choices)}
@@ -137,13 +140,13 @@ def parameter_of(name: str, distribution: BaseDistribution) -> dict[str, Any]:
 
 
 def same_space(one: Sequence[Parameter], other: Sequence[Parameter]) -> bool:
-    """Whether two lists of parameters mean the same, whatever their order and spelling."""
+    """Return whether two lists of parameters define the same space, in any order or notation."""
     same = SearchSpace(one).distributions == SearchSpace(other).distributions
     return same and _bool_choices(one) == _bool_choices(other)
 
 
 def _bool_choices(parameters: Sequence[Parameter]) -> set[tuple[str, int]]:
-    """Where the choices are bools: Optuna's distributions take true for 1."""
+    """Return (parameter, index) of each bool choice: Optuna's distributions equate true and 1."""
     return {
         (parameter["name"], index)
         for parameter in parameters
@@ -161,7 +164,7 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
     if kind == "int":
         return IntDistribution(low, high, log=log, step=step or 1)
     distribution = FloatDistribution(low, high, log=log)
-    # Set afterwards: where the float nearest to the last step is no multiple of the step in
-    # decimals, Optuna would adjust `high` once more, and warn.
+    # Set afterwards: if the float nearest to the last step is not a decimal multiple of the step,
+    # the constructor would adjust `high` again, and warn.
     distribution.step = step
     return distribution

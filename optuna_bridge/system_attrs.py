@@ -1,8 +1,8 @@
-"""Names under which Optuna and its samplers keep attributes of trials."""
+"""Names of the system attributes that Optuna and its samplers set on trials."""
 
-# What is fixed of a trial that was enqueued.
+# The fixed parameters of an enqueued trial.
 FIXED_PARAMS = "fixed_params"
 
-# What a sampler shares with other processes while it has stored but some of a trial's
-# parameters. Ours are stored all at once, so that it is never needed.
+# Attributes by which a sampler shares a trial's parameters with other processes while only some
+# of them are stored. This service stores all parameters at once and does not need them.
 TRANSIENT_ATTRIBUTES = ("tpe:relative_params", "gp:relative_params")

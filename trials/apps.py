@@ -6,7 +6,7 @@ from tuner_project import extensions
 
 
 class TrialsConfig(AppConfig):
-    """Register with the frame what this app adds to it."""
+    """Connect the signals, and register this app's extensions of `tuner_project`."""
 
     name = "trials"
 

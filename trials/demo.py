@@ -1,4 +1,4 @@
-"""Demo studies: named test functions, in the states in which studies are found."""
+"""Demo studies of known test functions, with finished, pruned, failed and running trials."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -21,24 +21,24 @@ WORKERS = 4
 
 @dataclass(frozen=True)
 class Demo:
-    """A study, its function, and how many trials it has; the last `running` ones still run."""
+    """A study, its objective, and its number of trials, of which the last `running` still run."""
 
     definition: Definition
     function: Callable[[Params], Sequence[float]]
     n_trials: int
     running: int = 0
-    steps: int = 0  # of its learning curve; with one, the worse trials are pruned
+    steps: int = 0  # of each trial's learning curve; if there are any, bad trials are pruned
 
 
 def branin(params: Params) -> Sequence[float]:
-    """https://www.sfu.ca/~ssurjano/branin.html, minimum 0.397887."""
+    """Return the Branin function, minimum 0.397887: https://www.sfu.ca/~ssurjano/branin.html."""
     x, y = params["x"], params["y"]
     b, c, t = 5.1 / (4 * math.pi**2), 5 / math.pi, 1 / (8 * math.pi)
     return [(y - b * x**2 + c * x - 6) ** 2 + 10 * (1 - t) * math.cos(x) + 10]
 
 
 def hartmann6(params: Params) -> Sequence[float]:
-    """https://www.sfu.ca/~ssurjano/hart6.html, minimum -3.32237."""
+    """Return the Hartmann 6 function, minimum -3.32237: https://www.sfu.ca/~ssurjano/hart6.html."""
     a = (
         (10, 3, 17, 3.5, 1.7, 8),
         (0.05, 10, 17, 0.1, 8, 14),
@@ -64,14 +64,14 @@ def hartmann6(params: Params) -> Sequence[float]:
 
 
 def zdt1(params: Params) -> Sequence[float]:
-    """Zitzler, Deb, Thiele (2000); the front is 1 - sqrt(f1) with the others at 0."""
+    """Return ZDT1 (Zitzler, Deb, Thiele 2000); its Pareto front is f2 = 1 - sqrt(f1)."""
     first, *others = params.values()
     g = 1 + 9 * sum(others) / len(others)
     return [first, g * (1 - math.sqrt(first / g))]
 
 
 def training(params: Params) -> Sequence[float]:
-    """A made-up accuracy after training: best near a learning rate of 0.01, with adam."""
+    """Return a made-up accuracy after training: best near a learning rate of 0.01, with adam."""
     distance = abs(math.log10(params["learning_rate"]) + 2)
     bonus = {"adam": 0.05, "sgd": 0.0, "rmsprop": 0.02}[params["optimizer"]]
     return [0.9 - 0.12 * distance + bonus - abs(params["batch_size"] - 64) / 1000]
@@ -130,7 +130,11 @@ DEMOS = (
 
 
 def seed_demo(demo: Demo, *, actor: Actor) -> tuple[Study, bool]:
-    """Create and play a demo study, whole or not at all; answers it, and whether it is new."""
+    """Create a demo study with all its trials in one transaction.
+
+    Returns:
+        The study, and whether it is new.
+    """
     with transaction.atomic():
         study, is_new = create_study(actor=actor, definition=demo.definition)
         if is_new:

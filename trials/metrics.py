@@ -1,4 +1,4 @@
-"""The metrics of asks, leases and samplers' memory; imported by serving processes only."""
+"""Metrics of asks, leases and the samplers' memory; imported by serving processes only."""
 
 from functools import cache
 from typing import Any
@@ -35,7 +35,7 @@ HISTORY_STUDIES = process_gauge("tuner_history_studies", "Studies kept in memory
 HISTORY_TRIALS = process_gauge("tuner_history_trials", "Trials kept in memory for samplers.")
 HISTORY_BYTES = process_gauge("tuner_history_bytes", "Memory these trials take, estimated.")
 
-# Each label is looked up once: that takes as long as to observe.
+# Each label is looked up only once, since a lookup takes as long as an observation.
 _of_asks = cache(ASK_SECONDS.labels)
 _of_parts = cache(ASK_PART_SECONDS.labels)
 
@@ -52,7 +52,7 @@ def _count_expired(count: int, **kwargs: Any) -> None:
 
 
 def _publish_sessions() -> None:
-    """Set the gauges of the sampler sessions that this process keeps."""
+    """Set the gauges for the sampler sessions that this process keeps."""
     n_studies, n_trials, n_bytes = session_registry.use_of_memory()
     HISTORY_STUDIES.set(n_studies)
     HISTORY_TRIALS.set(n_trials)

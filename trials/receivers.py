@@ -27,13 +27,13 @@ def project_changed(
 
 @receiver(study_attrs_added, sender=Trial, dispatch_uid="trials.project_study_attrs")
 def project_study_attrs(trial_ids: list[int], **kwargs: Any) -> None:
-    """Project what samplers set on a study."""
+    """Project attributes that samplers set on a study."""
     add_study_attribute_rows(trial_ids)
 
 
-# A fixture's loading calls neither save() nor the manager.
+# Loading a fixture calls neither save() nor the manager, but sends pre_save.
 @receiver(pre_save, sender=Trial, dispatch_uid="trials.refuse_trial")
 @receiver(pre_save, sender=IntermediateValue, dispatch_uid="trials.refuse_step")
 def refuse(**kwargs: Any) -> NoReturn:
-    """Refuse a write that would leave Optuna's schema behind."""
+    """Refuse a direct write, which would not update Optuna's schema."""
     raise DirectWriteRefused("a trial is written by Trial.objects.add() and change()")

@@ -1,31 +1,31 @@
 """The signals of trials.
 
-`trials_added` and `trials_changed` are sent inside the transaction that writes them, so that a
-receiver's error undoes the write. They are sent within `pipelined()`: what a receiver reads is
-there, but how many rows a statement of its own has changed (`rowcount`, hence `save()` of a stored
-row) is not known yet.
+`trials_added`, `trials_changed` and `study_attrs_added` are sent inside the transaction that writes
+the trials, so that a receiver's error rolls the write back. They are sent within `pipelined()`: a
+receiver can read the written rows, but the `rowcount` of its own statements is not known yet, so
+it cannot call `save()` on a stored row.
 """
 
 from django.dispatch import Signal
 
-# Provides: trials (list[Trial]): just inserted, all of one study; with_steps (bool): whether they
+# Arguments: trials (list[Trial]): just inserted, all of one study; with_steps (bool): whether they
 # have intermediate values.
 trials_added = Signal()
 
-# Provides: trials (list[Trial]): changed in place, all of one study; steps (list[int]): of the
-# intermediate values that were added to them; with_params (bool): whether parameters were.
+# Arguments: trials (list[Trial]): changed in place, all of one study; steps (list[int]): the steps
+# of the added intermediate values; with_params (bool): whether parameters were added.
 trials_changed = Signal()
 
-# Provides: trial_ids (list[int]): of trials of one study, whose `study_attrs` were stored after
-# they were added, and nothing else of them.
+# Arguments: trial_ids (list[int]): trials of one study whose `study_attrs`, and nothing else, were
+# stored after the trials were added.
 study_attrs_added = Signal()
 
-# The metrics receive the following two, where there are any: in serving processes.
+# The following two are received by the metrics, which exist only in serving processes.
 
-# Provides: sampler (str); seconds (float); parts (dict[str, float]), in seconds. Sent after an ask
-# that handed out trials.
+# Arguments: sampler (str); seconds (float): the duration; parts (dict[str, float]): seconds by
+# part. Sent after an ask that handed out trials.
 ask_measured = Signal(use_caching=True)
 
-# Provides: count (int): trials that were ended because their leases had run out. Sent after the
-# commit.
+# Arguments: count (int): the number of trials that were failed because their leases had expired.
+# Sent after the commit.
 leases_expired = Signal()

@@ -1,1 +1,1 @@
-"""Optuna's samplers as the service uses them; `registry` lists them."""
+"""Optuna's samplers, adapted to the service; `registry` lists them."""

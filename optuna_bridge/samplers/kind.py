@@ -1,4 +1,4 @@
-"""What the service must know of a kind of sampler, beside the options that the wire offers."""
+"""The traits of a kind of sampler that the service needs, besides the options in the API."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -14,10 +14,10 @@ Options = Mapping[str, Any]
 
 
 def reseed(sampler: BaseSampler, seed: int, number: int) -> None:
-    """Make the next draw depend on the study's seed and the trial's number alone.
+    """Make the next draw depend only on the study's seed and the trial's number.
 
-    The generators are seeded in place, since NSGA-II's crossover shares its sampler's. The state
-    has four words, since one of 32 bits collided within 100,000 numbers.
+    The generators are seeded in place, since NSGA-II's crossover shares its sampler's generator.
+    The state has four words, since one word of 32 bits collided within 100,000 numbers.
     """
     state = np.random.SeedSequence((seed, number)).generate_state(4)
     owners: list[Any] = [
@@ -32,29 +32,31 @@ def reseed(sampler: BaseSampler, seed: int, number: int) -> None:
 
 @dataclass(frozen=True)
 class SamplerKind(Kind):
-    """A kind of sampler: how Optuna's sampler is built, its options, and what it needs.
+    """A kind of sampler: how Optuna's sampler is built, its options, and its traits.
 
-    `build` takes all options and the search space's distributions by name. The defaults of the
-    traits suit any sampler of Optuna that is written against its public interface.
+    `build` takes all options and the search space's distributions by name. The traits' defaults
+    suit any sampler that uses only Optuna's public interface.
 
     Attributes:
-        needs_number: A trial's number decides its point: a draw must wait until the number is
-            reserved, and so happens inside the transaction. It must take microseconds.
-        reads_columns: It reads a `ColumnStorage` instead of looping over trials.
-        reads_steps: It learns from intermediate values.
-        annotates_trials: It learns only from trials on which it set attributes when they were
-            drawn.
-        is_slow: A draw takes longer than to return a database connection and to take one again.
-        max_redraws: How often to draw again where a study avoids duplicates and the point was
-            visited, before another point is chosen at random.
-        at_random: A block within which it draws at random, for those draws.
-        reseed: Makes the next draw depend on a seed and the trial's number alone.
-        shares_seed: Whether, with these options, all processes must draw by one seed even where
-            the study's owner gave none.
-        budget: The fewest and the most trials that it is recommended for.
-        slow_beyond: The number of completed trials from which on a draw takes seconds.
-        max_running: How many trials may run at a time before the sampler knows too little, by
-            its options and the number of trials that it can learn from; None: any number.
+        needs_number: Whether a trial's number determines its point. If so, it draws inside the
+            transaction, after the number is reserved, and a draw must take microseconds.
+        reads_columns: Whether it reads a `ColumnStorage` instead of looping over trials.
+        reads_steps: Whether it learns from intermediate values.
+        annotates_trials: Whether it learns only from trials on which it set attributes when they
+            were drawn.
+        is_slow: Whether a draw takes longer than returning a database connection to the pool and
+            getting one again.
+        max_redraws: How often to draw again if the study avoids duplicates and the point was
+            visited, before an unvisited point is chosen at random.
+        at_random: Returns a context manager within which it draws at random, for these redraws.
+        reseed: Makes the next draw depend only on a seed and the trial's number.
+        shares_seed: Returns whether, with these options, all processes must use the same seed even
+            if the study's owner gave none.
+        budget: The minimum and the maximum number of trials for which it is recommended.
+        slow_beyond: The number of completed trials above which a draw takes seconds.
+        max_running: Returns how many trials may run at a time before the sampler has too little
+            to learn from, given its options and the number of trials that it can learn from;
+            None if there is no limit.
     """
 
     needs_number: bool = False

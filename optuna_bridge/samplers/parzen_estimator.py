@@ -1,7 +1,8 @@
-"""The densities of TPE: Optuna's mixture of one product of kernels for each trial, to the bit.
+"""The densities of TPE: a mixture of one product of kernels for each trial.
 
-Optuna's arrays of all samples, kernels and parameters are far larger than a processor's cache.
-This one goes through the kernels in blocks that fit, one parameter at a time.
+Results are identical to Optuna's to the bit. Optuna's arrays of all samples, kernels and
+parameters are far larger than a processor's cache. Here the kernels are processed in blocks that
+fit, one parameter at a time.
 """
 
 from typing import Any, Protocol
@@ -26,12 +27,12 @@ from optuna.samplers._tpe.probability_distributions import (
 from optuna_bridge.samplers import truncated_normal
 
 _BLOCK = 512  # kernels at a time
-# numpy sums up to so many numbers in the order of `_sum_of`, and more by halves.
+# NumPy adds up to this many numbers in the order of `_sum_of`, and splits longer sums in halves.
 _MAX_SUMMANDS = 128
 
 
 class BlockwiseParzenEstimator(_ParzenEstimator):
-    """Optuna's estimator, with its drawing and its density made faster."""
+    """Optuna's Parzen estimator with faster sampling and a faster density."""
 
     def _calculate_numerical_distributions(
         self,
@@ -39,9 +40,9 @@ class BlockwiseParzenEstimator(_ParzenEstimator):
         search_space: Any,
         parameters: _ParzenEstimatorParameters,
     ) -> _BatchedDistributions:
-        """One kernel for each observation, and the prior's.
+        """Return one kernel for each observation, and the prior's.
 
-        A kernel is as wide as it is far to the next one, or the one before.
+        A kernel's width is the larger of the distances to its two neighbours.
         """
         low, high, step = search_space.low, search_space.high, search_space.step
         if step is not None:
@@ -49,7 +50,7 @@ class BlockwiseParzenEstimator(_ParzenEstimator):
         if search_space.log:
             observations, low, high = np.log(observations), np.log(low), np.log(high)
         n = len(observations)
-        order = np.argsort(observations)  # unstable, and which of equal ones comes first matters
+        order = np.argsort(observations)  # unstable as in Optuna: the order of equal ones matters
         ascending = np.concatenate([[low], observations[order], [high]])
         gaps = np.diff(ascending)
         widths = np.maximum(gaps[:-1], gaps[1:])
@@ -71,16 +72,16 @@ class BlockwiseParzenEstimator(_ParzenEstimator):
         return _BatchedDiscreteTruncLogNormDistributions(mus, sigmas, *bounds, step)
 
     def sample(self, rng: np.random.RandomState, size: int) -> dict[str, np.ndarray]:
-        """Samples by parameter, (size,) each."""
+        """Draw samples: an array (size,) for each parameter."""
         return self._untransform(truncated_normal.sample(self._mixture_distribution, rng, size))
 
     def log_pdf(self, samples_dict: dict[str, np.ndarray]) -> np.ndarray:
-        """The log density at each sample, (samples,)."""
+        """Return the log density at each sample, (samples,)."""
         samples = self._transform(samples_dict)
         weights, distributions = self._mixture_distribution
         others: list[_Kernels] = []
         normals: list[Any] = []  # the kernels of continuous parameters
-        of_normals: list[np.ndarray] = []  # and the samples
+        of_normals: list[np.ndarray] = []  # the samples of these parameters
         for kernels, of_parameter in zip(distributions, samples.T, strict=True):
             if isinstance(kernels, _BatchedCategoricalDistributions):
                 others.append(_CategoricalKernels(kernels, of_parameter))
@@ -103,14 +104,14 @@ class BlockwiseParzenEstimator(_ParzenEstimator):
                 total += _sum_of(continuous, block)
         log_pdf += np.log(weights)
         highest = log_pdf.max(axis=1)
-        highest[np.isneginf(highest)] = 0  # -inf less -inf were NaN
+        highest[np.isneginf(highest)] = 0  # -inf - -inf would be NaN
         log_pdf -= highest[:, np.newaxis]
-        with np.errstate(divide="ignore"):  # the log of 0
+        with np.errstate(divide="ignore"):  # log(0)
             return np.log(np.exp(log_pdf, out=log_pdf).sum(axis=1)) + highest
 
 
 class _Kernels(Protocol):
-    """One parameter's kernels, and the samples whose log density is wanted."""
+    """One parameter's kernels, and the samples at which to compute their log densities."""
 
     def add_to(self, total: np.ndarray, block: slice) -> None:
         """Add the log densities to `total`, (samples, kernels of the block)."""
@@ -126,7 +127,10 @@ class _CategoricalKernels:
 
 
 class _DiscreteKernels:
-    """Stepped kernels: the mass within half a step of a sample, over that of the range."""
+    """Kernels of a stepped parameter.
+
+    The density is the mass within half a step of the sample, divided by the mass of the range.
+    """
 
     def __init__(self, kernels: Any, samples: np.ndarray) -> None:
         drawn, positions = np.unique(samples, return_inverse=True)
@@ -137,7 +141,7 @@ class _DiscreteKernels:
         log_mass = truncated_normal.log_gauss_mass_unique(
             (left[:, np.newaxis] - mu) / sigma, (right[:, np.newaxis] - mu) / sigma
         )
-        self._log_mass = log_mass[positions]  # (samples, kernels that differ)
+        self._log_mass = log_mass[positions]  # (samples, distinct kernels)
         self._log_range = truncated_normal.log_gauss_mass((low - mu) / sigma, (high - mu) / sigma)
 
     def add_to(self, total: np.ndarray, block: slice) -> None:
@@ -147,9 +151,9 @@ class _DiscreteKernels:
 
 
 def _log_ranges(many: list[Any]) -> np.ndarray:
-    """The log mass of each parameter's range under its kernels, (parameters, kernels).
+    """Return the log mass of each parameter's range under its kernels, (parameters, kernels).
 
-    Of all parameters at once, since the number of them decides how Optuna computes erf.
+    All parameters are computed at once, since the array's size decides how Optuna computes erf.
     """
     mu, sigma = (np.array([getattr(each, name) for each in many]) for name in ("mu", "sigma"))
     low, high = (
@@ -160,7 +164,7 @@ def _log_ranges(many: list[Any]) -> np.ndarray:
 
 
 class _ContinuousKernels:
-    """Truncated normal kernels."""
+    """Truncated normal kernels of a continuous parameter."""
 
     def __init__(self, kernels: Any, samples: np.ndarray, log_range: np.ndarray) -> None:
         x = np.log(samples) if kernels.is_log else samples
@@ -172,7 +176,10 @@ class _ContinuousKernels:
         self._is_all_inside = bool(low < high and low <= x.min() and x.max() <= high)
 
     def log_pdf(self, block: slice) -> np.ndarray:
-        """(samples, kernels of the block); the operations of `_truncnorm.logpdf` in its order."""
+        """Return the log densities, (samples, kernels of the block).
+
+        The operations are those of `_truncnorm.logpdf`, in the same order.
+        """
         mu, sigma = self._mu[block], self._sigma[block]
         x = self._samples - mu
         x /= sigma
@@ -184,14 +191,14 @@ class _ContinuousKernels:
         out -= self._log_sigma[block]
         if self._is_all_inside:
             return out
-        # Rounding has moved a sample past a bound.
+        # Reached if rounding has moved a sample past a bound, or the range is empty.
         a, b = (self._low - mu) / sigma, (self._high - mu) / sigma
         cases = [np.broadcast_to(a == b, x.shape), (x < a) | (x > b)]
         return np.select(cases, [np.nan, -np.inf], default=out)
 
 
 def _sum_of(kernels: list[_ContinuousKernels], block: slice) -> np.ndarray:
-    """The sum of their log densities, in the order in which numpy adds up an array's last axis.
+    """Return the sum of the log densities, added in NumPy's order for an array's last axis.
 
     https://github.com/numpy/numpy/blob/main/numpy/_core/src/umath/loops_utils.h.src
     """

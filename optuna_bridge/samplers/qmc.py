@@ -1,4 +1,4 @@
-"""Optuna's quasi-Monte Carlo sampler for many processes that draw at the same time."""
+"""Optuna's quasi-Monte Carlo sampler, made safe for processes that draw concurrently."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,10 +11,11 @@ from optuna.trial import FrozenTrial
 
 
 class NumberedQMCSampler(QMCSampler):
-    """Optuna's QMC sampler, with the point of a sequence chosen by the trial's number.
+    """Optuna's QMC sampler, with the trial's number as the index into the sequence.
 
     Stock Optuna counts the points in a study attribute that concurrent workers read and write
-    without a lock, so that they draw the same points. Asked in sequence, both draw the same.
+    without a lock, so that they may draw the same point twice. In a sequential study, both
+    samplers draw the same points.
     """
 
     def __init__(self, distributions: Mapping[str, BaseDistribution], **options: Any) -> None:
@@ -27,7 +28,7 @@ class NumberedQMCSampler(QMCSampler):
 
     @contextmanager
     def at_random(self) -> Iterator[None]:
-        """Draw at random within the block, since a number has one point of the sequence."""
+        """Draw at random within the block: each number has only one point of the sequence."""
         self._is_at_random = True
         try:
             yield

@@ -1,7 +1,7 @@
-"""The samplers: a registry from name to Optuna's sampler, its options and what it needs.
+"""The samplers: a registry from name to Optuna's sampler, its options and its traits.
 
-To add a sampler is to add an entry. The choices of the API, the settings, the admin and OpenAPI,
-and whatever the service does for a sampler, follow from it.
+To add a sampler, add an entry. The choices in the API, the settings, the admin and OpenAPI, and
+the service's special treatment of a sampler, follow from it.
 """
 
 import warnings
@@ -20,11 +20,11 @@ from optuna_bridge.samplers.tpe import ColumnTPESampler
 
 def _reseed_gp(sampler: GPSampler, seed: int, number: int) -> None:
     reseed(sampler, seed, number)
-    # The last fit is the next one's starting point, and another process has another.
+    # The last fit is the starting point of the next one, and differs between processes.
     sampler._gprs_cache_list = None
 
 
-# Budgets are those that Optuna recommends:
+# Budgets, in trials, are those that Optuna recommends:
 # https://optuna.readthedocs.io/en/stable/reference/samplers/index.html
 SAMPLERS: dict[str, SamplerKind] = {
     "tpe": SamplerKind(
@@ -54,7 +54,7 @@ SAMPLERS: dict[str, SamplerKind] = {
             "n_startup_trials": Option("int", 10, "Random trials before the model.", 0, 10**6),
             "deterministic_objective": Option("bool", False, "The objective has no noise."),
         },
-        max_redraws=1,  # each takes long, and comes to the same point again
+        max_redraws=1,  # a draw is slow, and usually returns the same point again
         reseed=_reseed_gp,
         budget=(10, 500),
         slow_beyond=500,
@@ -91,7 +91,7 @@ SAMPLERS: dict[str, SamplerKind] = {
         },
         needs_number=True,
         at_random=lambda sampler: sampler.at_random(),
-        shares_seed=lambda options: options["scramble"],  # of a sequence that is scrambled once
+        shares_seed=lambda options: options["scramble"],  # all processes need the same sequence
     ),
 }
 
@@ -99,8 +99,8 @@ SAMPLERS: dict[str, SamplerKind] = {
 def build_sampler(
     name: str, options: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]
 ) -> BaseSampler:
-    """A fresh sampler of this kind, with all its options given."""
+    """Build a new sampler from all its options."""
     with warnings.catch_warnings():
-        # The wire offers `group` and `deterministic_objective` knowing that they may change.
+        # The API deliberately offers the experimental `group` and `deterministic_objective`.
         warnings.simplefilter("ignore", ExperimentalWarning)
         return SAMPLERS[name].build(options, distributions)

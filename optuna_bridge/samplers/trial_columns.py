@@ -1,4 +1,4 @@
-"""A study's trials as columns, for samplers that would spend their time looping over trials."""
+"""A study's trials as columns (arrays), so that samplers need not loop over trials in Python."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -13,13 +13,18 @@ _EMPTY = 64
 
 
 class TrialColumns:
-    """The last index is the trial's number; arrays grow by doubling, and are read up to `n`.
+    """The trials of a study as arrays, whose last index is the trial's number.
 
-    internal_params: (parameters, n), in the order of the space; NaN where a trial lacks one.
-    values: (objectives, n); NaN until there is one. states: (n,) of Optuna's TrialState.
-    last_steps, last_step_values: (n,), of the highest step that was reported; step -1: none was.
-    What is reported is to be taken in `pruning_direction`.
-    violations: (n,), the sum of the positive constraint values; 0 is feasible.
+    The arrays grow by doubling; only the first `n` elements of the last axis are in use.
+
+    Attributes:
+        internal_params: (parameters, n), in the order of the space; NaN if a trial has no value.
+        values: (objectives, n); NaN until there is one.
+        states: (n,), values of Optuna's TrialState.
+        last_steps: (n,), the highest step that was reported; -1 if none was.
+        last_step_values: (n,), the intermediate value of that step.
+        pruning_direction: The direction of the intermediate values.
+        violations: (n,), the sum of the positive constraint values; 0 is feasible.
     """
 
     def __init__(
@@ -28,7 +33,7 @@ class TrialColumns:
         self.names = list(names)
         self.pruning_direction = pruning_direction
         self.n = 0
-        self.n_finished = 0  # that samplers learn from: COMPLETE or PRUNED
+        self.n_finished = 0  # only the states that samplers learn from: COMPLETE and PRUNED
         self.in_all_finished = np.ones(len(self.names), dtype=bool)
         self.internal_params = np.full((len(self.names), _EMPTY), np.nan)
         self.values = np.full((n_objectives, _EMPTY), np.nan)
@@ -40,7 +45,7 @@ class TrialColumns:
     def put(
         self, trials: Sequence[FrozenTrial], internal_params: Sequence[Sequence[float | None]]
     ) -> None:
-        """Write new and changed trials. A finished trial never changes again."""
+        """Write new and changed trials. A finished trial never changes."""
         numbers = np.array([trial.number for trial in trials], dtype=int)
         self._grow(int(numbers.max(initial=-1)) + 1)
         params = np.array(internal_params, dtype=float).reshape(len(numbers), len(self.names))
@@ -62,7 +67,7 @@ class TrialColumns:
                 self.violations[trial.number] = total_violation(trial.constraints.values())
 
     def points(self, numbers: np.ndarray, names: Iterable[str]) -> np.ndarray:
-        """These parameters of these trials, (parameters, trials)."""
+        """Return the named parameters of the numbered trials, (parameters, trials)."""
         return np.array([self.internal_params[self.names.index(name)][numbers] for name in names])
 
     def _grow(self, n: int) -> None:
@@ -90,9 +95,9 @@ class ColumnStorage(Protocol):
     columns: TrialColumns | None
 
     def drafts(self) -> list[FrozenTrial]:
-        """The trials that are not in the columns: RUNNING, and sampled by this process."""
+        """Return the trials that are not in the columns: RUNNING, and sampled by this process."""
 
 
 def is_learnt_from(states: np.ndarray) -> np.ndarray:
-    """Whether samplers learn from trials in these states: (trials,), of TrialState's values."""
+    """Return whether samplers learn from trials in `states` (trials,), values of TrialState."""
     return (states == TrialState.COMPLETE.value) | (states == TrialState.PRUNED.value)

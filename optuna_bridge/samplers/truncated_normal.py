@@ -1,8 +1,8 @@
-"""Optuna's truncated normal distribution, to the bit, without calling Python for each number.
+"""Optuna's truncated normal distribution, identical to the bit, on whole arrays.
 
 Optuna computes each normal probability by a Python function of one number. Here the C functions
 that it calls are mapped over whole arrays, and the rest of Optuna's code is run on top of them.
-numpy's own `log` would not do: it differs from C's in the last bit.
+NumPy's own `log` is not used, since it differs from C's in the last bit.
 """
 
 import math
@@ -15,9 +15,9 @@ from optuna.samplers._tpe import _truncnorm, probability_distributions
 from optuna.samplers._tpe._erf import _erf_right_non_big
 
 _SQRT_2 = 2**0.5
-_ONE = 6  # erf from here on
-_FAR = 6.1 * _SQRT_2  # standard deviations, beyond which the probability is 0 or 1
-_MANY = 2000  # from here on Optuna computes erf by polynomials, with other last bits
+_ONE = 6  # for arguments from here on, erf is 1
+_FAR = 6.1 * _SQRT_2  # in standard deviations; beyond it the probability is 0 or 1
+_MANY = 2000  # from this array size on, Optuna uses polynomials for erf: the last bits differ
 
 
 def _each(function: Callable[[float], float], x: np.ndarray) -> np.ndarray:
@@ -25,25 +25,25 @@ def _each(function: Callable[[float], float], x: np.ndarray) -> np.ndarray:
 
 
 def ndtr(a: np.ndarray, of: int) -> np.ndarray:
-    """The probability of less than `a`, as `_truncnorm._ndtr` has it in an array `of` this size."""
+    """Return P(X < a), as `_truncnorm._ndtr` computes it in an array with `of` elements."""
     x = a / _SQRT_2
     if of < _MANY:
         return 0.5 + 0.5 * _each(math.erf, x)
     out = np.where(x < 0, 0.0, 1.0)
-    is_near = ~(np.abs(x) >= _ONE)  # NaN stays what it is
+    is_near = ~(np.abs(x) >= _ONE)  # includes NaN, which stays NaN
     near = x[is_near]
     out[is_near] = 0.5 + 0.5 * (np.sign(near) * _erf_right_non_big(np.abs(near)))
     return out
 
 
 def log_ndtr(a: np.ndarray) -> np.ndarray:
-    """Its logarithm, as `_truncnorm._log_ndtr`."""
+    """Return log P(X < a), as `_truncnorm._log_ndtr` does."""
     x = a / _SQRT_2
     is_middle = np.abs(x) < 1 / _SQRT_2
     tail = 0.5 * _each(math.erfc, np.abs(x))
     probability = np.where(x < 0, tail, 1.0 - tail)
     probability[is_middle] = 0.5 + 0.5 * _each(math.erf, x[is_middle])
-    is_far = ~(a > -20)  # where the probability would be lost in its logarithm; NaN too
+    is_far = ~(a > -20)  # the probability is too small to take its logarithm; includes NaN
     probability[is_far] = 1.0
     out = np.where(a > 6, -tail, _each(math.log, probability))
     out[is_far] = _each(_truncnorm._log_ndtr_single, a[is_far])
@@ -51,10 +51,11 @@ def log_ndtr(a: np.ndarray) -> np.ndarray:
 
 
 def log_gauss_mass(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The logarithm of the probability of [a, b], as `_truncnorm._log_gauss_mass`."""
+    """Return the logarithm of the probability of [a, b], as `_truncnorm._log_gauss_mass` does."""
     if not np.all((a <= 0) & (b > 0)):
         return _any_gauss_mass(a, b)
-    # The mean is within, as of nearly all kernels, and mostly so far within that nothing is out.
+    # The mean lies within, as for nearly all kernels, and mostly so far from both bounds that the
+    # probability is 1.
     is_near = (a > -_FAR) | (b < _FAR)
     out = np.zeros_like(a)
     near_a, near_b = a[is_near], b[is_near]
@@ -63,7 +64,7 @@ def log_gauss_mass(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _on(function: Any, **parts: Any) -> Any:
-    """Optuna's function, calling these instead of the functions of its module."""
+    """Return a copy of Optuna's function that calls `parts` instead of its module's functions."""
     names = function.__globals__ | parts
     return FunctionType(
         function.__code__, names, function.__name__, function.__defaults__, function.__closure__
@@ -81,7 +82,7 @@ _quantile = _on(
 )
 _parts = SimpleNamespace(_log_gauss_mass=log_gauss_mass, rvs=_on(_truncnorm.rvs, ppf=_quantile))
 
-# The same for pairs of which many are equal, each of which is computed once.
+# `log_gauss_mass` for arrays with many equal pairs (a, b): each distinct pair is computed once.
 log_gauss_mass_unique = _on(probability_distributions._log_gauss_mass_unique, _truncnorm=_parts)
 # Draw from a mixture: (mixture, rng, size) -> (size, parameters).
 sample = _on(probability_distributions._MixtureOfProductDistribution.sample, _truncnorm=_parts)

@@ -1,7 +1,7 @@
-"""A SQLAlchemy dialect whose connection and transactions are Django's.
+"""A SQLAlchemy dialect that uses Django's connection and transactions.
 
-What SQLAlchemy begins, commits and rolls back are blocks of `transaction.atomic()`. So what
-Optuna writes becomes part of the transaction that is open around it, and is undone with it.
+Each transaction of SQLAlchemy is a block of `transaction.atomic()`. So Optuna's writes belong to
+the enclosing Django transaction and are rolled back with it.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ registry.register("postgresql.django", __name__, "DjangoDialect")
 
 
 class DjangoDialect(PGDialect_psycopg):
-    """The psycopg dialect, with Django in charge of the connection."""
+    """The psycopg dialect on a connection that Django manages."""
 
     driver = "django"
     supports_statement_cache = True
@@ -40,13 +40,13 @@ class DjangoDialect(PGDialect_psycopg):
             blocks.pop().__exit__(None, None, None)
 
     def do_close(self, dbapi_connection: Any) -> None:
-        """Leave the connection open: it is Django's."""
+        """Leave the connection open, since Django manages it."""
 
     do_terminate = do_close
 
 
 def engine_kwargs() -> dict[str, Any]:
-    """The arguments of `create_engine` for an engine on Django's connection."""
+    """Return the arguments of `create_engine` for an engine on Django's connection."""
     return {
         "creator": _djangos_connection,
         "poolclass": NullPool,
@@ -56,7 +56,7 @@ def engine_kwargs() -> dict[str, Any]:
 
 
 def engine(schema: str) -> Engine:
-    """An engine whose tables lie in `schema`."""
+    """Create an engine on Django's connection, with its tables in `schema`."""
     mapped = {"schema_translate_map": {None: schema}}
     return create_engine(URL, execution_options=mapped, **engine_kwargs())
 
@@ -67,5 +67,5 @@ def _djangos_connection() -> Any:
 
 
 def _open_blocks(dbapi_connection: Any) -> list[transaction.Atomic]:
-    """The stack of blocks that SQLAlchemy opened, kept on the connection they belong to."""
+    """Return the stack of atomic blocks that SQLAlchemy opened, kept on their connection."""
     return dbapi_connection.__dict__.setdefault("_optuna_blocks", [])

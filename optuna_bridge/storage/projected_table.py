@@ -1,6 +1,6 @@
-"""From Django's rows to Optuna's: each of Optuna's tables as a query over ours.
+"""The projection of Django's rows into Optuna's: each Optuna table as a query over our tables.
 
-That one description writes the rows, compares them and rebuilds them.
+The same description is used to write the rows, to compare them and to rebuild them.
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,13 @@ from optuna_bridge.storage import SCHEMA
 class ProjectedTable:
     """One of Optuna's tables.
 
-    `query` selects `columns`, as they should be, with the placeholder `{where}` for which rows
-    (in terms of its alias s for a study or t for a trial). `key` are the columns of the unique
-    constraint. `owned_by` is the SQL condition on a row `o` of Optuna's for belonging to
-    `%(study)s`.
+    Attributes:
+        name: The table's name in the schema `optuna`.
+        columns: The columns that `query` selects.
+        key: The columns of the unique constraint.
+        query: Selects the expected rows from Django's tables. Its placeholder `{where}` is the
+            condition on the rows, on the alias s of a study or t of a trial.
+        owned_by: The SQL condition under which Optuna's row `o` belongs to the study `%(study)s`.
     """
 
     name: str
@@ -28,24 +31,24 @@ class ProjectedTable:
     owned_by: str
 
     def insert(self, where: str) -> str:
-        """Insert the rows that are missing."""
+        """Return SQL that inserts the missing rows."""
         return (
             f"INSERT INTO {SCHEMA}.{self.name} ({', '.join(self.columns)}) "
             f"{self.query.format(where=where)} ON CONFLICT ({', '.join(self.key)}) DO NOTHING"
         )
 
     def upsert(self, where: str) -> str:
-        """Insert the rows that are missing and bring the others up to date."""
+        """Return SQL that inserts the missing rows and updates the others."""
         changing = [column for column in self.columns if column not in self.key]
         changes = ", ".join(f"{column} = excluded.{column}" for column in changing)
         return self.insert(where).removesuffix("DO NOTHING") + f"DO UPDATE SET {changes}"
 
     def delete(self) -> str:
-        """Delete all rows of `%(study)s`."""
+        """Return SQL that deletes all rows of the study `%(study)s`."""
         return f"DELETE FROM {SCHEMA}.{self.name} AS o WHERE {self.owned_by}"
 
     def differences(self) -> str:
-        """(which side has it, row as text) for each row of `%(study)s` on one side only."""
+        """Return SQL for the rows of `%(study)s` that only one side has: (side, row as text)."""
         columns = ", ".join(self.columns)
         expected = f"SELECT * FROM ({self.query.format(where=self.all_of_study)}) AS expected"
         actual = f"SELECT {columns} FROM {SCHEMA}.{self.name} AS o WHERE {self.owned_by}"
@@ -83,9 +86,9 @@ _TABLES_OF_STUDIES = (
 
 
 def delete_study_rows(study_id: int) -> None:
-    """Delete all of Optuna's rows of a study, those of its trials included.
+    """Delete all of Optuna's rows of a study, including those of its trials.
 
-    One statement a table: Optuna's own deletion takes milliseconds for each trial.
+    This takes one statement for each table; Optuna's own deletion takes milliseconds a trial.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -95,11 +98,12 @@ def delete_study_rows(study_id: int) -> None:
         )
         trials = {"trials": cursor.fetchone()[0]}
         for table in _TABLES_OF_TRIALS:
-            # By literal ids: a join with the trials becomes a nested loop, of a minute at 10,000
-            # trials, while the tables' statistics are still those of empty ones.
+            # By ids instead of a join with the trials: while the statistics are still those of
+            # empty tables, a join is planned as a nested loop, which takes a minute at 10,000
+            # trials.
             cursor.execute(f"DELETE FROM {SCHEMA}.{table} WHERE trial_id = ANY(%(trials)s)", trials)
-        # The checks of foreign keys keep the plans that this session made for smaller tables: to
-        # read each table to its end, once a trial.
+        # The foreign key checks would reuse the plans that this database session made when the
+        # tables were smaller: a sequential scan of each table for each trial.
         cursor.execute("DISCARD PLANS")
         for table in _TABLES_OF_STUDIES:
             cursor.execute(

@@ -1,4 +1,4 @@
-"""Optuna's tables in their schema: created by a migration, checked by readiness."""
+"""Optuna's tables in their schema: created by a migration, checked by the readiness endpoint."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +16,16 @@ REVISION = "v3.2.0.a"
 
 
 class SchemaMismatch(RuntimeError):
-    """The database holds Optuna's tables in another version than this Optuna's."""
+    """The revision of Optuna's tables is not the one that the installed Optuna needs."""
 
 
 def create_optuna_schema(apps: Any, schema_editor: Any) -> None:
-    """Create Optuna's tables as stock Optuna does, or leave those of the right version alone.
+    """Create Optuna's tables by Optuna's own code, unless they exist in the needed revision.
 
-    Runs inside the migration's transaction: after a rollback nothing is left.
+    It runs inside the migration's transaction and is rolled back with it.
+
+    Raises:
+        SchemaMismatch: there are tables of another revision.
     """
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
@@ -36,23 +39,23 @@ def create_optuna_schema(apps: Any, schema_editor: Any) -> None:
 
 @contextmanager
 def unqualified_names(cursor: Any) -> Iterator[None]:
-    """Within a transaction: a block in which tables without a schema are those of Optuna's."""
+    """Resolve unqualified table names to Optuna's schema, within a block in a transaction."""
     cursor.execute("SHOW search_path")
     search_path = cursor.fetchone()[0]
     cursor.execute(f"SET LOCAL search_path = {SCHEMA}")
     yield
-    # Not after an error: the transaction takes no statement then, and its end takes the path back.
+    # Not after an error: PostgreSQL then refuses statements, and the rollback restores the path.
     cursor.execute("SELECT set_config('search_path', %s, true)", [search_path])
 
 
 def has_tables(cursor: Any) -> bool:
-    """Whether there are tables in Optuna's schema."""
+    """Return whether there are tables in Optuna's schema."""
     cursor.execute("SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = %s)", [SCHEMA])
     return bool(cursor.fetchone()[0])
 
 
 def current_revision(cursor: Any) -> str | None:
-    """The revision of Optuna's tables, None where there are none; one or two statements."""
+    """Return the revision of Optuna's tables, or None if none is stored."""
     cursor.execute("SELECT to_regclass(%s)", [f"{SCHEMA}.alembic_version"])
     if cursor.fetchone()[0] is None:
         return None
@@ -62,7 +65,7 @@ def current_revision(cursor: Any) -> str | None:
 
 
 def wrong_revision(cursor: Any) -> str | None:
-    """What is wrong with the revision of Optuna's tables, if anything."""
+    """Return an error message if Optuna's tables do not have the needed revision, else None."""
     revision = current_revision(cursor)
     if revision == REVISION:
         return None

@@ -10,14 +10,14 @@ from optuna_bridge.storage.dialect import URL, engine
 
 
 class DjangoStorage(RDBStorage):
-    """Optuna's own storage, on Django's connection and in the schema `optuna`.
+    """Optuna's RDBStorage on Django's connection, in the database schema `optuna`.
 
-    It neither creates tables nor checks versions, which is `schema`'s work, and Optuna's way
-    of doing it reads and writes at construction. So building one needs no database.
+    It neither creates tables nor checks their version, as Optuna does at construction: the module
+    `schema` does. So constructing it needs no database.
     """
 
     def __init__(self) -> None:
-        # Replaces RDBStorage.__init__, which runs _VersionManager; the attributes are its.
+        # Replaces RDBStorage.__init__, which runs _VersionManager; sets the same attributes.
         self.url = URL
         self.engine_kwargs: dict[str, Any] = {}
         self.skip_compatibility_check = True

@@ -1,6 +1,6 @@
-"""Optuna's tables brought to the revision that this version needs, by Optuna's own scripts.
+"""Upgrade of Optuna's tables to the revision that the installed Optuna needs, by its own scripts.
 
-`migrate` does it before its own migrations, in one transaction on Django's connection.
+The command `migrate` runs it before Django's migrations, in one transaction on Django's connection.
 """
 
 import warnings
@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from django.db import connection, transaction
-from optuna.storages import _rdb  # its scripts and its tables have no public name
+from optuna.storages import _rdb  # the migration scripts and tables have no public name
 from optuna.storages._rdb.models import SCHEMA_VERSION, BaseModel
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -31,10 +31,13 @@ from optuna_bridge.storage.schema import (
 
 @transaction.atomic
 def upgrade_optuna_schema() -> str | None:
-    """Upgrade Optuna's tables where they are older; gives the revision that they had.
+    """Upgrade Optuna's tables if their revision is older than the needed one.
 
-    None where there is nothing to do: they are right, or are not there yet. Raises
-    `SchemaMismatch`, with nothing changed, where they cannot be upgraded.
+    Returns:
+        The revision that the tables had; None if they are up to date or do not exist yet.
+
+    Raises:
+        SchemaMismatch: they cannot be upgraded; nothing is changed.
     """
     with connection.cursor() as cursor:
         if current_revision(cursor) == REVISION or not has_tables(cursor):
@@ -44,7 +47,7 @@ def upgrade_optuna_schema() -> str | None:
                 f"schema {SCHEMA} holds tables without a revision (alembic_version): they are not "
                 "Optuna's, or of an Optuna before 0.9, and cannot be upgraded"
             )
-        # Of two that migrate at the same time, the second finds the work done.
+        # If two processes migrate at the same time, the second one waits and has nothing to do.
         cursor.execute(f"LOCK TABLE {SCHEMA}.alembic_version IN EXCLUSIVE MODE")
         found = current_revision(cursor)
         if found == REVISION:
@@ -69,15 +72,15 @@ def upgrade_optuna_schema() -> str | None:
 
 
 def _upgrade(config: Config, scripts: ScriptDirectory, found: str | None) -> None:
-    # Replaces Optuna's alembic/env.py, which connects by itself.
+    # Replaces Optuna's alembic/env.py, which opens its own connection.
     environment = EnvironmentContext(
         config, scripts, fn=lambda revision, _: scripts._upgrade_revs(REVISION, revision)
     )
-    # A new engine: it learns at its first connection in which schema unqualified tables are.
+    # A new engine, since an engine determines its default schema at its first connection.
     engine = create_engine(URL, **engine_kwargs())
     try:
         with engine.begin() as sqlalchemy, environment, warnings.catch_warnings():
-            # Of the deprecated classes in which scripts read the distributions of old.
+            # The scripts read old distributions by deprecated classes, which warn.
             warnings.simplefilter("ignore", FutureWarning)
             environment.configure(
                 connection=sqlalchemy, target_metadata=BaseModel.metadata, render_as_batch=True
@@ -96,6 +99,6 @@ def _upgrade(config: Config, scripts: ScriptDirectory, found: str | None) -> Non
 
 
 def _differences(environment: EnvironmentContext) -> list[Any]:
-    """How the tables are not Optuna's; an index has another name where a script made it."""
+    """Return the differences from Optuna's tables, except indexes: scripts name them otherwise."""
     found = compare_metadata(environment.get_context(), BaseModel.metadata)
     return [each for each in found if each[0] not in ("add_index", "remove_index")]

@@ -1,1 +1,1 @@
-"""The API of trials."""
+"""The REST API of trials."""

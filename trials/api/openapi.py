@@ -1,4 +1,4 @@
-"""Trials in the OpenAPI document."""
+"""What trials add to the OpenAPI document: links and members of problem documents."""
 
 from typing import Any
 

@@ -1,10 +1,10 @@
-"""The path converter of trials' numbers."""
+"""The path converter of trial numbers."""
 
 from django.urls import register_converter
 
 
 class TrialNumberConverter:
-    """A trial's number, of at most nine digits."""
+    """A path converter for a trial's number of at most nine digits."""
 
     regex = r"0|[1-9][0-9]{0,8}"
 

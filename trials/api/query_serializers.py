@@ -116,7 +116,7 @@ class TrialQuerySerializer(PageQuerySerializer):
 
 
 def between(attrs: dict[str, Any], low: str, high: str) -> Between:
-    """Remove two keys from the attributes, and return the range between them."""
+    """Remove the keys of both ends from the attributes, and return the range between them."""
     found = Between(attrs.pop(low, None), attrs.pop(high, None))
     if found.low is not None and found.high is not None and found.low > found.high:
         fault = f"{found.high!r} is below {low} ({found.low!r})"

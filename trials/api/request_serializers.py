@@ -46,7 +46,7 @@ class ReportedValuesField(serializers.Field[Any, Any, Any, Any]):
 
 @extend_schema_field({"type": "object", "additionalProperties": {"type": "number"}})
 class NumbersField(serializers.Field[Any, Any, Any, Any]):
-    """Numbers by name."""
+    """A JSON object from names to numbers."""
 
     def to_internal_value(self, data: Any) -> dict[Any, float]:
         if not isinstance(data, dict):
@@ -70,7 +70,7 @@ class FiniteStepsField(NumbersField):
     """Intermediate values by step; the step is an integer from 0, as a JSON key."""
 
     def _key(self, key: str) -> int:
-        # Exactly as Python or JavaScript write it: "01" would be a second spelling of 1.
+        # Only the canonical notation is accepted: "01" would be a second key for step 1.
         is_integer = key.isascii() and key.isdigit() and (key == "0" or key[0] != "0")
         if not is_integer or len(key) > 10 or int(key) > MAX_STEP:
             raise serializers.ValidationError(

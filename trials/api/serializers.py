@@ -1,4 +1,4 @@
-"""Answers of the endpoints of trials."""
+"""Response bodies of the endpoints of trials."""
 
 from typing import Any
 
@@ -93,7 +93,7 @@ class VerdictSerializer(SignsSerializer):
 
 
 class ResultSerializer(serializers.Serializer[Any]):
-    """What one item led to: a trial with status 200, or a problem with another status."""
+    """The result of one item: a trial with status 200, or a problem with another status."""
 
     trial_id = serializers.IntegerField(allow_null=True)
     status = serializers.IntegerField()
@@ -105,6 +105,6 @@ class ResultSerializer(serializers.Serializer[Any]):
 
 
 class ResultsSerializer(serializers.Serializer[Any]):
-    """What each item led to, in their order."""
+    """The results of all items, in their order."""
 
     results = ResultSerializer(many=True)

@@ -50,7 +50,7 @@ BODIES: dict[str, type[StrictSerializer]] = {
     "create": NewTrialSerializer,
 }
 
-# The actions that the scope `worker` allows; queue and known results need `manage`.
+# The actions that the scope `worker` allows; the queue and known results need `manage`.
 WORK = (
     "suggest",
     "suggest_batch",
@@ -108,7 +108,7 @@ class TrialViewSet(StudyScope):
         )
         return self.answer(OffersSerializer, {"trials": trials})
 
-    # Signs of life ---------------------------------------------------------------------------
+    # Reports and heartbeats ------------------------------------------------------------------
 
     @extend_schema(
         operation_id="reportTrial", request=ReportSerializer, responses=VerdictSerializer
@@ -116,7 +116,7 @@ class TrialViewSet(StudyScope):
     def report(self, request: Request, study_name: str, trial_id: int) -> Response:
         """Report intermediate values, renew the lease, and get the pruner's decision.
 
-        Repeating the same values is harmless; another value of a step is a 409 `step_conflict`.
+        Repeating the same values is harmless; another value for a step is a 409 `step_conflict`.
         """
         named = self.named_study(study_name)
         verdict = domain.report(named=named, number=trial_id, **self.body())
@@ -137,9 +137,9 @@ class TrialViewSet(StudyScope):
     def complete(self, request: Request, study_name: str, trial_id: int) -> Response:
         """Complete a trial with its values.
 
-        Repeating the same result is harmless; another one is a 409 `trial_finished`. After its
-        lease has expired, a trial may be completed until it is ended for that; then it is a 409
-        `lease_lost`.
+        Repeating the same result is harmless; another one is a 409 `trial_finished`. A trial whose
+        lease has expired can still be completed until the service fails it; after that, the
+        request is a 409 `lease_lost`.
         """
         return self._tell(study_name, trial_id)
 
@@ -162,9 +162,9 @@ class TrialViewSet(StudyScope):
         operation_id="completeTrials", request=CompleteBatchSerializer, responses=ResultsSerializer
     )
     def complete_batch(self, request: Request, study_name: str) -> Response:
-        """Complete, prune or fail several trials, each decided on its own.
+        """Complete, prune or fail several trials; each item succeeds or fails on its own.
 
-        An item has the keys of `complete`, `prune` or `fail`, and its `trial_id` and `state`.
+        An item has the keys of `complete`, `prune` or `fail`, and a `trial_id` and a `state`.
         """
         read = [_read(item, ("trials", i)) for i, item in enumerate(self.body()["trials"])]
         outcomes = [each for each in read if isinstance(each, tuple)]
@@ -241,7 +241,7 @@ class TrialViewSet(StudyScope):
 
 
 def _read(item: Any, at: FieldPath) -> tuple[int, TrialResult] | dict[str, Any]:
-    """Validate one item of a batch; return its answer if it is malformed."""
+    """Validate one item of a batch; if it is malformed, return its entry in the response."""
     try:
         return TOLD_TRIAL.run_validation(item)["told"]
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""What can be done with a study's trials."""
+"""The use cases of trials."""
 
 from trials.domain.asking import ask, ask_many
 from trials.domain.expire_leases import expire_trials

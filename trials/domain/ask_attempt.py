@@ -1,6 +1,7 @@
-"""One attempt to serve an ask as it was planned, within its transaction.
+"""One attempt to serve an ask by its plan, within the ask's transaction.
 
-`PlanInvalidated` is raised where something was written already that must be undone.
+`PlanInvalidated` is raised if the plan fails after a write, which must be rolled back; before any
+such write, `Replan` is returned.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +30,10 @@ from tuner_project.errors import DomainError
 
 @dataclass(frozen=True)
 class AskRequest:
-    """What an ask is for. A `worker_id` gets back what it holds, unless `new` says otherwise."""
+    """The arguments of an ask.
+
+    A worker with a `worker_id` gets the trials that it already holds, unless `new` is set.
+    """
 
     actor: Actor
     count: int = 1
@@ -44,37 +48,38 @@ class AskRequest:
 
 @dataclass(frozen=True)
 class Served:
-    """The trials that are handed out, one at least."""
+    """The ask succeeded: the trials that are handed out, at least one."""
 
     trials: list[Trial]
 
 
 @dataclass(frozen=True)
 class Refused:
-    """Why the study hands out nothing."""
+    """The study hands out no trials, for the reason in `error`."""
 
     error: DomainError
 
 
 @dataclass(frozen=True)
 class Replan:
-    """Something else was found than what was planned for."""
+    """The plan does not fit what was found under the lock: draw a new plan and try again."""
 
 
 Attempt = Served | Refused | Replan
 
 
 def serve(session: SamplerSession, plan: Plan, request: AskRequest, room: int) -> Attempt:
-    """Hand out trials, `room` at most, in the usual case: new ones that nothing stands against.
+    """Hand out at most `room` trials.
 
-    Otherwise the study is looked at with care.
+    In the usual case all are new, and no queue, budget, lease or deadline is in the way: then one
+    statement checks this and reserves them. Otherwise `serve_with_care` is called.
     """
     n = request.count
     if not plan.queued and plan.n_new(n) == n == room:
         reserved = Trial.objects.reserve_running(session.study, n, request.lease)
         if reserved is not None:
             if request.may_be_reoffered and Trial.objects.held(session.study, request.worker_id):
-                raise PlanInvalidated  # this worker's other request was faster
+                raise PlanInvalidated  # a concurrent request of this worker got its trials first
             return Served(_start_new(session, reserved, plan, request))
     return serve_with_care(session, plan, request, room)
 
@@ -82,9 +87,10 @@ def serve(session: SamplerSession, plan: Plan, request: AskRequest, room: int) -
 def serve_with_care(
     session: SamplerSession, plan: Plan | None, request: AskRequest, room: int
 ) -> Attempt:
-    """Hand out trials, `room` at most, of a study whose state, budgets, leases or queue matter.
+    """Hand out at most `room` trials, after checking the study's state, budgets, leases and queue.
 
-    What it ends on the way, trials or the study, stays so, whatever the result.
+    Trials whose leases have expired are ended, and the study is completed if its budget is used
+    up. These changes are kept even if the ask is refused.
     """
     study = session.locked_study()
     is_as_planned = plan is not None and plan.revision == study.revision
@@ -106,17 +112,17 @@ def serve_with_care(
     if plan is not None and n_planned > 0:
         reserved = Trial.objects.reserve_running(study, n_planned, request.lease)
         if reserved is None:
-            raise PlanInvalidated  # a moment later, a lease or the deadline has passed
+            raise PlanInvalidated  # a lease or the deadline has passed since the checks above
         new = _start_new(session, reserved, plan, request)
     trials = [*held, *queued, *new]
     return Served(trials) if trials else Refused(_refusal(study, room))
 
 
-# How many ----------------------------------------------------------------------------------
+# Limits ------------------------------------------------------------------------------------
 
 
 def _room(study: Study, n: int) -> int:
-    """How many of n trials more may run at a time."""
+    """Return how many of n further trials the study's state and `max_concurrent` allow."""
     if study.state != StudyState.ACTIVE:
         return 0
     if study.max_concurrent is None:
@@ -125,7 +131,7 @@ def _room(study: Study, n: int) -> int:
 
 
 def _n_new(study: Study, n: int) -> int:
-    """How many of n new trials the budgets leave."""
+    """Return how many of n new trials the budgets allow."""
     if study.max_trials is not None:
         n = min(n, study.max_trials - study.n_counted)
     if (n_left := n_trials_left(study)) is not None:
@@ -134,7 +140,7 @@ def _n_new(study: Study, n: int) -> int:
 
 
 def _refusal(study: Study, room: int) -> DomainError:
-    """Why a study hands out nothing."""
+    """Return the error that says why a study hands out no trials."""
     error = refusal(study)
     if error is not None:
         return error
@@ -152,11 +158,11 @@ def _refusal(study: Study, room: int) -> DomainError:
     )
 
 
-# Which -------------------------------------------------------------------------------------
+# Starting trials ---------------------------------------------------------------------------
 
 
 def _reoffer(study: Study, request: AskRequest) -> list[Trial]:
-    """The trials that the worker holds already, with a new lease."""
+    """Return the trials that the worker already holds, with a new lease."""
     if not request.may_be_reoffered or not study.is_open:
         return []
     held = Trial.objects.held(study, request.worker_id)[: request.count]
@@ -170,7 +176,7 @@ def _reoffer(study: Study, request: AskRequest) -> list[Trial]:
 def _queued_drafts(
     session: SamplerSession, queued: Sequence[Trial], plan: Plan | None
 ) -> dict[int, Draft] | None:
-    """The drafts of those queued trials that need one, by number; None where one lacks its own."""
+    """Return, by number, the drafts of the queued trials that need one; None if one is missing."""
     drafts: dict[int, Draft] = {}
     for trial in queued:
         if session.needs_draft(trial):
@@ -188,7 +194,7 @@ def _start_queued(
     drafts: Mapping[int, Draft],
     request: AskRequest,
 ) -> None:
-    """Start trials of the queue, those with a draft with its parameters and attributes."""
+    """Start queued trials; those with a draft get its parameters and attributes."""
     for trial in queued:
         draft = drafts.get(trial.number)
         if draft is not None:

@@ -1,4 +1,4 @@
-"""The time that an ask takes, and its parts."""
+"""Measurement of the duration of an ask and of its parts."""
 
 from django.conf import settings
 
@@ -7,7 +7,7 @@ from tuner_project.observability.stopwatch import Watch, log_slow
 
 
 class AskWatch(Watch):
-    """Measures an ask; logs one that took longer than SLOW_ASK_SECONDS."""
+    """A watch that measures an ask, and logs it if it took longer than SLOW_ASK_SECONDS."""
 
     def __init__(self, *, study: str, sampler: str) -> None:
         super().__init__()
@@ -15,7 +15,7 @@ class AskWatch(Watch):
         self._sampler = sampler
 
     def finish(self, seconds: float, *, has_failed: bool) -> None:
-        """Send the times of an ask that handed out trials, and log a slow one."""
+        """Send the durations if the ask handed out trials, and log it if it was slow."""
         if not has_failed:
             ask_measured.send(AskWatch, sampler=self._sampler, seconds=seconds, parts=self.parts)
         if seconds > settings.SLOW_ASK_SECONDS:

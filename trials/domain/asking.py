@@ -1,4 +1,4 @@
-"""Ask: trials for workers, from the queue or drawn by the sampler."""
+"""Ask: hand out trials to workers, from the queue or drawn by the sampler."""
 
 from django.db import transaction
 
@@ -24,7 +24,7 @@ from trials.sampling.session import SamplerSession
 from trials.sampling.session_registry import session_registry
 from tuner_project.observability.stopwatch import stopwatch
 
-MAX_PLANS = 100  # that concurrent asks may invalidate, one after the other
+MAX_PLANS = 100  # attempts of one ask, each of which a concurrent ask may invalidate
 
 
 def ask(
@@ -35,7 +35,7 @@ def ask(
     new: bool = False,
     lease: Lease = OF_STUDY,
 ) -> Trial:
-    """A RUNNING trial for a worker of the study of a name; raises what `ask_many` does."""
+    """Hand out one RUNNING trial of the named study; raises the errors of `ask_many`."""
     trials = ask_many(actor=actor, named=named, count=1, worker_id=worker_id, new=new, lease=lease)
     return trials[0]
 
@@ -49,18 +49,19 @@ def ask_many(
     new: bool = False,
     lease: Lease = OF_STUDY,
 ) -> list[Trial]:
-    """Hand out RUNNING trials: one at least, and fewer than `count` where the budgets leave fewer.
+    """Hand out RUNNING trials: at least one, and fewer than `count` if limits allow no more.
 
-    First those that the worker holds already (`reoffered`), then those that wait in the queue,
-    then new ones. The sampler works before the transaction, holding nothing. Only one that needs
-    the trial's number draws inside: a quasi-random one, in microseconds, and a seeded one in the
-    rare case that another ask took the number that was expected.
+    The trials that the worker already holds come first (`reoffered`), then queued trials, then
+    new ones. The sampler draws before the transaction, without a database lock and, if it is slow,
+    without a connection. Only a sampler that needs the trial's number draws inside the transaction:
+    a quasi-random one, which takes microseconds, and a seeded one in the rare case that another ask
+    took the expected number.
 
     Raises:
         StudyNotFound
         StudyPaused, StudyCompleted, StudyCancelled
         TooManyTrials
-        TooManyRunning, TooManyRunningOfToken, BudgetInFlight, Contended: ask again in a moment.
+        TooManyRunning, TooManyRunningOfToken, BudgetInFlight, Contended: try again later.
     """
     request = AskRequest(actor, count, worker_id, new, lease)
 
@@ -72,9 +73,9 @@ def ask_many(
 
 
 def _ask(session: SamplerSession, request: AskRequest) -> list[Trial]:
-    """Plan without a lock, then try to serve the plan in a transaction, until one can be."""
+    """Draw a plan without a lock and try to serve it in a transaction, until a plan fits."""
     is_holding = request.may_be_reoffered and Trial.objects.held(session.study, request.worker_id)
-    # Where nothing is going to be drawn, the sampler need not work.
+    # Draw only if new trials will probably be needed.
     is_drawing = not is_holding and not session.expects_refusal
     plan = Plan.draw(session, request.count) if is_drawing else None
     with_care = plan is None
@@ -94,7 +95,7 @@ def _ask(session: SamplerSession, request: AskRequest) -> list[Trial]:
 def _attempt(
     session: SamplerSession, plan: Plan | None, request: AskRequest, *, with_care: bool
 ) -> Attempt:
-    """Try to serve a plan in a transaction, which is undone where `PlanInvalidated` is raised."""
+    """Try to serve a plan in a transaction, which `PlanInvalidated` rolls back."""
     try:
         with stopwatch("database"), transaction.atomic():
             room = room_of_token(request.actor, request.count)

@@ -1,4 +1,4 @@
-"""The deletion of studies that ended long ago, where `purge` is told to."""
+"""Deletion of studies that ended long ago, for the command `purge`."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -16,7 +16,7 @@ from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study, StudyQuerySet
 from trials.models import Trial
 
-# When the last change of its state was.
+# The time of a study's last change of state.
 _LAST_CHANGE = Cast(
     KeyTextTransform("datetime", KeyTransform("-1", "state_history")), DateTimeField()
 )
@@ -25,12 +25,12 @@ _LAST_CHANGE = Cast(
 def purge_studies(
     *, actor: Actor, days: int, pattern: str = EVERY_STUDY, dry_run: bool = False
 ) -> Iterator[Study]:
-    """Delete the studies that ended and were left alone for so many days, and yield each.
+    """Delete the ended studies that have been inactive for the given days, and yield each.
 
-    That is: COMPLETED or CANCELLED, and for that long neither created nor changed in their state,
-    and with no trial that began or ended since, or whose lease has run on since. The `pattern` of
-    their names is as a token's: `tmp-*`. Each is deleted from both schemas in a transaction of its
-    own, in which it is looked at once more. A dry run deletes none.
+    Such a study is COMPLETED or CANCELLED. Within these days, it was neither created nor changed
+    its state, no trial of it started or ended, and no lease of its trials was still valid. Names
+    are matched by `pattern` as for tokens, for example `tmp-*`. Each study is checked again and
+    deleted from both schemas in its own transaction. A dry run deletes nothing.
     """
     names = _left_alone(days).order_by("id").values_list("name", flat=True)
     for name in [name for name in names if matches(pattern, name)]:

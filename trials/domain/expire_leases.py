@@ -1,4 +1,4 @@
-"""Trials of which nothing was heard in time."""
+"""Expiry of leases: ending the trials whose workers did not report in time."""
 
 from functools import partial
 
@@ -20,10 +20,10 @@ LEASE_EXPIRED = "lease expired"
 
 
 def expire_leases(study: Study, *, actor: Actor) -> list[Trial]:
-    """End the trials of a locked study whose leases have run out; returns them.
+    """Fail the trials of a locked study whose leases have expired, and return them.
 
-    While `max_retries` allows, each is queued again. The service does it, in the request of the
-    actor that comes across them.
+    Each is queued again if `max_retries` allows. The audit records the service as the actor,
+    within the request of `actor`.
     """
     if study.next_lease_expiry is None or study.next_lease_expiry > study.now:
         return []
@@ -41,10 +41,10 @@ def expire_leases(study: Study, *, actor: Actor) -> list[Trial]:
 
 
 def expire_trials() -> list[Trial]:
-    """End the trials of all studies whose leases have run out, each study in a transaction.
+    """Fail the trials of all studies whose leases have expired, and return them.
 
-    Studies whose deadlines have passed are completed. The actor is the service: it does nothing
-    that the next ask of each study would not do.
+    Studies whose deadlines have passed are completed. Each study has its own transaction. The
+    actor is the service, since the next ask of each study would do the same.
     """
     is_late = Q(next_lease_expiry__lte=Now())
     is_open = Q(state__in=[state.value for state in StudyState if state.is_open])

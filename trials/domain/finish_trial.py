@@ -1,4 +1,4 @@
-"""Store trials that end, queue their next attempts, and complete their study."""
+"""Storing trials that end, queueing their next attempts, and completing their study."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,24 +20,24 @@ from tuner_project.db.prepared import pipelined
 
 @dataclass
 class Ending:
-    """A trial that ends now, its previous state, and its intermediate values that are new.
+    """A trial that ends now, its previous state, and its new intermediate values.
 
-    `action` is what the audit records it as.
+    `action` is the action under which the audit records it.
     """
 
     trial: Trial
     was: TrialState
     action: Action
     steps: Steps = field(default_factory=list)
-    retry: bool = False  # whether another attempt is wanted
+    retry: bool = False  # whether another attempt is requested
 
 
 def store_endings(study: Study, endings: Sequence[Ending], *, actor: Actor) -> None:
-    """Store trials of a locked study that ended (at least one), and the consequences.
+    """Store one or more trials of a locked study that end, and what follows from it.
 
-    While the study hands out trials, and `max_retries` and MAX_TRIALS_PER_STUDY allow, those that
-    want another attempt are queued again, with the same parameters: the audit's entries of the
-    failures say so. The study is completed if that was its end.
+    If another attempt is requested, the study is open, and `max_retries` and MAX_TRIALS_PER_STUDY
+    allow it, the trial is queued again with the same parameters; the failure's audit entry names
+    the new trial. The study is completed if its budget or its space is now used up.
     """
     retried = [
         each.trial
@@ -58,9 +58,9 @@ def store_endings(study: Study, endings: Sequence[Ending], *, actor: Actor) -> N
 
 
 def complete_if_used_up(study: Study, *, actor: Actor) -> None:
-    """Complete a locked study of which nothing runs or waits, and nothing may be handed out.
+    """Complete a locked study whose budget is used up, or whose space is exhausted and idle.
 
-    The audit records it as done by the service, within the request of the actor.
+    The audit records the service as the actor, within the request of `actor`.
     """
     complete_if_budget_is_used_up(study, actor=actor)
     if study.is_open and study.is_idle and _is_exhausted(study):
@@ -68,7 +68,7 @@ def complete_if_used_up(study: Study, *, actor: Actor) -> None:
 
 
 def _is_exhausted(study: Study) -> bool:
-    """Whether duplicates are avoided and each point of the space has been used."""
+    """Return whether the study avoids duplicates and each point of its space was visited."""
     if study.duplicates != Duplicates.AVOID:
         return False
     n_points = study.points.n

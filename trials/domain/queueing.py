@@ -1,4 +1,4 @@
-"""Trials that are added without an ask: queued points, and results that are known already."""
+"""Adding trials without an ask: queued trials, and results that are already known."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -31,16 +31,17 @@ CANCELLED = "cancelled"
 
 @dataclass(frozen=True)
 class NewTrial:
-    """A trial to add: without an outcome it waits, with some or all parameters fixed.
+    """A trial to add.
 
-    With one it is finished, and has all parameters.
+    Without an outcome, it is queued with some or all parameters fixed. With an outcome, it is
+    finished and has all parameters.
     """
 
     params: Mapping[str, Any]
     outcome: TrialResult | None = None
     priority: int = 0  # higher first
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
-    at: FieldPath = ()  # where it stands in the request's body
+    at: FieldPath = ()  # its path in the request's body, for error messages
 
     @property
     def state(self) -> TrialState:
@@ -48,14 +49,14 @@ class NewTrial:
 
 
 def add_trials(*, actor: Actor, named: NamedStudy, new: Sequence[NewTrial]) -> list[Trial]:
-    """Add trials to the study of a name, all or none; returns them by number.
+    """Add trials to the named study, all or none, and return them in the same order.
 
     Raises:
         StudyNotFound
-        InvalidTrial: parameters that are not in the space, or are missing; an outcome that does
-            not fit.
+        InvalidTrial: a parameter is missing or not in the space, or an outcome does not fit the
+            study.
         StudyCompleted, StudyCancelled
-        BudgetExceeded: `max_trials` leaves no room for them.
+        BudgetExceeded: `max_trials` does not allow so many.
         TooManyTrials
     """
     checked = named.one()
@@ -66,7 +67,7 @@ def add_trials(*, actor: Actor, named: NamedStudy, new: Sequence[NewTrial]) -> l
         annotations = session_registry.of(checked).annotations(recorded[0].params)
     with transaction.atomic():
         study = named.locked()
-        if study.id != checked.id:  # deleted, and created again
+        if study.id != checked.id:  # deleted and created again meanwhile
             _check(study, new)
         _check_room(study, new)
         return _add(study, new, annotations, actor)
@@ -74,11 +75,11 @@ def add_trials(*, actor: Actor, named: NamedStudy, new: Sequence[NewTrial]) -> l
 
 @transaction.atomic
 def cancel_trial(*, actor: Actor, named: NamedStudy, number: int) -> Trial:
-    """End a WAITING trial as FAIL; one that was cancelled stays so.
+    """Cancel a WAITING trial: it becomes FAIL. Cancelling it again has no effect.
 
     Raises:
         StudyNotFound, TrialNotFound
-        TrialNotWaiting: it runs, or has ended otherwise.
+        TrialNotWaiting: it is running, or has ended in another way.
     """
     study = named.locked()
     trial = Trial.objects.get_by_number(study, number)
@@ -166,6 +167,6 @@ def _trial(study: Study, new: NewTrial, reserved: Reservation, index: int) -> Tr
         params_hash=study.point_hash(internal_params),
         priority=new.priority,
         user_attrs=dict(new.user_attrs),
-        # As Optuna's `enqueue_trial` stores it.
+        # The same attribute as Optuna's `enqueue_trial` sets.
         system_attrs={FIXED_PARAMS: study.space.to_external(internal_params)},
     )

@@ -1,4 +1,4 @@
-"""Signs of life of a running trial: reports, by which the pruner decides, and heartbeats."""
+"""Reports, by which the pruner decides, and heartbeats of a running trial."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from trials.sampling.session_registry import session_registry
 
 @dataclass(frozen=True)
 class HeartbeatReply:
-    """The answer to a heartbeat: the lease, and whether the evaluation should stop."""
+    """The reply to a heartbeat: when the lease expires, and whether the evaluation should stop."""
 
     lease_expires_at: datetime | None
     should_stop: bool
@@ -28,7 +28,7 @@ class HeartbeatReply:
 
 @dataclass(frozen=True)
 class ReportReply(HeartbeatReply):
-    """The same, and whether the pruner would stop the trial."""
+    """The reply to a report: also whether the pruner would stop the trial."""
 
     should_prune: bool
 
@@ -36,13 +36,13 @@ class ReportReply(HeartbeatReply):
 def report(*, named: NamedStudy, number: int, steps: Mapping[int, float]) -> ReportReply:
     """Store intermediate values of a RUNNING trial, renew its lease, and ask the pruner.
 
-    The pruner decides before anything is locked, knowing all that is committed. The same values
-    again are answered as before.
+    The pruner decides before any lock is taken, by all that is committed. If all values are
+    already stored, the earlier decision is returned.
 
     Raises:
         StudyNotFound, TrialNotFound
-        TrialFinished, TrialNotRunning, LeaseLost: it does not run.
-        StepConflict: another value of a step is stored.
+        TrialFinished, TrialNotRunning, LeaseLost: the trial is not running.
+        StepConflict: another value is stored for a step.
     """
     return session_registry.use(named, lambda session: _report(session, number, steps))
 
@@ -52,7 +52,7 @@ def heartbeat(*, named: NamedStudy, number: int) -> HeartbeatReply:
 
     Raises:
         StudyNotFound, TrialNotFound
-        TrialFinished, TrialNotRunning, LeaseLost: it does not run.
+        TrialFinished, TrialNotRunning, LeaseLost: the trial is not running.
     """
     while (renewed := Trial.objects.renew(named.name, number)) is None:
         _check_runs(Trial.objects.get_by_number(named.one(), number))

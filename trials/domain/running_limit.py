@@ -1,4 +1,4 @@
-"""The limit of the trials that a token may have running, over all studies."""
+"""The limit of the number of running trials of one token, over all studies."""
 
 from django.conf import settings
 
@@ -6,14 +6,15 @@ from access.actors import Actor
 from studies.errors import TooManyRunningOfToken
 from tuner_project.db.prepared import row_of
 
-# Counts no further than the limit, and lets the token's next ask wait until this one is committed.
+# The function counts up to the limit only, and takes a lock, so that the token's next ask waits
+# until this transaction ends.
 _RUNNING = "SELECT trials_running_of_token(%(token)s, %(most)s)"
 
 
 def room_of_token(actor: Actor, n: int) -> int:
-    """Return how many of n more trials MAX_RUNNING_TRIALS allows an actor, until the commit.
+    """Return how many of n further trials MAX_RUNNING_TRIALS allows an actor, until the commit.
 
-    It is called before a study is locked.
+    To be called before a study is locked.
     """
     most, token = settings.MAX_RUNNING_TRIALS, actor.token_id
     if not most or token is None:
@@ -23,6 +24,6 @@ def room_of_token(actor: Actor, n: int) -> int:
 
 
 def too_many_running() -> TooManyRunningOfToken:
-    """Return the error for an actor that has as many running trials as it may have."""
+    """Return the error for an actor that has reached its limit of running trials."""
     most = settings.MAX_RUNNING_TRIALS
     return TooManyRunningOfToken(f"{most} trials of this token run, as many as may at a time")

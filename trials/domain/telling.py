@@ -23,17 +23,17 @@ _RECORDED_AS = {
 
 @transaction.atomic
 def tell(*, actor: Actor, named: NamedStudy, number: int, outcome: TrialResult) -> Trial:
-    """End a RUNNING trial of the study of a name; the same outcome again is harmless.
+    """Store the result of a RUNNING trial of the named study; repeating the same is harmless.
 
-    A trial whose lease has run out can be told until an ask, or `expire_trials`, has ended it.
+    A trial whose lease has expired still accepts a result until an ask or `expire_trials` fails it.
 
     Raises:
         StudyNotFound, TrialNotFound
-        InvalidOutcome: not one value for each objective, and one for each constraint.
+        InvalidOutcome: there is not one value for each objective and each constraint.
         TrialFinished: it ended with another result.
         TrialNotRunning: it waits in the queue.
-        LeaseLost: it was ended, since its lease had run out.
-        StepConflict: another intermediate value of a step is stored.
+        LeaseLost: it was failed because its lease had expired.
+        StepConflict: another intermediate value is stored for a step.
     """
     study = named.locked()
     trial = Trial.objects.get_by_number(study, number)
@@ -47,10 +47,10 @@ def tell(*, actor: Actor, named: NamedStudy, number: int, outcome: TrialResult) 
 def tell_many(
     *, actor: Actor, named: NamedStudy, outcomes: Sequence[tuple[int, TrialResult]]
 ) -> list[Trial | DomainError]:
-    """End many trials at once, by (number, outcome), each decided on its own.
+    """Store many results, given as (number, outcome); each succeeds or fails on its own.
 
     Returns:
-        For each the trial, or what `tell` would have raised.
+        For each outcome the trial, or the error that `tell` would have raised.
 
     Raises:
         StudyNotFound
@@ -75,7 +75,7 @@ def tell_many(
 
 
 def _ending(study: Study, trial: Trial, outcome: TrialResult) -> Ending | None:
-    """The change that ends the trial; None if the same result is already stored."""
+    """Apply the result and return the ending; None if the same result is already stored."""
     check_outcome(study, outcome)
     if is_told_again(trial, outcome):
         return None

@@ -34,7 +34,13 @@ class TrialResult:
 
 
 def check_outcome(study: Study, outcome: TrialResult) -> None:
-    """Raise `InvalidOutcome` unless there is one value for each objective and each constraint."""
+    """Check that the numbers of values and the names of constraints are those of the study.
+
+    A COMPLETE trial needs all constraints; others may leave them out.
+
+    Raises:
+        InvalidOutcome: they are not.
+    """
     expected = len(study.directions)
     if outcome.values is not None and len(outcome.values) != expected:
         detail = f"the study has {expected} objectives, but {len(outcome.values)} values were told"
@@ -59,11 +65,11 @@ def check_outcome(study: Study, outcome: TrialResult) -> None:
 
 
 def is_told_again(trial: Trial, outcome: TrialResult) -> bool:
-    """Whether the trial has already ended with this result; False while it runs.
+    """Return whether the trial has already ended with this result; False while it is running.
 
     Raises:
         TrialFinished: it ended with another result.
-        LeaseLost: it was ended because its lease had run out.
+        LeaseLost: it was failed because its lease had expired.
         TrialNotRunning: it waits in the queue.
     """
     check_is_held(trial)
@@ -75,7 +81,12 @@ def is_told_again(trial: Trial, outcome: TrialResult) -> bool:
 
 
 def check_is_held(trial: Trial) -> None:
-    """Raise unless a worker holds the trial, or held it when it ended."""
+    """Check that the trial has been handed out, and has not lost its lease.
+
+    Raises:
+        TrialNotRunning: it waits in the queue.
+        LeaseLost: it was failed because its lease had expired.
+    """
     if trial.state == TrialState.WAITING:
         raise TrialNotRunning(f"trial {trial.number} waits: no worker has been given it yet")
     if trial.has_lost_lease:
@@ -83,9 +94,10 @@ def check_is_held(trial: Trial) -> None:
 
 
 def finish(trial: Trial, outcome: TrialResult) -> Steps:
-    """Apply a result to a trial, and return the intermediate values that are new.
+    """Apply a result to a trial, and return the new intermediate values.
 
-    Raises `StepConflict` before anything is changed.
+    Raises:
+        StepConflict: another value is stored for a step; nothing is changed.
     """
     study = trial.study
     steps = take_steps(trial, outcome.intermediate_values)
@@ -105,10 +117,10 @@ def finish(trial: Trial, outcome: TrialResult) -> Steps:
 
 
 def mark_front(study: Study, trials: Sequence[Trial]) -> None:
-    """Mark trials that ended and may be the study's best, or on its Pareto front.
+    """Mark the ended trials that may be the study's best one, or on its Pareto front.
 
-    They are compared with the best so far, or with each other; the statement that stores them
-    compares them with the rest of the front.
+    With one objective they are compared with the best so far, with several among each other. The
+    statement that stores them compares them with the rest of the front.
     """
     complete = [
         (trial, trial.values)
@@ -127,7 +139,7 @@ def mark_front(study: Study, trials: Sequence[Trial]) -> None:
 
 
 def _undominated(study: Study, values: Sequence[Sequence[float]]) -> list[bool]:
-    """For each of some values, whether none of the others dominates it."""
+    """Return for each of several trials' values whether no other one dominates it."""
     if len(values) < 2:
         return [True] * len(values)
     losses = np.array(values) * study.signs
@@ -139,7 +151,8 @@ def _undominated(study: Study, values: Sequence[Sequence[float]]) -> list[bool]:
 def take_steps(trial: Trial, reported: Mapping[int, float]) -> Steps:
     """Add intermediate values to the trial, and return those that are new.
 
-    Raises `StepConflict` where another value of a step is stored.
+    Raises:
+        StepConflict: another value is stored for a step; nothing is changed.
     """
     stored = trial.intermediate_values
     for step, value in reported.items():
@@ -153,7 +166,7 @@ def take_steps(trial: Trial, reported: Mapping[int, float]) -> Steps:
 
 
 def _final_values(trial: Trial, outcome: TrialResult) -> list[float] | None:
-    """A pruned trial's value is its last intermediate value, as in Optuna."""
+    """Return the trial's values; a pruned trial's is its last intermediate value, as in Optuna."""
     if outcome.state != TrialState.PRUNED:
         return None if outcome.values is None else list(outcome.values)
     if trial.study.is_multi_objective or not trial.steps or math.isnan(trial.step_values[-1]):
@@ -162,7 +175,7 @@ def _final_values(trial: Trial, outcome: TrialResult) -> list[float] | None:
 
 
 def _agrees(trial: Trial, outcome: TrialResult) -> bool:
-    """Whether a finished trial has all that the result contains."""
+    """Return whether a finished trial contains everything in the result."""
     stored = trial.intermediate_values
     return (
         trial.state == outcome.state

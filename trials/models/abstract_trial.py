@@ -1,6 +1,6 @@
-"""The fields of a trial and what follows from them, without the manager that writes it.
+"""The fields of a trial and properties derived from them, without the manager that writes it.
 
-In a module of its own, so that the manager and its statements can name what they write.
+They are in their own module, so that the manager and its statements can refer to them.
 """
 
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from tuner_project.db.fields import PlainJSONField
 
 
 class GuardedModel(models.Model):
-    """A model that is written by its manager's own methods alone."""
+    """A model that is written only by methods of its manager."""
 
     class Meta:
         abstract = True
@@ -88,7 +88,7 @@ class AbstractTrial(GuardedModel):
     # Set by TrialQuerySet.with_steps().
     steps: list[int]
     step_values: list[float]
-    reoffered = False  # whether an ask answered it to the worker that held it already
+    reoffered = False  # whether an ask returned it to the worker that already held it
 
     class Meta(GuardedModel.Meta):
         abstract = True
@@ -98,7 +98,7 @@ class AbstractTrial(GuardedModel):
 
     @classmethod
     def reserved(cls, reserved: Reservation, index: int, *, study: Study, **fields: Any) -> Self:
-        """A trial of the study under a number and an id that were reserved for it."""
+        """Create a trial of the study with the number and the id reserved at an index."""
         return cls(
             id=reserved.ids[index],
             number=reserved.first_number + index,
@@ -108,13 +108,13 @@ class AbstractTrial(GuardedModel):
         )
 
     def renew_lease(self, now: datetime) -> None:
-        """Let its lease, if it has one, begin again."""
+        """Restart the lease at `now`, if the trial has one."""
         if self.lease_seconds is not None:
             self.lease_expires_at = now + timedelta(seconds=self.lease_seconds)
 
     @property
     def params(self) -> dict[str, Any]:
-        """The parameters by name, in the order and the types of the search space."""
+        """The parameters by name, in the order and with the types of the search space."""
         return self.study.space.to_external(self.internal_params)
 
     @property
@@ -129,7 +129,7 @@ class AbstractTrial(GuardedModel):
 
     @property
     def is_failure(self) -> bool:
-        """Whether it ran, failed, and is not retried."""
+        """Whether the trial ran, failed, and is not retried."""
         return (
             self.state == TrialState.FAIL
             and self.retried_as is None

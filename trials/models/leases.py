@@ -1,6 +1,6 @@
-"""Leases: for how long a worker may keep a trial without a sign of life.
+"""Leases: how long a worker may keep a trial without a report or heartbeat.
 
-Optuna knows nothing of them, so what is written here is not carried into its schema.
+Optuna has no leases, so the writes here are not projected into its schema.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,8 @@ from studies.models import Study
 from trials.models.abstract_trial import AbstractTrial
 from tuner_project.db.prepared import prepared_cursor, row_of, run
 
-# A heartbeat takes no lock but the trial's own, and is no change that a sampler would see.
+# A heartbeat locks only the trial's row, and does not raise the study's revision, since samplers
+# do not read leases.
 _RENEW = """
 UPDATE trials_trial AS t
    SET lease_expires_at = statement_timestamp() + make_interval(secs => t.lease_seconds)
@@ -42,7 +43,7 @@ UPDATE studies_study SET next_lease_expiry = (
 
 @dataclass(frozen=True)
 class Lease:
-    """For how long a worker wants a trial: in seconds, None for ever; or as the study says."""
+    """The lease that a worker requests: `seconds` (None: without an end), or the study's length."""
 
     seconds: float | None = None
     is_studys: bool = False
@@ -55,12 +56,15 @@ OF_STUDY = Lease(is_studys=True)
 
 
 def renew(study_name: str, number: int) -> tuple[Any, ...] | None:
-    """Renew a running trial's lease: when it runs out, the study's state and its reason."""
+    """Renew a running trial's lease, and return (expiry, study's state, state's reason).
+
+    Returns None if there is no such running trial.
+    """
     return row_of(_RENEW, {"name": study_name, "number": number})
 
 
 def hold(study_id: int, trials: Sequence[AbstractTrial], lease: Lease) -> None:
-    """Give running trials a new lease from now on, as long as theirs unless told otherwise."""
+    """Give running trials a lease that starts now; `OF_STUDY` keeps the length of each one's."""
     statement = _HOLD.format(lease="t.lease_seconds" if lease.is_studys else "%(lease)s::float8")
     arguments = {"study": study_id, "trials": [t.id for t in trials], "lease": lease.seconds}
     with prepared_cursor() as cursor:

@@ -1,6 +1,6 @@
-"""The two doors through which trials are written, and the queries by which they are read.
+"""The manager of trials: the only methods that write them, and the queries that read them.
 
-Each write sends its signal inside the transaction, so that Optuna's schema follows.
+Each write sends a signal inside the transaction, by which Optuna's schema is updated.
 """
 
 from collections import Counter
@@ -25,7 +25,7 @@ from tuner_project.db.prepared import Literal, Parameter, PreparedQuery, pipelin
 T = TypeVar("T", bound=AbstractTrial)  # in the model's manager: Trial
 
 
-# In SQL, since to put the ORM's subqueries together takes longer than to run them.
+# Written in SQL, since building the ORM's subqueries takes longer than running them.
 _STEPS = (
     "ARRAY(SELECT {column} FROM trials_intermediatevalue "
     "WHERE trial_id = trials_trial.id ORDER BY step)"
@@ -33,7 +33,7 @@ _STEPS = (
 
 
 class GuardedQuerySet(models.QuerySet[Any]):
-    """Refuses the writes that would leave Optuna's schema behind."""
+    """A queryset that refuses writes, since they would not update Optuna's schema."""
 
     def _refused(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise DirectWriteRefused(
@@ -45,21 +45,21 @@ class GuardedQuerySet(models.QuerySet[Any]):
 
 
 class StepQuerySet(GuardedQuerySet):
-    """Intermediate values."""
+    """A queryset of intermediate values."""
 
 
 class TrialQuerySet(GuardedQuerySet):
-    """Trials."""
+    """A queryset of trials."""
 
     def page(self, *, limit: int, offset: int, state: str | None = None) -> Self:
-        """A page by number, with steps; of all trials it costs the same at any offset."""
+        """Return a page by number, with steps; without `state`, any offset costs the same."""
         trials = self.with_steps().order_by("number")
         if state is not None:
             return trials.filter(state=state)[offset : offset + limit]
         return trials.filter(number__gte=offset)[:limit]
 
     def with_steps(self) -> Self:
-        """With intermediate values, read in the same statement."""
+        """Read the intermediate values in the same statement."""
         return self.annotate(
             steps=RawSQL(_STEPS.format(column="step"), ()),  # noqa: S611
             step_values=RawSQL(_STEPS.format(column="value"), ()),  # noqa: S611
@@ -67,15 +67,16 @@ class TrialQuerySet(GuardedQuerySet):
 
 
 class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # type: ignore[misc]
-    """Trial's manager, whose `add` and `change` are the only writers of trials.
+    """Trial's manager; trials are written only by its methods.
 
-    Leases, which Optuna does not know, are renewed by `renew` and `hold` beside them.
+    `add`, `change` and `add_study_attrs` also update Optuna's rows. `renew` and `hold` write
+    leases, which Optuna does not have.
     """
 
     # Reading ---------------------------------------------------------------------------------
 
     def get_by_number(self, study: Study, number: int) -> T:
-        """The study's trial of this number, with its steps; raises `TrialNotFound`."""
+        """Return the study's trial with this number and its steps; raises `TrialNotFound`."""
         trial = self._by_number.first(study=study.id, number=number)
         if trial is None:
             raise TrialNotFound.numbered(number)
@@ -88,28 +89,31 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         return PreparedQuery(lambda: self.filter(**these).with_steps())
 
     def get_by_numbers(self, study: Study, numbers: Sequence[int]) -> dict[int, T]:
-        """The study's trials of these numbers, with their steps, as far as there are any."""
+        """Return the study's trials with these numbers and their steps; missing ones are left out.
+
+        The result is a mapping by number.
+        """
         trials = self.filter(study_id=study.id, number__in=set(numbers)).with_steps()
         return {trial.number: trial for trial in _of(study, trials)}
 
     def held(self, study: Study, worker_id: str) -> list[T]:
-        """The running trials that a worker holds, by number."""
+        """Return the running trials that a worker holds, ordered by number."""
         return _of(study, self._held.all(study=study.id, worker=worker_id))
 
     @cached_property
     def _held(self) -> PreparedQuery[T]:
         these = {"study_id": Parameter("study"), "worker_id": Parameter("worker")}
-        # As the index names them.
+        # The conditions are those of the partial index, so that it can be used.
         running = self.filter(state=Literal("RUNNING"), **these).exclude(worker_id=Literal(""))
         return PreparedQuery(lambda: running.order_by("number"))
 
     def queue(self, study: Study, n: int) -> list[T]:
-        """The first n WAITING trials, in the order in which they are served."""
+        """Return the first n WAITING trials, in the order in which they are handed out."""
         waiting = self.filter(study_id=study.id, state="WAITING")
         return _of(study, waiting.order_by("-priority", "number")[:n])
 
     def expired(self, study: Study) -> list[T]:
-        """The running trials whose leases have run out, by number, locked against heartbeats."""
+        """Return the running trials with expired leases, by number, locked against heartbeats."""
         running = self.filter(study_id=study.id, state="RUNNING", lease_expires_at__lte=study.now)
         return _of(study, running.order_by("number").select_for_update(of=("self",)))
 
@@ -118,10 +122,10 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
     def reserve(
         self, study: Study, states: Mapping[str, int], failures: int | None = None
     ) -> Reservation:
-        """Take numbers and ids for new trials, `states` counting them by state.
+        """Reserve numbers and ids for new trials; `states` has their number by state.
 
-        One statement that is also the lock: numbers, ids and commits come in the same order.
-        Of those that failed all are failures, unless `failures` says how many.
+        The statement also locks the study, so that numbers, ids and commits have the same order.
+        `failures` says how many of the FAIL trials count as failures; by default, all do.
         """
         n = sum(states.values())
         failures = states.get("FAIL", 0) if failures is None else failures
@@ -135,10 +139,11 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         return reserved
 
     def reserve_running(self, study: Study, n: int, lease: Lease) -> Reservation | None:
-        """Take numbers and ids for n trials to start, where nothing stands against it.
+        """Reserve numbers and ids for n trials to start, if no further check is needed.
 
-        None: the study does not hand out trials, has no room for them, or serves others first.
-        `study` is not changed: it may be shared.
+        Returns None if the study is not ACTIVE, its limits do not allow n trials, trials wait in
+        its queue, its deadline has passed or a lease has expired. `study` is not changed, since
+        threads may share it.
         """
         row = write_statements.reserve_running(study.id, n, lease)
         return None if row is None else Reservation(*row)
@@ -151,7 +156,7 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
     ) -> None:
         """Insert trials of one study, numbered by `reserve`, with their (trial, step, value).
 
-        Where some may be its best, `study` is given and brought up to date.
+        Pass `study` if some of them may be the study's best or on its front: it is updated.
         """
         with pipelined():
             write_statements.insert(trials)
@@ -167,10 +172,10 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         was: Sequence[str],
         steps: Sequence[tuple[T, int, float]] = (),
     ) -> None:
-        """Store what changed on trials of one study, which the caller has locked.
+        """Store the changes of trials of one study, which the caller has locked.
 
-        `was` are the trials' states before, and `steps` the new (trial, step, value). The study's
-        counts are brought up to date.
+        `was` has the trials' states before, and `steps` the new (trial, step, value). The study's
+        counts are updated.
         """
         study.revision += 1
         for trial in trials:
@@ -192,9 +197,9 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
             )
 
     def add_study_attrs(self, study: Study, attrs: Mapping[int, Mapping[str, Any]]) -> None:
-        """Store what samplers set on a locked study, by the number of the trial they set it with.
+        """Store attributes that samplers set on a locked study, by the number of the trial drawn.
 
-        For trials that were added without, since an attribute may name later trials.
+        It is for trials that were added without them, since an attribute may refer to later trials.
         """
         found = self.filter(study_id=study.id, number__in=list(attrs)).values_list("number", "id")
         by_id = {trial_id: attrs[number] for number, trial_id in found}
@@ -215,24 +220,24 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
     def renew(self, study_name: str, number: int) -> tuple[datetime | None, str, str] | None:
         """Renew a running trial's lease, without a lock on its study.
 
-        Returns when it runs out, the study's state and its reason; None: no such trial runs.
+        Returns (expiry, study's state, state's reason); None if there is no such running trial.
         """
         return leases.renew(study_name, number)
 
     def hold(self, study: Study, trials: Sequence[T], lease: Lease) -> None:
-        """Give running trials of a locked study a new lease, which begins now.
+        """Give running trials of a locked study a new lease, which starts now.
 
-        It is as long as their last one, unless `lease` has a length.
+        If `lease` is `OF_STUDY`, each keeps the length of its last lease.
         """
         leases.hold(study.id, trials, lease)
 
     def find_next_expiry(self, study: Study) -> None:
-        """Find when the next lease of a study runs out."""
+        """Store on the study when its next lease expires."""
         leases.find_next_expiry(study.id)
 
 
 def _of(study: Study, trials: Iterable[T]) -> list[T]:
-    """The trials, each knowing its study."""
+    """Return the trials as a list, with `study` set on each."""
     found = list(trials)
     for trial in found:
         trial.study = study

@@ -10,10 +10,10 @@ from trials.models.sort_keys import duration_key, value_key
 
 
 class Trial(AbstractTrial):
-    """A trial. Its id is also Optuna's `trial_id`, which rises with the number.
+    """A trial. Its id is also Optuna's `trial_id`, which increases with the number.
 
-    `params` are in Optuna's internal representation, in the order of the study's search space
-    (`SearchSpace`). Rows are written by `Trial.objects.add()` and `change()` only.
+    `internal_params` are in Optuna's internal representation, in the order of the study's search
+    space (`SearchSpace`). Rows are written only by methods of `Trial.objects`.
     """
 
     objects: ClassVar[TrialManager["Trial"]] = TrialManager()
@@ -59,7 +59,7 @@ class Trial(AbstractTrial):
 
     @property
     def intermediate_values(self) -> dict[int, float]:
-        """By step. Read with the trial where `with_steps()` asked for it, else now."""
+        """The intermediate values by step; queried now unless `with_steps()` has read them."""
         if not hasattr(self, "steps"):
             rows = self.intermediate_value_set.order_by("step").values_list("step", "value")
             return dict(rows)
@@ -67,7 +67,7 @@ class Trial(AbstractTrial):
 
 
 class IntermediateValue(GuardedModel):
-    """What was reported at a step of a trial. Written through Trial's manager only."""
+    """The value that a trial reported at a step. It is written only by Trial's manager."""
 
     pk = models.CompositePrimaryKey("trial_id", "step")
     trial = models.ForeignKey(

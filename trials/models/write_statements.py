@@ -1,6 +1,6 @@
-"""The statements by which trials are written. `Trial.objects` is the one that runs them.
+"""The SQL statements that write trials; only `Trial.objects` runs them.
 
-Rows travel as one JSON document: any number of them is one statement with one plan.
+Rows are passed as one JSON document, so that any number of rows uses one statement and one plan.
 """
 
 import json
@@ -17,7 +17,8 @@ from trials.models.leases import Lease
 from tuner_project.db.prepared import row_of, run
 from tuner_project.json_values import finite_or_text
 
-# What an ending or a report changes, and what the start of a WAITING trial changes beside it.
+# The columns that an ending or a report changes. The start of a WAITING trial also changes those
+# in _STARTED.
 _CHANGEABLE = (
     "state",
     "values",
@@ -50,14 +51,14 @@ _INSERT = (
     f"INSERT INTO trials_trial ({', '.join(_COLUMNS)}) SELECT {', '.join(_COLUMNS)} "
     "FROM json_populate_recordset(NULL::trials_trial, %(rows)s)"
 )
-# The limit tells the planner how many rows there are: it would expect a hundred, and keep a plan
+# The LIMIT tells the planner the number of rows: otherwise it expects a hundred, and keeps a plan
 # that reads the whole table.
 _UPDATE = (
     "UPDATE trials_trial AS t SET {changes} "
     "FROM (SELECT * FROM json_populate_recordset(NULL::trials_trial, %(rows)s) LIMIT {n:d}) AS n "
     "WHERE t.id = n.id"
 )
-# A heartbeat, which takes no lock but the trial's, may have renewed it meanwhile.
+# A heartbeat, which locks only the trial's row, may have renewed the lease meanwhile.
 _LEASE_NOW = (
     "CASE WHEN t.state = 'RUNNING' AND n.state = 'RUNNING' "
     "THEN greatest(t.lease_expires_at, n.lease_expires_at) ELSE n.lease_expires_at END"
@@ -67,7 +68,7 @@ _INSERT_STEPS = (
     "FROM json_populate_recordset(NULL::trials_intermediatevalue, %(steps)s)"
 )
 
-# The number of trials is written out: for a parameter the planner would expect a thousand, and
+# The number of trials is a literal: for a parameter the planner would expect a thousand rows, and
 # plan the statement again at each execution.
 _TAKE_NUMBERS = """
 UPDATE studies_study
@@ -78,7 +79,7 @@ RETURNING next_number - {n:d}, revision,
              FROM generate_series(1, {n:d})),
           clock_timestamp(), {lease}
 """
-# What lets an ask be served without a closer look at the study.
+# The conditions under which an ask needs no further checks of the study.
 _ROOM = """
    AND state = 'ACTIVE' AND n_waiting = 0
    AND coalesce(next_number - n_fail + {n:d} <= max_trials, true)
@@ -94,8 +95,8 @@ _START = """
 """
 
 # A trial is on the front while no other beats it: by being at least as good in every objective
-# and better in one or, with one objective, by being as good and earlier. Only pairs with a new
-# trial need a look.
+# and better in one or, with one objective, by being as good and earlier. Only pairs that include a
+# new trial are compared.
 _UPDATE_COUNTERS_AND_FRONT = """
 WITH front AS MATERIALIZED (
     SELECT id, number, values, internal_params FROM trials_trial
@@ -127,7 +128,7 @@ UPDATE studies_study
   FROM best WHERE studies_study.id = %(study)s
 """
 _UPDATE_COUNTERS = "UPDATE studies_study SET {counts} {rest} WHERE id = %(study)s"
-# Where nothing runs any more there is no lease.
+# If no trial is running after the change, there is no lease.
 _REST = (
     "revision = %(revision)s, next_lease_expiry = CASE WHEN n_running + {running:d} > 0 "
     "THEN least(next_lease_expiry, %(until)s::timestamptz) END"
@@ -135,12 +136,12 @@ _REST = (
 
 
 def reserve(study_id: int, moves: Mapping[str, int], n: int) -> tuple[Any, ...] | None:
-    """Numbers for n new trials that add `moves` to the counts; None: no such study."""
+    """Reserve n new trials that add `moves` to the study's counts; None if there is no study."""
     return _take_numbers({"study": study_id}, n=n, counts=_counts(moves), room="", lease="NULL")
 
 
 def reserve_running(study_id: int, n: int, lease: Lease) -> tuple[Any, ...] | None:
-    """Numbers for n trials to start; None: the study has no room, or needs a closer look."""
+    """Reserve n trials to start; None if the study has no room, or needs further checks."""
     most: int = settings.MAX_TRIALS_PER_STUDY
     length = "lease_seconds" if lease.is_studys else "%(lease)s::float8"
     return _take_numbers(
@@ -153,7 +154,7 @@ def reserve_running(study_id: int, n: int, lease: Lease) -> tuple[Any, ...] | No
 
 
 def _take_numbers(arguments: Mapping[str, Any], **parts: Any) -> tuple[Any, ...] | None:
-    """The first number, the revision, the ids, the time and the lease of new trials."""
+    """Reserve new trials: return their first number, revision, ids, time and lease in seconds."""
     return row_of(_TAKE_NUMBERS.format(**parts), arguments)
 
 
@@ -173,7 +174,7 @@ def update(
     steps: Sequence[tuple[AbstractTrial, int, float]],
     are_started: bool,
 ) -> None:
-    """Store what changed on trials, and their new (trial, step, value)."""
+    """Store the changes of trials, and their new (trial, step, value)."""
     columns = _STARTED if are_started else _CHANGEABLE
     news = {name: f"n.{name}" for name in columns} | {"lease_expires_at": _LEASE_NOW}
     changes = ", ".join(f"{name} = {new}" for name, new in news.items())
@@ -186,7 +187,7 @@ def update(
 
 
 def update_study_attrs(attrs: Mapping[int, Mapping[str, Any]]) -> None:
-    """Store what samplers set on the study, by the id of the trial that they set it with."""
+    """Store attributes that samplers set on the study, by the id of the trial that was drawn."""
     rows = [{"id": trial_id, "study_attrs": dict(each)} for trial_id, each in attrs.items()]
     statement = _UPDATE.format(changes="study_attrs = n.study_attrs", n=len(rows))
     run(statement, {"rows": json.dumps(rows)})
@@ -195,10 +196,10 @@ def update_study_attrs(attrs: Mapping[int, Mapping[str, Any]]) -> None:
 def update_counters_and_front(
     study: Study, moves: Mapping[str, int], new: Sequence[int], until: datetime | None = None
 ) -> None:
-    """Bring the study's counts, and its best trial or front, up to date.
+    """Update the study's counts, and its best trial or Pareto front.
 
-    `moves` are the counts' changes, `new` the ids of trials that may be on the front, and `until`
-    is when the first of the changed trials' leases runs out.
+    `moves` are the changes of the counts, `new` the ids of trials that may be on the front, and
+    `until` is the earliest expiry of the changed trials' leases.
     """
     arguments: dict[str, Any] = {"study": study.id, "revision": study.revision, "until": until}
     if new:
@@ -209,7 +210,7 @@ def update_counters_and_front(
 
 
 def _counts(moves: Mapping[str, int]) -> str:
-    """SQL that adds to the study's counts, before other changes."""
+    """Return SQL assignments that add to the study's counts, each followed by a comma."""
     fields = {COUNTERS[what]: n for what, n in moves.items()}
     return "".join(f"{field} = {field} + {n:d}, " for field, n in fields.items())
 

@@ -1,1 +1,1 @@
-"""Optuna's rows of trials, as queries over Django's tables."""
+"""The projection of trials: Optuna's rows as queries over Django's tables."""

@@ -1,4 +1,4 @@
-"""Are Django's rows and Optuna's the same? And how to make Optuna's so."""
+"""Comparison of Django's rows with Optuna's, and repair of Optuna's."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from tuner_project.db.database import lift_statement_timeout
 
 @dataclass(frozen=True)
 class Difference:
-    """A row that one side has and the other has not."""
+    """A row that only one side has."""
 
     study: str
     table: str
@@ -47,20 +47,21 @@ SELECT 'Django', format('tallies %%s, counted %%s', tallied, counted)
 
 @contextmanager
 def snapshot(*, mode: str = "READ ONLY") -> Iterator[None]:
-    """A transaction that sees one moment of both schemas, beside what it writes itself.
+    """Open a transaction that sees one snapshot of both schemas, and its own writes.
 
-    Raises `RuntimeError` within another transaction, which cannot be made such a one any more.
+    Raises:
+        RuntimeError: another transaction is open, whose isolation level can no longer be changed.
     """
     is_outermost = not connection.in_atomic_block
     with transaction.atomic(durable=True), connection.cursor() as cursor:
-        if is_outermost:  # else in the transaction of a test
+        if is_outermost:  # otherwise within the transaction of a test
             cursor.execute(f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, {mode}")
         lift_statement_timeout()
         yield
 
 
 def differences(study: Study) -> Iterator[Difference]:
-    """Row by row, what one side of a study has and the other has not."""
+    """Yield each row of a study that only one side has."""
     checks = {table.name: table.differences() for table in (*STUDY_TABLES, *TRIAL_TABLES)}
     for table, statement in (checks | {"studies_study": _TALLIES}).items():
         with connection.cursor() as cursor:
@@ -70,7 +71,7 @@ def differences(study: Study) -> Iterator[Difference]:
 
 
 def studies_only_in_optuna() -> list[str]:
-    """The names of studies that Django does not have."""
+    """Return the names of the studies in Optuna's schema that Django does not have."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT study_name FROM {SCHEMA}.studies "
@@ -81,7 +82,7 @@ def studies_only_in_optuna() -> list[str]:
 
 @transaction.atomic
 def repair(*, named: NamedStudy) -> None:
-    """Rebuild Optuna's rows of the study of a name from Django's."""
+    """Rebuild Optuna's rows of the named study from Django's."""
     study = named.locked()
     arguments = {"study": study.id}
     delete_study_rows(study.id)

@@ -1,4 +1,4 @@
-"""From trials to Optuna's rows of them."""
+"""The projection of trials into the rows of Optuna's tables."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -12,7 +12,7 @@ from tuner_project.db.prepared import row_of, run
 
 
 def _stored(value: str) -> str:
-    """SQL of how Optuna stores a number: what is not finite is NULL, and named by a type."""
+    """Return SQL for a number as Optuna stores it: NULL if not finite (`_type_of` says which)."""
     return f"CASE WHEN abs({value}) < 'Infinity' THEN {value} END"
 
 
@@ -48,12 +48,12 @@ PARAMS = ProjectedTable(
     "trial_params",
     ("trial_id", "param_name", "param_value", "distribution_json"),
     ("trial_id", "param_name"),
-    # Optuna orders a trial's parameters by their row ids, hence the order.
+    # Ordered, since Optuna orders a trial's parameters by their row ids.
     "SELECT t.id, p.parameter->>'name', t.internal_params[p.position], "
     "s.distributions[p.position] "
     "FROM trials_trial AS t JOIN studies_study AS s ON s.id = t.study_id, "
     "json_array_elements(s.search_space) WITH ORDINALITY AS p(parameter, position) "
-    # Optuna keeps what is fixed of a queued trial in an attribute, until it starts.
+    # Optuna keeps the fixed parameters of a queued trial in an attribute until it starts.
     "WHERE t.internal_params[p.position] IS NOT NULL "
     "AND (t.state <> 'WAITING' OR t.system_attrs->'fixed_params' IS NULL) "
     "AND {where} ORDER BY t.id, p.position",
@@ -85,7 +85,7 @@ STUDY_ATTRIBUTES = ProjectedTable(
     "study_system_attributes",
     ("study_id", "key", "value_json"),
     ("study_id", "key"),
-    # Of several trials that noted the same, the first one counts, as it does in a SamplerSession.
+    # If several trials set the same key, the first one counts, as in a SamplerSession.
     "SELECT DISTINCT ON (t.study_id, a.key) t.study_id, a.key, a.value::text "
     "FROM trials_trial AS t, json_each(t.study_attrs) AS a "
     "WHERE t.study_attrs IS NOT NULL AND {where} ORDER BY t.study_id, a.key, t.number",
@@ -102,7 +102,7 @@ TRIAL_TABLES = (
     STUDY_ATTRIBUTES,
 )
 
-# Once a row is there.
+# Tables whose rows never change once they are inserted.
 _NEVER_CHANGED = (PARAMS, STUDY_ATTRIBUTES)
 
 _STORED_KEYS = f"""
@@ -114,7 +114,7 @@ _THESE = "t.id = ANY(%(trials)s)"
 
 
 def _one_statement(statements: Sequence[str]) -> str:
-    """The statements as one; what they refer to in each other is checked at its end."""
+    """Combine statements into one; foreign keys between their rows are checked at its end."""
     *first, last = statements
     named = [f"_{position} AS ({statement})" for position, statement in enumerate(first)]
     return f"WITH {', '.join(named)} {last}" if named else last
@@ -129,10 +129,10 @@ def add_trial_rows(trials: Sequence[Trial], with_steps: bool) -> None:
 
 
 def change_trial_rows(trials: Sequence[Trial], steps: Sequence[int], with_params: bool) -> None:
-    """Bring Optuna's rows of changed trials up to date, in one statement.
+    """Update Optuna's rows of changed trials, in one statement.
 
-    `steps` are those that were added. Parameters, and what the sampler noted on the study, come
-    with a WAITING trial's start.
+    `steps` are the added steps. `with_params` is set if WAITING trials started: then their
+    parameters, and attributes that the sampler set on the study, are inserted.
     """
     tables = [TRIALS, *_tables_of_contents(trials, bool(steps))]
     if with_params:
@@ -141,14 +141,15 @@ def change_trial_rows(trials: Sequence[Trial], steps: Sequence[int], with_params
 
 
 def add_study_attribute_rows(trial_ids: Sequence[int]) -> None:
-    """Write Optuna's rows of what samplers noted on the study at stored trials."""
+    """Write Optuna's rows of the study attributes that were stored with these trials."""
     _execute(_insert((STUDY_ATTRIBUTES,)), trial_ids)
 
 
 def new_study_attrs(study: Study, attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes that a sampler sets on a locked study and that are not stored yet.
+    """Return those of a sampler's attributes of a locked study that are not stored yet.
 
-    For a trial that starts out of the order of the numbers; of the others the first one counts.
+    It is for queued trials, which may start out of the order of their numbers: an attribute that
+    is already stored must not be replaced by that of a trial with a lower number.
     """
     if not attrs:
         return {}
@@ -157,7 +158,7 @@ def new_study_attrs(study: Study, attrs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tables_of_contents(trials: Sequence[Trial], with_steps: bool) -> Iterator[ProjectedTable]:
-    """The tables that get rows; the server would begin and end an insert into each of the rest."""
+    """Yield the tables that get rows; an insert without rows would still cost time in each."""
     if any(trial.values for trial in trials):
         yield VALUES
     if with_steps:

@@ -1,1 +1,1 @@
-"""Which trials are listed, and in which order."""
+"""Queries of the list of trials: filters, ordering and pages."""

@@ -1,4 +1,4 @@
-"""Which of a study's trials are asked for."""
+"""Filters of the list of trials."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from trials.models.sort_keys import value_key
 
 @dataclass(frozen=True)
 class Between:
-    """A range of numbers, with its ends; None: no end."""
+    """A range of numbers, ends included; an end that is None is open."""
 
     low: float | None = None
     high: float | None = None
@@ -27,7 +27,7 @@ ANY = Between()
 
 @dataclass(frozen=True)
 class TrialFilter:
-    """What trials have in common: None and nothing stand for any."""
+    """The conditions on listed trials; None, `ANY` and an empty mapping match all trials."""
 
     state: str | None = None
     worker_id: str | None = None
@@ -40,10 +40,10 @@ class TrialFilter:
         return self == TrialFilter(state=self.state, objective=self.objective)
 
     def of(self, study: Study) -> TrialQuerySet:
-        """These trials of a study.
+        """Return the matching trials of a study.
 
         Raises:
-            InvalidQuery: a parameter that the study does not have, or a value outside its space.
+            InvalidQuery: the study does not have a parameter, or a value is outside its space.
         """
         trials = cast(TrialQuerySet, study.trials.all())
         if self.state is not None:
@@ -62,7 +62,7 @@ def _between(column: str, wanted: Between) -> Q:
 
 
 def _of_params(study: Study, params: Mapping[str, Any]) -> list[Q]:
-    """A condition for each of the parameters."""
+    """Return one condition for each of the parameters."""
     exact = {name: each for name, each in params.items() if not isinstance(each, Between)}
     ranges = {name: each for name, each in params.items() if isinstance(each, Between)}
     if faults := study.space.faults(exact) + _range_faults(study, ranges):
@@ -92,12 +92,12 @@ def _range_faults(study: Study, ranges: Mapping[str, Between]) -> list[tuple[str
     ]
 
 
-# Floats may be off their steps by what rounding makes of them, so that the ends of a range are
-# between two steps. Any other number is stored exactly.
+# Floats may differ from their steps by a rounding error, so the ends of a range are put between
+# two steps. All other numbers are stored exactly.
 
 
 def _one(parameter: Parameter, value: float) -> Between:
-    """The range that holds one value of a parameter, as trials keep it."""
+    """Return the range that contains one value of a parameter, as trials store it."""
     if not _has_float_steps(parameter):
         return Between(value, value)
     low, step = parameter["low"], parameter["step"]
@@ -106,7 +106,7 @@ def _one(parameter: Parameter, value: float) -> Between:
 
 
 def _range(parameter: Parameter, wanted: Between) -> Between:
-    """The range that holds the values of a parameter that are wanted."""
+    """Return the range of a parameter's stored values for the requested range."""
     if not _has_float_steps(parameter):
         return wanted
     low, step = parameter["low"], parameter["step"]
@@ -114,7 +114,7 @@ def _range(parameter: Parameter, wanted: Between) -> Between:
     def steps(end: float) -> float:
         return (min(max(end, low - step), parameter["high"] + step) - low) / step
 
-    slack = 1e-6  # of a step
+    slack = 1e-6  # tolerance, as a fraction of a step
     return Between(
         None if wanted.low is None else low + (ceil(steps(wanted.low) - slack) - 0.5) * step,
         None if wanted.high is None else low + (floor(steps(wanted.high) + slack) + 0.5) * step,

@@ -1,4 +1,4 @@
-"""Going through trials in an order, page by page, however many there are."""
+"""Orderings of trials, with pages whose cost does not depend on where they begin."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,20 +17,21 @@ NUMBER, VALUE, DURATION = "number", "value", "duration"
 ORDERS = [sign + name for name in (NUMBER, VALUE, DURATION) for sign in ("", "-")]
 
 Key = float | timedelta | None
-Position = tuple[Key, int]  # of a trial: its key, and its number
+Position = tuple[Key, int]  # of a trial in an ordering: its key and its number
 
 
 @dataclass(frozen=True)
 class TrialOrdering:
-    """An order of one study's trials.
+    """An ordering of one study's trials, by number, by an objective's value or by duration.
 
-    By a value or the duration: first those that have one, equal ones by number in the same
-    direction; then, in either direction, those without one by number. Each of these two phases is
-    a range of one index, so that a page costs the same wherever it begins.
+    By value or duration, the trials that have one come first, equal ones by number in the same
+    direction; then, in either direction, the trials without one, by ascending number. Each of
+    these two phases is a range of one index, so that a page after a position costs the same
+    wherever it begins.
     """
 
     order_by: str = NUMBER
-    objective: int = 0  # whose values are meant
+    objective: int = 0  # the index of the objective, if ordered by value
 
     @property
     def is_descending(self) -> bool:
@@ -38,7 +39,7 @@ class TrialOrdering:
 
     @cached_property
     def key(self) -> Combinable | None:
-        """What is sorted by; None: the number alone."""
+        """The sort key; None if the trials are sorted by number only."""
         match self.order_by.removeprefix("-"):
             case "value":
                 return value_key(self.objective)
@@ -47,11 +48,11 @@ class TrialOrdering:
         return None
 
     def position(self, trial: Trial) -> Position:
-        """Where a trial of a page stands."""
+        """Return the position of a trial that was read by `page` or `page_at`."""
         return getattr(trial, "sort_key", None), trial.number
 
     def page(self, trials: TrialQuerySet, n: int, after: Position | None = None) -> list[Trial]:
-        """The first n trials, or the first n after a position; in one statement a phase."""
+        """Return the first n trials (after a position), with one statement for each phase."""
         found: list[Trial] = []
         for phase in self._phases(trials, after):
             if len(found) < n:
@@ -63,7 +64,7 @@ class TrialOrdering:
     ) -> list[Trial]:
         """Return n trials after the first `offset` ones, which the database skips one by one.
 
-        `n_keyed` is how many have a key, and is counted where it is needed and not given.
+        `n_keyed` is the number of trials with a key; it is counted if needed and not given.
         """
         first, *rest = self._phases(trials, None)
         found = list(first[offset : offset + n])
@@ -76,7 +77,7 @@ class TrialOrdering:
         return found
 
     def _phases(self, trials: TrialQuerySet, after: Position | None) -> list[TrialQuerySet]:
-        """The trials after a position, in order: those with a key, and those without."""
+        """Return the trials after a position, in order: those with a key, and those without."""
         key, number = (None, None) if after is None else after
         if self.key is None:
             if number is not None:
@@ -94,7 +95,7 @@ class TrialOrdering:
         return [keyed.order_by(*columns), keyless]
 
     def _is_after(self, key: Key, number: int) -> GreaterThan | LessThan:
-        """A comparison of rows, which is a range of the index, also among many equal keys."""
+        """Return a row comparison, which is a range of the index even among many equal keys."""
         compared = LessThan if self.is_descending else GreaterThan
         return compared(_row(F("sort_key"), F("number")), _row(Value(key), Value(number)))
 

@@ -1,4 +1,4 @@
-"""A page of a study's trials, as the API lists them."""
+"""Pages of the list of trials, and the cursors that lead to the next one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from trials.models import Trial
 from trials.queries.filters import ANY, Between, TrialFilter
 from trials.queries.ordering import NUMBER, Position, TrialOrdering
 
-SALT = "trials.listing"  # of the signature that tells our cursors from other texts; never changed
+SALT = "trials.listing"  # of the cursors' signature; a change would invalidate all cursors
 MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A page: its trials, how many there are on all pages, and where the next one begins."""
+    """A page: its trials, the number of trials on all pages, and the next page's cursor."""
 
     trials: list[Trial]
     total: int
-    is_plain: bool  # its next page is found by an offset
+    is_plain: bool  # whether the next page is addressed by an offset instead of a cursor
     cursor: str | None = None
 
 
@@ -41,11 +41,11 @@ def list_trials(
     state: str | None = None,
     worker_id: str | None = None,
 ) -> Listed:
-    """A page of the trials that are asked for, after a cursor or an offset.
+    """Return a page of the matching trials, after a cursor or an offset.
 
     Raises:
-        InvalidQuery: no such objective or parameter, a value outside the space, or a cursor that
-            is not of this list.
+        InvalidQuery: the study does not have the objective or a parameter, a value is outside the
+            space, or the cursor is not valid for this list.
     """
     if target_idx >= len(study.directions):
         fault = f"expected the index of an objective, at most {len(study.directions) - 1}"
@@ -82,12 +82,12 @@ def _tally(study: Study, state: str | None) -> int:
 
 
 def _list_of(study: Study, walk: TrialOrdering) -> list[Any]:
-    """What tells the lists apart in which a position means something."""
+    """Return what identifies the list in which a cursor is valid."""
     return [study.id, walk.order_by, walk.objective]
 
 
 def _cursor(study: Study, walk: TrialOrdering, last: Trial) -> str:
-    """The place after a trial. JSON keeps a float as it is."""
+    """Return a cursor to the position after a trial. JSON preserves a float exactly."""
     key, number = walk.position(last)
     if isinstance(key, timedelta):
         key = key // MICROSECOND

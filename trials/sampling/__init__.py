@@ -1,7 +1,8 @@
-"""What samplers and pruners see of a study, and how they are asked.
+"""Samplers and pruners in this process, and the trials that they read.
 
-- `session`: the sampler of a study, and how it draws; `session_registry`: those of this process.
-- `trial_cache`: what is known of the committed trials, and how it is brought up to date.
-- `drafts`: trials that are drawn and not committed; `plan`: the drafts that an ask would hand out.
-- `visited_points`: where a study avoids duplicates. `pruning`: how its pruner decides.
+- `session`: the sampler and the pruner of a study; `session_registry`: the process's sessions.
+- `trial_cache`: the committed trials in memory, and how they are kept up to date.
+- `drafts`: trials that are drawn but not committed; `plan`: the drafts that an ask will hand out.
+- `visited_points`: the points to avoid, if a study avoids duplicates.
+- `pruning`: how a study's pruner decides.
 """

@@ -1,4 +1,4 @@
-"""Trials that are drawn but not committed."""
+"""Drafts: trials that are drawn but not committed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,18 +8,18 @@ from optuna_bridge.sampler_storage import DraftTrial
 
 
 class Draft(DraftTrial):
-    """A trial from its drawing to the moment in which its session has read what became of it.
+    """A drawn trial, until its session has read it as committed, or it is given up.
 
     | Transition     | made by                          | means                                    |
     |----------------|----------------------------------|------------------------------------------|
     | (constructor)  | `SamplerSession`                 | drawn; the process's other asks see it   |
     | `reserve`      | the ask, in its transaction      | it is being stored under this number     |
-    | `close`        | `Plan`, after the transaction    | committed, or it never will be           |
-    | `supersede`    | `TrialCache.sync`                | the cache has read what became of it     |
-    | dropped        | the next draw, of the session    | the session has forgotten it             |
+    | `close`        | `Plan`, after the transaction    | it is committed, or never will be        |
+    | `supersede`    | `TrialCache.sync`                | the cache has read it, or never will     |
+    | dropped        | the session, at its next draw    | the session no longer holds it           |
 
-    Each transition sets what is never taken back. So they need no lock, in whichever order two
-    threads make them: the cache may read a committed trial before its plan is closed.
+    No transition is ever reversed. So they need no lock, and two threads may make them in any
+    order: the cache may read a committed trial before its plan is closed.
     """
 
     def __init__(self, number: int, fixed_params: Mapping[str, Any] | None = None) -> None:
@@ -32,32 +32,32 @@ class Draft(DraftTrial):
 
     @property
     def is_fixed(self) -> bool:
-        """Whether some or all of its parameters were given."""
+        """Whether some or all of its parameters were fixed in advance."""
         return self._is_fixed
 
     @property
     def is_duplicate(self) -> bool:
-        """Whether its point was visited, and no other one was found."""
+        """Whether its point had been visited, and no unvisited one was found."""
         return self._is_duplicate
 
     @property
     def reserved_number(self) -> int | None:
-        """The number that it is stored under; None until that is known."""
+        """The number under which it is stored; None until that is known."""
         return self._reserved_number
 
     @property
     def is_closed(self) -> bool:
-        """Whether it is committed, or never will be."""
+        """Whether its ask has ended: it is committed, or never will be."""
         return self._is_closed
 
     @property
     def is_superseded(self) -> bool:
-        """Whether the cache has its trial, or never will."""
+        """Whether the cache has read its trial, or never will."""
         return self._is_superseded
 
     @property
     def is_visible(self) -> bool:
-        """Whether Optuna sees it, RUNNING, beside the committed trials."""
+        """Whether Optuna sees it as RUNNING, in addition to the committed trials."""
         return not self._is_superseded
 
     def mark_duplicate(self) -> None:
@@ -75,11 +75,11 @@ class Draft(DraftTrial):
 
 @dataclass(frozen=True)
 class Annotations:
-    """What a sampler sets on a trial that it draws, and on the study with it."""
+    """The attributes that a sampler sets on a trial when it draws it, and on the study."""
 
     system_attrs: Mapping[str, Any] = field(default_factory=dict)
     study_attrs: Mapping[str, Any] = field(default_factory=dict)
 
 
 class PlanInvalidated(Exception):
-    """What is found under the lock is not what was planned for: roll back, and plan again."""
+    """The plan does not fit what was found under the lock: roll back, and draw a new plan."""

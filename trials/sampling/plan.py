@@ -1,4 +1,4 @@
-"""Plans: what an ask would hand out, drawn without a lock."""
+"""Plans: the trials that an ask will hand out, drawn without a lock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,10 +11,13 @@ from trials.sampling.visited_points import has_point
 
 @dataclass
 class Plan:
-    """A guess at what an ask will find under the lock.
+    """The drafts for an ask, drawn in expectation of what it will find under the lock.
 
-    `revision` is the study's as it was known, `queued` are drafts by the number of the WAITING
-    trial, and `new` those of new trials.
+    Attributes:
+        session: The session whose sampler draws.
+        revision: The study's revision when the plan was drawn.
+        queued: The drafts of WAITING trials, by their number.
+        new: The drafts of new trials.
     """
 
     session: SamplerSession
@@ -24,11 +27,11 @@ class Plan:
 
     @classmethod
     def draw(cls, session: SamplerSession, n: int) -> "Plan":
-        """Draw n trials, those that wait in the queue first, knowing everything that is committed.
+        """Draw n trials, queued ones first, by all that is committed.
 
-        Holds no database lock, no transaction and no connection while the sampler works. Where it
-        needs the trials' numbers nothing is drawn yet; of a space that is nearly used up, fewer
-        may be left.
+        No database lock and no transaction is held while the sampler draws, and no connection if
+        it is slow. If the sampler needs the trials' numbers, nothing is drawn yet. If few unvisited
+        points are left, fewer than n may be drawn.
         """
         if session.needs_number:
             if session.visited is not None:
@@ -54,21 +57,27 @@ class Plan:
             self.new.append(draft)
 
     def n_new(self, n: int) -> int:
-        """How many of n new trials it has, or can draw."""
+        """Return how many of n new trials the plan contains, or can draw."""
         if not self.session.needs_number:
             return min(n, len(self.new))
         n_left = self.session.n_left
         return n if n_left is None else min(n, n_left)
 
     def queued_draft(self, trial: Trial) -> Draft | None:
-        """The draft of a trial from the queue; None where it was not planned for."""
+        """Return the draft of a queued trial; None if it was not planned.
+
+        A sampler that needs numbers draws it now.
+
+        Raises:
+            PlanInvalidated: another thread uses the sampler.
+        """
         if trial.number not in self.queued and self.session.needs_number:
             draft = self.session.draw_numbered(trial.number, fixed=trial.params)
             self.queued[trial.number] = draft
         return self.queued.get(trial.number)
 
     def new_draft(self, index: int, number: int) -> Draft:
-        """The draft of a new trial, drawn again where its number decides the point.
+        """Return the draft of a new trial, drawn (again) if its point depends on the number.
 
         Raises:
             PlanInvalidated: another thread uses the sampler.
@@ -81,16 +90,16 @@ class Plan:
         return planned
 
     def close(self) -> None:
-        """Close its drafts: the ask was served, or will not be by this plan."""
+        """Close the drafts: they are committed, or never will be."""
         for draft in (*self.queued.values(), *self.new):
             draft.close()
 
 
 def mark_points(session: SamplerSession, trials: Sequence[Trial], drafts: Sequence[Draft]) -> None:
-    """Where duplicates are avoided, mark trials by their points.
+    """Set `params_hash` on the trials if the study avoids duplicates.
 
     Raises:
-        PlanInvalidated: the point of a draft was visited since it was drawn.
+        PlanInvalidated: the point of a draft has been visited.
     """
     if session.visited is None:
         return
@@ -100,7 +109,7 @@ def mark_points(session: SamplerSession, trials: Sequence[Trial], drafts: Sequen
     points = []
     for trial in trials:
         if trial.params_hash is not None:
-            continue  # queued with all its parameters: just this point is wanted
+            continue  # queued with all its parameters: exactly this point is requested
         trial.params_hash = session.study.point_hash(trial.internal_params)
         if trial.params_hash is not None and trial.number not in duplicates:
             points.append(trial.params_hash)

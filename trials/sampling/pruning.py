@@ -1,4 +1,4 @@
-"""Asking a study's pruner about a running trial, before what it reports is stored."""
+"""Asking a study's pruner about a running trial before its reported values are stored."""
 
 from collections.abc import Mapping
 
@@ -9,12 +9,13 @@ from trials.sampling.session import SamplerSession
 def decide_pruning(
     session: SamplerSession, number: int, steps: Mapping[int, float]
 ) -> PruningDecision | None:
-    """Decide whether a running trial should be pruned once it has reported `steps`, too.
+    """Decide whether a running trial should be pruned, given that it also reports `steps`.
 
-    The pruner knows all that is committed.
+    The pruner decides by all that is committed.
 
     Returns:
-        None where the study has no pruner, the trial does not run, or nothing of it is new.
+        The decision; None if the study has no pruner, the trial is not running, or all steps are
+        already stored.
     """
     if not session.has_pruner:
         return None

@@ -1,4 +1,4 @@
-"""A study's sampler and pruner over its trials, without a lock while they work."""
+"""A study's sampler and pruner on its cached trials; no database lock is held while they work."""
 
 import threading
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -16,17 +16,17 @@ from trials.sampling.trial_cache import TrialCache
 from tuner_project.db.database import release_connection
 from tuner_project.observability.stopwatch import stopwatch
 
-_LEAST_SIZE = 20  # the sampler, and columns without a row
-# Measured by `bench.memory`: of a trial, and of each parameter and intermediate value of it.
+_LEAST_SIZE = 20  # in trials: the memory of the sampler and of empty columns
+# Measured by `bench.memory`: the memory of a trial, and of each of its parameters and steps.
 _BYTES, _BYTES_OF_PARAM, _BYTES_OF_STEP = 600, 100, 70
 _SAMPLE = 10
 
 
 class SamplerSession(TrialCache):
-    """What a sampler sees of a study, and the sampler itself.
+    """A study's sampler and pruner, and the trials that they read.
 
-    Samplers keep state, so that one thread at a time may draw: whoever holds `lock`, which
-    `acquire_sampler` and `draw_numbered` take. That may last long, and nothing else waits for it.
+    Samplers have state, so only one thread at a time may draw: the one that holds `lock`, which
+    `acquire_sampler` and `draw_numbered` take. It may be held for long, but only draws wait for it.
     """
 
     def __init__(self, study: Study) -> None:
@@ -37,18 +37,19 @@ class SamplerSession(TrialCache):
         self._was_refused = False
         sampler = build_sampler(study.sampler, study.sampler_options, study.space.distributions)
         self.pruner = build_pruner(study.pruner, study.pruner_options)
-        # Optuna prunes single objectives only, and so Hyperband may split only their trials.
+        # Optuna prunes single-objective studies only, and samplers split trials by Hyperband's
+        # brackets only there.
         pruner = build_pruner(NO_PRUNER, {}) if study.is_multi_objective else self.pruner
         self.optuna_study = self.as_study(sampler, pruner)
 
     @property
     def size(self) -> int:
-        """What it takes of the memory for sessions, in trials."""
+        """The session's share of HISTORY_MAX_TRIALS, in trials."""
         return max(len(self), _LEAST_SIZE)
 
     @property
     def estimated_bytes(self) -> int:
-        """The memory that its trials take, estimated from some of them."""
+        """The memory in bytes that its trials use, estimated from a sample of them."""
         n = len(self)
         some = self._trials[:: max(1, n // _SAMPLE)][:_SAMPLE]
         n_steps = sum(len(trial.intermediate_values) for trial in some) / max(1, len(some))
@@ -61,7 +62,7 @@ class SamplerSession(TrialCache):
 
     @property
     def needs_number(self) -> bool:
-        """Whether the sampler draws only once the trial's number is reserved."""
+        """Whether the sampler can draw only after the trial's number is reserved."""
         return self._kind.needs_number
 
     @property
@@ -70,21 +71,21 @@ class SamplerSession(TrialCache):
 
     @property
     def expects_refusal(self) -> bool:
-        """Whether the next ask will probably be refused, too, so that nothing need be drawn.
+        """Whether the next ask will probably be refused like the last one, so nothing is drawn.
 
-        Not where duplicates are avoided: what is left is known there only by drawing.
+        It is False if the study avoids duplicates, since only a draw shows whether points are left.
         """
         return self._was_refused and self.visited is None
 
     def remember_attempt(self, *, was_refused: bool) -> None:
-        """Remember whether an ask was refused."""
+        """Remember whether the last attempt of an ask was refused."""
         self._was_refused = was_refused
 
     def locked_study(self) -> Study:
-        """The study as it is now, locked until the transaction ends.
+        """Read the study, and lock it until the transaction ends.
 
         Raises:
-            StudyNotFound: it was deleted, even if there is another of its name.
+            StudyNotFound: it was deleted, even if another study now has its name.
         """
         study = NamedStudy(self.study.name).locked()
         if study.id != self.study.id:
@@ -92,13 +93,13 @@ class SamplerSession(TrialCache):
         return study
 
     def needs_draft(self, trial: Trial) -> bool:
-        """Whether the sampler has a say in a WAITING trial."""
+        """Return whether a WAITING trial needs parameters or attributes from the sampler."""
         return self._kind.annotates_trials or not trial.has_all_params
 
     def annotations(self, params: Mapping[str, Any]) -> Annotations:
-        """What the sampler would set on a trial of these parameters, were it drawn now.
+        """Return the attributes that the sampler would set on a trial with these parameters.
 
-        Nothing where it learns from trials without annotations.
+        They are empty if it does not need attributes to learn from a trial.
         """
         if not self._kind.annotates_trials:
             return Annotations()
@@ -107,11 +108,14 @@ class SamplerSession(TrialCache):
             draft.close()
             return Annotations(draft.system_attrs, draft.study_attrs)
 
-    # Turns of the sampler ---------------------------------------------------------------------
+    # Acquiring the sampler --------------------------------------------------------------------
 
     @contextmanager
     def acquire_sampler(self) -> Iterator[None]:
-        """Wait for the sampler without a connection, and let it know all that is committed."""
+        """Hold the sampler's lock within the block, after reading all that is committed.
+
+        While the thread waits for the lock, its database connection is back in the pool.
+        """
         if not self.lock.acquire(blocking=False):
             with stopwatch("waiting"):
                 release_connection()
@@ -125,7 +129,7 @@ class SamplerSession(TrialCache):
             self.lock.release()
 
     def release_connection_if_slow(self) -> None:
-        """Return the connection to the pool before a sampler draws that takes its time."""
+        """Return the connection to the pool before a slow sampler draws."""
         if self._kind.is_slow:
             release_connection()
 
@@ -135,7 +139,7 @@ class SamplerSession(TrialCache):
         instead_of: Draft | None = None,
         fixed: Mapping[str, Any] | None = None,
     ) -> Draft:
-        """Draw the trial of this number within a transaction, knowing what was known before.
+        """Draw the trial with this number within a transaction, without reading newer trials.
 
         Raises:
             PlanInvalidated: another thread uses the sampler, and the transaction must not wait.
@@ -146,17 +150,17 @@ class SamplerSession(TrialCache):
         try:
             if instead_of is not None:
                 self._drop(instead_of)
-            if self.needs_number:  # then `apply_pending` is not called
+            if self.needs_number:  # then `apply_pending`, which also drops drafts, is not called
                 for draft in [each for each in self._listed_drafts() if each.is_closed]:
                     self._drop(draft)
             return self.draw(number, fixed)
         finally:
             self.lock.release()
 
-    # Drawing, by the thread that holds the lock -----------------------------------------------
+    # Drawing: only by the thread that holds `lock` --------------------------------------------
 
     def draw_next(self) -> Draft | None:
-        """Draw a trial for the next number; None where no point of the space is left."""
+        """Draw a trial for the next number; None if no unvisited point is left."""
         if self.n_left == 0:
             return None
         numbers = [draft.number + 1 for draft in self._listed_drafts()]
@@ -167,12 +171,12 @@ class SamplerSession(TrialCache):
         return draft
 
     def draw(self, number: int, fixed: Mapping[str, Any] | None = None) -> Draft:
-        """Draw a trial; where duplicates are avoided, again while its point was visited."""
+        """Draw a trial; if the study avoids duplicates, redraw while its point was visited."""
         if self._seed is not None:
             self._kind.reseed(self.optuna_study.sampler, self._seed, number)
         draft = self._draw_once(number, fixed)
         if self.visited is None or (fixed and len(fixed) == len(self._space.parameters)):
-            return draft  # any point will do, or just this one is wanted
+            return draft  # duplicates are allowed, or exactly this point is requested
         others = [each.params for each in self._listed_drafts() if each is not draft]
         points = {self.visited.point_of(params) for params in others} - {None}
         for _ in range(self._kind.max_redraws):
@@ -198,7 +202,10 @@ class SamplerSession(TrialCache):
         fixed: Mapping[str, Any] | None,
         beside: Sequence[Mapping[str, Any]],
     ) -> Draft:
-        """Draw one of the points that are left instead of a visited one, if any are known."""
+        """Replace a draft at a visited point by one at an unvisited point, or mark it a duplicate.
+
+        `beside` are the parameters of the other drafts, whose points count as visited.
+        """
         seed = None if self._seed is None else (self._seed, number)
         left = None if self.visited is None else self.visited.pick_other(fixed or {}, beside, seed)
         if left is None:
@@ -208,11 +215,12 @@ class SamplerSession(TrialCache):
         return self._draw_once(number, left)
 
     def _draw_once(self, number: int, fixed: Mapping[str, Any] | None = None) -> Draft:
-        """Draw a trial, of which some or all parameters may be fixed."""
+        """Draw a trial once, with some or all parameters fixed if given."""
         draft = Draft(number, fixed)
         with self._drawing_into(draft), stopwatch("sampling"):
             trial = self.optuna_study.ask(self._space.distributions)
             if self._kind.annotates_trials:
-                # It does when it samples, which it does not before a parameter needs it.
+                # Access it, since Optuna samples only when a parameter needs it, and the sampler
+                # sets its attributes then.
                 _ = trial.relative_params
         return draft

@@ -1,4 +1,4 @@
-"""The sessions that this process keeps."""
+"""The sampler sessions that this process keeps in memory."""
 
 import os
 import threading
@@ -17,17 +17,21 @@ Result = TypeVar("Result")
 
 
 class SessionRegistry:
-    """Sessions by study, the least recently used ones dropped beyond HISTORY_MAX_TRIALS."""
+    """An LRU cache of sessions by study, limited to HISTORY_MAX_TRIALS trials in total."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._by_name: OrderedDict[str, SamplerSession] = OrderedDict()
 
     def use(self, named: NamedStudy, action: Callable[[SamplerSession], Result]) -> Result:
-        """Call `action` with the session of the study of a name, and return its result.
+        """Call `action` with the session of the named study, and return its result.
 
-        A known session spares the reading of the study, whose definition never changes. Where the
-        action raises `StudyNotFound`, the study was deleted: another one of its name is looked for.
+        If the session is known, the study is not read, since its definition never changes. If the
+        action then raises `StudyNotFound`, the study was deleted: the action is repeated with the
+        study that has the name now.
+
+        Raises:
+            StudyNotFound: there is no study with this name.
         """
         session = self.known(named.name)
         if session is not None:
@@ -38,7 +42,7 @@ class SessionRegistry:
         return action(self.of(named.one()))
 
     def known(self, name: str) -> SamplerSession | None:
-        """The session of the study that had this name when it was last read; None without one."""
+        """Return the session of the study that had this name when last read, or None."""
         if connection.in_atomic_block:
             return None
         with self._lock:
@@ -48,9 +52,9 @@ class SessionRegistry:
             return session
 
     def of(self, study: Study) -> SamplerSession:
-        """The session of a study, which the caller brings up to date."""
+        """Return the session of a study; the caller calls its `sync`."""
         if connection.in_atomic_block:
-            # It will see rows that may be rolled back, and must not outlive them.
+            # It may read rows that are rolled back later, so it must not be kept.
             return SamplerSession(study)
         with self._lock:
             session = self._by_name.get(study.name)
@@ -66,7 +70,7 @@ class SessionRegistry:
                 del self._by_name[session.study.name]
 
     def use_of_memory(self) -> tuple[int, int, int]:
-        """The numbers of sessions and of their trials, and the estimated bytes that these take."""
+        """Return the number of sessions, of their trials, and the trials' estimated bytes."""
         with self._lock:
             kept = list(self._by_name.values())
         return len(kept), sum(map(len, kept)), sum(each.estimated_bytes for each in kept)

@@ -1,7 +1,7 @@
-"""What is known of a study's trials: kept in this process, and brought up to date.
+"""A cache of a study's trials in this process, and how it is kept up to date.
 
-An ask through Optuna's own storage costs dozens of statements, nearly all of them to read again
-what was known. Here what has changed since is read, in one.
+An ask through Optuna's own storage takes dozens of statements, nearly all of which read unchanged
+data again. Here one statement reads only the changes.
 """
 
 import threading
@@ -27,8 +27,8 @@ class TrialCache(SamplerStorage[Draft]):
     """The committed trials of a study as they were last read, and drafts of new ones.
 
     Optuna reads it as a storage. Trials are replaced and never changed in place, so that reading
-    needs no lock. `sync` may run at any time. What a sampler reads while it draws, the columns and
-    the list of drafts, changes in `apply_pending` alone.
+    needs no lock. `sync` may run at any time. The columns, which a sampler reads while it draws,
+    are changed only by `apply_pending`, which also drops superseded drafts.
     """
 
     study: Study
@@ -51,47 +51,47 @@ class TrialCache(SamplerStorage[Draft]):
 
     @property
     def n_left(self) -> int | None:
-        """The number of unvisited points as far as is known.
+        """The number of unvisited points, as of the last read.
 
-        None where duplicates are allowed, or the space is endless.
+        None if duplicates are allowed, or the space is infinite.
         """
         return None if self.visited is None else self.visited.n_left
 
     @property
     def revision(self) -> int:
-        """The study's revision up to which it is known."""
+        """The study's revision up to which its trials have been read."""
         return self._revision
 
     @property
     def has_queue(self) -> bool:
-        """Whether trials wait, as far as is known."""
+        """Whether trials wait in the queue, as of the last read."""
         return bool(self._waiting)
 
     def sync(self) -> None:
-        """Read the trials that were written since the last time, in one statement.
+        """Read the trials that were written since the last call, in one statement.
 
-        Every write raises the study's revision under the study's lock, so that revisions are
-        committed in their order and none is ever missed.
+        Every write increments the study's revision under the study's lock, so that revisions are
+        committed in order and none is ever missed.
         """
         with self._reading:
-            # What was closed by now was committed before the next read, or never will be.
+            # Drafts that are closed by now were committed before the read below, or never will be.
             closed = [draft for draft in self._listed_drafts() if draft.is_closed]
             latest, written, study_attrs = self._read_written()
             for trial, _ in written:
                 self._put(trial)
-            if study_attrs:  # of one key the first counts
+            if study_attrs:  # the first value of a key counts
                 self._study_attrs = study_attrs | self._study_attrs
             if self.columns is not None:
                 self._pending += written
             for draft in self._listed_drafts():
                 if draft in closed or self._has(draft.reserved_number):
                     draft.supersede()
-            self._revision = latest  # last: what is cut off in between is read again
+            self._revision = latest  # last, so that an interrupted call reads everything again
 
     def apply_pending(self) -> None:
-        """Bring the columns up to date, and drop the drafts whose trials were read.
+        """Update the columns, and drop the superseded drafts.
 
-        Called by the thread that draws, before it does.
+        It is called by the thread that draws, before it does.
         """
         with self._reading:
             pending, self._pending = self._pending, []
@@ -102,9 +102,9 @@ class TrialCache(SamplerStorage[Draft]):
             self.columns.put(*zip(*pending, strict=True) if pending else ((), ()))
 
     def _read_written(self) -> tuple[int, list[CommittedTrial], dict[str, Any]]:
-        """The latest revision, the trials written since the last one, and attributes of the study.
+        """Read the latest revision, the trials written since the last one, and study attributes.
 
-        Trials are by number; of an attribute that several of them set the first trial's counts.
+        Trials are ordered by number; if several set the same attribute, the first one counts.
         """
         latest = self._revision
         written: list[CommittedTrial] = []
@@ -130,7 +130,7 @@ class TrialCache(SamplerStorage[Draft]):
         state: str,
         *rest: Any,
     ) -> CommittedTrial:
-        """A trial as a sampler sees it; one that waits has no parameters."""
+        """Build a trial as a sampler sees it; a WAITING one has no parameters."""
         if self.visited is not None:
             self.visited.update(number, internal_params, state)
         if state == "WAITING":
@@ -138,19 +138,19 @@ class TrialCache(SamplerStorage[Draft]):
             internal_params = [None] * len(internal_params)
         else:
             self._waiting.discard(number)
-        # No sampler and no pruner asks for user attributes, or when.
+        # User attributes and times are left out, since no sampler or pruner reads them.
         trial = frozen_trial(self._space, internal_params, number, trial_id, state, *rest)
         return CommittedTrial(trial, internal_params)
 
     def _has(self, number: int | None) -> bool:
-        """Whether the trial of this number is known, and does not wait any more."""
+        """Return whether the trial with this number was read, and is not WAITING."""
         return number is not None and number < len(self._trials) and number not in self._waiting
 
 
 def _written() -> TrialQuerySet:
-    """The study's trials that were written after a revision.
+    """Return the study's trials that were written after a revision.
 
-    In the order of the index, so that no plan reads the others.
+    They are in the order of the index, so that every query plan uses it and reads no other trials.
     """
     trials = Trial.objects.filter(study_id=Parameter("study"), revision__gt=Parameter("revision"))
     return trials.order_by("revision")

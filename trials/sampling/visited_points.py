@@ -1,4 +1,4 @@
-"""The points that the trials of a study have visited, where it avoids duplicates."""
+"""The points that the trials of a study have visited, for studies that avoid duplicates."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ SELECT EXISTS (SELECT FROM trials_trial
 
 
 class VisitedPoints:
-    """The points of the trials that are told, run or wait, and did not fail."""
+    """The points of a study's trials that have not failed: finished, running or queued ones."""
 
     def __init__(self, study: Study) -> None:
         self._space = study.space
@@ -37,15 +37,15 @@ class VisitedPoints:
 
     @property
     def n_left(self) -> int | None:
-        """How many points are left; None: the space is endless."""
+        """The number of unvisited points; None if the space is infinite."""
         return None if self._points.n is None else self._points.n - len(self._counts)
 
     def point_of(self, params: Mapping[str, Any]) -> Point | None:
-        """The point of these parameters; None while one is missing."""
+        """Return the point of these parameters, or None if one is missing."""
         return self._points.point(self._space.to_internal(params))
 
     def update(self, number: int, internal_params: Sequence[float | None], state: str) -> None:
-        """Take over the parameters and the state of the trial of this number."""
+        """Update the parameters and the state of the trial with this number."""
         before = self._by_number.pop(number, None)
         point = None if state == "FAIL" else self._points.point(internal_params)
         if point is not None:
@@ -53,7 +53,7 @@ class VisitedPoints:
         if point == before:
             return
         if self._counts_by_index is not None:
-            # A trial's point never changes: it is freed or, once it is whole, visited.
+            # A trial's point never changes: either it is freed or, once complete, it is visited.
             self._counts_by_index[self._points.index(internal_params)] += -1 if before else 1
         for each, n in ((before, -1), (point, 1)):
             if each is not None:
@@ -64,10 +64,10 @@ class VisitedPoints:
     def pick_other(
         self, fixed: Mapping[str, Any], beside: Iterable[Mapping[str, Any]], seed: Any
     ) -> dict[str, Any] | None:
-        """Pick an unvisited point at random that has what is fixed, and is none of those `beside`.
+        """Pick a random unvisited point that has the fixed values and is not one of `beside`.
 
         Returns:
-            Its parameters; None where there is no such point, or the space is endless.
+            Its parameters; None if there is no such point, or the space is infinite.
         """
         if self._counts_by_index is None:
             return None
@@ -83,12 +83,12 @@ class VisitedPoints:
 
 
 def count_points(study_id: int) -> int:
-    """How many points are told, running or queued."""
+    """Return the number of points visited by trials that have not failed."""
     row = row_of(_COUNT_POINTS, {"study": study_id})
     return int(row[0]) if row else 0
 
 
 def has_point(study_id: int, points: Sequence[UUID]) -> bool:
-    """Whether one of these points is told, running or queued."""
+    """Return whether one of these points was visited by a trial that has not failed."""
     row = row_of(_HAS_POINT, {"study": study_id, "points": list(points)})
     return bool(row and row[0])

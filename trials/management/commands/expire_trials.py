@@ -1,4 +1,4 @@
-"""End the trials of which nothing was heard in time."""
+"""Fail the trials whose leases have expired."""
 
 import signal
 import threading
@@ -12,7 +12,7 @@ from tuner_project.db.database import release_connection
 
 
 class Command(BaseCommand):
-    """Parses, ends the trials whose leases have expired, and prints them."""
+    """Fail the trials whose leases have expired, once or repeatedly, and print them."""
 
     help = (
         "Ends the trials whose leases have run out, queues them again where max_retries allows, "

@@ -1,4 +1,4 @@
-"""Delete what is old."""
+"""Delete expired rows, and studies that ended long ago."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ MAX_DAYS = 36_500
 
 
 class Command(BaseCommand):
-    """Parses, deletes, and prints what was deleted."""
+    """Delete expired rows and, on request, old studies, and print what was deleted."""
 
     help = (
         "Deletes expired rows, such as sessions and dead tokens; and, where --studies-days "

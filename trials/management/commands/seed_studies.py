@@ -22,7 +22,7 @@ from tuner_project.rest.problems import field_errors
 
 
 class Command(BaseCommand):
-    """Parses, creates the studies, and prints them."""
+    """Create the studies, and print them."""
 
     help = "Creates studies; those that exist are left as they are, so that twice is as once."
 
@@ -54,7 +54,7 @@ class Command(BaseCommand):
 
 
 class Loader(yaml.SafeLoader):
-    """YAML whose numbers are JSON's too: YAML 1.1 takes 1e-05 for a text."""
+    """A YAML loader that also accepts JSON's numbers: in YAML 1.1, 1e-05 is a string."""
 
 
 Loader.add_implicit_resolver(
@@ -80,7 +80,7 @@ def _created_from(path: str) -> list[tuple[Study, bool]]:
 
 
 def _read(path: str) -> list[Any]:
-    """The bodies in a file, held to what the API takes."""
+    """Read the request bodies in a file, with the API's strict JSON parser."""
     try:
         text = Path(path).read_bytes()
         if not path.endswith(".json"):
