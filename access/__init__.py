@@ -1,1 +1,1 @@
-"""Who may do what: tokens, scopes, limits and the audit."""
+"""Access control: tokens, scopes, rate limits and the audit log."""

@@ -1,4 +1,4 @@
-"""The Django app of access: tokens, scopes, limits, audit."""
+"""The Django app `access`: tokens, scopes, rate limits, audit log."""
 
 from django.apps import AppConfig
 

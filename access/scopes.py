@@ -1,4 +1,4 @@
-"""What an actor may do, and the patterns that say with which studies."""
+"""Scopes, which define what an actor may do, and patterns of the study names that it may see."""
 
 import re
 from functools import lru_cache
@@ -9,7 +9,7 @@ EVERY_STUDY = "*"
 
 
 class Scope(models.TextChoices):
-    """Each includes those before it."""
+    """The permitted operations; each scope includes those before it."""
 
     READ = "read", "read"
     WORKER = "worker", "worker: read, ask, report and tell"
@@ -21,15 +21,15 @@ class Scope(models.TextChoices):
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Whether this is one of the names that a pattern stands for, as in a token's `search-*`.
+    """Return whether a study name matches a pattern such as `search-*`.
 
-    `*` stands for any text, and everything else for itself.
+    `*` matches any text, and every other character matches itself.
     """
     return bool(_compiled(pattern).fullmatch(name))
 
 
 def regex_of(pattern: str) -> str | None:
-    """The names that a pattern stands for, as a regular expression of PostgreSQL's; None: all."""
+    """Return the PostgreSQL regular expression of a pattern, or None if it matches every name."""
     if pattern == EVERY_STUDY:
         return None
     return f"^{'.*'.join(re.escape(part) for part in pattern.split('*'))}$"
@@ -41,7 +41,6 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     if not others:
         return re.compile(first)
     *middle, last = others
-    # Atomic groups: where a part is found first is as good a place as any later one, and to try
-    # them all would take for ever.
+    # Atomic groups avoid exponential backtracking: the first match of a part is always sufficient.
     found = "".join(f"(?>.*?{part})" for part in middle if part)
     return re.compile(f"{first}{found}.*{last}", re.DOTALL)

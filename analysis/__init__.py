@@ -1,1 +1,1 @@
-"""Read-only answers about a study: best, Pareto front, importance, plots, progress, advice."""
+"""Read-only analyses of a study: best, Pareto front, importance, plots, progress, advice."""

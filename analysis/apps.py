@@ -1,4 +1,4 @@
-"""The Django app of the analyses."""
+"""The Django app `analysis`."""
 
 from django.apps import AppConfig
 
@@ -6,7 +6,7 @@ from tuner_project import extensions
 
 
 class AnalysisConfig(AppConfig):
-    """Has neither models nor signals."""
+    """Register with the frame what this app adds to it; the app has no models or signals."""
 
     name = "analysis"
 

@@ -14,7 +14,7 @@ from tuner_project.rest.numbers import finite
 
 @dataclass(frozen=True)
 class Best:
-    """The best trial: of equal trials the first, of a Pareto front the first by number."""
+    """The best trial: the first of equally good ones, or of the Pareto front, by number."""
 
     params: dict[str, Any]
     value: float | list[float]
@@ -25,8 +25,8 @@ def best(*, study: Study) -> Best:
     """Return the study's best feasible trial.
 
     Raises:
-        NoCompletedTrials: no trial has completed yet.
-        NoFeasibleTrial: all completed trials violate a constraint.
+        NoCompletedTrials: No trial has completed yet.
+        NoFeasibleTrial: All completed trials violate a constraint.
     """
     params, value, number = study.best_params, study.best_value, study.best_number
     if params is None or value is None or number is None:
@@ -56,7 +56,7 @@ def pareto_front(*, study: Study) -> "QuerySet[Trial]":
     """Return the trials on the Pareto front, by number.
 
     Raises:
-        SingleObjective: the study has one objective.
+        SingleObjective: The study has one objective.
     """
     if not study.is_multi_objective:
         raise SingleObjective(f'study "{study.name}" has one objective: ask for its best trial')

@@ -1,4 +1,4 @@
-"""A study's completed trials as columns, to choose from and to compare."""
+"""A study's completed trials as NumPy arrays, and subsampling."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,11 +20,11 @@ class CompletedTrials:
     numbers: NDArray[np.int64]  # (n,)
     values: NDArray[np.float64]  # (n, m), as reported
     is_feasible: Mask  # (n,)
-    is_on_front: Mask  # (n,); of one objective, the best trial
+    is_on_front: Mask  # (n,); for one objective, only the best trial
 
     @classmethod
     def of(cls, study: Study) -> "CompletedTrials":
-        """Read them in one statement: 50,000 trials take about 0.2 s."""
+        """Read the completed trials in one statement; 50,000 trials take about 0.2 s."""
         completed = study.trials.filter(state="COMPLETE").order_by("number")
         rows = completed.values_list("number", "values", "violation", "on_front")
         numbers, values, violations, fronts = zip(*rows, strict=True) if rows else ((),) * 4
@@ -41,16 +41,19 @@ class CompletedTrials:
 
     @cached_property
     def signs(self) -> NDArray[np.float64]:
-        """(m,): 1 for an objective to minimize, -1 for one to maximize."""
+        """The sign of each objective, (m,): 1 to minimize, -1 to maximize."""
         return np.array(self.study.signs)
 
     @property
     def losses(self) -> NDArray[np.float64]:
-        """(n, m): the values with their signs, so that smaller is better."""
+        """The values multiplied by `signs`, (n, m), so that smaller is better."""
         return self.values * self.signs
 
     def best_so_far(self, objective: int) -> NDArray[np.float64]:
-        """(n,): the best value of the feasible trials up to each; NaN before the first."""
+        """Return the best value of the feasible trials up to each trial, (n,).
+
+        It is NaN before the first feasible trial.
+        """
         losses = np.where(self.is_feasible, self.losses[:, objective], np.inf)
         best = np.minimum.accumulate(losses)
         return np.where(
@@ -58,7 +61,7 @@ class CompletedTrials:
         )
 
     def is_better(self, objective: int) -> Mask:
-        """(n,): whether a trial was better than all before it, hence the incumbent."""
+        """Return whether each trial was better than all before it (a new incumbent), (n,)."""
         best = self.best_so_far(objective)
         known = ~np.isnan(best)
         changed = np.diff(best, prepend=np.nan) != 0
@@ -69,7 +72,7 @@ def check_objective(study: Study, target_idx: int) -> None:
     """Check the index of an objective.
 
     Raises:
-        NoSuchObjective: the study has no objective of this index.
+        NoSuchObjective: The study has no objective with this index.
     """
     objectives = len(study.directions)
     if not 0 <= target_idx < objectives:
@@ -80,12 +83,12 @@ def subsample(n: int, most: int, preferred: Mask | None = None) -> NDArray[np.in
     """Choose at most `most` of the indices 0 … n - 1: evenly spaced ones, and the last.
 
     Args:
-        n: how many indices there are.
-        most: how many may be chosen.
-        preferred: (n,), the indices that are chosen before others, up to half of `most`.
+        n: The number of indices.
+        most: The maximum number of chosen indices.
+        preferred: A mask (n,) of the indices that are chosen first, up to half of `most`.
 
     Returns:
-        The chosen indices, rising.
+        The chosen indices in ascending order.
     """
     if n <= most:
         return np.arange(n)

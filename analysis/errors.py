@@ -4,14 +4,14 @@ from tuner_project.errors import DomainError
 
 
 class NoCompletedTrials(DomainError):
-    """There is no best trial before one has completed."""
+    """The study has no best trial, because no trial has completed yet."""
 
     status = 404
     code = "no_completed_trials"
 
 
 class NoFeasibleTrial(DomainError):
-    """Every completed trial violates a constraint; `least_violating` is the nearest to feasible."""
+    """No completed trial is feasible; `least_violating` is the trial with the least violation."""
 
     status = 404
     code = "no_feasible_trial"
@@ -24,7 +24,7 @@ class SingleObjective(DomainError):
 
 
 class TooFewTrials(DomainError):
-    """Importance compares trials, and needs at least two."""
+    """Importance needs at least two completed trials."""
 
     code = "too_few_trials"
 
@@ -38,7 +38,7 @@ class InvalidReferencePoint(DomainError):
 
 
 class PlotUnavailable(DomainError):
-    """This plot cannot be made of this study."""
+    """This kind of plot cannot be drawn for this study."""
 
     code = "plot_unavailable"
 

@@ -1,4 +1,4 @@
-"""The hypervolume of a Pareto front: how much of the space of objectives it dominates."""
+"""The hypervolume of a Pareto front: the volume of the objective space that it dominates."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna import visualization  # a lazy module: Plotly comes with the first plot
+from optuna import visualization  # lazy: imports Plotly at the first plot
 
 from analysis import samples
 from analysis.completed_trials import CompletedTrials
@@ -18,14 +18,14 @@ from studies.models import Study
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-# The time grows exponentially with the number of objectives: so many trials take seconds.
+# Trials by number of objectives that take seconds; the time grows exponentially with objectives.
 _MOST = {2: 2000, 3: 400, 4: 100, 5: 60, 6: 40}
 _LEAST = 20
 
 
 @dataclass(frozen=True)
 class Point:
-    """The hypervolume after this trial had completed."""
+    """The hypervolume after a trial has completed."""
 
     trial_id: int
     hypervolume: float
@@ -33,7 +33,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Hypervolume:
-    """The hypervolume after each of some trials, with respect to a reference point."""
+    """The history of the hypervolume for a sample of trials and a reference point."""
 
     reference_point: list[float]
     n_trials: int
@@ -58,16 +58,16 @@ def hypervolume_of(*, study: Study, reference_point: Sequence[float] | None = No
     """Compute the hypervolume that the feasible trials dominate, over time.
 
     Args:
-        study: a study of several objectives.
-        reference_point: one number for each objective; a trial that is worse in one adds
-            nothing (`optuna.visualization`). None: the worst values among the feasible trials.
+        study: A study with several objectives.
+        reference_point: One number for each objective; a trial that is worse in one of them adds
+            nothing (`optuna.visualization`). None means the worst values of the feasible trials.
 
     Returns:
-        The hypervolume after each of some trials.
+        The hypervolume after each trial of a sample.
 
     Raises:
-        SingleObjective: the study has one objective.
-        InvalidReferencePoint: the number of coordinates is wrong, or they are too far away.
+        SingleObjective: The study has one objective.
+        InvalidReferencePoint: The number of coordinates is wrong, or the volume is not finite.
     """
     objectives = len(study.directions)
     if objectives == 1:

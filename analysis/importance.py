@@ -1,4 +1,4 @@
-"""Parameter importance, by Optuna's evaluators."""
+"""Parameter importance, computed by Optuna's evaluators."""
 
 import math
 import threading
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.core.cache import cache
-from optuna import importance  # a lazy module: scikit-learn is imported at its first use
+from optuna import importance  # lazy: imports scikit-learn at its first use
 
 from analysis.completed_trials import CompletedTrials, check_objective
 from analysis.errors import (
@@ -23,16 +23,16 @@ from tuner_project.db.database import release_connection
 if TYPE_CHECKING:
     from optuna.importance import BaseImportanceEvaluator
 
-SEED = 0  # of the random forests, so that the same trials give the same answer
-MAX_RANKED = 2000  # trials among which the ranks are found; that is quadratic in them
+SEED = 0  # of the random forests, so that the result is reproducible
+MAX_RANKED = 2000  # trials for which ranks are computed, in quadratic time
 
 
 @dataclass(frozen=True)
 class Method:
-    """An importance evaluator, and how much it computes within seconds on one core.
+    """An importance evaluator, and the limits within which it takes seconds on one core.
 
-    `most_cells` bounds trials × columns: a numeric parameter is one column, a categorical one
-    as many as it has choices.
+    `most_cells` limits trials × columns: a numeric parameter is one column, a categorical one
+    has a column for each choice.
     """
 
     build: Callable[[], "BaseImportanceEvaluator"]
@@ -41,10 +41,10 @@ class Method:
     most_choices: int | None = None  # of one parameter
 
     def most(self, study: Study) -> int:
-        """Return how many trials of the study it may evaluate.
+        """Return the maximum number of the study's trials to evaluate.
 
         Raises:
-            ImportanceUnavailable: a parameter has too many choices.
+            ImportanceUnavailable: A parameter has too many choices.
         """
         choices = [len(parameter.get("choices", ())) for parameter in study.search_space]
         if self.most_choices is not None and max(choices) > self.most_choices:
@@ -65,19 +65,19 @@ METHODS: Mapping[str, Method] = {
     "ped_anova": Method(lambda: importance.PedAnovaImportanceEvaluator(), 10_000, 500_000),
 }
 DEFAULT_METHODS = ("fanova", "mean_decrease_impurity")
-# What importance is measured for: one objective, or being near the Pareto front.
+# The target of the importance: one objective, or the distance to the Pareto front by rank.
 OBJECTIVE, FRONT = "objective", "front"
 
 MAX_WAIT = 10  # seconds for another evaluation to end
 
-_evaluating = threading.Lock()  # one at a time: they take all of a core
+_evaluating = threading.Lock()  # one evaluation at a time, because each uses a full core
 
 
 @dataclass(frozen=True)
 class Importance:
     """Each parameter's share of the objective's variation, largest first, summing to 1.
 
-    It was computed from `n_trials` of the `n_complete` completed trials, evenly spaced by number.
+    Computed from `n_trials` of the `n_complete` completed trials, evenly spaced by number.
     """
 
     importances: dict[str, float]
@@ -93,26 +93,26 @@ class Importance:
 def importance_of(
     *, study: Study, target_idx: int = 0, target: str = OBJECTIVE, method: str | None = None
 ) -> Importance:
-    """Compute how much each parameter matters for an objective, or for the Pareto front.
+    """Compute the importance of each parameter for an objective or for the Pareto front.
 
     The result is cached until the next trial is finished.
 
     Args:
-        study: the study.
-        target_idx: the index of the objective.
-        target: `OBJECTIVE`, or `FRONT`: a trial then counts by its non-domination rank.
-        method: one of `METHODS`. None: fANOVA (Hutter et al. 2014) or, if that cannot be
-            computed, as of values that are all equal, the mean decrease in impurity.
+        study: The study.
+        target_idx: The index of the objective.
+        target: `OBJECTIVE`, or `FRONT` for the non-domination rank of the trials.
+        method: One of `METHODS`. None means fANOVA (Hutter et al. 2014) or, if that cannot be
+            computed, for example if all values are equal, the mean decrease in impurity.
 
     Returns:
-        The importances, and by which method.
+        The importances and the method that was used.
 
     Raises:
-        NoSuchObjective: the study has no objective of this index.
-        TooFewTrials: fewer than two trials have completed.
-        SingleObjective: one objective has no front.
-        ImportanceUnavailable: the method cannot be computed.
-        EvaluatorsBusy: another evaluation takes long.
+        NoSuchObjective: The study has no objective with this index.
+        TooFewTrials: Fewer than two trials have completed.
+        SingleObjective: The target is `FRONT`, and the study has one objective.
+        ImportanceUnavailable: The method cannot be computed.
+        EvaluatorsBusy: Another evaluation has not ended within `MAX_WAIT` seconds.
     """
     check_objective(study, target_idx)
     if target == FRONT and not study.is_multi_objective:
@@ -164,7 +164,7 @@ def _evaluate(method: str, sample: Sample) -> Importance | str:
         found = {parameter: float(share) for parameter, share in shares.items()}
         if not all(map(math.isfinite, found.values())):
             return "the values are too large"
-    # fANOVA asserts that no variance is negative, which huge values break.
+    # fANOVA asserts that no variance is negative, which fails for huge values.
     except (RuntimeError, ValueError, ArithmeticError, AssertionError) as error:
         return str(error) or "the values are too large"
     return Importance(found, method, len(sample), sample.n_all)

@@ -19,7 +19,7 @@ class Point:
 
 @dataclass(frozen=True)
 class OptimizationHistory:
-    """Some of the `n_complete` completed trials, by number.
+    """A sample of the `n_complete` completed trials, by number.
 
     Trials that were better than all before them are preferred.
     """
@@ -39,10 +39,10 @@ class OptimizationHistory:
 def optimization_history(
     *, study: Study, target_idx: int = 0, limit: int = 1000
 ) -> OptimizationHistory:
-    """Return the history of one objective, in at most `limit` trials.
+    """Return the history of one objective, with at most `limit` trials.
 
     Raises:
-        NoSuchObjective: the study has no objective of this index.
+        NoSuchObjective: The study has no objective with this index.
     """
     check_objective(study, target_idx)
     completed = CompletedTrials.of(study)

@@ -14,9 +14,9 @@ from trials.models import Trial
 
 MAX_RUNNING = 20  # trials that are listed
 MAX_REASONS = 5
-MAX_REASON = 300  # characters of one
+MAX_REASON = 300  # characters of one reason
 
-# The latest are found by the index of revisions, past those that wait or run now.
+# Finds the latest finished trials by the index on revisions, skipping WAITING and RUNNING ones.
 _RECENT = """
 SELECT clock_timestamp(), count(*), min(started), min(ended), max(ended)
   FROM (SELECT datetime_start AS started, datetime_complete AS ended
@@ -29,7 +29,7 @@ SELECT clock_timestamp(), count(*), min(started), min(ended), max(ended)
 
 @dataclass(frozen=True)
 class Failure:
-    """A reason of failures, how many of the latest failures have it, and the last of these."""
+    """A reason of failures, the number of the latest failures with it, and the last of these."""
 
     reason: str
     n_trials: int
@@ -38,14 +38,15 @@ class Failure:
 
 @dataclass(frozen=True)
 class Progress:
-    """A study with the rate at which its latest trials were finished.
+    """The progress of a study.
 
-    `rate_per_hour` is None before a trial is finished. `running` are the first running trials,
-    `failures` the most frequent reasons of the latest failures.
+    `rate_per_hour` is the rate at which the latest trials were finished, or None if none is
+    finished. `running` are the first running trials, and `failures` the most frequent reasons of
+    the latest failures.
     """
 
     study: Study
-    now: datetime  # the database's clock
+    now: datetime  # the database's time
     rate_per_hour: float | None
     running: Sequence[Trial]
     failures: Sequence[Failure]
@@ -56,7 +57,7 @@ class Progress:
 
     @property
     def n_left(self) -> int | None:
-        """How many trials are still to be completed, without failed ones; None: unlimited."""
+        """The number of trials still to be COMPLETE or PRUNED; None without `max_trials`."""
         study = self.study
         if study.max_trials is None:
             return None
@@ -64,23 +65,23 @@ class Progress:
 
     @property
     def eta(self) -> datetime | None:
-        """When `max_trials` are done at this rate, or the deadline if that is sooner.
+        """The expected time at which `max_trials` are done, or the deadline if that is earlier.
 
-        None if neither is known, and for a study that is not active.
+        None if neither is known, or if the study is not active.
         """
         if self.study.state != StudyState.ACTIVE:
             return None
         ends = [self.study.deadline] if self.study.deadline else []
         if self.n_left is not None and self.rate_per_hour:
-            hours = min(self.n_left / self.rate_per_hour, 1e6)  # a century is far enough
+            hours = min(self.n_left / self.rate_per_hour, 1e6)  # a century, against overflow
             ends.append(self.now + timedelta(hours=hours))
         return min(ends, default=None)
 
 
 def progress(*, study: Study) -> Progress:
-    """Return the study's progress, by three statements whatever its size."""
+    """Return the study's progress, with three statements for any number of trials."""
     running = study.trials.filter(state=TrialState.RUNNING).order_by("number")
-    # With its study, or each trial would read that by a statement of its own.
+    # Includes the foreign key, which otherwise each trial would load with its own statement.
     read = running.only(
         "study", "number", "worker_id", "datetime_start", "lease_expires_at", "attempt"
     )
@@ -89,7 +90,7 @@ def progress(*, study: Study) -> Progress:
 
 
 def _rate(study: Study) -> tuple[datetime, float | None]:
-    """Return the database's time, and how many trials an hour the latest ones make."""
+    """Return the database's time, and the number of trials finished per hour, or None."""
     with connection.cursor() as cursor:
         cursor.execute(_RECENT, [study.id])
         now, n, first_start, first_end, last_end = cursor.fetchone()
@@ -97,7 +98,7 @@ def _rate(study: Study) -> tuple[datetime, float | None]:
     since = first_start if is_whole else first_end
     until = now if study.state == StudyState.ACTIVE else last_end
     seconds = (until - since).total_seconds() if n else 0.0
-    n_since = n if is_whole else n - 1  # the first one ended when the time begins
+    n_since = n if is_whole else n - 1  # the period begins with the end of the first one
     return now, n_since * 3600 / seconds if seconds > 0 else None
 
 

@@ -1,6 +1,7 @@
 """Samples of a study's trials, as Optuna studies for Optuna's plots and evaluators.
 
-A sample is read for one answer, so that neither its time nor its memory grows with the study.
+A sample is read for one request and is bounded in size, so time and memory do not grow with the
+study.
 """
 
 from collections.abc import Collection, Sequence
@@ -20,7 +21,7 @@ from optuna_bridge.frozen_trials import FrozenTrials, frozen_trial
 from studies.errors import StudyNotFound
 from studies.models import Study
 
-# Steps are subsampled in the database: a trial can have reported any number of them.
+# Steps are subsampled in the database, because a trial can have any number of them.
 _STEPS = """
 SELECT trial_id, step, value, n > %(most)s FROM (
     SELECT trial_id, step, value, row_number() OVER w - 1 AS position, count(*) OVER w AS n
@@ -38,9 +39,9 @@ _COLUMNS = ("number", "id", "state", "values", "system_attrs")
 
 @dataclass(frozen=True)
 class Sample:
-    """Some of the `n_all` trials of a kind that a study has.
+    """A sample of the `n_all` matching trials of a study.
 
-    `has_subsampled_steps` says that some of them lack some of their intermediate values.
+    `has_subsampled_steps` is true if some of them lack intermediate values.
     """
 
     optuna_study: optuna.Study
@@ -69,7 +70,7 @@ def of_completed(completed: CompletedTrials, *, most: int, preferred: Mask | Non
 def of_objective(
     completed: CompletedTrials, objective: int, *, most: int, preferred: Mask | None = None
 ) -> Sample:
-    """Sample completed trials likewise, as a study of this one objective."""
+    """Sample completed trials like `of_completed`, as a study with only this objective."""
     chosen = subsample(len(completed), most, preferred)
     values = completed.values[chosen, objective]
     return _sample(completed, chosen, values, completed.study.directions[objective])
@@ -89,7 +90,7 @@ def _sample(
     values: NDArray[np.float64] | None = None,
     direction: str = "",
 ) -> Sample:
-    """Read the chosen trials; `values`, if given, replace theirs, one for each trial."""
+    """Read the chosen trials; `values`, if given, replace their values, one for each trial."""
     study = completed.study
     trials = read(study, completed.numbers[chosen].tolist())
     if values is None:
@@ -100,7 +101,7 @@ def _sample(
 
 
 def of_two(study: Study) -> Sample:
-    """Sample two completed trials as of one objective, for plots of parameters alone."""
+    """Sample two completed trials with one objective, for plots that need parameters only."""
     completed = study.trials.filter(state=TrialState.COMPLETE).order_by("number")
     trials = read(study, list(completed.values_list("number", flat=True)[:2]))
     for trial in trials:
@@ -133,10 +134,10 @@ def _optuna_study(
 
 
 def read(study: Study, numbers: Sequence[int]) -> list[FrozenTrial]:
-    """Read the trials of these numbers, without intermediate values.
+    """Read the trials with these numbers, without intermediate values.
 
     Raises:
-        StudyNotFound: some are missing, because the study was deleted in the meantime.
+        StudyNotFound: Some are missing, because the study was deleted in the meantime.
     """
     rows = study.trials.filter(number__in=numbers).order_by("number")
     found = list(rows.values_list("internal_params", *_MOMENTS, *_COLUMNS))

@@ -1,1 +1,1 @@
-"""The web pages for people: the admin with its templates and scripts, and Optuna's dashboard."""
+"""The web pages: the admin with its templates and scripts, and Optuna's dashboard."""

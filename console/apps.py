@@ -1,4 +1,4 @@
-"""The Django app of the console: what people see."""
+"""The Django app `console`: the web pages."""
 
 from django.apps import AppConfig
 
@@ -14,7 +14,7 @@ class ConsoleConfig(AppConfig):
         from tuner_project.security.content_policy import CLOSED, PLOTS
 
         extensions.register_page_urls("console.dashboard.urls")
-        # The dashboard: Plotly, and a library that writes all its styles into <style> elements.
+        # The dashboard uses Plotly, and a library that writes its styles into <style> elements.
         extensions.register_content_policy(r"/dashboard(/|$)", PLOTS)
         extensions.register_content_policy(r"/csv/", CLOSED)
         # The page of a study has plots.

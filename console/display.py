@@ -1,4 +1,4 @@
-"""How the admin writes numbers, times, attributes and states; the length of each is bounded."""
+"""Formatting of numbers, times, attributes and states in the admin, with bounded lengths."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,32 +19,32 @@ MAX_PARAMS_LINE = 160  # characters of a cell in a list
 
 
 def number(value: float) -> str:
-    """Six digits of a number, which may be nan or inf."""
+    """Format a number with six significant digits; it may be nan or inf."""
     return f"{value:.6g}"
 
 
 def numbers(values: Iterable[float] | None) -> str:
-    """Numbers in a line, each with six digits."""
+    """Format numbers in one line, each with six significant digits."""
     return EMPTY if values is None else ", ".join(map(number, values))
 
 
 def param_value(value: Any, length: int) -> str:
-    """The value of a parameter, a choice in at most `length` characters."""
+    """Format the value of a parameter, truncating a choice to `length` characters."""
     return number(value) if isinstance(value, float) else truncated(str(value), length)
 
 
 def truncated(text: str, length: int = MAX_TEXT) -> str:
-    """The text, cut to `length` characters with an ellipsis."""
+    """Truncate a text to `length` characters with an ellipsis."""
     return Truncator(text).chars(length)
 
 
 def as_json(value: Any) -> str:
-    """The value as JSON, cut to `MAX_TEXT` characters."""
+    """Format a value as JSON, truncated to `MAX_TEXT` characters."""
     return truncated(json.dumps(value, ensure_ascii=False))
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds below a minute, and hours, minutes and seconds above."""
+    """Format a duration in seconds below a minute, and in hours, minutes and seconds above."""
     if seconds is None:
         return EMPTY
     if abs(seconds) < 60:
@@ -53,11 +53,11 @@ def duration(seconds: float | None) -> str:
 
 
 def first_of(n_shown: int, n_total: int | None = None) -> str:
-    """Say that a list is cut after its first items.
+    """Return a note that only the first items of a list are shown.
 
     Args:
-        n_shown: How many items are shown.
-        n_total: How many there are; None where only that there are more is known.
+        n_shown: The number of shown items.
+        n_total: The number of all items; None if it is only known that there are more.
     """
     if n_total is None:
         return f"first {n_shown:,}; there are more"
@@ -68,7 +68,7 @@ def first_of(n_shown: int, n_total: int | None = None) -> str:
 
 
 def timestamp(value: datetime | None) -> SafeString | str:
-    """The time in UTC, to the second."""
+    """Format a time in UTC, to the second."""
     if value is None:
         return EMPTY
     text = f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
@@ -76,19 +76,19 @@ def timestamp(value: datetime | None) -> SafeString | str:
 
 
 def params_line(params: Mapping[str, Any]) -> SafeString:
-    """Parameters and their values in one line, for a cell of a list."""
+    """Format parameters and their values in one line, for a cell of a list."""
     texts = (f"{name}={param_value(value, 40)}" for name, value in params.items())
     line = truncated(", ".join(texts), MAX_PARAMS_LINE)
     return format_html('<span class="tuner-compact">{}</span>', line)
 
 
 def state_badge(state: str, text: str | None = None, url: str | None = None) -> SafeString:
-    """A coloured badge of a state.
+    """Return a coloured badge for a state.
 
     Args:
-        state: The state, which chooses the colour.
-        text: What the badge says; the state if None.
-        url: Where the badge links to, if anywhere.
+        state: The state, which determines the colour.
+        text: The text of the badge; None means the state.
+        url: The target of the badge's link, if any.
     """
     tag = "span" if url is None else "a"
     href = "" if url is None else format_html(' href="{}"', url)
@@ -102,7 +102,7 @@ def state_badge(state: str, text: str | None = None, url: str | None = None) -> 
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Any]], note: str = "") -> SafeString:
-    """A table with a note below it."""
+    """Return a table with an optional note below it."""
     return format_html(
         '<table class="tuner-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>{}',
         format_html_join("", '<th scope="col">{}</th>', ((head,) for head in heads)),
@@ -116,7 +116,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Any]], note: str = "") -
 
 
 def attributes_table(attrs: Mapping[str, Any] | None, heads: Sequence[str]) -> SafeString | str:
-    """A table of the first names and their values."""
+    """Return a table of names and values, with at most `MAX_ATTRIBUTES` rows."""
     if not attrs:
         return EMPTY
     shown = list(attrs.items())[:MAX_ATTRIBUTES]
@@ -127,7 +127,7 @@ def attributes_table(attrs: Mapping[str, Any] | None, heads: Sequence[str]) -> S
 
 
 def search_space_table(parameters: Iterable[Mapping[str, Any]]) -> SafeString:
-    """A table of the parameters of a search space."""
+    """Return a table of the parameters of a search space."""
     return table(
         ["Name", "Type", "Range or choices", "Step", "Log"],
         (

@@ -1,4 +1,4 @@
-"""The base of the admin pages that only show what is stored."""
+"""The base class of read-only admin pages."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,8 +12,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     Attributes:
         can_delete: Whether users with Django's permission may delete objects.
-        lookups: The keys that the query of a list may have, whole or up to the first "__". Others
-            are refused, because they are slow or fail in the database. None leaves it to Django.
+        lookups: The lookups allowed in the query of a list, in full or up to the first "__". Others
+            are refused, because they are slow or fail in the database. None: Django's own check.
     """
 
     can_delete = False

@@ -1,1 +1,1 @@
-"""The Django app of studies: what is to be optimised."""
+"""The Django app `studies`: the definition, the state and the progress of studies."""

@@ -1,4 +1,4 @@
-"""The Django app of studies."""
+"""The Django app `studies`."""
 
 from typing import Any
 
@@ -29,14 +29,14 @@ class StudiesConfig(AppConfig):
         extensions.register_metrics("studies.metrics")
 
         check_defaults()
-        # Optuna's messages go where Django's logging sends them.
+        # Send Optuna's messages through Django's logging.
         optuna.logging.disable_default_handler()
         optuna.logging.enable_propagation()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def _wrong_optuna_schema(cursor: Any) -> str | None:
-    """What is wrong with Optuna's tables, if anything."""
-    from optuna_bridge.storage.schema import wrong_revision  # SQLAlchemy, not needed to start
+    """Return why the revision of Optuna's tables is wrong, or None (a readiness check)."""
+    from optuna_bridge.storage.schema import wrong_revision  # delays the import of SQLAlchemy
 
     return wrong_revision(cursor)

@@ -1,10 +1,10 @@
-"""Values of a study's fields."""
+"""Enums of a study's fields."""
 
 from django.db import models
 
 
 class StudyState(models.TextChoices):
-    """Whether a study hands out trials."""
+    """The state of a study; only ACTIVE studies hand out trials."""
 
     ACTIVE = "ACTIVE"
     PAUSED = "PAUSED"

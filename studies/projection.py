@@ -1,4 +1,4 @@
-"""Optuna's rows of studies, as queries over Django's table of studies."""
+"""Projection of studies into Optuna's schema, as queries over Django's table of studies."""
 
 from django.db import connection
 
@@ -34,7 +34,7 @@ STUDY_TABLES = (
 
 
 def write_study_rows(study_id: int) -> None:
-    """Bring Optuna's rows of a study up to date, those of its trials apart."""
+    """Update Optuna's rows of a study, except those of its trials."""
     arguments = {"study": study_id}
     studies, directions, user_attributes = STUDY_TABLES
     with connection.cursor() as cursor:

@@ -18,16 +18,16 @@ from tuner_project.db.database import lift_statement_timeout
 def project_study(
     instance: Study, update_fields: frozenset[str] | None = None, **kwargs: Any
 ) -> None:
-    """Project a saved study, in the transaction that saves it."""
+    """Write a saved study to Optuna's schema, in the same transaction."""
     if update_fields is None or not update_fields <= Study.UNKNOWN_TO_OPTUNA:
         write_study_rows(instance.id)
 
 
 @receiver(pre_delete, sender=Study, dispatch_uid="studies.unproject_study")
 def unproject_study(instance: Study, **kwargs: Any) -> None:
-    """Delete Optuna's rows of a study and its trials, in the transaction that deletes it."""
-    # The study's row is the lock that every writer takes first; so that no trial is added to
-    # Optuna's side between this deletion and the study's own.
+    """Delete Optuna's rows of a study and its trials, in the transaction that deletes the study."""
+    # Every writer locks the study's row first. This lock prevents that a trial is added to
+    # Optuna's schema between this deletion and that of the study.
     Study.objects.filter(pk=instance.pk).select_for_update(of=("self",)).first()
     lift_statement_timeout()
     delete_study_rows(instance.id)
@@ -42,7 +42,7 @@ def upgrade_optuna_tables(sender: AppConfig, using: str, **kwargs: Any) -> None:
     """Upgrade the tables of an older Optuna before migrations run."""
     if using != DEFAULT_DB_ALIAS:
         return
-    # Here: alembic is for the rare start that needs it.
+    # Imported here because alembic is rarely needed.
     from optuna_bridge.storage.schema import REVISION, SchemaMismatch
     from optuna_bridge.storage.upgrade import upgrade_optuna_schema
 

@@ -1,4 +1,4 @@
-"""The Django app of transfer: export, import, clone, adoption."""
+"""The Django app `transfer`: export, import, clone, adoption."""
 
 from django.apps import AppConfig
 
@@ -13,7 +13,7 @@ class TransferConfig(AppConfig):
     def ready(self) -> None:
         from transfer.api import openapi
 
-        # Before the studies', for which `import` is a study's name.
+        # Before those of studies, which would match `import` as a study's name.
         extensions.register_api_urls("transfer.api.urls", first=True)
         extensions.register_large_body("POST /api/v1/studies/import", "MAX_IMPORT_BYTES")
         extensions.register_openapi_links(openapi.LINKS)

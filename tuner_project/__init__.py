@@ -1,7 +1,7 @@
-"""The frame of the service: everything that the apps have in common. It knows none of the apps.
+"""The frame of the service: the code that all apps share. It imports none of the apps.
 
-What an app adds to the frame it registers in `AppConfig.ready()`: see `extensions`. Imports within
-the frame run one way, downwards in this list:
+An app registers what it adds to the frame in `AppConfig.ready()`: see `extensions`. Within the
+frame, a module imports only from lines below its own in this list:
 
     management, apps, urls, wsgi, settings
     serving            gunicorn, its workers, overload, slow clients
@@ -9,10 +9,10 @@ the frame run one way, downwards in this list:
     security           logins, content security policies, system checks, client addresses
     rest               problem documents, parsers, serializers, views, the OpenAPI document
     observability      request ids, logs, metrics, the stopwatch
-    db                 the connection pool, prepared statements, faults of the database
+    db                 the connection pool, prepared statements, database faults
     embedded_postgres, environment, extensions, errors, json_values
 
-`settings` is the one module that names apps: it puts the service together.
+`settings` is the only module that names apps, because it assembles the service.
 """
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Cleanup: what `purge` deletes in any case, such as expired sessions."""
+"""The cleanup jobs that `purge` always runs, such as deleting expired sessions."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,17 +12,17 @@ from django.db.models.functions import Now
 
 from tuner_project import extensions
 
-BATCH = 10_000  # rows of a transaction
+BATCH = 10_000  # rows per transaction
 
 
 def run_cleanup_jobs(*, dry_run: bool = False) -> Iterator[tuple[str, int]]:
-    """Run the jobs that the apps have registered, one after the other.
+    """Run the registered cleanup jobs one after the other.
 
     Args:
         dry_run: Roll each job back.
 
-    Returns:
-        What each job deleted, in words, and how many.
+    Yields:
+        For each job, a description of the deleted rows and their number.
     """
     for job in extensions.CLEANUP_JOBS:
         if not dry_run:
@@ -35,9 +35,9 @@ def run_cleanup_jobs(*, dry_run: bool = False) -> Iterator[tuple[str, int]]:
 
 
 def delete_in_batches(rows: QuerySet[Any]) -> int:
-    """Delete the rows of a query in bounded transactions, and return how many.
+    """Delete the rows of a query in transactions of `BATCH` rows, and return how many.
 
-    Nothing may refer to them.
+    No other row may reference them.
     """
     deleted = 0
     while True:
@@ -49,12 +49,12 @@ def delete_in_batches(rows: QuerySet[Any]) -> int:
 
 
 def delete_expired_sessions() -> tuple[str, int]:
-    """Delete the sessions of logins that have expired."""
+    """Delete the expired login sessions."""
     return "expired sessions", delete_in_batches(Session.objects.filter(expire_date__lt=Now()))
 
 
 def delete_old_logins() -> tuple[str, int]:
-    """Delete the failed logins that no longer count."""
+    """Delete the failed logins that are too old to count towards a lockout."""
     counted = Now() - settings.AXES_COOLOFF_TIME
     old = AccessAttempt.objects.filter(attempt_time__lt=counted)
     return "failed logins", delete_in_batches(old)

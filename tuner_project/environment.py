@@ -1,13 +1,13 @@
 """Typed reading of the environment, with a one-line error for each invalid value.
 
-Why no library does it, each tried against `tests/tuner_project/test_environment.py`:
+Why no library is used, each tried with `tests/tuner_project/test_environment.py`:
 
-- django-environ, which reads `.env` here, raises a `ValueError` that does not name the variable for
+- django-environ, which reads `.env` here, raises a `ValueError` without the variable's name for
   an invalid or blank integer, reads `maybe` as false, takes a value that begins with "$" for the
   name of another variable, and accepts `mysql://` and unknown options in a database URL.
-- pydantic-settings needs as many lines, as lists, hosts, origins, addresses and the database URL
-  need validators of our own. It adds six packages (11 MB) and 160 ms to the start of every
-  process, and its messages do not state the range that is allowed.
+- pydantic-settings needs as many lines, because lists, hosts, origins, addresses and the database
+  URL need custom validators. It adds six packages (11 MB) and 160 ms to the start of every
+  process, and its messages do not state the allowed range.
 """
 
 import json
@@ -31,17 +31,17 @@ _HOST = re.compile(r"\*|\.?[\w-]+(\.[\w-]+)*|\[[0-9a-fA-F:.]+\]")
 
 
 class Environment:
-    """The process's environment (and `.env`), each variable read once and checked.
+    """A typed and validated view of the process's environment and `.env`.
 
-    Every method returns the default where the variable is unset or blank, and raises
-    `ImproperlyConfigured` with a line that states the variable, its value and what is expected.
+    Every method returns the default if the variable is unset or blank, and raises
+    `ImproperlyConfigured` with the variable, its value and what is expected if it is invalid.
     """
 
     def __init__(self, env: Env) -> None:
         self._env = env
 
     def text(self, name: str, default: str) -> str:
-        """Return the value as it is written, also where it begins with "$"."""
+        """Return the value unchanged, even if it begins with "$"."""
         value = str(self._env.ENVIRON.get(name, ""))
         return value if value.strip() else default
 
@@ -53,7 +53,7 @@ class Environment:
         return self._read(name, default, int, expected, lambda n: minimum <= n <= maximum)
 
     def seconds(self, name: str, maximum: int) -> float | None:
-        """Return a time above 0; None where it is unset."""
+        """Return a positive number of seconds, or None if the variable is unset."""
         expected = f"a number of seconds above 0, at most {maximum}"
         return self._read(name, None, float, expected, lambda seconds: 0 < seconds <= maximum)
 
@@ -79,12 +79,12 @@ class Environment:
         return self._read(name, default, parse, expected, lambda words: all(map(is_valid, words)))
 
     def address(self, name: str, default: str) -> str:
-        """Return an address to listen at, or a host name that resolves to one."""
+        """Return an address to listen on, or a host name that resolves to one."""
         expected = "an address such as 0.0.0.0, or a host's name"
         return self._read(name, default, str, expected, lambda host: socket.getaddrinfo(host, None))
 
     def hosts(self, name: str, default: list[str]) -> list[str]:
-        """Return host names as Django's ALLOWED_HOSTS takes them: no scheme, port or path."""
+        """Return host names for Django's ALLOWED_HOSTS: no scheme, port or path."""
         return self.words(name, default, "hosts such as tuner.example.org", _HOST.fullmatch)
 
     def origins(self, name: str, default: list[str]) -> list[str]:
@@ -94,8 +94,8 @@ class Environment:
     def postgresql(self, name: str, default: str) -> dict[str, Any]:
         """Return Django's database settings for a libpq URL.
 
-        Every host, port and connection option that libpq knows is accepted. The URL is in no error
-        message, because it holds a password.
+        Every host, port and connection option that libpq knows is accepted. Error messages do not
+        contain the URL, because it may hold a password.
         """
         url = self.text(name, "") or default
         if not url.startswith(("postgresql://", "postgres://")):
@@ -105,7 +105,7 @@ class Environment:
         try:
             parts = conninfo_to_dict(url)
         except psycopg.ProgrammingError as error:
-            # libpq's reason, up to the part that quotes the URL.
+            # libpq's message, without the part that quotes the URL.
             reason = str(error).split(":")[0].strip()
             raise ImproperlyConfigured(f"{name} is not a PostgreSQL URL: {reason}") from None
         port = str(parts.get("port") or "5432")
@@ -149,7 +149,7 @@ def _is_origin(origin: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches an address to listen at."""
+    """Return whether an address to listen on can be reached from this machine only."""
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:

@@ -1,8 +1,9 @@
-"""What the apps add to the frame, which itself knows none of them.
+"""Registries through which the apps extend the frame, which imports none of them.
 
-Each app registers its part in `AppConfig.ready()`. The comment above each list says which module of
-the frame reads it: later, when the first request, command or document needs it. A module is
-registered by its name, as Django's `include` takes it, and imported no sooner than that.
+Each app registers its parts in `AppConfig.ready()`. The comment above each registry names the
+modules of the frame that read it, which they do only when a request, a command or the OpenAPI
+document needs it. A module is registered by its dotted name, as for Django's `include`, and is not
+imported before that.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
     import psycopg
     from rest_framework.serializers import Field
 
-# By the operation that answers and its status: the operations it leads to, with their parameters.
+# From (operation, response status) to the operations that the response links to, each with its
+# parameters.
 Links = Mapping[tuple[str, str], Mapping[str, Mapping[str, str]]]
 Policy = Mapping[str, list[str]]
 OpenApiHook = Callable[..., dict[str, Any]]
@@ -40,8 +42,8 @@ def register_api_urls(module: str, *, first: bool = False) -> None:
     """Add a module's URLs under /api/v1/.
 
     Args:
-        module: Its name.
-        first: Whether they go before those of the other apps, one of which matches them, too.
+        module: The module's dotted name.
+        first: Put them before those of the other apps, if a pattern there matches them, too.
     """
     API_URLS.insert(0 if first else len(API_URLS), module)
 
@@ -52,54 +54,54 @@ def register_page_urls(module: str) -> None:
 
 
 def register_large_body(request: str, setting: str) -> None:
-    """Let a request have a body of more than MAX_BODY_BYTES.
+    """Allow a request to have a body larger than MAX_BODY_BYTES.
 
     Args:
         request: Its method and path, as in `POST /api/v1/files`.
-        setting: The name of the setting that limits it, in bytes.
+        setting: The name of the setting with its limit in bytes.
     """
     LARGE_BODIES[request] = setting
 
 
 def register_content_policy(pattern: str, policy: Policy) -> None:
-    """Set the content security policy of the paths whose beginning matches a regular expression."""
+    """Set the content security policy of the paths that a regular expression matches (`match`)."""
     CONTENT_POLICIES.append((pattern, policy))
 
 
 def register_openapi_links(links: Links) -> None:
-    """Add links from an operation's answer to further operations, which may be another app's."""
+    """Add links from an operation's response to other operations, also those of other apps."""
     for answer, leads_to in links.items():
         OPENAPI_LINKS.setdefault(answer, {}).update(leads_to)
 
 
 def register_openapi_hook(hook: OpenApiHook) -> None:
-    """Add a postprocessing hook of drf-spectacular, which changes the document."""
+    """Add a postprocessing hook of drf-spectacular, which changes the OpenAPI document."""
     OPENAPI_HOOKS.append(hook)
 
 
 def register_openapi_enums(**choices: Any) -> None:
-    """Name the components of choices: drf-spectacular's ENUM_NAME_OVERRIDES."""
+    """Name the OpenAPI components of enums (drf-spectacular's ENUM_NAME_OVERRIDES)."""
     OPENAPI_ENUMS.update(choices)
 
 
 def register_problem_members(**fields: "Field[Any, Any, Any, Any]") -> None:
-    """Describe the further members that an app's errors give a problem document."""
+    """Add serializer fields for the members that an app's errors add to a problem document."""
     PROBLEM_MEMBERS.update(fields)
 
 
 def register_readiness_check(check: ReadinessCheck) -> None:
-    """Add a condition for being ready: a function of a cursor that returns why not, or None."""
+    """Add a readiness check: a function of a cursor that returns why it failed, or None."""
     READINESS_CHECKS.append(check)
 
 
 def register_cleanup_job(job: CleanupJob) -> None:
-    """Add a job of `purge`: a function that deletes, and returns what it was and how many."""
+    """Add a job of `purge`: a function that deletes rows and returns their kind and number."""
     CLEANUP_JOBS.append(job)
 
 
 def register_metrics(module: str) -> None:
-    """Add the module of an app's metrics, which only serving processes import.
+    """Add a module that defines an app's metrics, which only serving processes import.
 
-    See `observability/metrics.py` for what it may use.
+    It uses the registries in `observability/metrics.py`.
     """
     METRICS.append(module)

@@ -1,8 +1,8 @@
-"""Liveness and readiness.
+"""Liveness and readiness probes.
 
-Probes use a database connection of their own, so that they do not wait for the pool, and for two
-seconds at most. They need no token, so a process runs one check at a time and reuses its result for
-a second.
+Probes use a separate database connection, so that they do not wait for the pool, with a timeout of
+two seconds. They need no token, so a process runs one check at a time and reuses its result for a
+second.
 """
 
 import time
@@ -37,13 +37,13 @@ class HealthSerializer(serializers.Serializer[Any]):
 
 
 class ReadySerializer(serializers.Serializer[Any]):
-    """The answer of a service that can serve."""
+    """The response of a service that is ready."""
 
     status = serializers.ChoiceField(choices=["ready"])
 
 
 class NotReadySerializer(serializers.Serializer[Any]):
-    """The reason why the service cannot serve."""
+    """The reason why the service is not ready."""
 
     status = serializers.ChoiceField(choices=["not_ready"])
     reason = serializers.CharField()
@@ -51,7 +51,7 @@ class NotReadySerializer(serializers.Serializer[Any]):
 
 @extend_schema(tags=["health"])
 class HealthViewSet(ApiViewSet):
-    """The probes, for Kubernetes and for people; without authentication."""
+    """The liveness and readiness probes, without authentication."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -60,7 +60,7 @@ class HealthViewSet(ApiViewSet):
 
     @extend_schema(operation_id="getHealth", responses=HealthSerializer)
     def health(self, request: Request) -> Response:
-        """Alive; also while the database is away, since a restart would not bring it back."""
+        """Report liveness: 200 even without the database, which a restart would not bring back."""
         connected = _finding.now().is_connected
         status = "healthy" if connected else "degraded"
         document = {"status": status, "version": settings.VERSION, "storage_connected": connected}
@@ -70,7 +70,7 @@ class HealthViewSet(ApiViewSet):
         operation_id="getReadiness", responses={200: ReadySerializer, 503: NotReadySerializer}
     )
     def ready(self, request: Request) -> Response:
-        """Ready to serve: the database answers, and both schemas are as this version needs."""
+        """Report readiness: the database is reachable, and both schemas fit this version."""
         reason = _finding.now().reason
         if reason is None:
             return Response({"status": "ready"})
@@ -79,17 +79,17 @@ class HealthViewSet(ApiViewSet):
 
 @dataclass(frozen=True)
 class Found:
-    """Whether the database can be reached, and the reason why the service is not ready, if any."""
+    """The result of a check: whether the database can be reached, and why the service is not ready.
+
+    `reason` is None if the service is ready.
+    """
 
     is_connected: bool
     reason: str | None
 
 
 class Finding:
-    """The latest result of the checks, at most `KEPT` seconds old.
-
-    One thread at a time runs them.
-    """
+    """A cache of the checks' latest result, for `KEPT` seconds. One thread at a time runs them."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -104,7 +104,7 @@ class Finding:
             return self._found
 
     def forget(self) -> None:
-        """Run the checks again the next time."""
+        """Drop the cached result."""
         with self._lock:
             self._found = None
 

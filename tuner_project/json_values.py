@@ -1,11 +1,11 @@
-"""JSON documents as values."""
+"""Comparison and conversion of JSON values."""
 
 import math
 from typing import Any
 
 
 def same_json(one: Any, other: Any) -> bool:
-    """Whether two JSON documents say the same: 1 and 1.0 do, 1 and true do not."""
+    """Return whether two JSON documents are equal: 1 equals 1.0, but not true."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, dict) and isinstance(other, dict):
@@ -16,7 +16,7 @@ def same_json(one: Any, other: Any) -> bool:
 
 
 def finite_or_text(value: float) -> float | str:
-    """A float as JSON can write it: NaN and the infinities become texts, which PostgreSQL reads."""
+    """Return a float for JSON: NaN and infinities become strings that PostgreSQL can cast."""
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")

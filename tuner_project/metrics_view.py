@@ -12,12 +12,15 @@ from tuner_project.rest.problems import problem_response
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer the metrics to clients with METRICS_TOKEN; without one, to all if the API is open."""
+    """Return the metrics to clients with METRICS_TOKEN; if it is unset, to all if the API is open.
+
+    The API is open if AUTH_REQUIRED is false.
+    """
     if (refused := _refusal(request)) is not None:
         response = problem_response(401, "not_authenticated", refused)
         response["WWW-Authenticate"] = 'Bearer realm="metrics"'
         return response
-    # Not in gunicorn's master, which reads the URLs: see metrics.py.
+    # Imported here because gunicorn's master, which imports the URLs, must not: see metrics.py.
     from tuner_project.observability.scrape import CONTENT_TYPE, scrape
 
     return HttpResponse(scrape(), content_type=CONTENT_TYPE)

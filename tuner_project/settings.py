@@ -1,9 +1,9 @@
 """The settings, and the only reader of the environment.
 
-`.env.example` lists every variable. An invalid value stops the start with a line that names the
-variable. This module puts the service together, and so it is the only one of the frame that names
-apps: where Django and DRF want a string (INSTALLED_APPS, MIDDLEWARE, REST_FRAMEWORK). All else the
-apps register themselves (`tuner_project.extensions`).
+`.env.example` lists every variable. An invalid value aborts the start with a message that names the
+variable. This module assembles the service, so it is the only one of the frame that names apps, in
+settings of Django and DRF that need a dotted name (INSTALLED_APPS, MIDDLEWARE, REST_FRAMEWORK).
+Everything else the apps register themselves (`tuner_project.extensions`).
 """
 
 import os
@@ -23,8 +23,8 @@ from tuner_project.environment import Environment, is_loopback
 from tuner_project.extensions import OPENAPI_ENUMS
 from tuner_project.observability.logs import FORMATS, LEVELS, logging_config
 
-# Set before anything imports NumPy: its threads and PyTorch's would compete for the cores (see
-# Optuna's documentation of GPSampler).
+# Set before NumPy is imported: its threads and PyTorch's would compete for the cores (see Optuna's
+# documentation of GPSampler).
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -46,20 +46,20 @@ HOST = env.address("HOST", "127.0.0.1" if EMBEDDED_POSTGRES else "0.0.0.0")  # n
 PORT = env.integer("PORT", 8000, 1, 65535)
 WEB_WORKERS = env.integer("WEB_WORKERS", 2, 1, 256)
 WEB_THREADS = env.integer("WEB_THREADS", 4, 1, 256)
-# How many requests may wait for a thread of a process, and for how many seconds; the others are
-# answered with 503.
+# How many requests may wait for a thread of a process, and for how many seconds; the others get
+# a 503.
 WEB_WAITING = env.integer("WEB_WAITING", 100, 0, 1000)
 WEB_WAITING_TIMEOUT = env.integer("WEB_WAITING_TIMEOUT", 30, 1, 600)
 WEB_GRACEFUL_TIMEOUT = env.integer("WEB_GRACEFUL_TIMEOUT", 25, 0, 3600)
 
-# At least one connection a thread: a thread that waits for one may hold a lock that another thread
-# waits for.
+# At least one connection per thread, because a thread that waits for a connection may hold a lock
+# that another thread waits for.
 _pool_max_size = env.integer("DB_POOL_MAX_SIZE", WEB_THREADS + 1, WEB_THREADS, 1000)
 _pool = {
     "min_size": env.integer("DB_POOL_MIN_SIZE", 1, 0, _pool_max_size),
     "max_size": _pool_max_size,
     "timeout": env.integer("DB_POOL_TIMEOUT", 10, 1, 600),
-    # Seconds for which the pool tries to reconnect in the background.
+    # Seconds for which the pool retries a failed connection in the background.
     "reconnect_timeout": 5,
     "connection_class": PoolConnection,
 }
@@ -70,12 +70,13 @@ DATABASES = {
 }
 DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 5)
 DATABASES["default"]["OPTIONS"]["pool"] = _pool
-# Whether a pooler such as PgBouncer in transaction mode gives each transaction another session.
+# Whether connections go through a pooler such as PgBouncer in transaction mode, where each
+# transaction may run in another session.
 DB_POOLER = env.boolean("DB_POOLER", False)
 DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = DB_POOLER
-# Limit of each statement of a request, in seconds; 0: none.
+# Timeout of each statement of a request, in seconds; 0: none.
 DB_STATEMENT_TIMEOUT = env.integer("DB_STATEMENT_TIMEOUT", 30, 0, 24 * 3600)
-# For `prepared_cursor()`: after this many executions a connection prepares a statement.
+# For `prepared_cursor()`: a connection prepares a statement after this many executions.
 DATABASES["default"]["OPTIONS"]["prepare_threshold"] = (
     2 if env.boolean("DB_PREPARED_STATEMENTS", not DB_POOLER) else None
 )
@@ -97,7 +98,7 @@ _is_local = is_loopback(HOST)
 # Whether clients need a token. By default they do, unless the database is embedded and only this
 # machine can reach the service.
 AUTH_REQUIRED = env.boolean("AUTH_REQUIRED", not (EMBEDDED_POSTGRES and _is_local))
-# Requests a minute of a token, and of an address; 0: unlimited.
+# Requests per minute for a token and for an address; 0: unlimited.
 RATE_LIMIT_READS = env.integer("RATE_LIMIT_READS", 30_000 * AUTH_REQUIRED, 0, 10_000_000)
 RATE_LIMIT_WRITES = env.integer("RATE_LIMIT_WRITES", 30_000 * AUTH_REQUIRED, 0, 10_000_000)
 RATE_LIMIT_ADDRESS_READS = env.integer(
@@ -106,13 +107,13 @@ RATE_LIMIT_ADDRESS_READS = env.integer(
 RATE_LIMIT_ADDRESS_WRITES = env.integer(
     "RATE_LIMIT_ADDRESS_WRITES", 60_000 * AUTH_REQUIRED, 0, 10_000_000
 )
-# Limits; 0: unlimited. That of running trials is for one token, over all studies.
+# Limits; 0: unlimited. MAX_RUNNING_TRIALS is per token, over all studies.
 MAX_RUNNING_TRIALS = env.integer("MAX_RUNNING_TRIALS", 0, 0, 10_000_000)
 MAX_STUDIES = env.integer("MAX_STUDIES", 0, 0, 1_000_000)
 MAX_TRIALS_PER_STUDY = env.integer("MAX_TRIALS_PER_STUDY", 0, 0, 2**31 - 1)
-# Size of the user attributes that a request sets on a study or a trial, as JSON.
+# Maximum size of the user attributes in one request, in bytes of JSON; 0: unlimited.
 MAX_ATTRIBUTE_BYTES = env.integer("MAX_ATTRIBUTE_BYTES", 64 * 1024, 0, 2**30)
-# Probes of this machine are always allowed.
+# Health checks from this machine are always allowed.
 ALLOWED_HOSTS = [
     *env.hosts("ALLOWED_HOSTS", [] if _is_local else ["*"]),
     *_loopback,
@@ -124,12 +125,12 @@ CORS_ALLOW_HEADERS = [*default_headers, "x-request-id"]
 CORS_EXPOSE_HEADERS = ["Link", "X-Request-ID", "X-Total-Count"]
 CORS_URLS_REGEX = r"^/api/v1/"
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", [])
-# How many proxies in front append to X-Forwarded-For, from which the client's address is taken.
+# How many proxies append to X-Forwarded-For, from which the client's address is taken.
 TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, 0, 10)
 
 # Logins to the admin.
 AUTHENTICATION_BACKENDS = [
-    "axes.backends.AxesStandaloneBackend",  # first: it refuses after too many failures
+    "axes.backends.AxesStandaloneBackend",  # first, to reject logins after too many failures
     "django.contrib.auth.backends.ModelBackend",
 ]
 AXES_HANDLER = "tuner_project.security.logins.LoginHandler"
@@ -143,52 +144,54 @@ AXES_RESET_ON_SUCCESS = True
 # Attempts during a lockout are not stored: they neither fill the table nor extend the lockout.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_DISABLE_ACCESS_LOG = True  # store failures only
-AXES_ENABLE_ADMIN = False  # the console has a page of them
+AXES_ENABLE_ADMIN = False  # the console has its own page for them
 AXES_VERBOSE = False
 
-# Whether a proxy in front terminates TLS, which the service cannot detect. Wrongly true locks all
-# clients out, and browsers for as long as HSTS lasts; wrongly false is the warning tuner.W003.
+# Whether a proxy terminates TLS, which the service cannot detect. If it is true without such a
+# proxy, all clients are locked out, and browsers for as long as HSTS lasts. If it is false, the
+# system check tuner.W003 warns.
 HTTPS = env.boolean("HTTPS", False)
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = True
-    # Probes and Prometheus reach the service without the proxy.
+    # Health checks and Prometheus access the service without the proxy.
     SECURE_REDIRECT_EXEMPT = [r"^api/v1/(health|ready)$", r"^metrics$"]
     SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 30 * 24 * 3600, 0, 10 * 365 * 24 * 3600)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SILENCED_SYSTEM_CHECKS = [
-    # HSTS for subdomains, and preloading: decisions of the domain's owner.
+    # HSTS for subdomains and preloading are decisions of the domain's owner.
     *("security.W005", "security.W021"),
     # Without HTTPS, tuner.W003 replaces these four.
     *([] if HTTPS else [f"security.W0{number}" for number in ("04", "08", "12", "16")]),
 ]
 
-# Larger bodies are refused unread, with 413.
+# Larger bodies are rejected with 413, without reading them.
 MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 2**20, 1024, 2**30)
 MAX_IMPORT_BYTES = env.integer("MAX_IMPORT_BYTES", 2**30, 1024, 2**40)
 # Seconds for which a slow client may block a thread (`serving/slow_clients.py`).
 CLIENT_TIMEOUT = env.integer("CLIENT_TIMEOUT", 30, 1, 3600)
-DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES  # of the admin's forms
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES  # for the admin's forms
 
-# How long `purge` keeps them, in days.
+# Days after which `purge` deletes them.
 KEEP_DEAD_TOKENS_DAYS = env.integer("KEEP_DEAD_TOKENS_DAYS", 90, 0, 36_500)
-KEEP_AUDIT_DAYS = env.integer("KEEP_AUDIT_DAYS", 0, 0, 36_500)  # 0: for ever
+KEEP_AUDIT_DAYS = env.integer("KEEP_AUDIT_DAYS", 0, 0, 36_500)  # 0: never
 
 # Optimisation ----------------------------------------------------------------------------
 MAX_LEASE_SECONDS = 366 * 24 * 3600
-# Of studies that name none; the app `studies` checks that they exist (studies.domain.defaults).
+# For studies without an explicit one; the app `studies` checks that the names exist
+# (studies.domain.defaults).
 DEFAULT_SAMPLER = env.text("DEFAULT_SAMPLER", "tpe").strip()
 DEFAULT_PRUNER = env.text("DEFAULT_PRUNER", "hyperband").strip()
-# Seconds for which a trial's lease lasts unless it is renewed; unset: for ever.
+# Seconds after which a trial's lease expires unless it is renewed; unset: never.
 DEFAULT_LEASE_SECONDS = env.seconds("DEFAULT_LEASE_SECONDS", MAX_LEASE_SECONDS)
 # How many trials a process keeps in memory for its samplers, over all studies.
 HISTORY_MAX_TRIALS = env.integer("HISTORY_MAX_TRIALS", 500_000, 1, 1_000_000_000)
 
 # Django ----------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    # The base of our tokens. Its own model is not used, so the console hides it in the admin.
+    # Has the base class of our tokens. Its own model is unused, so the console hides it.
     "rest_framework_api_key",
-    "console",  # this and the next before the admin, whose templates they override
+    "console",  # it and the next app precede the admin, because they override its templates
     "tuner_project",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -210,10 +213,10 @@ INSTALLED_APPS = [
     "analysis",
 ]
 MIDDLEWARE = [
-    "tuner_project.observability.request_id.RequestIdMiddleware",  # first: for the others' logs
+    "tuner_project.observability.request_id.RequestIdMiddleware",  # first, for all log records
     "tuner_project.observability.access_log.AccessLogMiddleware",
     "tuner_project.observability.request_metrics.MetricsMiddleware",
-    "tuner_project.security.content_policy.PolicyMiddleware",  # before all that may answer
+    "tuner_project.security.content_policy.PolicyMiddleware",  # before all that may respond
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -227,7 +230,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "axes.middleware.AxesMiddleware",  # last: it replaces the answer to a locked-out login
+    "axes.middleware.AxesMiddleware",  # last: it replaces the response to a locked-out login
 ]
 ROOT_URLCONF = "tuner_project.urls"
 WSGI_APPLICATION = "tuner_project.wsgi.application"
@@ -255,7 +258,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-# Scripts of Python packages, found without importing the packages, which would take seconds.
+# Scripts in Python packages, located without importing the packages, which would take seconds.
 STATICFILES_DIRS = [
     ("plotly", distribution("plotly").locate_file("plotly/package_data")),
     ("optuna_dashboard", distribution("optuna-dashboard").locate_file("optuna_dashboard/public")),
@@ -264,7 +267,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
-# Without collectstatic, as in a checkout, files are served from the packages themselves.
+# Without collectstatic, as in a checkout, static files are served from the packages.
 WHITENOISE_USE_FINDERS = not any(STATIC_ROOT.glob("[!.]*"))
 
 # Observability ---------------------------------------------------------------------------
@@ -273,7 +276,7 @@ LOG_FORMAT = env.choice("LOG_FORMAT", "line" if EMBEDDED_POSTGRES else "json", F
 ACCESS_LOG = env.boolean("ACCESS_LOG", EMBEDDED_POSTGRES is None)
 # The token for /metrics; unset: the metrics are open if the API is.
 METRICS_TOKEN = env.text("METRICS_TOKEN", "")
-# An ask that takes longer is logged with the time of its parts.
+# A slower ask is logged with the times of its parts.
 SLOW_ASK_SECONDS = env.seconds("SLOW_ASK_SECONDS", 3600) or 5.0
 LOGGING = logging_config(
     LOG_FORMAT,
@@ -320,7 +323,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": OPENAPI_ENUMS,  # which the apps fill in when they are ready
+    "ENUM_NAME_OVERRIDES": OPENAPI_ENUMS,  # filled by the apps in AppConfig.ready()
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "tuner_project.rest.openapi.apply_registered_hooks",

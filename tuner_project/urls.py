@@ -27,7 +27,7 @@ api: list[Any] = [
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="docs")),
     path("favicon.ico", RedirectView.as_view(url=static("tuner_project/icon.svg"))),
-    # Pages of the admin end in a slash, which Django adds only for all URLs or for none.
+    # The admin's URLs end in a slash, and APPEND_SLASH would apply to all URLs.
     re_path(
         r"^(?P<page>admin(?:/.*)?)(?<!/)$",
         RedirectView.as_view(

@@ -14,5 +14,5 @@ try:
     application = get_wsgi_application()
 except ImproperlyConfigured as error:
     sys.stderr.write(f"error: {error}\n")
-    sys.exit(3)  # with this code a worker of gunicorn stops its master, which would replace it
+    sys.exit(3)  # with this code of a worker, gunicorn's master stops instead of replacing it
 limit_statements()

@@ -1,4 +1,4 @@
-"""Authentication of the API's clients: a token in the header, or a session of the staff.
+"""Authentication of API clients: by a token in the header, or by the session of a staff user.
 
 On success, `request.user` is an `Actor`; without either, it is None (`UNAUTHENTICATED_USER`).
 """
@@ -19,9 +19,9 @@ SCHEME = "Bearer"
 
 
 class TokenAuthentication(BaseAuthentication):
-    """Authenticate `Authorization: Bearer …` (RFC 6750).
+    """Authenticate by `Authorization: Bearer …` (RFC 6750).
 
-    A token that is sent must be valid, even if none is required.
+    If a token is sent, it must be valid, even if none is required.
     """
 
     def authenticate(self, request: Request) -> tuple[Actor, Token] | None:
@@ -42,24 +42,24 @@ class TokenAuthentication(BaseAuthentication):
 
 
 class StaffAuthentication(BaseAuthentication):
-    """The session of a staff user who is logged in to the admin.
+    """Authenticate by the session of a staff user who is logged in to the admin.
 
-    Where tokens are required, it only reads, and only what the admin would show the user: nothing
-    else may come from a browser without a CSRF token.
+    If tokens are required, the session may only read what the admin would show to the user, because
+    these requests have no CSRF protection.
     """
 
     def authenticate(self, request: Request) -> tuple[Actor, Any] | None:
         user = staff_user(request._request)
         if user is None:
             if settings.AUTH_REQUIRED and settings.SESSION_COOKIE_NAME in request.COOKIES:
-                throttle_failed_auth(request._request)  # a cookie of no session
+                throttle_failed_auth(request._request)  # the cookie has no valid staff session
             return None
         scope = Scope.READ if settings.AUTH_REQUIRED else Scope.MANAGE
         return _known(Actor.of_user(user, request._request, scope=scope), request), user
 
 
 def _known(actor: Actor, request: Request) -> Actor:
-    """The actor, whose name the access log shows."""
+    """Store the actor's name for the access log, and return the actor."""
     request._request.caller_name = f"{actor.kind} {actor.name}"  # type: ignore[attr-defined]
     return actor
 

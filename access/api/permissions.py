@@ -1,4 +1,4 @@
-"""Which scope an action needs."""
+"""The permission check of the API: each action requires a scope."""
 
 from typing import Any
 
@@ -13,16 +13,16 @@ from tuner_project.errors import DomainError
 
 
 class InsufficientScope(DomainError):
-    """The token's scope, or the user's permissions, do not include what this needs."""
+    """The token's scope or the user's permissions are not sufficient for the request."""
 
     status = 403
     code = "insufficient_scope"
 
 
 class HasScope(BasePermission):
-    """Require that the actor's scope includes the one that the view's `scopes` name for the action.
+    """Require that the actor's scope includes the one in the view's `scopes` for the action.
 
-    An action that they leave out needs `read` where it reads, and else `manage`.
+    An action without an entry requires `read` for safe methods, and otherwise `manage`.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
@@ -42,7 +42,7 @@ class HasScope(BasePermission):
 
     @staticmethod
     def needed_scope(view: Any, method: str) -> Scope | None:
-        """The scope that a request of this method needs; None where the view does not answer it."""
+        """Return the scope that a method requires, or None if the view does not support it."""
         action = getattr(view, "action", None)
         if action is None:
             return None
@@ -51,7 +51,7 @@ class HasScope(BasePermission):
 
 
 def _check_permission(request: Request, view: Any) -> None:
-    """Refuse a staff user what the admin would not show them, either."""
+    """Raise `InsufficientScope` if a staff user may not see the objects in the admin, either."""
     permission = getattr(view, "staff_permission", "")
     user: Any = request.auth
     if permission and not user.has_perm(permission):

@@ -1,8 +1,8 @@
-"""How many requests a minute a token and an address may send: the same over all processes.
+"""Rate limits per token and per client address, shared by all processes.
 
-The generic cell rate algorithm (ITU-T I.371): of each key a moment is kept, at which its next
-request would arrive if they came evenly spread. One may come before its moment by no more than
-`BURST`, and puts it off by one interval.
+The generic cell rate algorithm (ITU-T I.371): for each key, the table stores the theoretical
+arrival time of the next request, if requests were evenly spaced. A request may arrive at most
+`BURST` seconds before it, and then advances it by one interval.
 """
 
 import logging
@@ -31,10 +31,10 @@ from tuner_project.security.client_address import client_network
 
 _logger = logging.getLogger(__name__)
 
-BURST = 2  # seconds; above 1, since who waits as Retry-After says waits for whole seconds
+BURST = 2  # seconds; above 1, because Retry-After is in whole seconds
 
-# Where one key is known to refuse, nothing is written. Rows are locked in the order of their keys,
-# so that no two of these wait for each other.
+# If one of the keys is over its limit, nothing is written. Rows are locked in the order of their
+# keys to avoid deadlocks.
 _TAKE = """
 WITH wanted AS MATERIALIZED (
     SELECT key, make_interval(secs => seconds) AS every, (
@@ -66,7 +66,7 @@ UPDATE access_ratelimit SET arrives_at = arrives_at - make_interval(secs => %(se
 
 
 class TooManyRequests(DomainError):
-    """More requests a minute than the token or the address may send: wait, and send it again."""
+    """The token or the address has sent more requests per minute than it may: retry later."""
 
     status = 429
     code = "too_many_requests"
@@ -79,9 +79,9 @@ class TooManyRequests(DomainError):
 
 @dataclass(frozen=True)
 class Rate:
-    """A limit of one token or address."""
+    """A rate limit of one token or address, for one kind of requests."""
 
-    of: str  # in words
+    of: str  # description of the owner, for the error message
     owner: str
     kind: str
     per_minute: int
@@ -93,18 +93,18 @@ class Rate:
 
     @property
     def seconds(self) -> float:
-        """Between requests that come evenly spread."""
+        """The interval between evenly spaced requests."""
         return 60 / self.per_minute
 
 
 class RequestThrottle(BaseThrottle):
-    """Counts a request, and notes that its token was used; both in one statement."""
+    """Count a request and store when its token was used, both in one statement."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
         actor: Any = request.user
         token = request.auth if isinstance(request.auth, Token) else None
         if actor is None and settings.AUTH_REQUIRED:
-            return True  # unauthenticated: refused next, which costs less than to count it
+            return True  # rejected by the permissions next, which costs less than counting it
         is_read = request.method in SAFE_METHODS
         with uncounted_without_writes() if is_read else nullcontext():
             take(list(_rates(request._request, token, is_read)), token)
@@ -112,9 +112,9 @@ class RequestThrottle(BaseThrottle):
 
 
 def throttle_failed_auth(request: HttpRequest) -> None:
-    """Count a request whose token or session is not valid, whatever its method.
+    """Count a request with an invalid token or session, for any method.
 
-    Such requests are counted for their address, apart from valid ones; the limit is that of writes.
+    Such requests are counted per address, separately from valid ones; the limit is that of writes.
     """
     with uncounted_without_writes():
         take(list(_of_address(request, "refused requests", settings.RATE_LIMIT_ADDRESS_WRITES)))
@@ -122,7 +122,7 @@ def throttle_failed_auth(request: HttpRequest) -> None:
 
 @contextmanager
 def uncounted_without_writes() -> Iterator[None]:
-    """Let go uncounted what writes nothing itself, while the database takes no writes."""
+    """Skip the counting of read requests while the database is read-only or full."""
     try:
         yield
     except Error as error:
@@ -134,7 +134,7 @@ def uncounted_without_writes() -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def _tell_uncounted(minute: int, code: str) -> None:
-    """Once a minute and process."""
+    """Log that requests are not counted, once per minute and process (by the cache)."""
     _logger.warning("requests that only read are not counted: %s", code)
 
 
@@ -142,7 +142,7 @@ def take(rates: Sequence[Rate], token: Token | None = None) -> None:
     """Count a request against all these limits, or none, and store when its token was used.
 
     Raises:
-        TooManyRequests
+        TooManyRequests: One of the limits is reached.
     """
     noting = token if token is not None and token.is_use_to_be_noted(timezone.now()) else None
     if not rates:
@@ -161,7 +161,7 @@ def take(rates: Sequence[Rate], token: Token | None = None) -> None:
     taken = [rate for rate in rates if found[rate.key][0]]
     if len(taken) == len(rates):
         return
-    for rate in taken:  # another request took the other's last one at the same moment
+    for rate in taken:  # a concurrent request used up another one of the limits
         run(_GIVE_BACK, {"key": rate.key, "seconds": rate.seconds})
     fullest = max((rate for rate in rates if rate not in taken), key=lambda r: found[r.key][1])
     raise TooManyRequests(fullest, found[fullest.key][1] - BURST)

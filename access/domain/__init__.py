@@ -1,1 +1,1 @@
-"""What can be done with tokens, and the audit."""
+"""The use cases of tokens, and the audit log."""

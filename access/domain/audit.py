@@ -1,6 +1,6 @@
-"""The audit's writer. A use case records what it did, in the transaction in which it does it.
+"""Writing to the audit log. A use case records its changes in the transaction that makes them.
 
-Asks, reports and heartbeats are not recorded: of an ask, the trial itself says when and for which
+Asks, reports and heartbeats are not recorded: for an ask, the trial itself has the time and the
 worker.
 """
 
@@ -26,12 +26,12 @@ _INSERT = (
 
 @dataclass(frozen=True)
 class Change:
-    """What was done, and to what: an `AuditEntry` without its actor and its moment.
+    """A change to record: an `AuditEntry` without actor and time.
 
     Attributes:
-        subject, subject_id: the name and the id of the study or token.
-        numbers: of the study's trials, where it was done to trials.
-        details: few and short.
+        subject, subject_id: The name and the id of the study or token.
+        numbers: The numbers of the changed trials, if trials of the study were changed.
+        details: A few short values.
     """
 
     action: Action
@@ -43,9 +43,9 @@ class Change:
 
 
 def record(actor: Actor, *changes: Change) -> None:
-    """Store an entry for each change, in one statement.
+    """Store an audit entry for each change, in one statement.
 
-    No result is read, so that within `pipelined()` it costs no round trip.
+    No result is read, so within `pipelined()` this costs no round trip.
     """
     if not changes:
         return
@@ -56,5 +56,5 @@ def record(actor: Actor, *changes: Change) -> None:
 
 
 def shortened(text: str) -> str:
-    """The beginning of a text, as long as the audit keeps it."""
+    """Truncate a text to the length that the audit log stores."""
     return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"

@@ -13,7 +13,7 @@ from access.models import Token
 from access.models.audit_entry import AuditEntry
 from tuner_project.cleanup import BATCH
 
-# Rows that a request holds are in use, and left alone: nothing here waits for a lock.
+# Rows that a request has locked are skipped, so this never waits for a lock.
 _DELETE_RATES = """
 DELETE FROM access_ratelimit WHERE key IN (
     SELECT key FROM access_ratelimit WHERE arrives_at < statement_timestamp()
@@ -22,9 +22,10 @@ DELETE FROM access_ratelimit WHERE key IN (
 
 
 def delete_dead_tokens() -> tuple[str, int]:
-    """Delete tokens that have been of no use for KEEP_DEAD_TOKENS_DAYS, as the command that runs.
+    """Delete tokens that have been expired or revoked for KEEP_DEAD_TOKENS_DAYS.
 
-    When one was revoked is not kept: it counts from its last use, or from when it was made.
+    The actor is the running command. The time of a revocation is not stored, so a revoked token
+    counts from its last use or its creation.
     """
     long_ago = Now() - timedelta(days=settings.KEEP_DEAD_TOKENS_DAYS)
     tokens = Token.objects.annotate(seen=Greatest("created", "last_used_at"))
@@ -36,7 +37,7 @@ def delete_dead_tokens() -> tuple[str, int]:
 
 
 def delete_past_rates() -> tuple[str, int]:
-    """Delete the rates of clients that are idle: without a row they may send just as much."""
+    """Delete the rate limit rows of idle clients; without a row, a client has the same limit."""
     deleted = 0
     with connection.cursor() as cursor:
         while True:
@@ -47,7 +48,7 @@ def delete_past_rates() -> tuple[str, int]:
 
 
 def delete_old_entries() -> tuple[str, int]:
-    """Delete the audit's entries of more than KEEP_AUDIT_DAYS ago; by default, none."""
+    """Delete the audit entries that are older than KEEP_AUDIT_DAYS; by default, none."""
     deleted = 0
     if settings.KEEP_AUDIT_DAYS:
         before = Now() - timedelta(days=settings.KEEP_AUDIT_DAYS)

@@ -1,4 +1,4 @@
-"""What can be done with a token."""
+"""The use cases of tokens: create, change, revoke, delete."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -22,20 +22,20 @@ def create_token(
     studies: str = EVERY_STUDY,
     days: int | None = None,
 ) -> tuple[Token, str]:
-    """Make a token.
+    """Create a token.
 
     Args:
-        actor: who makes it.
-        name: who is going to use it.
-        scope: what it may do.
-        studies: the pattern of the study names that it sees.
-        days: after how many it expires; None: never.
+        actor: The actor that creates it.
+        name: The name of the client that will use it.
+        scope: The operations that it allows.
+        studies: The pattern of the study names that it may see.
+        days: The number of days after which it expires; None means never.
 
     Returns:
         The token, and its key, which cannot be read again.
 
     Raises:
-        django.core.exceptions.ValidationError: the name or the pattern cannot be used.
+        django.core.exceptions.ValidationError: The name or the pattern is invalid.
     """
     expiry_date = None if days is None else timezone.now() + timedelta(days=days)
     token = Token(name=name, scope=scope, studies=studies, expiry_date=expiry_date)
@@ -44,10 +44,10 @@ def create_token(
 
 @transaction.atomic
 def store_token(*, actor: Actor, token: Token) -> str:
-    """Store a new token; returns its key.
+    """Store a new token and return its key.
 
     Raises:
-        django.core.exceptions.ValidationError: a field of it cannot be used.
+        django.core.exceptions.ValidationError: One of its fields is invalid.
     """
     key = Token.objects.assign_key(token)
     token.full_clean()
@@ -58,7 +58,7 @@ def store_token(*, actor: Actor, token: Token) -> str:
 
 @transaction.atomic
 def change_token(*, actor: Actor, token: Token, fields: Iterable[str]) -> None:
-    """Store the fields of a token that were changed, and leave the others as they are stored."""
+    """Store the changed fields of a token, and only those."""
     changed = list(fields)
     if changed:
         token.save(update_fields=changed)
@@ -67,7 +67,7 @@ def change_token(*, actor: Actor, token: Token, fields: Iterable[str]) -> None:
 
 @transaction.atomic
 def revoke_token(*, actor: Actor, token: Token) -> None:
-    """Refuse a token from now on, for good."""
+    """Revoke a token permanently."""
     token.revoked = True
     token.save(update_fields=["revoked"])
     _record(actor, Action.REVOKED, token, prefix=token.prefix)
@@ -75,7 +75,7 @@ def revoke_token(*, actor: Actor, token: Token) -> None:
 
 @transaction.atomic
 def delete_tokens(*, actor: Actor, tokens: Iterable[Token]) -> int:
-    """Delete tokens; returns how many of them were still there."""
+    """Delete tokens, and return how many of them still existed."""
     these = Token.objects.filter(pk__in=[token.pk for token in tokens])
     stored = list(these.order_by("pk").select_for_update())
     record(actor, *(_change(Action.DELETED, each, prefix=each.prefix) for each in stored))
@@ -84,7 +84,7 @@ def delete_tokens(*, actor: Actor, tokens: Iterable[Token]) -> int:
 
 
 def _terms(token: Token) -> dict[str, Any]:
-    """What a token lets its holder do, and until when."""
+    """Return a token's scope, study pattern and expiry for the audit log."""
     expires = token.expiry_date and token.expiry_date.isoformat()
     return {"scope": str(token.scope), "studies": token.studies, "expires": expires}
 

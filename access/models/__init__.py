@@ -1,4 +1,4 @@
-"""Tokens, their rates, and the audit."""
+"""The models of tokens, rate limits and the audit log."""
 
 from access.models.audit_entry import AuditEntry
 from access.models.rate_limit import RateLimit

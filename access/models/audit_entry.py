@@ -1,4 +1,4 @@
-"""The audit's entries: who did what, and when."""
+"""The entries of the audit log: who did what, and when."""
 
 from typing import Any, ClassVar, NoReturn
 
@@ -14,8 +14,8 @@ class ActorKind(models.TextChoices):
     TOKEN = "token"  # noqa: S105
     USER = "user"
     COMMAND = "command"
-    ANYBODY = "anybody"  # where no token is required
-    SERVICE = "service"  # of itself: a lease that ran out, a budget that is used up
+    ANYBODY = "anybody"  # a client without a token, if none is required
+    SERVICE = "service"  # the service itself: an expired lease, a used-up budget
 
 
 class SubjectKind(models.TextChoices):
@@ -27,14 +27,14 @@ class SubjectKind(models.TextChoices):
 
 
 class Action(models.TextChoices):
-    """What is done to studies, to trials, and to tokens."""
+    """The kind of change to a study, a trial or a token."""
 
     CREATED = "created"
     CHANGED = "changed"
     PAUSED = "paused"
     RESUMED = "resumed"
     COMPLETED = "completed"
-    CANCELLED = "cancelled"  # also of a trial that waited
+    CANCELLED = "cancelled"  # also for a queued trial
     IMPORTED = "imported"
     CLONED = "cloned"
     ADOPTED = "adopted"
@@ -49,11 +49,11 @@ class Action(models.TextChoices):
 
 
 class EntriesAreKept(RuntimeError):
-    """The audit is only appended to."""
+    """Raised for any change to an audit entry, because the audit log is append-only."""
 
 
 class AuditQuerySet(models.QuerySet["AuditEntry"]):
-    """Entries, which are never changed; `purge` deletes old ones, where KEEP_AUDIT_DAYS is set."""
+    """Immutable audit entries; `purge` deletes old ones if KEEP_AUDIT_DAYS is set."""
 
     def update(self, **kwargs: Any) -> NoReturn:
         raise EntriesAreKept("an entry of the audit is never changed")
@@ -65,13 +65,13 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
         raise EntriesAreKept("entries of the audit are deleted by purge alone")
 
     def delete_oldest(self, *, before: Combinable, n: int) -> int:
-        """Delete those of the n oldest that are of before a moment; returns how many."""
+        """Delete those of the n oldest entries that are older than `before`; return how many."""
         oldest = self.order_by("id").values("id")[:n]
         return super(AuditQuerySet, self.filter(id__in=oldest, at__lt=before)).delete()[0]
 
 
 class AuditEntry(models.Model):
-    """One change. It refers to nothing by a key, so that it outlives what it names."""
+    """A recorded change. It has no foreign keys, so that it outlives its actor and subject."""
 
     id = models.BigAutoField(primary_key=True)
     at = models.DateTimeField(db_default=Now(), help_text="By the database's clock.")
@@ -101,7 +101,7 @@ class AuditEntry(models.Model):
             models.Index(fields=["actor_name", "id"], name="audit_actor"),
             models.Index(fields=["actor_kind", "id"], name="audit_actor_kind"),
             models.Index(fields=["action", "id"], name="audit_action"),
-            # Nearly all are of trials.
+            # Partial, because nearly all entries are about trials.
             models.Index(
                 fields=["kind", "id"],
                 name="audit_kind",

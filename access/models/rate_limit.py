@@ -1,12 +1,13 @@
-"""How far tokens and addresses have used up their rates."""
+"""The state of the rate limits of tokens and addresses."""
 
 from django.db import models
 
 
 class RateLimit(models.Model):
-    """When the next request of a token or an address is expected: see `access.api.throttling`.
+    """The theoretical arrival time of the next request of a token or address.
 
-    Its table is not logged: after a crash of the database it is empty, and counting starts again.
+    See `access.api.throttling`. The table is UNLOGGED: after a crash of the database it is empty,
+    and counting starts again.
     """
 
     key = models.BigIntegerField(primary_key=True, help_text="A hash of whose it is, and of what.")

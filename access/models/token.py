@@ -1,4 +1,4 @@
-"""Tokens, by which clients of the API are authenticated."""
+"""Tokens that authenticate clients of the API."""
 
 from datetime import datetime, timedelta
 from typing import ClassVar
@@ -14,20 +14,23 @@ from tuner_project.db.prepared import Parameter, PreparedQuery
 
 
 class TokenManager(BaseAPIKeyManager):
-    """Makes tokens, and finds them."""
+    """Manager that creates tokens' keys and finds tokens by key."""
 
     def assign_key(self, obj: AbstractAPIKey) -> str:
-        """Give it a new key, which is answered, and kept as a hash; the id is the database's."""
+        """Generate a new key, store its hash in the token, and return the key.
+
+        The overridden method would also set the id, which here the database assigns.
+        """
         key, obj.prefix, obj.hashed_key = self.key_generator.generate()
         return str(key)
 
     def of_key(self, key: str) -> "Token | None":
-        """The token with this key, be it usable or not."""
+        """Return the token with this key, even if it is expired or revoked, or None."""
         token = _BY_PREFIX.first(prefix=key.partition(".")[0][:8])
         return token if token is not None and token.is_valid(key) else None
 
     def note_use(self, token: "Token") -> None:
-        """Remember that it was used just now."""
+        """Store the current time as the token's last use."""
         self.filter(pk=token.pk).update(last_used_at=Now())
 
 
@@ -35,7 +38,7 @@ USE_NOTED_EVERY = timedelta(minutes=1)
 
 
 class Token(AbstractAPIKey):
-    """What a client shows to be let in: `Authorization: Bearer PREFIX.SECRET`."""
+    """A client's credential, sent as `Authorization: Bearer PREFIX.SECRET`."""
 
     id = models.BigAutoField(primary_key=True)  # type: ignore[assignment]
     name = models.CharField(max_length=50, help_text="Who uses it: the audit says so.")
@@ -53,7 +56,7 @@ class Token(AbstractAPIKey):
         "last used", null=True, editable=False, help_text="To the minute."
     )
 
-    key: str  # of one that was made just now
+    key: str  # only set on a token that was just created
 
     objects: ClassVar[TokenManager] = TokenManager()  # type: ignore[assignment]
 

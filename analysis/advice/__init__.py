@@ -1,4 +1,4 @@
-"""Advice on a study, in words."""
+"""Advice on a study, as text."""
 
 from collections.abc import Callable, Iterator
 
@@ -25,6 +25,6 @@ RULES: tuple[Callable[[Evidence], Iterator[Advice]], ...] = (
 
 
 def advice(*, study: Study) -> list[Advice]:
-    """Return advice on the study, the most urgent first; often none."""
+    """Return advice on the study, the most urgent first; the list is often empty."""
     evidence = Evidence(study)
     return [each for rule in RULES for each in rule(evidence)]

@@ -1,4 +1,4 @@
-"""The facts that advice is based on, read by a fixed number of statements."""
+"""The facts on which advice is based, read by a fixed number of statements."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,9 +12,9 @@ from optuna_bridge.enums import TrialState
 from studies.models import Study
 from trials.models import Trial
 
-RECENT = 200  # trials that are searched for current problems
+RECENT = 200  # latest finished trials that are examined
 MAX_RUNNING = 1000
-FEW = 10  # trials; below that number their results say nothing
+FEW = 10  # with fewer trials, results are not significant
 
 _LONG = ("user_attrs", "system_attrs", "study_attrs")
 
@@ -29,7 +29,7 @@ class Advice:
 
 
 class Evidence:
-    """Facts about a study, each read when a rule first needs it."""
+    """Facts about a study, each read when a rule first uses it."""
 
     def __init__(self, study: Study) -> None:
         self.study = study
@@ -40,7 +40,7 @@ class Evidence:
 
     @cached_property
     def recent(self) -> list[Trial]:
-        """The latest finished trials, the last one first."""
+        """The `RECENT` latest finished trials, newest first."""
         ended = self.study.trials.filter(
             state__in=[each for each in TrialState if each.is_finished]
         )
@@ -49,13 +49,13 @@ class Evidence:
 
     @cached_property
     def running(self) -> list[Trial]:
-        """The first running trials."""
+        """The first `MAX_RUNNING` running trials, by number."""
         trials = self.study.trials.filter(state=TrialState.RUNNING).order_by("number")
         return list(trials.defer(*_LONG)[:MAX_RUNNING])
 
     @cached_property
     def now(self) -> datetime:
-        """The database's clock."""
+        """The database's current time."""
         with connection.cursor() as cursor:
             cursor.execute("SELECT clock_timestamp()")
             (now,) = cursor.fetchone()
@@ -63,7 +63,7 @@ class Evidence:
 
     @cached_property
     def usual_seconds(self) -> float | None:
-        """The median duration of recent completed trials."""
+        """The median duration of recent completed trials in seconds, or None if there are none."""
         seconds = [
             trial.duration_seconds
             for trial in self.recent
@@ -73,7 +73,7 @@ class Evidence:
 
     @cached_property
     def reports(self) -> tuple[int, int]:
-        """How many intermediate values recent trials reported, and how many of them are NaN."""
+        """The number of intermediate values of recent and running trials, and how many are NaN."""
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT count(*), count(*) FILTER (WHERE value = 'NaN') FROM (SELECT value "

@@ -1,4 +1,4 @@
-"""Advice on what comes out of trials."""
+"""Advice on the results of trials."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from trials.models import Trial
 
 STALE_FACTOR = 10  # times the usual duration
 STALE_LEAST = 3600  # seconds
-NEAR = 0.02  # of a parameter's range
+NEAR = 0.02  # fraction of a parameter's range that counts as being at a bound
 
 
 def nothing_completes(evidence: Evidence) -> Iterator[Advice]:
@@ -47,7 +47,7 @@ def _because(evidence: Evidence) -> str:
 
 
 def stale_trials(evidence: Evidence) -> Iterator[Advice]:
-    """Advise if leases have expired, or running trials show no sign of life."""
+    """Advise if leases have expired, or if running trials without a lease have been silent."""
     expired = [
         t for t in evidence.running if t.lease_expires_at and t.lease_expires_at < evidence.now
     ]
@@ -68,9 +68,10 @@ def stale_trials(evidence: Evidence) -> Iterator[Advice]:
 
 
 def _is_silent(evidence: Evidence, trial: Trial) -> bool:
-    """Whether a trial without a lease was not written to for much longer than others take.
+    """Return whether a trial without a lease was last written much longer ago than others take.
 
-    It was silent since the first of the later writes, each of which ended a trial.
+    A trial has no time of its last write, so the earliest end of a trial with a later revision is
+    used.
     """
     if trial.lease_expires_at is not None or evidence.usual_seconds is None:
         return False
@@ -123,7 +124,7 @@ def never_feasible(evidence: Evidence) -> Iterator[Advice]:
 
 
 def pinned(evidence: Evidence) -> Iterator[Advice]:
-    """Where nearly all of the best tenth of the trials lie at a bound of a parameter."""
+    """Advise if nearly all of the best tenth of the trials are at a bound of a parameter."""
     completed, study = evidence.completed, evidence.study
     if len(completed) < 2 * FEW or study.is_multi_objective:
         return
@@ -146,7 +147,10 @@ def pinned(evidence: Evidence) -> Iterator[Advice]:
 def _shares_at_bounds(
     distribution: Any, values: NDArray[np.float64]
 ) -> Iterator[tuple[str, float]]:
-    """The shares of values that lie at either reachable bound of a parameter with a wide range."""
+    """Yield (bound, share of the values at it) for "low" and "high".
+
+    Yields nothing for categorical, constant and coarsely stepped parameters.
+    """
     low, high = getattr(distribution, "low", None), getattr(distribution, "high", None)
     if low is None or high is None or high <= low:
         return  # a choice, or a constant

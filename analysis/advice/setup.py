@@ -7,7 +7,7 @@ from optuna_bridge.samplers.registry import SAMPLERS
 
 
 def too_many_running(evidence: Evidence) -> Iterator[Advice]:
-    """Advise if more trials run than the sampler can learn from."""
+    """Advise if too many trials run at once for the sampler to learn from results."""
     study = evidence.study
     known = study.n_complete + study.n_pruned
     most = SAMPLERS[study.sampler].max_running(study.sampler_options, known)
@@ -21,7 +21,7 @@ def too_many_running(evidence: Evidence) -> Iterator[Advice]:
 
 
 def large_for_the_sampler(evidence: Evidence) -> Iterator[Advice]:
-    """Advise if the study is larger than its sampler is fast for."""
+    """Advise if the study has so many trials that its sampler becomes slow."""
     study = evidence.study
     most = SAMPLERS[study.sampler].slow_beyond
     if most is not None and study.n_complete > most:
@@ -48,7 +48,7 @@ def budget_beside_the_sampler(evidence: Evidence) -> Iterator[Advice]:
 
 
 def budget_beyond_the_space(evidence: Evidence) -> Iterator[Advice]:
-    """Advise if `max_trials` exceeds the number of points."""
+    """Advise if `max_trials` exceeds the number of points in the search space."""
     study = evidence.study
     n_points = study.points.n
     if study.max_trials is not None and n_points is not None and study.max_trials > n_points:

@@ -1,4 +1,4 @@
-"""Answers of the analyses."""
+"""Response bodies of the analyses."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ class ParetoTrialSerializer(serializers.Serializer[Any]):
 
 
 class SampleSerializer(serializers.Serializer[Any]):
-    """How many trials an answer was computed from."""
+    """The number of trials from which a response was computed."""
 
     n_trials = serializers.IntegerField(help_text="The trials that were used.")
     n_complete = serializers.IntegerField(help_text="The trials that have completed.")
@@ -92,7 +92,7 @@ class FailureSerializer(serializers.Serializer[Any]):
 
 
 class ProgressSerializer(serializers.Serializer[Any]):
-    """How far a study has come; light enough to be asked for every second."""
+    """The progress of a study; cheap enough to be requested every second."""
 
     study_name = serializers.CharField(source="study.name")
     state = serializers.ChoiceField(source="study.state", choices=StudyState.choices)

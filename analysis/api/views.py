@@ -44,7 +44,7 @@ from tuner_project.security.content_policy import policy_of_figure
 
 @extend_schema(tags=["analysis"])
 class AnalysisViewSet(StudyScope):
-    """Answers about a study's results."""
+    """Analyses of a study's results."""
 
     serializer_class = EmptySerializer
     query_serializers: ClassVar[dict[str, Any]] = {
@@ -78,10 +78,10 @@ class AnalysisViewSet(StudyScope):
     def importance(self, request: Request, study_name: str) -> Response:
         """Get the importance of each parameter for one objective, or for the Pareto front.
 
-        The answer is cached until the next trial is finished. It is computed from evenly spaced
-        trials, so that it takes seconds: at most 300 by fanova, 4,000 by mean_decrease_impurity,
-        10,000 by ped_anova, 2,000 for the front, and fewer if there are many parameters. fanova
-        takes no parameter of more than 6 choices.
+        The result is cached until the next trial is finished. To take only seconds, it is computed
+        from evenly spaced trials: at most 300 by fanova, 4,000 by mean_decrease_impurity, 10,000
+        by ped_anova, 2,000 for the front, and fewer if there are many parameters. fanova does not
+        accept parameters with more than 6 choices.
         """
         study = self.named_study(study_name).one()
         return self.answer(ImportanceSerializer, importance_of(study=study, **self.query))
@@ -101,9 +101,9 @@ class AnalysisViewSet(StudyScope):
     def hypervolume(self, request: Request, study_name: str) -> Response:
         """Get the hypervolume that the Pareto front dominates, over time.
 
-        Its cost grows steeply with the number of objectives. Of many trials, those on the front
-        and evenly spaced others are used, which gives a lower bound: 2,000 for two objectives,
-        400 for three, 100 for four, 60 for five, 40 for six, 20 for more.
+        Its cost grows steeply with the number of objectives. From many trials, those on the front
+        and evenly spaced others are used, which yields a lower bound: at most 2,000 for two
+        objectives, 400 for three, 100 for four, 60 for five, 40 for six, 20 for more.
         """
         study = self.named_study(study_name).one()
         return self.answer(HypervolumeSerializer, hypervolume_of(study=study, **self.query))
@@ -139,8 +139,8 @@ class AnalysisViewSet(StudyScope):
     def plot(self, request: Request, study_name: str, kind: str) -> HttpResponse:
         """Get one of Optuna's plots as a Plotly figure: JSON, a page, or an image.
 
-        The subtitle says what a plot leaves out of a large study. PNG and SVG are drawn by Chrome
-        or Chromium on the service's machine; without it they are a 406.
+        The subtitle states what a plot of a large study leaves out. PNG and SVG are drawn by Chrome
+        or Chromium on the service's machine; without it the response is a 406.
         """
         study = self.named_study(study_name).one()
         named = self.query.pop("format", None)

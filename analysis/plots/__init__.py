@@ -1,1 +1,1 @@
-"""Optuna's plots of a study, of no more than can be looked at."""
+"""Optuna's plots of a study, of a sample of trials that a browser can draw."""

@@ -1,11 +1,11 @@
-"""The catalogue of plots: Optuna's, of no more trials than can be looked at."""
+"""The catalogue of plots: Optuna's, drawn from samples of bounded size."""
 
 import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from optuna import importance, visualization  # lazy modules: Plotly comes with the first plot
+from optuna import importance, visualization  # lazy: import Plotly at the first plot
 
 from analysis import samples
 from analysis.completed_trials import CompletedTrials, check_objective
@@ -29,36 +29,36 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-# The most trials of a plot: a figure stays below 3 MB, and a laptop draws it at once.
+# The maximum number of trials in a plot: a figure stays below 3 MB, and a laptop draws it at once.
 MAX_POINTS = 3000
-MAX_HOVERED = 1000  # where each has a text of its parameters
-MAX_CELLS = 30_000  # where each has a point for each parameter
+MAX_HOVERED = 1000  # if each trial has a text with its parameters
+MAX_CELLS = 30_000  # trials × parameters, if each trial has a point for each parameter
 MAX_LINES = 1000
-MAX_RANKED = 300  # where each has a point for each pair of parameters
-MAX_CONTOURED = 100  # where each pair of parameters has a grid of all trials' values
+MAX_RANKED = 300  # if each trial has a point for each pair of parameters
+MAX_CONTOURED = 100  # if each pair of parameters has a grid of all trials' values
 MAX_CURVES = 100
 MAX_STEPS = 200  # of a curve
-# So many parameters are drawn, unless the request names some.
+# The maximum number of parameters in a plot; the first ones are drawn.
 MAX_PARAMETERS = 20
 MAX_PAIRED = 4
 NOTHING_COMPLETED = "no trial has completed yet"
 
 
 def draw(*, kind: str, request: PlotRequest) -> "go.Figure":
-    """Draw a plot. Its subtitle says what it leaves out, or why it is empty.
+    """Draw a plot. Its subtitle states what it leaves out, or why it is empty.
 
     Args:
-        kind: a key of `KINDS`.
-        request: the study, and what is to be drawn of it.
+        kind: A key of `KINDS`.
+        request: The study and the options of the plot.
 
     Returns:
         A Plotly figure.
 
     Raises:
-        NoSuchObjective: the study has no objective of this index.
-        NoSuchParameter: the search space has no parameter of this name.
-        SingleObjective: the plot is for several objectives.
-        PlotUnavailable: there is no such plot for this number of objectives.
+        NoSuchObjective: The study has no objective with this index.
+        NoSuchParameter: The search space has no parameter with this name.
+        SingleObjective: The plot is for several objectives.
+        PlotUnavailable: The plot does not exist for this number of objectives.
     """
     check_objective(request.study, request.target_idx)
     for name in request.params or ():
@@ -78,7 +78,7 @@ def _history(request: PlotRequest) -> Drawing:
     completed = CompletedTrials.of(request.study)
     wanted = completed.is_better(request.target_idx)
     sample = samples.of_objective(completed, request.target_idx, most=MAX_POINTS, preferred=wanted)
-    # Optuna takes a trial's number for its position among all, which it is not here.
+    # Optuna uses a trial's number as its index, which differs in a sample.
     numbers = [trial.number for trial in sample.trials]
     for position, trial in enumerate(sample.trials):
         trial.number = position
@@ -86,7 +86,7 @@ def _history(request: PlotRequest) -> Drawing:
     best = completed.best_so_far(request.target_idx)[np.searchsorted(completed.numbers, numbers)]
     for curve in drawing.figure.data:
         curve.x = [numbers[position] for position in curve.x]
-        if curve.name == "Best Value":  # of the sample, which lacks some that were the best
+        if curve.name == "Best Value":  # the sample may lack some incumbents
             curve.y = best.tolist()
     return drawing
 
@@ -98,7 +98,7 @@ def _edf(request: PlotRequest) -> Drawing:
 
 
 def _answering(importances: Mapping[str, float]) -> "importance.BaseImportanceEvaluator":
-    """Return an evaluator that answers these importances."""
+    """Return an evaluator that returns these importances."""
 
     class Found(importance.BaseImportanceEvaluator):
         def evaluate(
@@ -126,7 +126,7 @@ def _importance(request: PlotRequest) -> Drawing:
     )
     figure.update_layout(title={"text": f"Hyperparameter Importances by {found.method}"})
     (bars,) = figure.data
-    for each in ("x", "y", "text", "hovertemplate"):  # the most important ones come last
+    for each in ("x", "y", "text", "hovertemplate"):  # the most important parameters are last
         bars[each] = bars[each][-MAX_PARAMETERS:]
     left_out = [
         *subsample_note(found.n_trials, found.n_complete, "completed trials"),
@@ -138,7 +138,7 @@ def _importance(request: PlotRequest) -> Drawing:
 def _by_parameter(
     plot: str, most: int, most_parameters: int = MAX_PARAMETERS
 ) -> Callable[[PlotRequest], Drawing]:
-    """Return the function that draws a plot with one panel a parameter, or a pair of them."""
+    """Return the function that draws a plot with one panel per parameter or pair of parameters."""
 
     def drawing(request: PlotRequest) -> Drawing:
         names = list(request.params or request.study.space.distributions)
@@ -157,7 +157,7 @@ def _by_parameter(
             shown = [name for name in shown if name in found]
             if not shown:
                 return empty_plot(title(plot), "no completed trial has these parameters")
-        sample.keep_params(shown)  # the others would stand in the texts of the points
+        sample.keep_params(shown)  # the hover texts would contain the others
         drawn = _drawn(request, sample, plot, params=shown)
         left_out = subsample_note(len(shown), len(names), "parameters")
         return Drawing(drawn.figure, [*drawn.left_out, *left_out])
@@ -234,7 +234,7 @@ def _drawn(request: PlotRequest, sample: Sample, plot: str, **arguments: Any) ->
 
 
 def _most_hovered(study: Study) -> int:
-    """Return the most trials of a plot in which each has a text of all its parameters."""
+    """Return the maximum number of trials in a plot with a text of all parameters for each."""
     return min(MAX_HOVERED, MAX_CELLS // len(study.search_space))
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PlotRequest:
-    """What is to be drawn of a study. Without `params` it is the first parameters."""
+    """The study and the options of a plot; without `params`, the first parameters are drawn."""
 
     study: Study
     target_idx: int = 0
@@ -31,7 +31,7 @@ class PlotRequest:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure, and what it leaves out, in words."""
+    """A figure, and descriptions of what it leaves out."""
 
     figure: "go.Figure"
     left_out: Sequence[str] = ()
@@ -43,12 +43,12 @@ def title(plot: str) -> str:
 
 
 def empty_plot(title: str, reason: str) -> Drawing:
-    """Return a plot without data, which says why."""
+    """Return a plot without data, with the reason."""
     import plotly.graph_objects as go
 
     return Drawing(go.Figure(layout={"title": {"text": title}}), [reason])
 
 
 def subsample_note(shown: int, n_all: int, what: str) -> list[str]:
-    """Say how many of all are shown, if not all are."""
+    """Return a note on how many items are shown, or nothing if all are shown."""
     return [] if shown == n_all else [f"{shown:,} of {n_all:,} {what} are shown"]

@@ -1,4 +1,4 @@
-"""Figures rendered as JSON, as a page, and as images."""
+"""Rendering of figures as JSON, HTML and images."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 1000, 600  # pixels of an image
 MAX_WAIT = 10  # seconds for another image to be drawn
 
-_browsing = threading.Lock()  # each image starts a browser: one at a time
+_browsing = threading.Lock()  # one image at a time, because each starts a browser
 
 
 @dataclass(frozen=True)
 class Format:
-    """A media type, and how a figure is rendered in it."""
+    """A media type, and the function that renders a figure in it."""
 
     media_type: str
     render: Callable[["go.Figure"], str | bytes]
-    is_document: bool = False  # a browser may run what is in it
+    is_document: bool = False  # whether a browser may run scripts in it
 
 
 def _html(figure: "go.Figure") -> str:
@@ -37,7 +37,7 @@ def _html(figure: "go.Figure") -> str:
 
 def _image(kind: str) -> Callable[["go.Figure"], bytes]:
     def render(figure: "go.Figure") -> bytes:
-        release_connection()  # a browser takes seconds
+        release_connection()  # the browser takes seconds
         if not _browsing.acquire(timeout=MAX_WAIT):
             raise EvaluatorsBusy("other images are being drawn: try again in a moment")
         try:

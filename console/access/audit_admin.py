@@ -64,7 +64,7 @@ class ActorFilter(ChoiceFilter):
 
 
 class StudyFilter(admin.SimpleListFilter):
-    """A filter by the study whose page links here; there can be thousands of others."""
+    """A filter by the study id in the URL; it does not list others, as there can be thousands."""
 
     title, parameter_name = "study (by id)", STUDY
 
@@ -83,7 +83,7 @@ class StudyFilter(admin.SimpleListFilter):
 
 
 class AuditAdmin(ReadOnlyAdmin):
-    """Audit entries: shown only."""
+    """Audit entries, read-only."""
 
     list_display = ["time", "actor", "action", "kind", "subject", "trials", "change", "address"]
     list_display_links = ["time"]

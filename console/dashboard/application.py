@@ -27,18 +27,18 @@ WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]
 # Parameters and intermediate values cached in one process; each takes 40 to 400 bytes.
 MAX_CACHED_NUMBERS = 2 * MAX_NUMBERS
 
-# The request's headers that ask for a part of the response or for none.
+# Headers of conditional and range requests.
 _CONDITIONAL = ("HTTP_IF_", "HTTP_RANGE")
-# The response's headers that describe the file on disk, or that the server sets.
+# Response headers that describe the file on disk, or that the server sets.
 _DROPPED = ("accept-ranges", "content-length", "date", "etag", "last-modified")
 _SCRIPT = re.compile(rb'(?<=<script defer src=")/static/bundle\.js(?=")')
 
 
 class ApplicationCache:
-    """The application, created on first use, and again once it has cached too much.
+    """The application, created on first use, and again after it has cached too much.
 
-    It caches the trials of each study that it has shown: in two caches of its own and in the
-    storage's below them, which reads no finished trial twice. None of them ever drops a study.
+    It caches the trials of each study that it has shown: in two caches of its own, and in the
+    storage's cache of finished trials. None of them ever drops a study.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class ApplicationCache:
         self._cached_numbers: dict[int, int] = {}
 
     def get(self, study: StudySize | None = None) -> WSGIApplication:
-        """The application.
+        """Return the application, creating it if needed.
 
         Args:
             study: The size of the study that it is about to show, if any.
@@ -105,7 +105,7 @@ def call_application(application: WSGIApplication, request: HttpRequest) -> Http
 
 
 def dashboard_page(request: HttpRequest) -> HttpResponse:
-    """The only page, whose script draws everything under /dashboard."""
+    """Return the dashboard's single page, whose script handles all paths under /dashboard."""
     response = call_application(applications.get(), request)
     if response.status_code == HTTPStatus.OK:
         response.content = replace_script_url(response.content)

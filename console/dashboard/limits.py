@@ -19,7 +19,7 @@ MAX_ATTRIBUTES = 10_000_000  # characters of all trials' user attributes as JSON
 
 @dataclass(frozen=True)
 class StudySize:
-    """How much the dashboard would show of a study.
+    """The amount of data that the dashboard would load for a study.
 
     Attributes:
         n_numbers: Parameters and intermediate values of all trials; 0 if there are too many trials.
@@ -50,7 +50,7 @@ class StudySize:
 
 
 def measure_study(study: Study) -> StudySize:
-    """Count what the dashboard would show, no further than needed to find it too much."""
+    """Measure the data that the dashboard would load; counting stops above the limits."""
     if study.n_trials > MAX_TRIALS:
         return StudySize(study.id, study.n_trials, n_numbers=0, attributes=0)
     steps = IntermediateValue.objects.filter(trial__study=study)[: MAX_NUMBERS + 1].count()

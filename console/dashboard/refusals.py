@@ -1,4 +1,4 @@
-"""The answers to requests of the dashboard that are refused, with what to do instead.
+"""The responses to refused requests of the dashboard, with what to do instead.
 
 Each is a problem document with an additional `reason`, which the dashboard shows.
 """
@@ -30,13 +30,13 @@ _OTHER_WRITE = "write: use the API under /api/v1, or the admin"
 
 
 def refusal(status: int, code: str, detail: str) -> HttpResponse:
-    """The problem document of a refused request."""
+    """Return the problem document of a refused request."""
     document = problem(status, code, detail) | {"reason": detail}
     return JsonResponse(document, status=status, content_type=PROBLEM_JSON)
 
 
 def refuse_write(path: str) -> HttpResponse:
-    """Refuse a request that would write, by its path."""
+    """Return the refusal of a request that would write, by its path."""
     what = next(
         (text for pattern, text in _WRITES.items() if re.match(pattern, path)), _OTHER_WRITE
     )

@@ -22,14 +22,14 @@ from studies.models import Study
 
 
 def _may_view_studies(request: HttpRequest) -> bool:
-    """Whether the user is staff and may view studies; the dashboard shows all of them."""
+    """Return whether the user is staff and may view studies; the dashboard shows all of them."""
     user: Any = request.user
     return admin.site.has_permission(request) and user.has_perm("studies.view_study")
 
 
 @method_decorator(never_cache, name="dispatch")
 class PageView(View):
-    """The page, at all paths of its script."""
+    """The dashboard's page, served at all paths that its script handles."""
 
     http_method_names = ["get", "head"]
 
@@ -86,7 +86,7 @@ class MetaView(DataView):
 
 
 class TrialsView(DataView):
-    """The data of a study for which all its trials are read."""
+    """The data of a study that requires reading all its trials."""
 
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         study = Study.objects.filter(pk=kwargs["study_id"]).first()
@@ -120,7 +120,7 @@ class StudyView(TrialsView):
             return _not_found(study_id)
         study_admin.log_deletions(request, studies)
         study_admin.delete_queryset(request, studies)
-        return JsonResponse({})  # the script takes a 204, which has no JSON, for a failure
+        return JsonResponse({})  # the script treats a 204, which has no JSON, as a failure
 
 
 def _not_found(study_id: int) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""The clone of a study: the action of the list, the form and its page."""
+"""Cloning a study: the action of the list, the form and its page."""
 
 import json
 from typing import Any
@@ -30,7 +30,7 @@ NAME_SUFFIX = " (clone)"
 
 
 class CloneForm(forms.Form):
-    """The name of the new study, and where it differs from the cloned one."""
+    """The form with the new study's name and its differences from the source."""
 
     name = forms.CharField(max_length=MAX_NAME, strip=False)
     sampler = forms.ChoiceField(choices=[(each, each) for each in SAMPLERS])
@@ -47,10 +47,10 @@ class CloneForm(forms.Form):
     )
 
     def clean_search_space(self) -> Any:
-        """Parse the text by the API's rules for JSON.
+        """Parse the text by the API's strict rules for JSON.
 
         Raises:
-            ValidationError: The text is not such JSON.
+            ValidationError: The text violates these rules.
         """
         try:
             return strict_json(self.cleaned_data["search_space"].encode(), what="it")
@@ -58,15 +58,15 @@ class CloneForm(forms.Form):
             raise forms.ValidationError(str(error.detail)) from None
 
     def clone(self, study: Study, actor: Actor) -> Clone | None:
-        """Clone the study as the valid form says.
+        """Clone the study with the values of the valid form.
 
         Returns:
-            The clone, or None where the service refused it; the form then shows the errors.
+            The clone, or None if the service refused it; the form then shows the errors.
         """
         try:
             changes = dict(self.cleaned_data)
             if same_json(changes["search_space"], study.search_space):
-                del changes["search_space"]  # an adopted one may be more than can be created
+                del changes["search_space"]  # an adopted one may violate the rules for new studies
             body = CloneStudySerializer().run_validation(changes)
             return clone_study(actor=actor, named=NamedStudy(study.name), **body)
         except ValidationError as error:
@@ -78,7 +78,7 @@ class CloneForm(forms.Form):
 
 
 def clone_url(study: Study) -> str:
-    """The URL of the form for a clone of the study."""
+    """Return the URL of the form to clone the study."""
     return reverse("admin:studies_study_clone", args=[study.pk])
 
 

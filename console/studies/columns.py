@@ -1,4 +1,4 @@
-"""What the list of studies and the page of a study show, as functions of the study."""
+"""The columns of the list of studies and fields of a study's page, as functions of the study."""
 
 from datetime import datetime
 from urllib.parse import urlencode
@@ -15,7 +15,7 @@ MAX_STATE_CHANGES = 100  # the latest ones are shown
 
 
 def trials_url(study: Study, state: str | None = None, **filters: str) -> str:
-    """The URL of the list of the study's trials, under filters."""
+    """Return the URL of the list of the study's trials, with filters."""
     query = {"study__id__exact": str(study.pk), **filters}
     if state is not None:
         query["state__exact"] = state

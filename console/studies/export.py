@@ -1,4 +1,4 @@
-"""The export of selected studies as one file."""
+"""The admin action that exports selected studies as one file."""
 
 from django.contrib import admin
 from django.db import models

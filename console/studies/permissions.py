@@ -1,4 +1,4 @@
-"""What a user of the admin may do with studies beyond Django's four permissions."""
+"""Permission checks for the admin's actions on studies beyond Django's four permissions."""
 
 from typing import Any
 

@@ -37,15 +37,16 @@ from studies import domain
 from studies.domain.lifecycle import allowed_actions
 from studies.models import Study
 
-# The confirmation's form sends one field a study, and Django accepts 1,000 fields.
+# The confirmation form sends one field per study, and Django accepts 1,000 fields.
 MAX_DELETED_AT_ONCE = 500
 
 
 class StudyAdmin(ReadOnlyAdmin):
     """Studies: shown, paused, resumed, completed, cancelled, exported, cloned and deleted.
 
-    All counts come from the study's row, so that no page becomes slower with more trials. What
-    changes while the study runs, its page fetches from the API (`static/console/study.js`).
+    All counts come from the study's row, so that no page becomes slower with more trials. The
+    page of a study fetches values that change while it runs from the API
+    (`static/console/study.js`).
     """
 
     class Media:
@@ -77,7 +78,7 @@ class StudyAdmin(ReadOnlyAdmin):
         export_studies,
         clone_selected,
     ]
-    fieldsets: ClassVar[Any] = [  # the stubs of Django allow no functions here
+    fieldsets: ClassVar[Any] = [  # Django's type stubs do not allow functions here
         (None, {"fields": ["name", "id", columns.directions, columns.created]}),
         (
             "Budgets",
@@ -164,7 +165,7 @@ class StudyAdmin(ReadOnlyAdmin):
             return None
         if request.POST.get("action") != "delete_selected":
             return super().response_action(request, queryset, *args, **kwargs)
-        with transaction.atomic():  # the entries of Django's log and the deletion together
+        with transaction.atomic():  # covers the deletion and the entries of Django's admin log
             return super().response_action(request, queryset, *args, **kwargs)
 
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: int) -> HttpResponse:
@@ -187,7 +188,7 @@ class StudyAdmin(ReadOnlyAdmin):
 
 
 def _object_links(request: HttpRequest, study: Study) -> list[tuple[str, str]]:
-    """The links at the top of a study's page: their texts and URLs."""
+    """Return the links at the top of a study's page, as (text, URL)."""
     links = [
         ("Trials", columns.trials_url(study)),
         ("Optuna dashboard", reverse("dashboard-study", args=[study.pk])),

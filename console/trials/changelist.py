@@ -1,4 +1,4 @@
-"""The list of trials: its order and its pages."""
+"""The list of trials: its ordering and pagination."""
 
 from typing import Any, Literal
 
@@ -16,16 +16,16 @@ from studies.models import Study
 from trials.models import Trial
 from trials.queries.ordering import NUMBER, VALUE, TrialOrdering
 
-NEWEST = 10_000  # trials are listed where no study is selected
-# The columns that sort the trials of one study, and the keys of their order.
+NEWEST = 10_000  # trials that are listed if no study is selected
+# The sortable columns of one study's trials, and their keys for `TrialOrdering`.
 SORTABLE: dict[Any, str] = {"number": NUMBER, columns.final_values: VALUE}
 
 
 class TrialPaginator(Paginator):
-    """Pages of trials, counted by the counters on the study's row where one of them fits.
+    """Pages of trials, whose total comes from the counters on the study's row if possible.
 
     Args:
-        known_count: How many trials there are; None where they have to be counted.
+        known_count: The number of trials; None if they have to be counted.
         is_whole_study: Whether they are all trials of one study.
     """
 
@@ -44,7 +44,7 @@ class TrialPaginator(Paginator):
 
 
 class TrialChangeList(ChangeList):
-    """Trials of one study by number or value, or the newest of all, each with its study."""
+    """The list of one study's trials by number or value, or of the newest trials of all studies."""
 
     paginator: TrialPaginator
 
@@ -78,7 +78,7 @@ class TrialChangeList(ChangeList):
 
     @cached_property
     def trial_ordering(self) -> TrialOrdering:
-        """The order of one study's trials: by the first column of the query that has an index."""
+        """The order of one study's trials: by the first sortable column in the query."""
         for text in self.params.get(ORDER_VAR, "").split("."):
             sign, index = ("-", text[1:]) if text.startswith("-") else ("", text)
             if index.isdecimal() and len(index) < 4 and int(index) < len(self.list_display):
@@ -88,11 +88,11 @@ class TrialChangeList(ChangeList):
         return TrialOrdering("-" + NUMBER)
 
     def get_ordering(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> list[Any]:
-        # Exactly an index, without the tie-breaker that Django would add.
+        # Matches an index exactly, without the tie-breaker that Django would add.
         return ["-number"] if STUDY in request.GET else ["-id"]
 
     def get_ordering_field_columns(self) -> dict[int, Literal["desc", "asc"]]:
-        """The index of the column that sorts the list, and its direction."""
+        """Return the index and the direction of the column by which the list is sorted."""
         if self.study is None:
             return {}
         key = self.trial_ordering.order_by
@@ -116,10 +116,10 @@ class TrialChangeList(ChangeList):
             trial.study = studies[trial.study_id]
 
     def _page(self) -> list[Trial]:
-        """The page of one study's trials.
+        """Return the current page of one study's trials.
 
-        A page of all its trials by number is found by the number, so that a late page costs no
-        more than the first.
+        If the list has all its trials by number, the page is selected by number instead of OFFSET,
+        so that a late page costs no more than the first.
         """
         n, order = self.list_per_page, self.trial_ordering
         start = n * (self.page_num - 1) if self.multi_page else 0

@@ -1,4 +1,4 @@
-"""What the list of trials and the page of a trial show, as functions of the trial."""
+"""The columns of the list of trials and fields of a trial's page, as functions of the trial."""
 
 from django.contrib import admin
 from django.urls import reverse

@@ -16,8 +16,8 @@ from studies.models import Study
 from trials.models import Trial
 from tuner_project.db.database import release_connection
 
-CHUNK = 500  # trials read by one statement
-# A spreadsheet takes a text that begins with one of these for a formula.
+CHUNK = 500  # trials per statement
+# A spreadsheet interprets a text that begins with one of these as a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -84,7 +84,7 @@ def _row(trial: Trial) -> list[Any]:
 
 
 def _param(params: dict[str, Any], name: str) -> Any:
-    """Keep a number or text, and write any other choice as JSON."""
+    """Return a number or text unchanged (except for formulas), and any other choice as JSON."""
     if name not in params:
         return None
     value = params[name]
@@ -94,7 +94,7 @@ def _param(params: dict[str, Any], name: str) -> Any:
 
 
 def _escape_formula(text: str) -> str:
-    """Put an apostrophe before a text that a spreadsheet would take for a formula.
+    """Put an apostrophe before a text that a spreadsheet would interpret as a formula.
 
     https://owasp.org/www-community/attacks/CSV_Injection
     """

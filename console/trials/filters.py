@@ -18,13 +18,13 @@ MAX_WORKERS = 50  # offered to choose from
 
 
 def listed_study(request: HttpRequest) -> Study | None:
-    """The study whose trials are listed, read once for each request.
+    """Return the study whose trials are listed, read once per request.
 
     Returns:
-        The study, or None where the query names none, or one that does not exist.
+        The study, or None if the query has no study or one that does not exist.
 
     Raises:
-        IncorrectLookupParameters: The query has something else than an id.
+        IncorrectLookupParameters: The value in the query is not an id.
     """
     cache = vars(request)
     if "listed_study" not in cache:
@@ -37,7 +37,7 @@ def listed_study(request: HttpRequest) -> Study | None:
 
 
 class StudyFilter(admin.SimpleListFilter):
-    """A filter that offers the selected study and all; there can be thousands of others."""
+    """A filter that offers only the selected study and all, as there can be thousands of others."""
 
     title = "study"
     parameter_name = STUDY
@@ -75,7 +75,7 @@ class FrontFilter(admin.SimpleListFilter):
 
 
 class WorkerFilter(admin.SimpleListFilter):
-    """A filter that offers the workers of running trials; the query may name any other."""
+    """A filter that offers the workers of running trials; the query may contain any other."""
 
     title = "worker"
     parameter_name = WORKER
@@ -95,7 +95,7 @@ class WorkerFilter(admin.SimpleListFilter):
 
 
 def _workers_of_running_trials(study: Study) -> list[str]:
-    """The first workers by name; the query reads no more than a partial index."""
+    """Return the first workers by name; the query reads only a partial index."""
     running = Trial.objects.filter(study_id=study.pk, state=TrialState.RUNNING)
     names = running.exclude(worker_id="").order_by("worker_id").values_list("worker_id", flat=True)
     return list(names.distinct()[:MAX_WORKERS])

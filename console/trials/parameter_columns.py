@@ -1,4 +1,4 @@
-"""The columns of parameters in the list of one study's trials."""
+"""The parameter columns in the list of one study's trials."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,16 +9,16 @@ from console import display
 from studies.models import Study
 from trials.models import Trial
 
-MAX_COLUMNS = 12  # of parameters; a trial's own page has them all
+MAX_COLUMNS = 12  # a trial's page shows all parameters
 MAX_LENGTH = 30  # characters of a name or value
 
 
 class ParameterColumn:
-    """The values of one of the study's parameters, as `list_display` takes them."""
+    """A column with the values of one parameter, for `list_display`."""
 
     def __init__(self, index: int, name: str) -> None:
         self.__name__ = f"param_{index}"
-        # Markup, so that Django does not write the name with a capital.
+        # Markup, because Django would capitalize a plain text.
         text = display.truncated(name, MAX_LENGTH)
         self.short_description = format_html('<span class="tuner-param">{}</span>', text)
         self._index = index
@@ -33,12 +33,12 @@ class ParameterColumn:
 
 
 def parameter_columns(study: Study) -> list[Callable[[Trial], str]]:
-    """The columns of the study's first parameters."""
+    """Return the columns of the study's first parameters."""
     names = [parameter["name"] for parameter in study.search_space[:MAX_COLUMNS]]
     return [ParameterColumn(index, name) for index, name in enumerate(names)]
 
 
 def columns_note(study: Study) -> str:
-    """An addition to the list's title where some parameters have no column."""
+    """Return an addition to the list's title if some parameters have no column, else ""."""
     n = len(study.search_space)
     return "" if n <= MAX_COLUMNS else f" (the {display.first_of(MAX_COLUMNS, n)} parameters)"

@@ -51,7 +51,7 @@ class TrialAdmin(ReadOnlyAdmin):
     list_max_show_all = 100
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
-    fieldsets: ClassVar[Any] = [  # the stubs of Django allow no functions here
+    fieldsets: ClassVar[Any] = [  # Django's type stubs do not allow functions here
         (
             None,
             {
@@ -91,7 +91,7 @@ class TrialAdmin(ReadOnlyAdmin):
         return TrialChangeList
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        """Show one study's parameters in columns of their own, and those of several in one."""
+        """Return the columns: one per parameter for one study, a combined one for all studies."""
         study = listed_study(request)
         if study is None:
             return self.list_display
@@ -137,11 +137,11 @@ class TrialAdmin(ReadOnlyAdmin):
         return [path("export/", export, name="trials_trial_export"), *super().get_urls()]
 
     def export_view(self, request: HttpRequest) -> HttpResponseBase:
-        """Stream the trials of a study under the filters of its list as CSV.
+        """Stream the trials of a study as CSV, with the filters of the list.
 
         Raises:
             PermissionDenied: The user may not view trials.
-            Http404: The query names no study that exists.
+            Http404: The query has no study, or one that does not exist.
         """
         if not self.has_view_permission(request):
             raise PermissionDenied

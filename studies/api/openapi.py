@@ -6,11 +6,11 @@ from rest_framework import serializers
 
 from tuner_project.extensions import Links
 
-STUDY = {"study_name": "$response.body#/study_name"}  # the parameters of an operation on it
+STUDY = {"study_name": "$response.body#/study_name"}  # parameters of operations on the study
 
 
 def after_creation(*operations: str) -> Links:
-    """The links from a study that was created, or was there already, to operations on it."""
+    """Return the links from the response of `createStudy` to operations on the study."""
     leads_to = dict.fromkeys(operations, STUDY)
     return {("createStudy", "201"): leads_to, ("createStudy", "200"): leads_to}
 
@@ -27,7 +27,10 @@ PROBLEM_MEMBERS: dict[str, serializers.Field[Any, Any, Any, Any]] = {
 
 
 def let_options_overlap(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """A postprocessing hook: options are of any kind, as most kinds take `{"seed": 1}` and `{}`."""
+    """Replace `oneOf` of the options by `anyOf` (a postprocessing hook of drf-spectacular).
+
+    Several kinds of samplers or pruners accept the same options, such as `{"seed": 1}` and `{}`.
+    """
     for name in ("SamplerOptions", "PrunerOptions"):
         schema = result["components"]["schemas"].get(name, {})
         if "oneOf" in schema:

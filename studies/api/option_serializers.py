@@ -10,11 +10,13 @@ from optuna_bridge.options import Kind, Option
 
 
 def options_schema(what: str, registry: Mapping[str, Kind]) -> PolymorphicProxySerializer:
-    """Return the schema of the options of any kind; the study's `what` names the kind.
+    """Return the schema of the options of all samplers or pruners.
+
+    The study's field `sampler` or `pruner` determines which alternative applies.
 
     Args:
         what: `sampler` or `pruner`.
-        registry: the kinds by name.
+        registry: The kinds by name.
     """
     return PolymorphicProxySerializer(
         component_name=f"{what.capitalize()}Options",

@@ -1,4 +1,4 @@
-"""Parameters of a search space: their JSON, and the rules that it must satisfy."""
+"""The parameters of a search space in JSON, and their validation."""
 
 import math
 import sys
@@ -32,7 +32,7 @@ class _ParameterSerializer(StrictSerializer):
 
 
 class _NumberSerializer(_ParameterSerializer):
-    """The rules that floats and integers share."""
+    """The validation rules that float and int parameters share."""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         low, high = attrs["low"], attrs["high"]
@@ -48,11 +48,11 @@ class _NumberSerializer(_ParameterSerializer):
         return attrs
 
     def _is_too_narrow(self, attrs: dict[str, Any]) -> bool:
-        """Whether TPE's arithmetic would see an empty range, and suggest NaN."""
+        """Return whether TPE's arithmetic would see an empty range, and so suggest NaN."""
         low, high = attrs["low"], attrs["high"]
         if not attrs.get("log"):
             return bool(high - low < sys.float_info.min)
-        half = 0.5 if attrs["type"] == "int" else 0.0  # as Optuna widens an int's range
+        half = 0.5 if attrs["type"] == "int" else 0.0  # Optuna widens an int's range by this
         return math.log(low - half) >= math.log(high + half)
 
     def _validate_step(self, attrs: dict[str, Any], low: Any, high: Any, step: Any) -> None:
@@ -116,7 +116,7 @@ class CategoricalParameterSerializer(_ParameterSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         seen: set[Choice] = set()
         for choice in attrs["choices"]:
-            if choice in seen:  # 1, 1.0 and true are one to Python, and so to Optuna
+            if choice in seen:  # 1, 1.0 and true are equal in Python, and therefore in Optuna
                 self.refuse(attrs, "choices", f"{choice!r} repeats a choice")
             seen.add(choice)
         return attrs
@@ -135,7 +135,7 @@ _KINDS: dict[str, type[_ParameterSerializer]] = {
     )
 )
 class ParameterField(serializers.Field[Any, Any, Any, Any]):
-    """A parameter of one of the three kinds, which its `type` names."""
+    """A parameter of one of the three kinds, as given by its `type`."""
 
     kinds = _KINDS
 

@@ -1,11 +1,11 @@
-"""The path converter of studies' names."""
+"""The path converter of study names."""
 
 from django.urls import register_converter
 from django.urls.converters import StringConverter
 
 
 class StudyNameConverter(StringConverter):
-    """A study's name: anything but a slash; PostgreSQL has no NUL."""
+    """A study name: any text without slash and without NUL, which PostgreSQL cannot store."""
 
     regex = r"[^/\x00]+"
 

@@ -1,4 +1,4 @@
-"""Studies in request bodies and answers."""
+"""Studies in request and response bodies."""
 
 import unicodedata
 from typing import Any
@@ -98,7 +98,7 @@ class DirectionField(serializers.Field[Any, Any, Any, Any]):
     }
 )
 class LeaseSecondsField(StrictFloatField):
-    """The length of a lease in seconds; null: without an end."""
+    """The length of a lease in seconds; null means that it never expires."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(required=False, allow_null=True, **kwargs)
@@ -231,7 +231,7 @@ class CreateStudySerializer(DefinitionSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         load_if_exists = attrs.pop("load_if_exists", True)
         given = {name: attrs.pop(name) for name in Study.LIFE if name in attrs}
-        # Here null is "left out" for a budget, and a value for the lease alone.
+        # Null means "left out" for a budget; only for the lease it is a value.
         life = {k: value for k, value in given.items() if value is not None or k == "lease_seconds"}
         definition = Definition(**attrs, life=life)
         return {"definition": definition, "load_if_exists": load_if_exists}
@@ -269,7 +269,7 @@ class StateChangeSerializer(serializers.Serializer[Any]):
     datetime = serializers.DateTimeField()
 
     def to_representation(self, change: Any) -> Any:
-        return change  # stored as it is answered
+        return change  # stored in the form of the response
 
 
 class StudySummarySerializer(serializers.Serializer[Any]):

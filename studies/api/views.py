@@ -28,7 +28,7 @@ from tuner_project.rest.views import ApiViewSet
 
 
 class StudyScope(ApiViewSet):
-    """The actor of a request, and the studies that it may see, as a query and by name.
+    """Base class with the actor of a request and the studies that it may see.
 
     Names in a request's body are checked by the use cases (`check_seen`).
     """
@@ -37,7 +37,7 @@ class StudyScope(ApiViewSet):
 
     @cached_property
     def actor(self) -> Actor:
-        """Who sent the request."""
+        """The actor that sent the request."""
         authenticated: Any = self.request.user
         return authenticated or Actor.anonymous(self.request._request)
 
@@ -45,10 +45,10 @@ class StudyScope(ApiViewSet):
         return Study.objects.seen_by(self.actor)
 
     def named_study(self, name: str) -> NamedStudy:
-        """Return the study that the path names, not read yet.
+        """Return a reference to the study in the path, without reading it.
 
         Raises:
-            StudyNotFound: the actor may not see studies of this name.
+            StudyNotFound: The actor may not see studies of this name.
         """
         check_seen(name, self.actor)
         return NamedStudy(name)
@@ -138,7 +138,7 @@ class StudyViewSet(StudyScope):
         operation_id="cancelStudy", request=TransitionSerializer, responses=StudySerializer
     )
     def cancel(self, request: Request, study_name: str) -> Response:
-        """Cancel a study for good; reports and heartbeats of its trials answer `should_stop`."""
+        """Cancel a study for good; reports and heartbeats of its trials return `should_stop`."""
         return self._enter(study_name, StudyState.CANCELLED)
 
     def _enter(self, study_name: str, state: StudyState) -> Response:

@@ -1,4 +1,4 @@
-"""What can be done with a study."""
+"""The use cases of studies."""
 
 from studies.domain.create import create_study
 from studies.domain.definition import Definition, new_study

@@ -1,4 +1,4 @@
-"""The audit of what is done with studies."""
+"""Audit entries for changes to studies."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from studies.models import Study
 
 
 def record_study(actor: Actor, action: Action, study: Study, **details: Any) -> None:
-    """Record what was done with a study; `details` are few and short."""
+    """Record a change to a study in the audit log; `details` are a few short values."""
     record(actor, study_change(action, study, **details))
 
 
 def study_change(action: Action, study: Study, **details: Any) -> Change:
-    """What was done with a study, for `record`."""
+    """Return a change to a study, for `record`."""
     return Change(action, SubjectKind.STUDY, study.name, study.id, details=details)

@@ -1,4 +1,4 @@
-"""How many studies and trials there are, from the counters that studies keep."""
+"""The numbers of studies and trials, from the counters in the table of studies."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ SELECT state, count(*), sum(n_waiting)::bigint, sum(n_running)::bigint,
 
 
 def count_by_state(cursor: psycopg.Cursor[Any]) -> tuple[dict[str, int], dict[str, int]]:
-    """All studies by state, and all trials by state, in one statement that reads no trial."""
+    """Count all studies by state and all trials by state, without reading the trials."""
     studies = {state.value: 0 for state in StudyState}
     trials = dict.fromkeys(TALLIES, 0)
     cursor.execute(_COUNT)

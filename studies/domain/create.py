@@ -1,4 +1,4 @@
-"""Creating a study, or loading the one of its name."""
+"""Creating a study, or loading the existing one of the same name."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,17 +19,17 @@ from tuner_project.json_values import same_json
 def create_study(
     *, actor: Actor, definition: Definition, load_if_exists: bool = True
 ) -> tuple[Study, bool]:
-    """Create a study, or load the one of its name.
+    """Create a study, or load the existing one of the same name.
 
     Returns:
         The study, and whether it is new.
 
     Raises:
-        InvalidStudy: an option does not exist, or does not fit.
-        StudyConflict: the stored study is defined otherwise; only what is given is compared.
-        StudyExists: there is one, and `load_if_exists` is false.
-        StudyNotFound: the actor does not see studies of its name.
-        TooManyStudies
+        InvalidStudy: An option does not exist or has an invalid value.
+        StudyConflict: The existing study differs in a field that the definition contains.
+        StudyExists: The name exists, and `load_if_exists` is false.
+        StudyNotFound: The actor may not see studies of this name.
+        TooManyStudies: MAX_STUDIES is reached.
     """
     check_seen(definition.name, actor)
     stored = Study.objects.filter(name=definition.name).first()
@@ -39,7 +39,7 @@ def create_study(
         try:
             _store(study, actor)
             return study, True
-        except IntegrityError:  # another request was faster, or stock Optuna made it
+        except IntegrityError:  # created concurrently, or by stock Optuna in its schema
             stored = Study.objects.filter(name=definition.name).first()
             if stored is None:
                 raise StudyExists(
@@ -48,7 +48,7 @@ def create_study(
                 ) from None
     if not load_if_exists:
         raise StudyExists(f'study "{stored.name}" exists; send load_if_exists: true to load it')
-    # Which pruner a study that prunes nothing was created with is not known: it became "none".
+    # The requested pruner of a study that cannot prune is not stored: it was replaced by "none".
     pruner = definition.pruner or (stored.pruner if stored.can_prune else None)
     check_options(definition, definition.sampler or stored.sampler, pruner)
     differing = list(_differences(stored, definition))
@@ -65,10 +65,10 @@ def _store(study: Study, actor: Actor) -> None:
 
 
 def _differences(study: Study, definition: Definition) -> Iterator[str]:
-    """What the definition gives and the stored study has otherwise, in words.
+    """Yield descriptions of the fields in the definition that differ from the stored study.
 
-    What may be changed may also be given as it was at first: the call with which workers start
-    stays valid after a budget was changed.
+    For fields that can be changed, the initial value is accepted as well, so that workers can
+    repeat the same create request after a budget was changed.
     """
     if not same_space(study.search_space, definition.search_space):
         yield "search_space"

@@ -1,4 +1,4 @@
-"""The sampler and the pruner of studies that name none."""
+"""The default sampler and pruner."""
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -8,12 +8,12 @@ from optuna_bridge.samplers.registry import SAMPLERS
 
 
 def check_defaults() -> None:
-    """Check that the sampler and the pruner of the settings exist.
+    """Check that the default sampler and pruner in the settings exist.
 
-    The settings cannot: they are read before Optuna may be imported.
+    This cannot be done in the settings, which are read before Optuna may be imported.
 
     Raises:
-        ImproperlyConfigured: one does not; with a line that says what was expected.
+        ImproperlyConfigured: One does not exist; the message lists the valid names.
     """
     for setting, registry in (("DEFAULT_SAMPLER", SAMPLERS), ("DEFAULT_PRUNER", PRUNERS)):
         name = getattr(settings, setting)

@@ -1,4 +1,4 @@
-"""A study as its owner defines it, before it is stored."""
+"""The definition of a study by a client, before it is stored."""
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from tuner_project.errors import FieldError
 
 @dataclass(frozen=True)
 class Definition:
-    """A study as a client defines it; None is a field that was left out."""
+    """A client's definition of a study; None means that the field was left out."""
 
     name: str
     search_space: Sequence[Parameter]
@@ -35,7 +35,7 @@ class Definition:
     duplicates: str | None = None
     pruning_direction: str | None = None
     user_attrs: Mapping[str, Any] | None = None
-    # What of budgets, retries and lease is given; a lease of None is one that never runs out.
+    # The budgets, retries and lease that the client gave; a lease of None never expires.
     life: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -46,7 +46,12 @@ class Definition:
 
 
 def new_study(definition: Definition) -> Study:
-    """A study as it is defined, which is not stored yet; raises `InvalidStudy`, `InvalidBudget`."""
+    """Return a new study, not stored yet, from a definition.
+
+    Raises:
+        InvalidStudy: An option or the pruning direction is invalid.
+        InvalidBudget: `target_value` for several objectives.
+    """
     sampler = definition.sampler or settings.DEFAULT_SAMPLER
     pruner = definition.pruner or settings.DEFAULT_PRUNER
     check_options(definition, sampler, pruner)
@@ -56,7 +61,7 @@ def new_study(definition: Definition) -> Study:
         detail = "pruning_direction is for several objectives; one is pruned by its own direction"
         raise InvalidStudy(detail, [(("pruning_direction",), detail)])
     if n_objectives > 1 and not definition.pruning_direction:
-        pruner, pruner_options = NO_PRUNER, {}  # Optuna prunes single objectives only
+        pruner, pruner_options = NO_PRUNER, {}  # Optuna prunes single-objective studies only
     else:
         pruner_options = PRUNERS[pruner].complete(definition.pruner_options or {})
     kind = SAMPLERS[sampler]
@@ -86,15 +91,15 @@ def new_study(definition: Definition) -> Study:
 
 
 def check_options(definition: Definition, sampler: str, pruner: str | None) -> None:
-    """Check the options of a definition.
+    """Check the sampler and pruner options of a definition.
 
     Args:
-        definition: the definition.
-        sampler: the sampler that its options are for.
-        pruner: the pruner that its options are for; None: they are not checked.
+        definition: The definition.
+        sampler: The sampler to which the sampler options apply.
+        pruner: The pruner to which the pruner options apply; None means that they are not checked.
 
     Raises:
-        InvalidStudy: an option does not exist, or has a wrong value.
+        InvalidStudy: An option does not exist or has an invalid value.
     """
     faults = list(_faults("sampler", sampler, SAMPLERS, definition.sampler_options))
     if pruner is not None:
@@ -111,5 +116,5 @@ def _faults(
 
 
 def as_json(value: Any) -> Any:
-    """A budget, a lease or a number of retries as `created_with` has it."""
+    """Return a budget, lease or number of retries in the form stored in `created_with`."""
     return value.isoformat() if isinstance(value, datetime) else value

@@ -1,4 +1,4 @@
-"""Deleting studies, with their trials, from both schemas."""
+"""Deleting studies and their trials from Django's and Optuna's schemas."""
 
 from django.db import transaction
 
@@ -12,10 +12,10 @@ from studies.models import NamedStudy, Study, StudyQuerySet
 
 @transaction.atomic
 def delete_studies(*, actor: Actor, studies: StudyQuerySet) -> int:
-    """Delete the studies of a query from both schemas, with their trials; returns how many.
+    """Delete the studies of a query and their trials from both schemas; return how many.
 
-    Their rows are locked first, so that no trial is added that the audit does not count, and in
-    the order of their ids, so that two of these cannot wait for each other.
+    The rows are locked first, so that the audit counts every deleted trial, and in the order of
+    their ids, to avoid deadlocks.
     """
     locked = list(studies.order_by("id").select_for_update(of=("self",)))
     record(
@@ -30,6 +30,6 @@ def delete_studies(*, actor: Actor, studies: StudyQuerySet) -> int:
 
 
 def delete_study(*, actor: Actor, named: NamedStudy) -> None:
-    """Delete the study of a name; raises `StudyNotFound`."""
+    """Delete the study with a name; raises `StudyNotFound`."""
     if not delete_studies(actor=actor, studies=Study.objects.filter(name=named.name)):
         raise StudyNotFound.named(named.name)

@@ -1,4 +1,4 @@
-"""A study's life: its states, and the budgets that end it."""
+"""The lifecycle of a study: its states, and the budgets that complete it."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -21,7 +21,7 @@ from studies.errors import (
 )
 from studies.models import NamedStudy, Study
 
-# What can be done with a study, by the state that it leads to.
+# The actions on a study, by the state that each leads to.
 ACTIONS = {
     StudyState.PAUSED: "pause",
     StudyState.ACTIVE: "resume",
@@ -45,13 +45,13 @@ SPACE_EXHAUSTED = "space_exhausted"
 
 @transaction.atomic
 def change_state(*, actor: Actor, named: NamedStudy, to: StudyState, reason: str = "") -> Study:
-    """Pause, resume, complete or cancel the study of a name; what is so already stays so.
+    """Pause, resume, complete or cancel a study; do nothing if it is in that state already.
 
     Raises:
-        StudyNotFound
-        IllegalTransition: the state does not lead there.
-        StudyCancelled: that is final.
-        StudyCompleted: a budget leaves no room to resume.
+        StudyNotFound: There is no study with this name.
+        IllegalTransition: The current state does not allow the transition.
+        StudyCancelled: The study was cancelled, which is final.
+        StudyCompleted: The study cannot be resumed, because a budget is used up.
     """
     study = named.locked()
     state = StudyState(study.state)
@@ -71,18 +71,18 @@ def change_state(*, actor: Actor, named: NamedStudy, to: StudyState, reason: str
 
 
 def allowed_actions(study: Study) -> list[str]:
-    """What can be done with the study in its state; budgets may forbid to resume it."""
+    """Return the actions that a study's state allows; a used-up budget may prevent `resume`."""
     return [ACTIONS[each] for each in _LEADS_TO[StudyState(study.state)]]
 
 
 @transaction.atomic
 def change_study(*, actor: Actor, named: NamedStudy, changes: Mapping[str, Any]) -> Study:
-    """Change budgets, retries, the lease and user attributes; None takes a budget away.
+    """Change budgets, retries, the lease and user attributes; None removes a budget.
 
-    A budget that is used up by then completes the study.
+    If a budget is used up after the change, the study is completed.
 
     Raises:
-        StudyNotFound
+        StudyNotFound: There is no study with this name.
         InvalidBudget: `target_value` for several objectives.
     """
     study = named.locked()
@@ -98,16 +98,17 @@ def change_study(*, actor: Actor, named: NamedStudy, changes: Mapping[str, Any])
 
 
 def check_budgets(budgets: Mapping[str, Any], *, n_objectives: int) -> None:
-    """Raise `InvalidBudget` for what several objectives cannot have."""
+    """Raise `InvalidBudget` if `target_value` is set for several objectives."""
     if budgets.get("target_value") is not None and n_objectives > 1:
         detail = f"target_value is for one objective, and the study has {n_objectives}"
         raise InvalidBudget(detail, [(("target_value",), detail)])
 
 
 def complete_if_budget_is_used_up(study: Study, *, actor: Actor) -> None:
-    """Complete a locked study whose budget is used up, where no trial may free a place of it.
+    """Complete a locked study if a budget is used up.
 
-    The service does it, in the request of the actor that used it up.
+    For `max_trials`, the study must also be idle, because a running trial may still fail and leave
+    room. In the audit log the service is the actor, with the address and id of `actor`'s request.
     """
     if not study.is_open:
         return
@@ -117,7 +118,7 @@ def complete_if_budget_is_used_up(study: Study, *, actor: Actor) -> None:
 
 
 def enter(study: Study, state: StudyState, reason: str, *, actor: Actor) -> None:
-    """Give a locked study a state, and keep the change."""
+    """Set the state of a locked study, and record the change in its history and the audit log."""
     change = {"state": state.value, "reason": reason or None, "datetime": study.now.isoformat()}
     study.state, study.state_reason = state.value, reason
     study.state_history = [*study.state_history, change]
@@ -126,7 +127,7 @@ def enter(study: Study, state: StudyState, reason: str, *, actor: Actor) -> None
 
 
 def refusal(study: Study) -> NotOpen | None:
-    """Why the study hands out nothing in its state; None where it is active."""
+    """Return the error for an ask of a study that is not active, or None if it is active."""
     reason = study.state_reason or None
     because = f": {reason}" if reason else ""
     match study.state:
@@ -140,14 +141,14 @@ def refusal(study: Study) -> NotOpen | None:
 
 
 def _as_recorded(field: str, value: Any) -> Any:
-    """What the audit keeps of a changed field; user attributes are the users' own."""
+    """Return the audit log's value of a changed field; user attributes are not recorded."""
     if field not in Study.LIFE:
         return "…"
     return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _used_up(study: Study) -> str | None:
-    """The budget that is used up, if one is."""
+    """Return the name of the first budget that is used up, or None."""
     if study.max_failures is not None and study.n_failures >= study.max_failures:
         return "max_failures"
     if study.has_reached_target:

@@ -1,4 +1,4 @@
-"""Limits of the numbers of studies and trials: settings, of which 0 means unlimited."""
+"""The limits on the numbers of studies and trials, from settings; 0 means unlimited."""
 
 from django.conf import settings
 
@@ -10,7 +10,7 @@ def check_room_for_study() -> None:
     """Check that another study may be created. Concurrent creations may exceed the limit.
 
     Raises:
-        TooManyStudies: there are MAX_STUDIES already.
+        TooManyStudies: There are MAX_STUDIES already.
     """
     most: int = settings.MAX_STUDIES
     if most and Study.objects.order_by("id")[most - 1 : most].exists():
@@ -18,20 +18,20 @@ def check_room_for_study() -> None:
 
 
 def n_trials_left(study: Study) -> int | None:
-    """How many trials more a study may have; None: any number."""
+    """Return how many more trials a study may have, or None if there is no limit."""
     most: int = settings.MAX_TRIALS_PER_STUDY
     return max(0, most - study.n_trials) if most else None
 
 
 def check_room_for_trials(study: Study, n: int) -> None:
-    """Raise `TooManyTrials` where a study may not have n trials more."""
+    """Raise `TooManyTrials` if a study may not have n more trials."""
     left = n_trials_left(study)
     if left is not None and n > left:
         raise too_many_trials(study)
 
 
 def too_many_trials(study: Study) -> TooManyTrials:
-    """Return the error for a study that has as many trials as it may have."""
+    """Return the error for a study that has reached its limit of trials."""
     return TooManyTrials(
         f'study "{study.name}" has {study.n_trials} trials, and may have '
         f"{settings.MAX_TRIALS_PER_STUDY}: go on in another one"

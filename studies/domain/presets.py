@@ -1,4 +1,4 @@
-"""Ready-made search spaces, shipped with the code."""
+"""Predefined search spaces that are shipped with the code."""
 
 import json
 from functools import cache
@@ -13,7 +13,7 @@ def preset_names() -> list[str]:
 
 
 def preset_search_space(name: str) -> list[dict[str, Any]]:
-    """The parameters of a preset, as in the body of `POST /studies`."""
+    """Return the parameters of a preset, in the form of the body of `POST /studies`."""
     document = _document()
     return [
         {"name": parameter, **document["parameters"][parameter]}

@@ -1,4 +1,4 @@
-"""The study, and how it is found by its name."""
+"""The model of studies, and their look-up by name."""
 
 from studies.models.named_study import NamedStudy, check_seen
 from studies.models.study import (

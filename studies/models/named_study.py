@@ -1,4 +1,4 @@
-"""Studies by name, which is how clients address them."""
+"""Look-up of studies by name, which identifies them in the API."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ _LOCKED = PreparedQuery(
 
 @dataclass(frozen=True)
 class NamedStudy:
-    """A study by name, read when it is needed: by `one()`, or locked by `locked()`."""
+    """A reference to a study by name, which `one()` reads, and `locked()` reads and locks."""
 
     name: str
 
@@ -26,18 +26,19 @@ class NamedStudy:
         """Read the study.
 
         Raises:
-            StudyNotFound: there is none of this name.
+            StudyNotFound: There is no study with this name.
         """
         return self._read(_ONE)
 
     def locked(self) -> Study:
         """Read the study, and lock it against other writers until the transaction ends.
 
-        The row is the study's write lock: it is taken before any row of a trial, and trials can
-        still be inserted. `now` of the result is the database's time when it was locked.
+        The row is the study's write lock: it is locked before any row of a trial. Because it is
+        locked FOR NO KEY UPDATE, trials can still be inserted. `now` of the result is the
+        database's time at which it was locked.
 
         Raises:
-            StudyNotFound: there is none of this name.
+            StudyNotFound: There is no study with this name.
         """
         return self._read(_LOCKED)
 
@@ -49,6 +50,6 @@ class NamedStudy:
 
 
 def check_seen(name: str, actor: Actor) -> None:
-    """Raise `StudyNotFound` where an actor does not see studies of this name."""
+    """Raise `StudyNotFound` if an actor may not see studies with this name."""
     if not actor.sees(name):
         raise StudyNotFound.named(name)

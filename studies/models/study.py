@@ -1,4 +1,4 @@
-"""The study: what is to be optimised, how, and how far it has come."""
+"""The model of a study: its definition, its state, and its progress."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -18,7 +18,7 @@ from optuna_bridge.search_space import SearchSpace
 from studies.enums import Duplicates, StudyState
 from tuner_project.db.fields import NextValue, PlainJSONField
 
-# The field that counts a study's trials in each state.
+# From a trial's state to the study's field that counts the trials in this state.
 TALLIES = {
     "WAITING": "n_waiting",
     "RUNNING": "n_running",
@@ -33,14 +33,14 @@ COUNTERS = TALLIES | {FAILURES: "n_failures"}
 
 
 class DirectWriteRefused(RuntimeError):
-    """A write that would leave Optuna's schema behind; use the domain's functions."""
+    """Raised for a write that would not be projected into Optuna's schema."""
 
 
 class StudyQuerySet(models.QuerySet["Study"]):
-    """Studies. What sends no signals is refused, since Optuna's schema would not follow."""
+    """Studies. Bulk writes raise, because without signals Optuna's schema would not be updated."""
 
     def seen_by(self, actor: Actor) -> Self:
-        """Those that an actor sees."""
+        """Return the studies that an actor may see."""
         regex = regex_of(actor.studies)
         return self.all() if regex is None else self.filter(name__regex=regex)
 
@@ -60,8 +60,8 @@ class StudyQuerySet(models.QuerySet["Study"]):
 class Study(models.Model):
     """A study. Its id is also Optuna's `study_id`.
 
-    The fields from `next_number` on are kept by the two writing methods of Trial's manager,
-    under the lock of this row, and are never saved from here.
+    The fields from `next_number` on are maintained by the two writing methods of Trial's manager,
+    under the lock of this row; `save()` never changes them.
     """
 
     id = models.IntegerField(
@@ -140,8 +140,8 @@ class Study(models.Model):
     BUDGETS = ("max_trials", "max_concurrent", "max_failures", "target_value", "deadline")
     LIFE = (*BUDGETS, "lease_seconds", "max_retries")
     STATE = ("state", "state_reason", "state_history")
-    # All that may change once it is stored: trials, and the histories of other processes, rely on
-    # the rest.
+    # The fields that may change after creation: trials, and the sampler sessions of other
+    # processes, rely on the others.
     UNKNOWN_TO_OPTUNA = frozenset({*LIFE, *STATE})
     CHANGEABLE = UNKNOWN_TO_OPTUNA | {"user_attrs"}
 
@@ -154,11 +154,11 @@ class Study(models.Model):
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
         if not self._state.adding:
-            # Not what others change meanwhile, which a study read a while ago would take back.
+            # Only the named fields, so that a stale object does not overwrite concurrent changes.
             update_fields = frozenset({"user_attrs"} if update_fields is None else update_fields)
             if fixed := sorted(update_fields - self.CHANGEABLE):
                 raise DirectWriteRefused(f"a study's {', '.join(fixed)} cannot be changed")
-        # Django sends post_save after a transaction of its own: keep the receivers within.
+        # Django sends post_save after its own transaction: run the receivers in the same one.
         with transaction.atomic(savepoint=False):
             super().save(*args, update_fields=update_fields, **kwargs)
 
@@ -168,7 +168,7 @@ class Study(models.Model):
 
     @property
     def can_prune(self) -> bool:
-        """Whether it has a pruner: of several objectives, only by a metric with a direction."""
+        """Whether its trials can be pruned; several objectives need a pruning direction."""
         return not self.is_multi_objective or bool(self.pruning_direction)
 
     @cached_property
@@ -192,9 +192,9 @@ class Study(models.Model):
         return Points(self.space)
 
     def point_hash(self, internal_params: Sequence[float | None]) -> UUID | None:
-        """Return the hash that a trial's point is indexed by.
+        """Return the hash by which a trial's point is indexed.
 
-        None while the trial lacks a parameter, or if duplicates are allowed.
+        None if the trial lacks a parameter, or if duplicates are allowed.
         """
         if self.duplicates == Duplicates.ALLOW:
             return None
@@ -202,12 +202,12 @@ class Study(models.Model):
 
     @property
     def n_counted(self) -> int:
-        """The trials that count against `max_trials`."""
+        """The number of trials that count against `max_trials`."""
         return self.next_number - self.n_fail
 
     @property
     def is_idle(self) -> bool:
-        """Whether no trial runs, or waits to."""
+        """Whether no trial is RUNNING or WAITING."""
         return self.n_running == self.n_waiting == 0
 
     @property
@@ -223,49 +223,49 @@ class Study(models.Model):
 
     @property
     def direction(self) -> str | list[str]:
-        """The direction in the form in which it was given."""
+        """The direction in the form in which the client gave it, a string or a list."""
         return list(self.directions) if self.direction_is_list else self.directions[0]
 
     @property
     def best_value(self) -> float | list[float] | None:
-        """One number for one objective, a list for several, None before any trial completed."""
+        """A number for one objective, a list for several; None if there is no best trial yet."""
         if self.best_values is None:
             return None
         return self.best_values if self.is_multi_objective else self.best_values[0]
 
     def count(self, moves: Mapping[str, int]) -> None:
-        """Add to the counts of this object, as the database did to those of its row."""
+        """Add to the counters of this object what an UPDATE added to those of its row."""
         for what, n in moves.items():
             field = COUNTERS[what]
             setattr(self, field, getattr(self, field) + n)
 
     @property
     def signs(self) -> list[float]:
-        """What each objective's values are multiplied by so that less is better."""
+        """The factor for each objective's values that turns them into losses to minimize."""
         return [Direction(each).sign for each in self.directions]
 
     def remember_best(
         self, number: int, values: Sequence[float], internal_params: list[float | None]
     ) -> None:
-        """Of one objective, remember a trial that is better than the best so far."""
+        """Store a trial as the best one if it is better; only for a single objective."""
         if not self.is_multi_objective and self.may_be_best(values, number):
             self.best_number, self.best_values = number, list(values)
             self.best_internal_params = internal_params
 
     def may_be_best(self, values: Sequence[float], number: int) -> bool:
-        """Whether a trial of these values is the best now, or may be on the Pareto front."""
+        """Return whether a trial with these values is the new best, or may be Pareto-optimal."""
         if self.best_values is None or self.best_number is None or self.is_multi_objective:
             return True
         best = self._loss(self.best_values[0]), self.best_number
         return (self._loss(values[0]), number) < best
 
     def _loss(self, value: float) -> float:
-        """A value of the one objective, such that less is better."""
+        """Return the loss (less is better) of a value of the single objective."""
         return value * self.signs[0]
 
     @property
     def best_params(self) -> dict[str, Any] | None:
-        """The parameters of the best trial, by name; None before any completed."""
+        """The parameters of the best trial, by name; None if there is no best trial yet."""
         if self.best_internal_params is None:
             return None
         return self.space.to_external(self.best_internal_params)

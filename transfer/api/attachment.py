@@ -1,4 +1,4 @@
-"""Exported studies as a download."""
+"""The download of exported studies."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -17,19 +17,19 @@ from tuner_project.db.database import release_connection
 def attachment(
     names: Sequence[str], *, filename: str, is_head: bool = False
 ) -> StreamingHttpResponse:
-    """Return the studies, one after the other, as a file to download.
+    """Return the response with the studies as a file to download.
 
     The file is written to the temporary folder before anything is sent, and the connection is
-    released: a slow client holds nothing of the database, and memory is constant whatever the
-    size of the studies.
+    released. A slow client therefore occupies no database connection, and memory usage does not
+    depend on the size of the studies.
 
     Args:
-        names: the names of the studies, in the order of the file.
-        filename: the name of the file without its suffix.
-        is_head: whether the request is a HEAD, for which nothing is exported.
+        names: The names of the studies, in the order of the file.
+        filename: The name of the file without its suffix.
+        is_head: Whether the request is a HEAD, for which nothing is exported.
 
     Raises:
-        StudyNotFound: there is no study of one of the names.
+        StudyNotFound: There is no study with one of the names.
     """
     if is_head:
         for name in names:
@@ -45,7 +45,7 @@ def attachment(
 
 
 class _Blocks(Iterator[bytes]):
-    """The blocks of a file, which is closed at its end or with the response."""
+    """An iterator over the blocks of a file, which is closed at its end or with the response."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

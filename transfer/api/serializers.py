@@ -1,4 +1,4 @@
-"""Request bodies and answers of export, import and clone."""
+"""Request and response bodies of export, import and clone."""
 
 from typing import Any
 

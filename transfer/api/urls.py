@@ -1,4 +1,4 @@
-"""Routes of export, import and clone; before those of studies, which match `import` too."""
+"""Routes of export, import and clone; they precede those of studies, which also match `import`."""
 
 from django.urls import path
 

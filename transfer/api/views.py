@@ -31,9 +31,9 @@ OTHER_MEDIA_TYPE = "application/jsonl"
 
 
 class LinesParser(BaseParser):
-    """Parse JSON Lines into a temporary file, since a body may be larger than the memory.
+    """Spool JSON Lines into a temporary file, because a body may be larger than the memory.
 
-    No connection is held while the body arrives, however slowly.
+    No database connection is held while the body is received.
     """
 
     media_type = MEDIA_TYPE
@@ -44,7 +44,7 @@ class LinesParser(BaseParser):
 
 
 class OtherLinesParser(LinesParser):
-    """The same under the other media type of JSON Lines."""
+    """Parser for the alternative media type of JSON Lines."""
 
     media_type = OTHER_MEDIA_TYPE
 

@@ -1,1 +1,1 @@
-"""Use cases: export, import, clone, adoption."""
+"""The use cases: export, import, clone, adoption."""

@@ -1,4 +1,4 @@
-"""Bringing a study that stock Optuna made in its schema into Django."""
+"""Adoption: adding a study that stock Optuna created in its schema to Django's schema."""
 
 import optuna
 from django.db import transaction
@@ -18,13 +18,13 @@ from trials.projection.consistency import differences
 
 @transaction.atomic
 def adopt(*, actor: Actor, name: str) -> Study:
-    """Take over a study that exists in Optuna's schema only, with its trials and its ids.
+    """Add a study that exists only in Optuna's schema to Django's, with its trials and ids.
 
-    It gets the default sampler and pruner, as Optuna stores neither. What an import would refuse,
-    or Django's side would say otherwise than Optuna's does, is a reason to refuse.
+    It gets the default sampler and pruner, because Optuna stores neither. A study that could not be
+    imported, or whose rows in Django would differ from Optuna's, is refused.
 
     Raises:
-        AdoptionRefused: with the reason in one line; nothing is changed.
+        AdoptionRefused: The message has the reason in one line; nothing is changed.
     """
     if Study.objects.filter(name=name).exists():
         raise AdoptionRefused(f'study "{name}" is in Django already')
@@ -43,7 +43,7 @@ def adopt(*, actor: Actor, name: str) -> Study:
 
 
 def _stored(section: Section, source: optuna.Study) -> Study:
-    """The study of a section under the ids that it and its trials have in Optuna's schema."""
+    """Store the study of a section, with the ids of Optuna's schema for it and its trials."""
     study = section.study
     study.id = study_id(source)
     study.save(force_insert=True)

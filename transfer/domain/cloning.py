@@ -1,4 +1,4 @@
-"""A study made from another one, with the trials of it that fit."""
+"""Cloning a study, with those of its trials that fit the search space of the clone."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ _KEPT_FIELDS = (
 
 
 class BudgetUsedUp(DomainError):
-    """A budget would end the clone before its first trial."""
+    """A budget would complete the clone before its first own trial."""
 
     status = 409
     code = "budget_used_up"
@@ -44,7 +44,7 @@ class BudgetUsedUp(DomainError):
 
 @dataclass(frozen=True)
 class Clone:
-    """A new study, and how many of the other one's trials it has and has not."""
+    """A new study, and how many of the source's trials were kept and left out."""
 
     study: Study
     n_kept: int
@@ -59,20 +59,20 @@ def clone_study(
     changes: Mapping[str, Any],
     with_trials: bool = True,
 ) -> Clone:
-    """Make a study like the one of a name, but for the changes, and active.
+    """Create an active copy of a study, with changes.
 
-    `changes` may be of the search space, the sampler, the pruner, their options, user attributes,
-    duplicates, budgets, retries and the lease. Options begin with the other study's, or where the
-    sampler or pruner is another one, with its defaults. The COMPLETE and PRUNED trials that have
-    all parameters of the space, with values in it, are kept as known results.
+    `changes` may contain the search space, the sampler, the pruner, their options, user attributes,
+    duplicates, budgets, retries and the lease. Options that are left out are those of the source,
+    or the defaults if the sampler or pruner is another one. The COMPLETE and PRUNED trials that
+    have a value in the new search space for each of its parameters are kept as known results.
 
     Raises:
-        StudyNotFound: also where the actor does not see studies of the new name.
-        StudyExists: the new name is taken.
-        InvalidStudy, InvalidBudget: as at a creation.
-        BudgetExceeded: the trials that are kept would use up `max_trials`.
-        TooManyStudies, TooManyTrials
-        BudgetUsedUp: they have reached `target_value`, or `deadline` has passed.
+        StudyNotFound: The source does not exist, or the actor may not see the new name.
+        StudyExists: The new name exists.
+        InvalidStudy, InvalidBudget: As in `create_study`.
+        BudgetExceeded: The kept trials would use up `max_trials`.
+        BudgetUsedUp: A kept trial has reached `target_value`, or `deadline` has passed.
+        TooManyStudies, TooManyTrials: The limit of studies or trials is reached.
     """
     with snapshot(mode="READ WRITE"):
         source = named.one()
@@ -105,14 +105,14 @@ def _definition(source: Study, name: str, changes: Mapping[str, Any]) -> Definit
 
 
 def _kind(what: str, source: Study, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The sampler or pruner, and its options."""
+    """Return the definition's fields of the sampler or pruner and its options."""
     kind = changes.get(what, getattr(source, what))
     options = getattr(source, f"{what}_options") if kind == getattr(source, what) else {}
     return {what: kind, f"{what}_options": {**options, **changes.get(f"{what}_options", {})}}
 
 
 def _fitting(source: Study, study: Study) -> Iterator[Trial]:
-    """Yield the trials of a study that fit another one, with new numbers."""
+    """Yield copies of the source's trials that fit the new study, with new numbers."""
     note: Mapping[str, Any] | None = None
     number = 0
     for trial in _finished(source):
@@ -120,14 +120,14 @@ def _fitting(source: Study, study: Study) -> Iterator[Trial]:
         if not _fits(params, study):
             continue
         kept = {name: params[name] for name in study.space.distributions}
-        if note is None:  # the sampler learns only from trials that have it
+        if note is None:  # system attributes without which the sampler ignores a trial
             note = session_registry.of(study).annotations(kept).system_attrs
         yield _kept(trial, study, number, study.space.to_internal(kept), note)
         number += 1
 
 
 def _finished(source: Study) -> Iterator[Trial]:
-    """The told trials of a study, by number, read in chunks."""
+    """Yield the COMPLETE and PRUNED trials of a study by number, read in chunks."""
     last = -1
     told = Trial.objects.with_steps().filter(study_id=source.id, state__in=_KEPT_STATES)
     while chunk := list(told.filter(number__gt=last).order_by("number")[:CHUNK]):
@@ -164,7 +164,7 @@ def _kept(
 
 
 def _check_budgets(study: Study) -> None:
-    """Raise where the locked clone would be completed before its first own trial."""
+    """Raise an error if the locked clone would be completed before its first own trial."""
     if study.deadline is not None and study.deadline <= study.now:
         detail = f"the deadline, {study.deadline.isoformat()}, has passed: "
         raise BudgetUsedUp(f'{detail}give another one, or "deadline": null for none')

@@ -1,4 +1,4 @@
-"""A study as the lines of a file."""
+"""Exporting studies as the lines of a file."""
 
 from collections.abc import Generator, Sequence
 
@@ -7,17 +7,17 @@ from transfer.file.format import all_parents, encoded, end_line, study_line, tri
 from trials.models import Trial
 from trials.projection.consistency import snapshot
 
-CHUNK = 200  # trials that are read at once
+CHUNK = 200  # trials per query
 
 
 def export_lines(*, named: NamedStudy) -> Generator[bytes]:
-    """The study of a name as it is at one moment, line by line.
+    """Yield the lines of a study from one consistent snapshot.
 
-    It is read in chunks in one transaction, which ends when the lines do, or when they are closed.
+    It is read in chunks in one transaction, which ends with the generator.
 
     Raises:
-        StudyNotFound: before the first line.
-        RuntimeError: within another transaction, which may see several moments.
+        StudyNotFound: Before the first line.
+        RuntimeError: A transaction is open already, which may not see a consistent snapshot.
     """
     with snapshot():
         study = named.one()
@@ -29,19 +29,19 @@ def export_lines(*, named: NamedStudy) -> Generator[bytes]:
             for trial in trials:
                 yield encoded(trial_line(trial, numbers))
             n_yielded += len(trials)
-        if n_yielded != study.n_trials:  # a file that ends looks whole
+        if n_yielded != study.n_trials:  # a file with an end line would look complete
             raise RuntimeError(f"{n_yielded} of {study.n_trials} trials of {study.name!r} are left")
         yield encoded(end_line(study.name, n_yielded))
 
 
 def lines_of_studies(names: Sequence[str]) -> Generator[bytes]:
-    """The studies of these names one after the other, each as it is at one moment."""
+    """Yield the lines of several studies, each from its own consistent snapshot."""
     for name in names:
         yield from export_lines(named=NamedStudy(name))
 
 
 def _numbers_of_parents(study: Study, trials: Sequence[Trial]) -> dict[int, int]:
-    """By id, the numbers of the trials that these name as parents."""
+    """Return the numbers, by id, of the trials that are parents in the attributes of `trials`."""
     ids = all_parents([trial.study_attrs for trial in trials if trial.study_attrs])
     if not ids:
         return {}

@@ -24,20 +24,20 @@ def import_storage(
     """Import the studies of a storage, all or none, as `import_studies` does.
 
     Args:
-        actor: who imports.
-        url: the URL of a database, or the path of a journal's file.
-        name: the name of one study; None: all studies.
-        kinds: the sampler and the pruner, which Optuna does not store.
-        conflict: what happens to a study whose name exists.
-        dry_run: check everything, but store nothing.
-        shown: passes the lines of a study on, for example to show progress.
+        actor: The actor that imports.
+        url: The URL of a database, or the path of a journal file.
+        name: The name of one study; None means all studies.
+        kinds: The sampler and the pruner, which Optuna does not store.
+        conflict: The treatment of a study whose name exists.
+        dry_run: Check everything, but store nothing.
+        shown: Wraps the iterator over a study's lines, for example to show progress.
 
     Returns:
-        What happened to each study.
+        The outcome for each study.
 
     Raises:
-        AdoptionRefused: the storage cannot be read, or a study cannot be represented exactly.
-        StudyExists: a name exists, and `conflict` is to fail.
+        AdoptionRefused: The storage cannot be read, or a study cannot be represented exactly.
+        StudyExists: A name exists, and `conflict` is FAIL.
     """
     imported: list[Imported] = []
     with opened_storage(url) as storage:

@@ -1,4 +1,4 @@
-"""The studies of a file, stored."""
+"""Importing the studies of a file."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ from tuner_project.db.database import lift_statement_timeout
 
 
 class Conflict(models.TextChoices):
-    """What becomes of a study whose name is taken."""
+    """The treatment of an imported study whose name exists."""
 
     FAIL = "fail"
     SKIP = "skip"
@@ -27,7 +27,7 @@ class Conflict(models.TextChoices):
 
 
 class Result(models.TextChoices):
-    """What became of a study of the file."""
+    """The outcome for an imported study."""
 
     CREATED = "created"
     RENAMED = "renamed"
@@ -36,7 +36,7 @@ class Result(models.TextChoices):
 
 @dataclass(frozen=True)
 class Imported:
-    """A study of the file; `imported_as` is None where it was skipped."""
+    """The result for a study of the file; `imported_as` is None if it was skipped."""
 
     study_name: str
     imported_as: str | None
@@ -58,16 +58,16 @@ def import_studies(
     conflict: Conflict = Conflict.FAIL,
     dry_run: bool = False,
 ) -> list[Imported]:
-    """Store the studies of a file, all or none; a dry run does the same and takes it back.
+    """Store the studies of a file, all or none; a dry run is rolled back at the end.
 
-    They are as they were when they were exported: trials keep their numbers, running ones their
-    workers and leases. A file that cannot be stored exactly is refused.
+    The studies are stored as they were exported: trials keep their numbers, and running trials
+    their workers and leases. A file that cannot be stored exactly is rejected.
 
     Raises:
-        BadLine: names the line, and what is wrong with it.
-        StudyExists: the name of one is taken, and a conflict is to fail.
-        StudyNotFound: the actor does not see studies of the name of one.
-        TooManyStudies, TooManyTrials
+        BadLine: A line is invalid; the error has its number and the reason.
+        StudyExists: A name exists, and `conflict` is FAIL.
+        StudyNotFound: The actor may not see studies with one of the names.
+        TooManyStudies, TooManyTrials: The limit of studies or trials is reached.
     """
     lift_statement_timeout()
     imported = [_store(section, conflict, actor) for section in sections(lines)]
@@ -77,7 +77,7 @@ def import_studies(
 
 
 def save_new(study: Study, actor: Actor) -> None:
-    """Store a new study; raises `StudyExists` where its name is taken in one of the schemas."""
+    """Store a new study; raises `StudyExists` if its name exists in one of the schemas."""
     if not _is_saved(study, actor):
         raise StudyExists(f'study "{study.name}" exists')
 
@@ -86,7 +86,7 @@ def _store(section: Section, conflict: Conflict, actor: Actor) -> Imported:
     study, name = section.study, section.study.name
     result = _save(study, conflict, actor)
     if result == Result.SKIPPED:
-        deque(section.trials(), maxlen=0)  # checked nevertheless
+        deque(section.trials(), maxlen=0)  # validates the trials
         return Imported(name, None, result, section.n_trials)
     writer = TrialWriter(study)
     for trial, size in section.trials():
@@ -98,7 +98,7 @@ def _store(section: Section, conflict: Conflict, actor: Actor) -> Imported:
 
 
 def _save(study: Study, conflict: Conflict, actor: Actor) -> Result:
-    """Store the study without its trials, under its own name or, where that is to be, another."""
+    """Store the study without its trials, under its own name or, to resolve a conflict, another."""
     if conflict == Conflict.FAIL:
         save_new(study, actor)
         return Result.CREATED
@@ -114,7 +114,11 @@ def _save(study: Study, conflict: Conflict, actor: Actor) -> Result:
 
 
 def _is_saved(study: Study, actor: Actor) -> bool:
-    """Store it, unless its name is taken; raises `StudyNotFound` where the actor sees no such."""
+    """Store a study unless its name exists; return whether it was stored.
+
+    Raises:
+        StudyNotFound: The actor may not see studies with this name.
+    """
     check_seen(study.name, actor)
     if Study.objects.filter(name=study.name).exists():
         return False
@@ -122,22 +126,22 @@ def _is_saved(study: Study, actor: Actor) -> bool:
     try:
         with transaction.atomic():
             study.save(force_insert=True)
-    except IntegrityError as error:  # another request was faster, or stock Optuna made it
+    except IntegrityError as error:  # created concurrently, or by stock Optuna in its schema
         if not _is_of_names(error):
             raise
-        study.id, study._state.adding = Study().id, True  # as before
+        study.id, study._state.adding = Study().id, True  # restore the unsaved state
         return False
     return True
 
 
 def _is_of_names(error: IntegrityError) -> bool:
-    """Whether a name is taken, in Django's or in Optuna's table of studies."""
+    """Return whether a unique name in Django's or Optuna's table of studies was violated."""
     diagnosis = getattr(error.__cause__, "diag", None)
     return diagnosis is not None and "name" in (diagnosis.constraint_name or "")
 
 
 def _other_names(name: str) -> Iterator[str]:
-    """Yield other names: `name (2)`, `name (3)` and so on."""
+    """Yield alternative names: `name (2)`, `name (3)` and so on."""
     n = 2
     while True:
         suffix = f" ({n})"

@@ -1,4 +1,4 @@
-"""Storing the trials of a new study, in chunks."""
+"""Bulk storage of the trials of a new study."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -12,14 +12,15 @@ from transfer.file.format import all_parents, renumbered
 from trials.domain.trial_result import mark_front
 from trials.models import Trial
 
-CHUNK = 500  # trials that are stored at once
-MAX_BYTES = 4 * 2**20  # and what they may take
+CHUNK = 500  # trials per write
+MAX_BYTES = 4 * 2**20  # bytes of trials per write
 
 
 class TrialWriter:
-    """Stores trials of a study that was made in this transaction, in the order of their numbers.
+    """Buffered writer for the trials of a study that was created in the same transaction.
 
-    The study's counts, its best trial or front, and Optuna's schema follow.
+    Trials must come in the order of their numbers. The study's counters, its best trial or Pareto
+    front, and Optuna's schema are updated, too.
     """
 
     def __init__(self, study: Study) -> None:
@@ -30,14 +31,14 @@ class TrialWriter:
         self._next_planning = 1
 
     def put(self, trial: Trial, size: int = 0) -> None:
-        """Store a trial, of about `size` bytes, now or with the next ones."""
+        """Add a trial of about `size` bytes to the buffer; write the buffer if it is full."""
         self._pending.append(trial)
         self._size += size
         if len(self._pending) >= CHUNK or self._size >= MAX_BYTES:
             self.flush()
 
     def flush(self) -> None:
-        """Store the trials that are left."""
+        """Write the buffered trials."""
         trials, self._pending, self._size = self._pending, [], 0
         if not trials:
             return
@@ -46,7 +47,7 @@ class TrialWriter:
         states = Counter(trial.state for trial in trials)
         reserved = Trial.objects.reserve(self._study, states, failures)
         for trial, trial_id in zip(trials, reserved.ids, strict=True):
-            trial.id = trial.id or trial_id  # one that is adopted has its own
+            trial.id = trial.id or trial_id  # an adopted trial keeps its id
             trial.revision = reserved.revision
         mark_front(self._study, trials)
         steps = [
@@ -59,7 +60,7 @@ class TrialWriter:
         self._plan_anew()
 
     def _plan_anew(self) -> None:
-        """Let the checks of foreign keys, planned for empty tables, be planned for fuller ones."""
+        """Discard the cached plans of foreign key checks, which were made for empty tables."""
         if self.n_written >= self._next_planning:
             with connection.cursor() as cursor:
                 cursor.execute("DISCARD PLANS")
@@ -67,7 +68,10 @@ class TrialWriter:
 
 
 def store_notes(study: Study, notes: Mapping[int, Mapping[str, Any]]) -> None:
-    """Store what trials note on the study, by their numbers; parents are named by number, too."""
+    """Store the attributes that samplers set on the study, by the number of the trial drawn.
+
+    Parents in their values are given by trial number, and are stored by trial id.
+    """
     if not notes:
         return
     named = Trial.objects.filter(study_id=study.id, number__in=all_parents(list(notes.values())))

@@ -1,4 +1,4 @@
-"""What the lines of a file say."""
+"""The documents in the lines of a file."""
 
 import json
 import re
@@ -14,19 +14,19 @@ FORMAT = 1
 MEDIA_TYPE = "application/x-ndjson"
 NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 
-# How Optuna's genetic samplers note on a study, by trial_id, which trials are the parents.
+# The study attributes in which Optuna's genetic samplers store the parents, by trial_id.
 PARENTS = re.compile(r"[^:]+:parent:\d+")
 
 Document = dict[str, Any]
 
 
 def encoded(document: Document) -> bytes:
-    """A line of the file. Raises `ValueError` for what JSON cannot say."""
+    """Encode a document as a line of the file; raises `ValueError` for NaN and infinities."""
     return json.dumps(document, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
 def study_line(study: Study) -> Document:
-    """A study's definition and its life."""
+    """Return the line with a study's definition, budgets and state."""
     return {
         "kind": "study",
         "format": FORMAT,
@@ -57,7 +57,7 @@ def study_line(study: Study) -> Document:
 
 
 def trial_line(trial: Trial, numbers: Mapping[int, int]) -> Document:
-    """A trial, with its steps; `numbers` are those of its study's trials, by id."""
+    """Return the line of a trial with its steps; `numbers` maps ids of parents to numbers."""
     constraints = trial.constraints_by_name
     steps = trial.intermediate_values
     return {
@@ -101,7 +101,7 @@ def moment(value: datetime | None) -> str | None:
 
 
 def parents(study_attrs: Mapping[str, Any]) -> Iterator[tuple[str, list[int]]]:
-    """(key, trials) of what names parents among the notes on a study."""
+    """Yield (key, trials) of the study attributes that contain parents."""
     for key, value in study_attrs.items():
         is_list = PARENTS.fullmatch(key) and isinstance(value, list)
         if is_list and all(type(each) is int for each in value):
@@ -109,7 +109,7 @@ def parents(study_attrs: Mapping[str, Any]) -> Iterator[tuple[str, list[int]]]:
 
 
 def renumbered(study_attrs: Mapping[str, Any], new: Callable[[int], int | None]) -> dict[str, Any]:
-    """Notes on a study with other numbers of the parents; those without one are left out."""
+    """Return study attributes with each parent replaced by `new(parent)`, or dropped if None."""
     changed = {
         key: [found for each in trials if (found := new(each)) is not None]
         for key, trials in parents(study_attrs)
@@ -118,5 +118,5 @@ def renumbered(study_attrs: Mapping[str, Any], new: Callable[[int], int | None])
 
 
 def all_parents(notes: Sequence[Mapping[str, Any]]) -> list[int]:
-    """The trials that are named as parents, each once."""
+    """Return the distinct trials that are parents in several sets of study attributes."""
     return sorted({each for attrs in notes for _, trials in parents(attrs) for each in trials})

@@ -1,4 +1,4 @@
-"""The shapes of a file's lines, as far as a line by itself can be checked."""
+"""Serializers of a file's lines, with the checks that need no other line."""
 
 import math
 from typing import Any
@@ -39,20 +39,20 @@ from tuner_project.rest.serializers import (
 
 
 class ChoiceOrNullField(ChoiceField):
-    """A choice; adopted studies may have null for one."""
+    """A choice, or null, which studies of stock Optuna may contain."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(allow_null=True, **kwargs)
 
 
 class StoredCategoricalSerializer(CategoricalParameterSerializer):
-    """A categorical parameter as it is stored."""
+    """A stored categorical parameter, which may have a choice null."""
 
     choices = serializers.ListField(child=ChoiceOrNullField(), min_length=1, max_length=MAX_CHOICES)
 
 
 class StoredParameterField(ParameterField):
-    """A parameter as it is stored: its keys stay in their order."""
+    """A stored parameter, whose keys keep their order."""
 
     kinds = ParameterField.kinds | {"categorical": StoredCategoricalSerializer}
 
@@ -62,7 +62,7 @@ class StoredParameterField(ParameterField):
 
 
 class StateChangeLineSerializer(StrictSerializer):
-    """A change of a study's state, as it is stored."""
+    """A stored change of a study's state."""
 
     state = serializers.ChoiceField(choices=StudyState.choices)
     reason = ReasonField()
@@ -74,7 +74,7 @@ class StateChangeLineSerializer(StrictSerializer):
 
 
 class CreatedWithSerializer(LifeSerializer):
-    """What may have been changed since, as it is stored: its keys stay in their order."""
+    """The stored initial values of the changeable fields; the keys keep their order."""
 
     user_attrs = AttributesField(required=False)
 
@@ -84,7 +84,7 @@ class CreatedWithSerializer(LifeSerializer):
 
 
 class StudyLineSerializer(DefinitionSerializer):
-    """A study's definition and its life; a key that is left out is as null."""
+    """A study's definition, budgets and state; a missing key is equivalent to null."""
 
     kind = serializers.ChoiceField(choices=["study"])
     format = StrictIntegerField()
@@ -93,7 +93,7 @@ class StudyLineSerializer(DefinitionSerializer):
         child=StoredParameterField(), min_length=1, max_length=MAX_PARAMETERS
     )
     direction = DirectionField()
-    user_attrs = AttributesField(required=False)  # what was stored may come back
+    user_attrs = AttributesField(required=False)  # without a limit: exported attributes are valid
     state = serializers.ChoiceField(choices=StudyState.choices)
     state_reason = ReasonField()
     state_history = serializers.ListField(child=StateChangeLineSerializer(), required=False)
@@ -123,7 +123,7 @@ class StudyLineSerializer(DefinitionSerializer):
 
 
 class StoredNumberField(StrictFloatField):
-    """A number; one that is not finite is a text."""
+    """A number; NaN and infinities are strings."""
 
     def to_internal_value(self, data: Any) -> float:
         if isinstance(data, str) and data in NOT_FINITE:
@@ -145,12 +145,12 @@ class StoredStepsField(FiniteStepsField):
 
 
 def _number(**kwargs: Any) -> StrictIntegerField:
-    """A trial's number."""
+    """Return an optional field for a trial's number."""
     return StrictIntegerField(required=False, min_value=0, max_value=MAX_STEP, **kwargs)
 
 
 class TrialLineSerializer(StrictSerializer):
-    """A trial; a key that is left out is as null."""
+    """A trial; a missing key is equivalent to null."""
 
     kind = serializers.ChoiceField(choices=["trial"])
     number = StrictIntegerField(min_value=0, max_value=MAX_STEP)
@@ -191,7 +191,8 @@ class EndLineSerializer(StrictSerializer):
     n_trials = StrictIntegerField(min_value=0)
 
 
-# What a trial has, by its state; the rest of these it may have or not.
+# The keys that trials of a state must have (_NEEDED) and may have in addition (_POSSIBLE), of those
+# in _EACH; those in _OF_STARTED need a start.
 _EACH = ("values", "datetime_start", "datetime_complete", "lease_expires_at", "constraints")
 _OF_STARTED = (
     "intermediate_values",
@@ -206,7 +207,7 @@ _NEEDED = {
     TrialState.RUNNING: {"datetime_start"},
     TrialState.COMPLETE: {"values", "datetime_start", "datetime_complete"},
     TrialState.PRUNED: {"datetime_start", "datetime_complete"},
-    TrialState.FAIL: {"datetime_complete"},  # one that was cancelled has never started
+    TrialState.FAIL: {"datetime_complete"},  # a trial cancelled in the queue has no start
 }
 _POSSIBLE = {
     TrialState.WAITING: set(),
@@ -218,7 +219,7 @@ _POSSIBLE = {
 
 
 def _incoherent(state: TrialState, attrs: dict[str, Any]) -> list[tuple[str, str]]:
-    """(key, what is wrong) where a trial is not as trials of its state are."""
+    """Return (key, error message) for each key that contradicts the trial's state."""
     needed, possible = _NEEDED[state], _NEEDED[state] | _POSSIBLE[state]
     faults = [(key, f"a {state} trial has it") for key in _EACH if key in needed - attrs.keys()]
     faults += [

@@ -1,4 +1,4 @@
-"""From the lines of a file to studies and trials that are not stored yet, checked all through."""
+"""Reading and validating the lines of a file, as studies and trials that are not stored yet."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,16 +23,16 @@ from tuner_project.rest.problems import field_errors
 from tuner_project.rest.serializers import StrictSerializer
 
 MAX_LINE = 128 * 2**20  # bytes
-MAX_FAULTS = 20  # that are told of one line
+MAX_FAULTS = 20  # errors reported per line
 
 _STUDY, _TRIAL, _END = StudyLineSerializer(), TrialLineSerializer(), EndLineSerializer()
 _BOM = b"\xef\xbb\xbf"
 
 
 class BadLine(DomainError):
-    """A line of the file is not as it must be; `errors` point at its keys.
+    """A line of the file is invalid; `errors` point at its keys.
 
-    `line` is its number, and `text` what is wrong with it.
+    `line` is its number, from 1, and `text` the error message without it.
     """
 
     line: int
@@ -40,7 +40,7 @@ class BadLine(DomainError):
 
     @classmethod
     def at(cls, line: int, faults: Iterable[FieldError]) -> "BadLine":
-        """The error of what is wrong within the line of this number, from 1."""
+        """Return the error for values in a line; lines are numbered from 1."""
         every = list(faults)
         text = summary(every)
         errors = [fault.under((line,)) for fault in every[:MAX_FAULTS]]
@@ -50,7 +50,7 @@ class BadLine(DomainError):
 
     @classmethod
     def whole(cls, line: int, text: str) -> "BadLine":
-        """The error of what is wrong with all of a line."""
+        """Return the error for a line as a whole."""
         return cls.at(line, [FieldError((), text)])
 
 
@@ -78,15 +78,16 @@ class Line:
 
 
 def lines_of(stream: IO[bytes]) -> Iterator[bytes]:
-    """The lines of a file or a body; one that is too long is given in part."""
+    """Yield the lines of a file or request body; a line above MAX_LINE is split."""
     while line := stream.readline(MAX_LINE + 1):
         yield line
 
 
 class Section:
-    """One study of a file: `study`, which is not stored, and its trials, which follow.
+    """A study in a file: `study`, which is not stored yet, and an iterator over its trials.
 
-    `notes` are what the trials that were read note on the study, with the parents' numbers.
+    `notes` maps the number of each trial read so far to its `study_attrs`, the attributes that the
+    sampler set on the study when it drew the trial; parents are given by trial number.
     """
 
     def __init__(self, head: Line, rest: Iterator[Line]) -> None:
@@ -99,7 +100,7 @@ class Section:
         self.n_trials = 0
 
     def trials(self) -> Iterator[tuple[Trial, int]]:
-        """The trials in their order, and how many bytes each is; up to the study's end."""
+        """Yield each trial and its size in bytes, up to the study's end line."""
         links = RetryLinks()
         for line in self._rest:
             self._last = line
@@ -144,9 +145,10 @@ class Section:
 
 
 def sections(lines: Iterable[bytes]) -> Iterator[Section]:
-    """The studies of a file, the trials of each to be read before the next one.
+    """Yield the studies of a file; the trials of each must be read before the next study.
 
-    Raises `BadLine`.
+    Raises:
+        BadLine: A line is invalid.
     """
     read = _documents(lines)
     is_empty = True
@@ -160,7 +162,7 @@ def sections(lines: Iterable[bytes]) -> Iterator[Section]:
 
 
 def _documents(lines: Iterable[bytes]) -> Iterator[Line]:
-    """What the lines say; only the last ones may be blank."""
+    """Parse the lines; blank lines are allowed only at the end."""
     blank = 0
     for number, text in enumerate(lines, 1):
         if number == 1:
@@ -177,7 +179,7 @@ def _documents(lines: Iterable[bytes]) -> Iterator[Line]:
 
 def _document(number: int, text: bytes) -> Document:
     try:
-        # A study's user attributes stand one level deeper here than where it was created.
+        # A study's user attributes are nested one level deeper here than in the create request.
         document = strict_json(text, what="it", max_depth=MAX_DEPTH + 1)
     except ParseError as error:
         raise BadLine.whole(number, str(error.detail)) from None
@@ -203,7 +205,7 @@ def _study(line: Line) -> Study:
 
 
 def _faults(study: Study, attrs: dict[str, Any]) -> Iterator[FieldError]:
-    """The errors of a trial that does not fit its study."""
+    """Yield the errors of a trial that does not fit its study."""
     for name, fault in study.space.faults(attrs["params"]):
         yield FieldError(("params", name), f'parameter "{name}": {fault}')
     values, n_objectives = attrs.get("values"), len(study.directions)
@@ -225,7 +227,7 @@ def _faults(study: Study, attrs: dict[str, Any]) -> Iterator[FieldError]:
     is_waiting = attrs["state"] == TrialState.WAITING
     if is_waiting and fixed is not None and not same_json(fixed, attrs["params"]):
         yield FieldError(("system_attrs", FIXED_PARAMS), "they differ from params")
-    # Those of stock Optuna, which has no workers and leases, may end or run without.
+    # Stock Optuna's trials, which have no workers and leases, may lack parameters.
     is_ours = attrs.get("worker_id") or attrs.get("lease_seconds") is not None
     if is_ours and (missing := study.space.distributions.keys() - attrs["params"].keys()):
         text = f'"{min(missing)}" is missing: a worker is given all parameters'
@@ -233,7 +235,7 @@ def _faults(study: Study, attrs: dict[str, Any]) -> Iterator[FieldError]:
 
 
 def _new_trial(study: Study, attrs: dict[str, Any]) -> Trial:
-    """A trial without an id and without a revision, which come when it is stored."""
+    """Return a trial without id and revision, which are assigned when it is stored."""
     by_name = attrs.pop("constraints", None)
     constraints = by_name and [by_name[name] for name in study.constraints]
     steps = sorted(attrs.pop("intermediate_values", {}).items())

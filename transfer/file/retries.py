@@ -1,4 +1,4 @@
-"""Retries within a file: what was tried again, and as what."""
+"""Validation of the links between the attempts of a retried trial in a file."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,14 +7,14 @@ from tuner_project.errors import FieldError
 
 
 class RetryLinks:
-    """Checks that each trial that was retried, and its next attempt, name each other."""
+    """Checks that each retried trial and its next attempt refer to each other."""
 
     def __init__(self) -> None:
-        # By the number of the next attempt: the line of the trial, its number and its attempt.
+        # From the number of the next attempt to the retried trial's line, number and attempt.
         self._awaited: dict[int, tuple[int, int, int]] = {}
 
     def faults(self, line: int, attrs: Mapping[str, Any]) -> Iterator[FieldError]:
-        """The errors of the next trial of the file."""
+        """Yield the errors in the retry fields of the next trial in the file."""
         number, attempt = attrs["number"], attrs.get("attempt", 1)
         retry_of, retried_as = attrs.get("retry_of"), attrs.get("retried_as")
         _, before, attempts = self._awaited.pop(number, (0, None, 0))
@@ -31,7 +31,7 @@ class RetryLinks:
         self._awaited[retried_as] = (line, number, attempt)
 
     def awaited(self) -> tuple[int, str] | None:
-        """(line, what is wrong) where a next attempt did not follow."""
+        """Return (line, error message) of a trial whose next attempt is missing, or None."""
         for retried_as, (line, _, _) in self._awaited.items():
             return line, f"there is no trial {retried_as}"
         return None

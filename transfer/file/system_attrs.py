@@ -1,4 +1,4 @@
-"""What Optuna reads among the notes of samplers and pruners, and what shape it must have there."""
+"""Validation of the system attributes of samplers and pruners that Optuna reads."""
 
 import json
 import re
@@ -53,7 +53,7 @@ _OF_STUDY: list[Shape] = [
 
 
 def note_faults(study: Study, attrs: Mapping[str, Any]) -> Iterator[FieldError]:
-    """The errors of what is noted on a trial of the study, and on the study."""
+    """Yield the errors in the `system_attrs` and `study_attrs` of a trial."""
     of_trial, of_study = attrs.get("system_attrs", {}), attrs.get("study_attrs", {})
     faults = list(_misshapen("system_attrs", of_trial, _OF_TRIAL))
     yield from faults
@@ -74,7 +74,10 @@ def _misshapen(field: str, notes: Mapping[str, Any], shapes: list[Shape]) -> Ite
 
 
 def _relative_faults(study: Study, notes: Mapping[str, Any]) -> Iterator[FieldError]:
-    """Stock samplers write the parameters they draw as JSON, in texts that follow each other."""
+    """Yield the errors in relatively sampled parameters.
+
+    Stock samplers store them as JSON, split into several strings with numbered keys.
+    """
     for prefix in TRANSIENT_ATTRIBUTES:
         texts: list[str] = []
         while text := notes.get(f"{prefix}:{len(texts)}"):

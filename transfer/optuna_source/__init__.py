@@ -1,1 +1,1 @@
-"""Stock Optuna's studies, read as the lines of an exported file."""
+"""Conversion of stock Optuna's studies to the lines of an exported file."""

@@ -1,4 +1,4 @@
-"""A stock Optuna study as the lines of an exported file."""
+"""Conversion of a stock Optuna study to the lines of an exported file."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ Lines = Iterator[bytes]
 
 @dataclass(frozen=True)
 class Kinds:
-    """The sampler and the pruner of a study, as Optuna stores neither; None: the default."""
+    """The sampler and the pruner of a study, which Optuna does not store; None is the default."""
 
     sampler: str | None = None
     pruner: str | None = None
@@ -39,7 +39,7 @@ DEFAULT_KINDS = Kinds()
 
 @contextmanager
 def refusals(prefix: str = "") -> Iterator[None]:
-    """Refuse what is bad in the lines of a stock study: told by its trials, and not by lines."""
+    """Convert a `BadLine` in a stock study to `AdoptionRefused`, naming trials instead of lines."""
     try:
         yield
     except BadLine as error:
@@ -50,9 +50,10 @@ def refusals(prefix: str = "") -> Iterator[None]:
 
 
 def study_lines(study: optuna.Study, kinds: Kinds = DEFAULT_KINDS) -> Lines:
-    """A stock study as the lines of a file.
+    """Yield a stock study as the lines of a file.
 
-    Raises `AdoptionRefused` for what lines cannot say.
+    Raises:
+        AdoptionRefused: The study cannot be represented in the format.
     """
     trials = study.get_trials(deepcopy=False)
     space, names = search_space_of(trials), constraint_names(trials)

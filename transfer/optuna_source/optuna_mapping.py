@@ -1,4 +1,4 @@
-"""What stock Optuna's trials are in our terms, where they can be represented exactly."""
+"""Mapping of stock Optuna's trials to the service's terms, if an exact mapping exists."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,11 +13,15 @@ from optuna_bridge.system_attrs import FIXED_PARAMS
 
 
 class AdoptionRefused(Exception):
-    """The study cannot be represented in Django exactly as it is."""
+    """The study cannot be read, or cannot be represented in Django exactly."""
 
 
 def search_space_of(trials: Sequence[FrozenTrial]) -> SearchSpace:
-    """The one search space of all trials; its order is that in which parameters first occur."""
+    """Return the common search space of all trials, with parameters in order of appearance.
+
+    Raises:
+        AdoptionRefused: A parameter has several distributions, or no trial has parameters.
+    """
     found: dict[str, BaseDistribution] = {}
     for trial in trials:
         for name, distribution in trial.distributions.items():
@@ -37,7 +41,11 @@ def constraint_names(trials: Sequence[FrozenTrial]) -> list[str]:
 
 
 def constraints_of(trial: FrozenTrial, names: Sequence[str]) -> dict[str, float]:
-    """A trial's constraints, in the order of the names: all, or none."""
+    """Return a trial's constraints in the order of `names`, or an empty dict if it has none.
+
+    Raises:
+        AdoptionRefused: The trial has only some of the constraints.
+    """
     constraints = _constraints(trial)
     if constraints and sorted(constraints) != sorted(names):
         raise AdoptionRefused(f"trial {trial.number} lacks a constraint that others have")
@@ -47,13 +55,13 @@ def constraints_of(trial: FrozenTrial, names: Sequence[str]) -> dict[str, float]
 def _constraints(trial: FrozenTrial) -> dict[str, float]:
     try:
         return trial.constraints
-    except TypeError:  # Optuna goes through what is no list
+    except TypeError:  # Optuna iterates over the value without checking that it is a list
         detail = f"trial {trial.number}: /system_attrs/constraints: expected a list of numbers"
         raise AdoptionRefused(detail) from None
 
 
 def params_of(trial: FrozenTrial, space: SearchSpace) -> Mapping[str, Any]:
-    """A trial's parameters; of one that waits, also those that are fixed."""
+    """Return a trial's parameters; for a WAITING trial, these include its fixed parameters."""
     is_waiting = trial.state.name == TrialState.WAITING
     fixed: Any = trial.system_attrs.get(FIXED_PARAMS, {}) if is_waiting else {}
     if not isinstance(fixed, dict):
@@ -66,5 +74,5 @@ def params_of(trial: FrozenTrial, space: SearchSpace) -> Mapping[str, Any]:
 
 
 def aware(moment: datetime | None) -> Any:
-    """Optuna reads its naive UTC columns as naive local time."""
+    """Convert Optuna's datetime to an aware one in UTC; Optuna returns naive local times."""
     return moment and moment.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""Stock Optuna's storages, opened for reading: databases and journals."""
+"""Reading of stock Optuna's storages: databases and journals."""
 
 import re
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ from transfer.optuna_source.optuna_mapping import AdoptionRefused
 
 
 def stored_studies(storage: BaseStorage, name: str | None) -> Iterator[optuna.Study]:
-    """Yield the study of a name, or all studies of a storage.
+    """Yield the study with a name, or all studies of a storage.
 
     Raises:
-        AdoptionRefused: there is no such study.
+        AdoptionRefused: There is no such study.
     """
     names = [name] if name is not None else optuna.get_all_study_names(storage)
     if not names:
@@ -33,7 +33,11 @@ def stored_studies(storage: BaseStorage, name: str | None) -> Iterator[optuna.St
 
 @contextmanager
 def opened_storage(url: str) -> Iterator[BaseStorage]:
-    """The storage, in which nothing is created."""
+    """Open an existing storage during the block, without creating files or tables.
+
+    Raises:
+        AdoptionRefused: The storage does not exist or cannot be read.
+    """
     try:
         if "://" not in url:
             yield _journal(url)
@@ -49,7 +53,7 @@ def opened_storage(url: str) -> Iterator[BaseStorage]:
 
 
 def _database(url: str) -> RDBStorage:
-    # psycopg is the driver that is installed here.
+    # SQLAlchemy's default driver, psycopg2, is not installed.
     url = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
     parsed = make_url(url)
     if parsed.drivername.startswith("sqlite") and parsed.database:
@@ -67,7 +71,7 @@ def _journal(path: str) -> JournalStorage:
         has_logs = any(True for _ in backend.read_logs(0))
         if has_logs or Path(path).stat().st_size == 0:
             return JournalStorage(backend)
-    except Exception as error:  # noqa: BLE001  (Optuna checks nothing of what stands there)
+    except Exception as error:  # noqa: BLE001  (Optuna does not validate the journal's content)
         reason = " ".join(f"{type(error).__name__} {error}".split())
         detail = f"the storage cannot be read: {path} is no journal, or is broken: {reason:.200}"
         raise AdoptionRefused(detail) from None

@@ -1,4 +1,4 @@
-"""The database a process works on: the configured one, or the embedded one while it is used."""
+"""Access to the configured or embedded database outside the ORM."""
 
 import time
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ SECONDS_BETWEEN_TRIES = 0.2
 
 @contextmanager
 def running_database() -> Iterator[None]:
-    """Start or join the embedded PostgreSQL for the time of the block; else do nothing."""
+    """Run the embedded PostgreSQL for the duration of the block, if it is configured."""
     if settings.EMBEDDED_POSTGRES is None:
         yield
         return
@@ -28,12 +28,12 @@ def running_database() -> Iterator[None]:
 
 @contextmanager
 def direct_cursor(timeout: int) -> Iterator[psycopg.Cursor[Any]]:
-    """A transaction on a connection beside the pool.
+    """Open a transaction on a connection outside the pool and yield its cursor.
 
-    To connect takes `timeout` s at most, and so does each statement. What limits them ends with
-    the transaction: behind a pooler, the session is another one's next.
+    Connecting takes at most `timeout` seconds, and so does each statement. The statement timeout
+    is set for the transaction only: behind a pooler, the session is then given to another client.
     """
-    # All parameters: sslrootcert and the like decide whether the database lets us in.
+    # All parameters, because the database may require options such as sslrootcert.
     parameters = connections["default"].get_connection_params() | {"connect_timeout": timeout}
     with psycopg.connect(**parameters) as direct, direct.cursor() as cursor:
         cursor.execute(f"SET LOCAL statement_timeout = {timeout * 1000:d}")
@@ -42,11 +42,11 @@ def direct_cursor(timeout: int) -> Iterator[psycopg.Cursor[Any]]:
 
 @contextmanager
 def only_one(lock: int) -> Iterator[None]:
-    """Wait until no other process is in such a block of this database.
+    """Hold an advisory lock during the block, so that one process at a time executes it.
 
-    The lock belongs to a transaction, as a session's would be lost behind a pooler. Those who wait
-    try it again and again, each time in a transaction of its own: a statement that waited would
-    hold a snapshot, for whose end the other's CREATE INDEX CONCURRENTLY would wait.
+    The lock is held by a transaction, because a session's lock would be lost behind a pooler.
+    Waiting processes poll, each attempt in a new transaction: a statement that blocked on the lock
+    would hold a snapshot, and CREATE INDEX CONCURRENTLY in the block would wait for its end.
     """
     while True:
         with direct_cursor(timeout=10) as cursor:
@@ -59,24 +59,24 @@ def only_one(lock: int) -> Iterator[None]:
 
 
 def limit_statements() -> None:
-    """Let no statement of this process's pool take longer than DB_STATEMENT_TIMEOUT.
+    """Limit each statement of this process's pool to DB_STATEMENT_TIMEOUT seconds.
 
-    Called where requests are served, so that commands may take their time.
+    Only processes that serve requests call this, so commands have no limit.
     """
     PoolConnection.statement_timeout = settings.DB_STATEMENT_TIMEOUT * 1000
 
 
 def lift_statement_timeout() -> None:
-    """Let the statements of this transaction take their time: they may go through whole tables.
+    """Disable the statement timeout for this transaction, whose statements may scan whole tables.
 
-    Whatever limits them: that may be a pooler, or the role's own setting, too.
+    This also overrides a timeout set by a pooler or for the database role.
     """
     with connections["default"].cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = 0")
 
 
 def check_database() -> None:
-    """Raise `ImproperlyConfigured`, with the reason, where the database cannot be reached."""
+    """Raise `ImproperlyConfigured`, with the reason, if the database cannot be reached."""
     try:
         with direct_cursor(timeout=10):
             pass
@@ -86,14 +86,14 @@ def check_database() -> None:
 
 
 def release_connection() -> None:
-    """Give this thread's connection back to the pool, unless a transaction is open on it."""
+    """Return this thread's connection to the pool, unless it is in a transaction."""
     connection = connections["default"]
     if not connection.in_atomic_block:
         connection.close()
 
 
 def close_pool() -> None:
-    """Close this process's pool, so that a forked child or a stopping server is free of it."""
+    """Close this process's connection pool, before it forks or stops."""
     connection = connections["default"]
     connection.close()
     if isinstance(connection, DatabaseWrapper):

@@ -1,7 +1,7 @@
-"""Temporary faults of the database, and of the service's own disk, by the error that they raise.
+"""Temporary faults of the database and of the service's own disk, recognised by their exceptions.
 
-Each is answered with 503 and `Retry-After`. The transaction was rolled back, or never began; only
-if the connection broke during the commit, it may have been stored, as when an answer is lost.
+The response to each is 503 with `Retry-After`. The transaction was rolled back or never began. The
+exception is a connection that broke during the commit: the changes may then have been stored.
 """
 
 import errno
@@ -20,7 +20,7 @@ class Fault:
     """A reason why a request cannot be served now."""
 
     code: str
-    wait: int  # seconds until it is worth to try again
+    wait: int  # seconds until the client should retry (`Retry-After`)
     detail: str
 
 
@@ -51,27 +51,27 @@ NO_ROOM = Fault(
 )
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
-# By what an SQLSTATE begins with (https://www.postgresql.org/docs/current/errcodes-appendix.html);
-# the longest counts.
+# By SQLSTATE prefix (https://www.postgresql.org/docs/current/errcodes-appendix.html); the longest
+# matching prefix applies.
 _BY_SQLSTATE = {
-    "08": AWAY,  # the connection broke; PgBouncer's own errors, too
+    "08": AWAY,  # the connection broke; also PgBouncer's own errors
     "57P": AWAY,  # shut down, crashed, starting
-    "58": AWAY,  # its files or its machine fail
+    "58": AWAY,  # system error, such as an I/O error
     "25006": READ_ONLY,
-    "25P03": AWAY,  # it has ended the session, whose transaction idled too long
+    "25P03": AWAY,  # idle-in-transaction timeout: PostgreSQL ended the session
     "40001": BUSY,  # serialization failure
     "40P01": BUSY,  # deadlock
-    "53": BUSY,  # out of memory, of connections
+    "53": BUSY,  # out of memory or connections
     "53100": FULL,
     "55P03": BUSY,  # lock timeout
     "57014": BUSY,  # statement timeout
 }
-# A refused connection has no SQLSTATE, only libpq's words.
+# A refused connection has no SQLSTATE, only libpq's message.
 _TOO_MANY = ("too many clients", "too many connections", "connection slots are reserved")
 
 
 def fault_of(error: BaseException | None) -> Fault | None:
-    """The fault that an exception tells of; None where it is another error."""
+    """Return the fault that an exception indicates, or None if it is another kind of error."""
     if isinstance(error, OSError) and error.errno in _NO_SPACE:
         return NO_ROOM
     errors = list(_database_errors(error))
@@ -84,13 +84,13 @@ def fault_of(error: BaseException | None) -> Fault | None:
 
 
 def _database_errors(error: BaseException | None) -> Iterator[psycopg.Error]:
-    """Yield the errors of psycopg among an error and those that caused it."""
+    """Yield the psycopg errors in an exception's chain of causes, including the exception."""
     while error is not None:
         if isinstance(error, psycopg.Error):
             yield error
         elif isinstance(error, django.db.InterfaceError) and error.__cause__ is None:
-            yield psycopg.InterfaceError(*error.args)  # Django's own: the connection is closed
-        # In a pipeline, what follows the statement that failed may be what raises.
+            yield psycopg.InterfaceError(*error.args)  # raised by Django: the connection is closed
+        # In a pipeline, the statement that raises may be one that follows the failed statement.
         is_aborted = isinstance(error, psycopg.errors.PipelineAborted)
         error = error.__cause__ or (error.__context__ if is_aborted else None)
 
@@ -103,7 +103,7 @@ def _of_sqlstate(sqlstate: str) -> Fault | None:
 
 
 def _of_connection(error: psycopg.Error) -> Fault | None:
-    """The fault of an error that PostgreSQL did not send: there is no connection."""
+    """Return the fault of an error without SQLSTATE, which means that there is no connection."""
     match error:
         case TooManyRequests():
             return BUSY

@@ -10,7 +10,7 @@ from psycopg.types.json import Json
 class PlainJSONField(models.JSONField):
     """A column of type json, which keeps a document as it was written.
 
-    Django's own field is jsonb, which loses the order of keys, turns 1e16 into an int and
+    Django's own field uses jsonb, which loses the order of keys, turns 1e16 into an int and
     -0.0 into 0.
     """
 
@@ -23,11 +23,11 @@ class PlainJSONField(models.JSONField):
         return Json(value)
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
-        return value  # psycopg has loaded it; key transforms, which it has not, are not in use
+        return value  # psycopg has decoded it; it would not for key transforms, which are not used
 
 
 class NextValue(Func):
-    """The next value of a sequence: ids of rows that live in both schemas are Optuna's."""
+    """The next value of a sequence. Rows that exist in both schemas take Optuna's ids."""
 
     function = "nextval"
     template = "%(function)s(%(expressions)s::regclass)"

@@ -1,4 +1,4 @@
-"""The connections of the pool: why the last one failed, and how long a statement may take."""
+"""The connection class of the pool, with a statement timeout and the last connection failure."""
 
 from typing import Any, ClassVar, Self
 
@@ -7,15 +7,15 @@ from psycopg.abc import PQGen
 
 
 class PoolConnection(psycopg.Connection[Any]):
-    """What the pool opens."""
+    """A connection of the pool."""
 
-    # Of each statement, in milliseconds; 0: none. Only requests are limited (see wsgi.py), but
+    # Milliseconds per statement; 0 means no limit. Only requests are limited (see wsgi.py), but
     # behind a pooler commands share sessions with them.
     statement_timeout: ClassVar[int] = 0
-    # Behind PgBouncer in transaction mode, which gives each transaction another session, and takes
-    # no `options` when it is connected to.
+    # False behind PgBouncer in transaction mode, which may run each transaction in another session
+    # and does not accept the connection parameter `options`.
     has_sessions: ClassVar[bool] = True
-    # The pool connects in the background: who waits for it is told of a timeout only.
+    # The pool connects in the background, so a waiting caller gets only a PoolTimeout.
     last_failure: ClassVar[psycopg.Error | None] = None
 
     @classmethod
@@ -32,9 +32,9 @@ class PoolConnection(psycopg.Connection[Any]):
         return connection
 
     def _start_query(self) -> PQGen[None]:
-        """Begin a transaction if need be, and where no session can be limited, limit it.
+        """Begin a transaction if needed; without sessions, set the statement timeout in it.
 
-        psycopg's own name: it has no public place for what follows each BEGIN.
+        Overrides a private method of psycopg, which has no public hook that runs after each BEGIN.
         """
         begins = (
             not self.autocommit

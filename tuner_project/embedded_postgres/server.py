@@ -1,13 +1,13 @@
 """The server of one data folder: joined, started, revived and stopped by many processes.
 
-Three lock files in the folder decide everything; a pid in a file never does, as pids are
-reused and small in a container.
+The state is determined by three lock files in the folder, never by a pid in a file, because pids
+are reused, especially in a container.
 
 - start.lock: exclusive, held while a process joins, revives or leaves.
 - users.lock: shared, held by each process that uses the server.
-- server.lock: exclusive, inherited by everything that works in the cluster: initdb, the
-  postmaster and its backends. A process that can take it knows that none of them runs, whatever
-  files are left there.
+- server.lock: exclusive, inherited by every process that works in the cluster: initdb, the
+  postmaster and its backends. If a process can acquire it, none of them is running, whatever
+  files they have left.
 """
 
 import os
@@ -53,17 +53,17 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Server:
-    """What one process does to the server of a place, one process at a time."""
+    """The operations of a process on the server of a place; one process at a time runs them."""
 
     place: Place
 
     def url(self, name: str = NAME) -> str:
-        """A libpq URL; the port is spelled out because PGPORT would change it."""
+        """Return a libpq URL, with an explicit port because PGPORT would override the default."""
         host = quote(str(self.place.socket_folder), safe="/")
         return f"postgresql://{name}@/{name}?host={host}&port={PORT}"
 
     def join(self) -> int:
-        """Become a user; start the server if need be. Gives the descriptor for `leave`."""
+        """Register as a user and start the server if needed; return the descriptor for `leave`."""
         self.place.check()
         self.place.make_home()
         with self._one_at_a_time():
@@ -81,19 +81,19 @@ class Server:
         return users
 
     def leave(self, users: int) -> None:
-        """Be no user any more; the last one stops the server."""
+        """Deregister as a user; the last user stops the server."""
         with self._one_at_a_time():
             self._leave(users)
 
     def revive(self) -> None:
-        """Start the server again if it has died, on the cluster that it had."""
+        """Restart the server on its existing cluster if it has died."""
         with self._one_at_a_time():
             if not self.place.cluster.is_dir():
                 raise EmbeddedPostgresError(f"{self.place.cluster} is gone")
             self._ensure_running()
 
     def is_down(self) -> bool:
-        """Whether nothing works in the cluster."""
+        """Return whether no process works in the cluster."""
         with private_lock_file(self.place.home / "server.lock") as lock:
             return try_lock(lock, SHARED)
 
@@ -120,8 +120,8 @@ class Server:
         deadline = time.monotonic() + START_SECONDS
         with private_lock_file(self.place.home / "server.lock") as lock:
             while not try_lock(lock, EXCLUSIVE):
-                # Something works in the cluster: a running or starting server, or what is left
-                # of a killed one, which ends by itself.
+                # A process works in the cluster: a running or starting server, or the remaining
+                # processes of a killed one, which end by themselves.
                 if self._ping() == Ping.OK:
                     return
                 self._give_up_after(deadline, "does not answer")
@@ -134,13 +134,13 @@ class Server:
             time.sleep(POLL_SECONDS)
 
     def _start(self, lock: int) -> None:
-        """Spawn a postmaster that inherits the lock, on a new cluster if there is none."""
+        """Start a postmaster that inherits the lock; create the cluster if there is none."""
         programs = find_programs(self.place.account, self.place.home)
         self._check_version(programs)
         self.place.make_private_folder(self.place.socket_folder)
         if not self.place.cluster.is_dir() or not os.listdir(self.place.cluster):
             self._create_cluster(programs, lock)
-        # Left by a killed server. PostgreSQL would believe their pids.
+        # Left by a killed server. PostgreSQL would trust the pids in them.
         socket = self.place.socket_folder / f".s.PGSQL.{PORT}"
         for stale in (self.place.cluster / "postmaster.pid", socket, Path(f"{socket}.lock")):
             stale.unlink(missing_ok=True)
@@ -149,7 +149,7 @@ class Server:
         self._pg_ctl(programs, "start", "-o", shlex.join(options), keep=(lock,))
 
     def _check_version(self, programs: Programs) -> None:
-        """Refuse a cluster of another major version."""
+        """Raise `EmbeddedPostgresError` for a cluster of another major version."""
         file = self.place.cluster / "PG_VERSION"
         found = file.read_text().strip() if file.is_file() else None
         expected = programs.version().split(".")[0]
@@ -160,7 +160,7 @@ class Server:
             )
 
     def _create_cluster(self, programs: Programs, lock: int) -> None:
-        """Run initdb in a folder that takes the cluster's name only when it is complete."""
+        """Run initdb in a temporary folder, and rename it to the cluster once it is complete."""
         part = self.place.cluster.with_suffix(".new")
         if part.exists():
             shutil.rmtree(part)
@@ -172,13 +172,14 @@ class Server:
                 "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
                 output=output, env={}, keep=(lock,), seconds=START_SECONDS,
             )  # fmt: skip
-        # base/5 is the last database that initdb makes: the code alone may lie (see `run`).
+        # base/5 is the last database that initdb creates; the exit code alone proves nothing (see
+        # `Programs.run`).
         if code != 0 or not (part / "base" / "5").is_dir():
             raise EmbeddedPostgresError(f"initdb failed in {part}: {self._log_tail()}")
         part.rename(self.place.cluster)
 
     def _ensure_database(self) -> None:
-        """Make the service's role and database, unless an earlier start did."""
+        """Create the service's role and database if they do not exist."""
         try:
             with psycopg.connect(
                 self.url(ADMIN), autocommit=True, connect_timeout=10
@@ -198,8 +199,8 @@ class Server:
         deadline = time.monotonic() + STOP_SECONDS
         asked = False
         while not self.is_down():
-            # An answer on our socket proves that the pid in postmaster.pid, which pg_ctl
-            # signals, is our living postmaster's. Without one we only wait.
+            # An answer on the socket proves that the pid in postmaster.pid, which pg_ctl signals,
+            # is that of the running postmaster. Without an answer, only wait.
             if not asked and self._ping() in (Ping.OK, Ping.REJECT):
                 programs = find_programs(self.place.account, self.place.home)
                 self._pg_ctl(programs, "stop", "-m", "fast")
@@ -208,10 +209,10 @@ class Server:
             time.sleep(POLL_SECONDS)
 
     def _pg_ctl(self, programs: Programs, *arguments: str, keep: tuple[int, ...] = ()) -> None:
-        """Run pg_ctl without waiting: we look at the lock and the socket ourselves.
+        """Run pg_ctl without waiting for the server: callers check the lock and the socket.
 
-        Paths go through the environment and inherited descriptors, as pg_ctl would put them
-        into a shell's command line.
+        Paths are passed in the environment and as inherited descriptors, because pg_ctl would put
+        them into a shell's command line.
         """
         env = {"PGDATA": str(self.place.cluster)}
         with self._log() as output:
@@ -220,7 +221,7 @@ class Server:
             )
 
     def _ping(self) -> Ping:
-        """OK: it accepts connections; REJECT: it lives, but is starting or stopping."""
+        """Ping the server: OK if it accepts connections, REJECT if it is starting or stopping."""
         return Ping(PGconn.ping(f"{self.url(ADMIN)}&connect_timeout=2".encode()))
 
     def _give_up_after(self, deadline: float, state: str) -> None:
@@ -231,7 +232,7 @@ class Server:
 
     @contextmanager
     def _log(self) -> Iterator[int]:
-        """The server's log, opened by us so that a server of another account may write to it."""
+        """Open the server's log, so that a server of another account inherits the descriptor."""
         log = self.place.log
         if log.exists() and log.stat().st_size > LOG_BYTES:
             log.replace(log.with_suffix(".log.1"))
@@ -242,7 +243,7 @@ class Server:
             os.close(descriptor)
 
     def _log_tail(self) -> str:
-        """The last words of the log, on one line."""
+        """Return the last lines of the log, on one line."""
         if not self.place.log.is_file():
             return "no log"
         with self.place.log.open("rb") as file:

@@ -1,1 +1,1 @@
-"""Observability: request ids, logs, metrics, and the time that the parts of some work take."""
+"""Observability: request ids, logs, metrics, and a stopwatch for the parts of a piece of work."""

@@ -1,6 +1,6 @@
 """The access log: a line for each request, without query and headers, which may hold secrets.
 
-`request_id.py` says why no library writes it.
+`request_id.py` explains why no library is used.
 """
 
 import logging
@@ -16,9 +16,9 @@ _logger = logging.getLogger(__name__)
 
 
 class AccessLogMiddleware:
-    """Logs each request: method, path, status, milliseconds and caller.
+    """Log each request: method, path, status, milliseconds and caller.
 
-    The time ends when the answer begins; what is streamed after that is not counted.
+    The time ends when the response begins; streaming its body is not included.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -30,7 +30,7 @@ class AccessLogMiddleware:
         began = time.perf_counter()
         response = self.get_response(request)
         milliseconds = round((time.perf_counter() - began) * 1000, 2)
-        path = escape_uri_path(request.path)  # a line break in it would forge a line
+        path = escape_uri_path(request.path)  # prevents log injection by line breaks
         caller = _caller(request)
         fields = {
             "method": request.method,
@@ -45,12 +45,12 @@ class AccessLogMiddleware:
 
 
 def _caller(request: HttpRequest) -> str | None:
-    """Return the token's or user's name, on one line; None where the caller is not known.
+    """Return the token's or user's name on one line, or None if the caller is unknown.
 
-    A user is named where the view has read the session: the log sends no query of its own.
+    A user is known only if the view has read the session: the log does not query the database.
     """
     name: str | None = getattr(request, "caller_name", None)
     if name is None:
-        user = getattr(request, "_cached_user", None)  # Django's: request.user reads the session
+        user = getattr(request, "_cached_user", None)  # request.user would read the session
         name = f"user {user.get_username()}" if user is not None and user.is_active else None
     return None if name is None else " ".join(name.split())

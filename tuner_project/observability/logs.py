@@ -1,4 +1,4 @@
-"""Logs: of the service, of gunicorn and of libraries alike, as lines for people or as JSON."""
+"""Logging of the service, gunicorn and the libraries, as text lines or as JSON."""
 
 import logging
 from typing import Any
@@ -9,7 +9,7 @@ from tuner_project.observability.request_id import current_request_id
 
 FORMATS = ["line", "json"]
 LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-# What Django hangs on its records: the text of a request holds its query.
+# Attributes that Django adds to its log records; the text of a request contains its query.
 _LEFT_OUT = ["request", "server_time", "status_code"]
 _FORMATTERS: dict[str, Any] = {
     "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s]: %(message)s"},
@@ -24,19 +24,19 @@ _FORMATTERS: dict[str, Any] = {
 
 
 class RequestIdFilter(logging.Filter):
-    """Puts the id of the request on every record."""
+    """Add the request id to every log record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        # Django logs a refused request when all middleware is through with it.
+        # Django logs an error response after all middleware has run.
         of_request = getattr(getattr(record, "request", None), "request_id", None)
         record.request_id = current_request_id() or of_request or "-"
         return True
 
 
 class UnavailableFilter(logging.Filter):
-    """Makes a warning without traceback of a 503, which Django logs as the service's own failure.
+    """Log a 503, which Django logs as an error with traceback, as a warning without one.
 
-    So it is in the log once, like a client's mistake: where there is an access log, only there.
+    It is then logged once, like a client error: with an access log, only there.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -50,15 +50,15 @@ class UnavailableFilter(logging.Filter):
 def logging_config(
     form: str, level: str, packages: list[str], *, access_log: bool
 ) -> dict[str, Any]:
-    """Django's LOGGING: `packages` log from this level on, libraries nothing below a warning.
+    """Return Django's LOGGING: `packages` log at `level`, libraries at WARNING or above.
 
-    At DEBUG they log everything.
+    At DEBUG, libraries log everything, too.
     """
     of_libraries = level if level in ("DEBUG", "ERROR", "CRITICAL") else "WARNING"
     loggers: dict[str, Any] = {package: {"level": level} for package in packages}
-    # They have levels of their own, and Django has handlers.
+    # Both set their own levels, and Django has its own handlers.
     loggers |= {library: {"level": of_libraries} for library in ("django", "psycopg")}
-    # Clients' mistakes: they stand in the access log.
+    # Client errors are in the access log already.
     loggers["django.request"] = {
         "level": "ERROR" if access_log else of_libraries,
         "filters": ["unavailable"],

@@ -1,9 +1,9 @@
-"""The frame's metrics, and where the apps' own (`extensions.METRICS`) join them.
+"""The frame's metrics, which also imports those of the apps (`extensions.METRICS`).
 
-To be imported by serving processes only, once gunicorn has forked them: prometheus_client decides
-how values are kept when it is imported. An app's module of metrics imports `REGISTRY` and the like
-from here, and is imported with this one. docs/observability.md lists all metrics; they are named as
-https://prometheus.io/docs/practices/naming/ says.
+Only serving processes may import it, after gunicorn has forked them: prometheus_client decides how
+it stores values when it is imported. An app's metrics module imports `REGISTRY` and the like from
+here, and is imported at the end of this module. docs/observability.md lists all metrics; their
+names follow https://prometheus.io/docs/practices/naming/.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,15 +24,15 @@ from prometheus_client.metrics_core import Metric
 from tuner_project import extensions
 from tuner_project.observability import multiprocess
 
-disable_created_metrics()  # the time of each counter's beginning, which doubles their number
+disable_created_metrics()  # the creation time of each counter would double the number of series
 if multiprocess.folder() is not None:
     values.ValueClass = values.MultiProcessValue(multiprocess.slot)
 
-# What this process alone knows; the scrape reads it where no folder is shared.
+# The metrics of this process; a scrape reads it if there is no shared folder.
 REGISTRY = CollectorRegistry()
 # Called before a scrape, and every few seconds, to set the gauges of this process.
 PUBLISHERS: list[Callable[[], None]] = []
-# Called with a cursor at each scrape; what they count is missing while the database is away.
+# Called with a cursor at each scrape; their metrics are missing if the database is unreachable.
 STORAGE_QUERIES: list[Callable[[psycopg.Cursor[Any]], Iterable[Metric]]] = []
 _OF_REQUESTS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -62,7 +62,7 @@ POOL_TIMEOUTS = Counter(
 
 
 def process_gauge(name: str, what: str) -> Gauge:
-    """A gauge of each living process; its label `pid` is the process's slot."""
+    """Return a gauge with a value per living process; its label `pid` is the process's slot."""
     return Gauge(name, what, registry=REGISTRY, multiprocess_mode="liveall")
 
 

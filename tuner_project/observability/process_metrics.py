@@ -1,4 +1,4 @@
-"""The gauges of this process: its pool, its memory, and what the apps add."""
+"""The gauges of this process: its pool, its memory, and those that the apps register."""
 
 import os
 import threading
@@ -29,7 +29,7 @@ def publish() -> None:
 
 
 def _publish_pool() -> None:
-    # Django keeps its pools here; its property would open one where there is none yet.
+    # Django's public property `pool` would create a pool if there is none yet.
     pool = DatabaseWrapper._connection_pools.get("default")  # type: ignore[attr-defined]  # noqa: SLF001
     if pool is None:
         return
@@ -45,7 +45,7 @@ def _publish_pool() -> None:
 
 
 def keep_publishing() -> None:
-    """Set the gauges again and again in the background, as another process may be scraped."""
+    """Set the gauges every few seconds in a thread, because another process may be scraped."""
 
     def go_on() -> None:
         while True:

@@ -1,12 +1,12 @@
-"""The id of a request: in its answer, in every log line, in the problem document of a failure.
+"""The request id: in the response, in every log line, in the problem document of a failure.
 
-Why no library does it (with the access log, 53 lines of code), each tried on the tests of both:
+Why no library replaces it and the access log (together 53 lines of code), each run on their tests:
 
-- django-guid 3.6 accepts UUIDs only, or else any header unchecked. It logs a line of its own for
-  each request, and has no access log. What would be left to write is as long as what is below.
-- django-structlog 11 accepts any header unchecked, sends no id back, logs two lines for a request,
-  both with the query, and reads the user from the database. It takes 0.6 ms for a request, these
-  two middlewares 0.2 ms.
+- django-guid 3.6 either accepts only UUIDs or accepts any header unchecked. It logs an additional
+  line for each request, and has no access log. The remaining code would be as long as this.
+- django-structlog 11 accepts any header unchecked, does not return the id, logs two lines for a
+  request, both with the query, and reads the user from the database. It takes 0.6 ms per request;
+  these two middlewares take 0.2 ms.
 """
 
 import re
@@ -17,15 +17,15 @@ from uuid import uuid4
 from django.http import HttpRequest, HttpResponseBase
 
 HEADER = "X-Request-ID"
-# No character that could end a line of a log or a header.
+# Excludes characters that could end a log line or a header.
 _WELL_FORMED = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 _current: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
 class RequestIdMiddleware:
-    """Gives each request an id: the client's or proxy's where it is well-formed, else a new one.
+    """Assign each request an id: that of the client or proxy if it is well-formed, else a new one.
 
-    It has to be the outermost middleware, so that refusals of all others carry the id as well.
+    It has to be the outermost middleware, so that responses of the others carry the id as well.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -45,5 +45,5 @@ class RequestIdMiddleware:
 
 
 def current_request_id() -> str | None:
-    """Return the id of the request that this thread serves; None where it serves none."""
+    """Return the id of the request that this thread serves, or None outside of a request."""
     return _current.get()

@@ -1,4 +1,4 @@
-"""Counts and times requests."""
+"""The middleware that counts and times requests."""
 
 from collections.abc import Callable
 from time import perf_counter
@@ -6,14 +6,14 @@ from time import perf_counter
 from django.http import HttpRequest, HttpResponseBase
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-NO_ROUTE = "none"  # no URL of the service, a static file, or refused before it was looked for
+NO_ROUTE = "none"  # unknown URL, static file, or refused before URL resolution
 
 
 class MetricsMiddleware:
-    """Counts each request by its route's template: there are as many as the service has URLs."""
+    """Count and time each request by its route's template, which bounds the number of labels."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        # Not in gunicorn's master, where checks import the middleware.
+        # Imported here because gunicorn's master, whose checks import the middleware, must not.
         from tuner_project.observability import metrics
 
         self.get_response = get_response

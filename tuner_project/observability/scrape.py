@@ -1,4 +1,4 @@
-"""The answer to Prometheus: the metrics of all processes, and those read from the database."""
+"""The response to Prometheus: the metrics of all processes, and those read from the database."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ TIMEOUT = 2  # seconds for the database
 
 
 class StorageCollector(Collector):
-    """Queries the database at each scrape, on a connection of its own and with a short timeout."""
+    """Query the database at each scrape, on a separate connection with a short timeout."""
 
     def collect(self) -> Iterator[Metric]:
         build = GaugeMetricFamily("tuner_build_info", "The version.", labels=["version"])
@@ -34,7 +34,7 @@ class StorageCollector(Collector):
 
 
 def scrape() -> bytes:
-    """The metrics in Prometheus' text format."""
+    """Return the metrics in Prometheus' text format."""
     publish()
     folder = multiprocess.folder()
     if folder is None:
@@ -48,7 +48,7 @@ def scrape() -> bytes:
 
 
 def _counted() -> list[Metric] | None:
-    """The apps' metrics from the database; None: it cannot be reached, or is not migrated."""
+    """Return the apps' metrics from the database, or None if it is unreachable or not migrated."""
     try:
         with direct_cursor(TIMEOUT) as cursor:
             return [metric for query in STORAGE_QUERIES for metric in query(cursor)]

@@ -1,4 +1,4 @@
-"""What the parts of some work take, at a microsecond a part."""
+"""Timing of the parts of a piece of work, at a cost of one microsecond per part."""
 
 import logging
 import threading
@@ -20,10 +20,10 @@ _current = _Current()
 
 
 class Watch(ABC):
-    """Measures the work of this thread in the `with` block, by its parts.
+    """Measure the time of this thread in a `with` block, by its parts.
 
-    The time belongs to `OTHER`, but for what the blocks of `stopwatch` take. A subclass defines
-    what is done with it.
+    Time outside of `stopwatch` blocks is counted as `OTHER`. A subclass defines in `finish` how
+    the times are used.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Watch(ABC):
         self._began = self._since = 0.0
 
     def switch(self, part: str) -> str:
-        """Count the time from now on for this part; return the part before."""
+        """Count the time from now on for this part; return the previous part."""
         now = perf_counter()
         before = self._part
         self.parts[before] = self.parts.get(before, 0.0) + now - self._since
@@ -41,7 +41,7 @@ class Watch(ABC):
 
     @abstractmethod
     def finish(self, seconds: float, *, has_failed: bool) -> None:
-        """Use the time of the whole block, and `parts`; a block that raised has failed."""
+        """Handle the time of the whole block and `parts`; a block that raised has failed."""
 
     def __enter__(self) -> Self:
         self._began = self._since = perf_counter()
@@ -60,9 +60,9 @@ class Watch(ABC):
 
 
 class stopwatch:
-    """The block is this part of the work that the thread's watch measures, if there is one.
+    """Count the time of a block for a part, if this thread has an active `Watch`.
 
-    A block within another one is not counted in that.
+    The time of a nested block is not counted for the outer one.
     """
 
     __slots__ = ("_before", "_part", "_watch")
@@ -81,7 +81,7 @@ class stopwatch:
 
 
 def log_slow(what: str, seconds: float, parts: Mapping[str, float], **fields: str) -> None:
-    """Log work that was slow, with its parts and further fields of the log line."""
+    """Log slow work, with its parts and further fields for the log record."""
     _logger.warning(
         "%s took %.3f s: %s",
         what,

@@ -1,1 +1,1 @@
-"""What the API's views share: parsing, serializers, errors, paging, OpenAPI."""
+"""The common code of the API's views: parsing, serializers, errors, paging, OpenAPI."""

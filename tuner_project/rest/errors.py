@@ -1,4 +1,4 @@
-"""Problem documents of exceptions, for DRF's views and for Django's."""
+"""Problem documents for exceptions, in DRF's views and in Django's."""
 
 import sys
 from typing import Any
@@ -25,24 +25,24 @@ API_PREFIX = "/api/"
 
 
 class _DomainProblem(exceptions.APIException):
-    """A domain error on its way through DRF's own handler."""
+    """A domain error as an exception that DRF's own handler accepts."""
 
     def __init__(self, error: DomainError) -> None:
         super().__init__(error.detail, error.code)
         self.status_code = error.status
         self.document = domain_problem(error)
         if error.wait is not None:
-            self.wait = error.wait  # DRF answers it as Retry-After
+            self.wait = error.wait  # DRF sends it as Retry-After
 
 
 class _StorageFault(exceptions.APIException):
-    """A fault of the database on its way through DRF's own handler."""
+    """A temporary fault as an exception that DRF's own handler accepts."""
 
     status_code = 503
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.detail, fault.code)
-        self.wait = fault.wait  # DRF answers it as Retry-After
+        self.wait = fault.wait  # DRF sends it as Retry-After
 
 
 class _BodyTimeout(exceptions.APIException):
@@ -52,11 +52,11 @@ class _BodyTimeout(exceptions.APIException):
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's EXCEPTION_HANDLER: a problem document for every exception that is an answer.
+    """Return a problem document for an exception (DRF's EXCEPTION_HANDLER).
 
     DRF's own handler is called with the translated exception, so that it marks the transaction
-    for rollback as it does for its own exceptions. Django handles what it does not know: it logs
-    the exception and calls `server_error` below.
+    for rollback as it does for its own exceptions. For other exceptions it returns None: Django
+    then logs the exception and calls `server_error` below.
     """
     api_error = _api_exception(error)
     response = views.exception_handler(api_error, context)
@@ -64,7 +64,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         return response
     response.data = _document(api_error)
     response.content_type = PROBLEM_JSON
-    context["request"].accepted_renderer = JSONRenderer()  # the schema and its pages have others
+    context["request"].accepted_renderer = JSONRenderer()  # the schema's views use others
     return response
 
 
@@ -83,7 +83,7 @@ def _api_exception(error: Exception) -> Exception:
 
 
 def _unreadable(error: BaseException) -> Exception:
-    """The error for a body that was not received completely."""
+    """Return the exception for a body that was not received completely."""
     while isinstance(error, UnreadablePostError) and error.__cause__ is not None:
         error = error.__cause__
     is_slow = isinstance(error, TimeoutError)
@@ -99,34 +99,34 @@ def _document(error: exceptions.APIException) -> dict[str, Any]:
 
 
 def validation_problem(error: exceptions.ValidationError, at: FieldPath = ()) -> dict[str, Any]:
-    """The problem document of what a serializer refused at a path of the body."""
+    """Return the problem document of a serializer's error for the value at a path of the body."""
     errors = list(field_errors(error.detail, at))
     return problem(error.status_code, "invalid", summary(errors), errors)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """Answer a 404 outside DRF's views: a problem document below /api/, else a page."""
+    """Return a 404 outside DRF's views: a problem document below /api/, else a page."""
     if not request.path.startswith(API_PREFIX):
         return defaults.page_not_found(request, exception)
     return problem_response(404, "not_found", f"there is nothing at {request.path}")
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """Answer a 400 outside DRF's views: a problem document below /api/, else a page."""
+    """Return a 400 outside DRF's views: a problem document below /api/, else a page."""
     if not request.path.startswith(API_PREFIX):
         return defaults.bad_request(request, exception)
     return problem_response(400, "invalid", str(exception) or "the request is malformed")
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """Answer a 403 outside DRF's views: a problem document below /api/, else a page."""
+    """Return a 403 outside DRF's views: a problem document below /api/, else a page."""
     if not request.path.startswith(API_PREFIX):
         return defaults.permission_denied(request, exception)
     return problem_response(403, "permission_denied", "you are not allowed to do this")
 
 
 def fault_response(request: HttpRequest, fault: Fault) -> HttpResponseBase:
-    """The answer to a fault outside DRF's views."""
+    """Return the response to a fault outside DRF's views."""
     if request.path.startswith(API_PREFIX):
         response: HttpResponse = problem_response(503, fault.code, fault.detail)
     else:
@@ -136,7 +136,7 @@ def fault_response(request: HttpRequest, fault: Fault) -> HttpResponseBase:
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
-    """Answer a 500 outside DRF's views: a problem document below /api/, else a page."""
+    """Return a 503 for a fault, else a 500: a problem document below /api/, else a page."""
     # Django calls this while it handles the exception, which may come from a middleware.
     if fault := fault_of(sys.exception()):
         return fault_response(request, fault)

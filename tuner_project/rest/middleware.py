@@ -1,4 +1,4 @@
-"""Middleware that refuses requests before a view is called and before the body is read."""
+"""Middleware that rejects bodies before they are read, and responds to temporary faults."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ Next = Callable[[HttpRequest], HttpResponse]
 
 
 class ApiMiddleware:
-    """Refuses bodies of unknown length: WSGI would silently read them as empty."""
+    """Reject bodies of unknown length, which WSGI would silently read as empty."""
 
     def __init__(self, get_response: Next) -> None:
         self.get_response = get_response
@@ -30,7 +30,7 @@ class ApiMiddleware:
 
 
 class BodyLimitMiddleware:
-    """Refuses bodies that are too large according to their Content-Length."""
+    """Reject bodies that are too large according to their Content-Length."""
 
     def __init__(self, get_response: Next) -> None:
         self.get_response = get_response
@@ -38,7 +38,7 @@ class BodyLimitMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         setting = extensions.LARGE_BODIES.get(f"{request.method} {request.path}", "MAX_BODY_BYTES")
         limit: int = getattr(settings, setting)
-        length = int(request.META.get("CONTENT_LENGTH") or 0)  # the server has checked its digits
+        length = int(request.META.get("CONTENT_LENGTH") or 0)  # the server has validated it
         if length <= limit:
             return self.get_response(request)
         detail = f"the body has {length} bytes; at most {limit} are read here"
@@ -48,7 +48,7 @@ class BodyLimitMiddleware:
 
 
 class FaultMiddleware:
-    """Answers a fault that a view raised with a page or a problem document."""
+    """Respond to a temporary fault in a view with a page or a problem document."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response

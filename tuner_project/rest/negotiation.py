@@ -1,4 +1,4 @@
-"""The API speaks JSON, whatever a client says it accepts."""
+"""Content negotiation that ignores the Accept header, because the API only produces JSON."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from rest_framework.negotiation import BaseContentNegotiation
 
 
 class AlwaysJSON(BaseContentNegotiation):
-    """Choose the first parser of the body's media type, and the first renderer."""
+    """Select the first parser for the body's media type, and always the first renderer."""
 
     def select_parser(self, request: Any, parsers: Any) -> Any:
         kind = (request.content_type or "").split(";")[0].strip().lower()

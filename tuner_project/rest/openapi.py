@@ -1,4 +1,4 @@
-"""The parts of the OpenAPI document that are common to all operations."""
+"""The parts of the OpenAPI document that all operations share."""
 
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ Direction = Literal["request", "response"]
 
 
 class TunerSchema(AutoSchema):
-    """Adds the query keys that a view declares, the scope it needs, and the problem documents."""
+    """Add a view's declared query parameters, its required scope, and the problem documents."""
 
     def get_description(self) -> str:  # type: ignore[override]
         description = str(super().get_description())
@@ -67,7 +67,7 @@ class TunerSchema(AutoSchema):
         return problems
 
     def _further_causes(self, status: str) -> str:
-        """What the view says of a status besides, for the action that is described."""
+        """Return the further causes of a status that the view declares for this action."""
         action = getattr(self.view, "action", None)
         causes = getattr(self.view, "problem_causes", {}).get(action, {})
         return f"; {causes[status]}" if status in causes else ""

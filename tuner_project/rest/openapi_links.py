@@ -1,4 +1,4 @@
-"""OpenAPI's links, by which clients and tests find the operations that may follow an answer."""
+"""OpenAPI links, by which clients and tests find the operations that may follow a response."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from tuner_project import extensions
 
 
 def add_links(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Add the registered links to the answers that they begin at: a postprocessing hook."""
+    """Add the registered links to their responses (a postprocessing hook of drf-spectacular)."""
     for methods in result["paths"].values():
         for operation in methods.values():
             for status, answer in operation.get("responses", {}).items():

@@ -1,4 +1,4 @@
-"""JSON as the wire wants it: what is ambiguous or cannot be stored is refused."""
+"""JSON parsers that reject documents that are ambiguous or cannot be stored."""
 
 import json
 import math
@@ -13,7 +13,7 @@ MAX_DEPTH = 64
 
 
 class StrictJSONParser(JSONParser):
-    """A UTF-8 JSON object without repeated keys, overflowing numbers, NUL or lone surrogates."""
+    """Parse a UTF-8 JSON object, without repeated keys, huge numbers, NUL or lone surrogates."""
 
     accepts: tuple[type, ...] = (dict,)
     expected = "a JSON object"
@@ -31,14 +31,18 @@ class StrictJSONParser(JSONParser):
 
 
 class StrictJSONListParser(StrictJSONParser):
-    """The same, or a list of such objects."""
+    """Parse a JSON object, or an array, under the same rules."""
 
     accepts = (dict, list)
     expected = "a JSON object, or an array of them"
 
 
 def strict_json(text: bytes, *, what: str = "the body", max_depth: int = MAX_DEPTH) -> Any:
-    """What a JSON document says; raises `ParseError` where it is ambiguous or cannot be stored."""
+    """Parse a JSON document.
+
+    Raises:
+        ParseError: It is invalid, ambiguous, nested too deeply, or cannot be stored.
+    """
     try:
         document = json.loads(
             text.decode("utf-8"),
@@ -81,7 +85,7 @@ def _object_of_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check(value: Any, levels: int) -> None:
-    """Refuse what PostgreSQL could not store, wherever it stands in the body."""
+    """Reject text that PostgreSQL cannot store and too deep nesting, anywhere in a document."""
     if levels < 0:
         raise RecursionError
     if isinstance(value, str):

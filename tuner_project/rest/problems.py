@@ -1,6 +1,6 @@
-"""RFC 9457 problem documents (https://www.rfc-editor.org/rfc/rfc9457), and the answers of them.
+"""RFC 9457 problem documents (https://www.rfc-editor.org/rfc/rfc9457) and their responses.
 
-It needs nothing of DRF's views, which read the settings when they are imported.
+This module does not import DRF's views, which read the settings at import.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,15 +13,15 @@ from tuner_project.errors import DomainError, FieldError, FieldPath, json_pointe
 from tuner_project.observability.request_id import current_request_id
 
 PROBLEM_JSON = "application/problem+json"
-MAX_ERRORS = 100  # of one document
+MAX_ERRORS = 100  # per document
 
 
 def problem(
     status: int, code: str, detail: str, errors: Sequence[FieldError] = ()
 ) -> dict[str, Any]:
-    """A problem document: `code` is for programs, `detail` for people.
+    """Return a problem document: `code` is for programs, `detail` for people.
 
-    One of the service's own failures names the request, so that its log lines are found.
+    With a status of 500 or above it contains the request id, to find the log lines.
     """
     document: dict[str, Any] = {
         "type": f"urn:tuner:problem:{code}",
@@ -42,18 +42,18 @@ def problem(
 
 
 def domain_problem(error: DomainError, at: FieldPath = ()) -> dict[str, Any]:
-    """The problem document of a domain error about the value at a path of the body."""
+    """Return the problem document of a domain error about the value at a path of the body."""
     errors = [each.under(at) for each in error.errors]
     return problem(error.status, error.code, error.detail, errors) | error.members
 
 
 def problem_response(status: int, code: str, detail: str) -> HttpResponse:
-    """A problem from outside DRF's views."""
+    """Return the response with a problem document, for code outside DRF's views."""
     return JsonResponse(problem(status, code, detail), status=status, content_type=PROBLEM_JSON)
 
 
 def field_errors(detail: Any, path: FieldPath = ()) -> Iterator[FieldError]:
-    """The leaves of a serializer's error tree (`ValidationError.detail`), in their order."""
+    """Yield the leaves of a serializer's error tree (`ValidationError.detail`) in order."""
     if isinstance(detail, dict):
         for key, value in detail.items():
             is_general = key == "non_field_errors"

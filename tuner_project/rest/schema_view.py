@@ -1,4 +1,4 @@
-"""The OpenAPI document as it is served, made once a process since it needs no token."""
+"""The view of the OpenAPI document, which is rendered once per process: it needs no token."""
 
 from functools import cache
 from typing import Any
@@ -14,7 +14,7 @@ _MEDIA_TYPE = f"{OpenApiYamlRenderer.media_type}; charset=utf-8"
 
 
 class SchemaView(SpectacularAPIView):
-    """Serves the one document, whatever the query says."""
+    """Serve the same document for every query string."""
 
     throttle_classes = ()
 

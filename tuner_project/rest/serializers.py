@@ -1,4 +1,4 @@
-"""Serializers that coerce nothing and accept nothing they do not know."""
+"""Strict serializers and fields: no type coercion, no unknown keys."""
 
 import json
 import math
@@ -14,11 +14,11 @@ from rest_framework import serializers
 from tuner_project import extensions
 
 JSON_NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
-MAX_SAFE_INTEGER = 2**53  # beyond it a JSON number is no longer exact in most languages
+MAX_SAFE_INTEGER = 2**53  # larger JSON integers are not exact in most languages
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """Refuses unknown keys; takes null as "left out" where it is optional and no value itself."""
+    """Reject unknown keys; treat null as absent for optional fields that do not allow null."""
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, Mapping):
@@ -38,7 +38,7 @@ class StrictSerializer(serializers.Serializer[Any]):
 
 
 class StrictCharField(serializers.CharField):
-    """A JSON text, kept as it is."""
+    """A JSON string, without trimming of whitespace."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(trim_whitespace=False, **kwargs)
@@ -61,7 +61,7 @@ class StrictFloatField(serializers.FloatField):
 
 
 class StrictIntegerField(serializers.IntegerField):
-    """A JSON number without a fraction, at most ±2^53 unless told otherwise."""
+    """A JSON number without a fraction, by default from -2^53 to 2^53."""
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("min_value", -MAX_SAFE_INTEGER)
@@ -121,7 +121,7 @@ class UTCDateTimeField(serializers.DateTimeField):
 
 
 class StrictDateTimeField(UTCDateTimeField):
-    """An ISO 8601 moment with its offset from UTC."""
+    """An ISO 8601 date and time with its offset from UTC."""
 
     def to_internal_value(self, data: Any) -> datetime:
         expected = f"expected a moment such as 2030-01-31T12:00:00+00:00, not {data!r:.80}"
@@ -135,7 +135,7 @@ class StrictDateTimeField(UTCDateTimeField):
 
 
 class TextOrNullField(serializers.CharField):
-    """A text in an answer, null where it is empty."""
+    """A string in a response, or null if it is empty."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(allow_null=True, **kwargs)
@@ -145,14 +145,14 @@ class TextOrNullField(serializers.CharField):
 
 
 class ReasonField(StrictCharField):
-    """Why something was done, in words."""
+    """The client's reason for an action, as free text."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(required=False, max_length=10_000, **kwargs)
 
 
 class AttributesField(serializers.DictField):
-    """Attributes by name, any JSON value each; names are at most 512 characters, as Optuna's."""
+    """A mapping of names to JSON values; names have at most 512 characters, as in Optuna."""
 
     MAX_KEY = 512
 
@@ -170,7 +170,7 @@ class AttributesField(serializers.DictField):
 
 
 class UserAttributesField(AttributesField):
-    """Attributes from a client, at most MAX_ATTRIBUTE_BYTES of JSON."""
+    """Attributes from a client, together at most MAX_ATTRIBUTE_BYTES as JSON."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         attributes = super().to_internal_value(data)
@@ -188,7 +188,7 @@ class EmptySerializer(StrictSerializer):
 
 
 def page_limit(default: int) -> QueryIntegerField:
-    """Return the field `limit` of a list's query."""
+    """Return the query field `limit` of a list."""
     return QueryIntegerField(
         default=default, min_value=1, max_value=1000, help_text="How many to answer at most."
     )
@@ -204,7 +204,7 @@ class PageQuerySerializer(StrictSerializer):
 
 
 class LongPageQuerySerializer(PageQuerySerializer):
-    """Of a list that is short as a rule, and is then answered whole."""
+    """The page of a list that is usually short enough to be returned as a whole."""
 
     limit = page_limit(default=1000)
 
@@ -224,7 +224,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     detail = serializers.CharField(help_text="One sentence for people.")
     code = serializers.CharField(help_text="Stable, for programs.")
-    # The name hides DRF's property, which only input needs.
+    # The name shadows DRF's property `errors`, which is used only for input.
     errors = ProblemDetailSerializer(many=True, required=False)  # type: ignore[assignment]
     request_id = serializers.CharField(
         required=False, help_text="Of a failure of the service: as its log names the request."
@@ -234,5 +234,5 @@ class ProblemSerializer(serializers.Serializer[Any]):
     )
 
     def get_fields(self) -> dict[str, Any]:
-        """The members of every problem, and those that the apps have registered."""
+        """Return the members of every problem document, and those that the apps registered."""
         return super().get_fields() | deepcopy(extensions.PROBLEM_MEMBERS)

@@ -1,4 +1,4 @@
-"""The base of the API's views: strict queries, strict bodies, pages."""
+"""The base class of the API's views: strict queries and bodies, pagination."""
 
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -15,17 +15,17 @@ from tuner_project.rest.serializers import EmptySerializer
 
 @cache
 def _instance(shape: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:
-    """One serializer for all bodies and answers of a shape: each new one copies its fields."""
+    """Return a cached instance of a serializer class, as each new instance copies its fields."""
     return shape()
 
 
 class ApiViewSet(viewsets.GenericViewSet[Any]):
-    """Checks an action's query before it runs.
+    """Base class that validates an action's query parameters before the action runs.
 
-    `query_serializers` names the query's serializer by action; an action without one takes no
-    query keys. `scopes` names the scope that an action needs, by default `read` for reads and
+    `query_serializers` maps an action to the serializer of its query; an action without one accepts
+    no query keys. `scopes` maps an action to its required scope, by default `read` for reads and
     `manage` for the rest; `staff_permission` is the permission that a staff session needs.
-    `problem_causes` is for the OpenAPI document: by action and status, what else may cause it.
+    `problem_causes` is for the OpenAPI document: further causes of a status, by action and status.
     """
 
     scopes: ClassVar[dict[str, str]] = {}
@@ -35,12 +35,12 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
     query: dict[str, Any]
 
     def perform_authentication(self, request: Request) -> None:
-        """Authenticate and throttle before the permissions, so that refused requests count, too."""
+        """Authenticate and throttle before the permission checks, so that denied requests count."""
         super().perform_authentication(request)
         super().check_throttles(request)
 
     def check_throttles(self, request: Request) -> None:
-        """Do nothing: `perform_authentication` has throttled already."""
+        """Do nothing, because `perform_authentication` has checked the throttles already."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -51,14 +51,14 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         self.query = _instance(shape).run_validation(request.query_params.dict())
 
     def body(self) -> dict[str, Any]:
-        """The validated body of this request."""
+        """Validate the body of this request, and return its values."""
         shape: Any = self.get_serializer_class()
         return _instance(shape).run_validation(self.request.data)
 
     def answer(
         self, shape: type[serializers.Serializer[Any]], content: Any, status: int = 200
     ) -> Response:
-        """The answer of one item of this shape."""
+        """Return the response with one item, serialized by the class `shape`."""
         return Response(_instance(shape).to_representation(content), status)
 
     def answer_list(
@@ -67,14 +67,14 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         contents: Iterable[Any],
         status: int = 200,
     ) -> Response:
-        """The answer of a list of items of this shape."""
+        """Return the response with a list of items, each serialized by the class `shape`."""
         represent = _instance(shape).to_representation
         return Response([represent(each) for each in contents], status)
 
     def answer_page(
         self, shape: type[serializers.Serializer[Any]], contents: Iterable[Any], total: int
     ) -> Response:
-        """One page of a list, with headers that lead to the others."""
+        """Return a page of a list, with headers that link to the other pages by offset."""
         query = {key: value for key, value in self.query.items() if value is not None}
         pages = {name: query | {"offset": start} for name, start in self._offsets(total).items()}
         return self._answer_page(shape, contents, total, pages)
@@ -86,7 +86,7 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         total: int,
         cursor: str | None,
     ) -> Response:
-        """One page of a list whose next page, if there is one, begins at a cursor."""
+        """Return a page of a list whose next page, if there is one, begins at a cursor."""
         given = {"limit": self.query["limit"], **self.request.query_params.dict()}
         query = {key: text for key, text in given.items() if key not in ("offset", "cursor")}
         offsets = self._offsets(total) if self.query["offset"] > 0 else {"first": 0}
@@ -103,7 +103,7 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         total: int,
         pages: Mapping[str, Mapping[str, Any]],
     ) -> Response:
-        """A page with links to others, each by its query."""
+        """Return a page with links to others; `pages` maps a relation to the page's query."""
         response = self.answer_list(shape, contents)
         response["X-Total-Count"] = str(total)
         base = self.request.build_absolute_uri(escape_uri_path(self.request.path))
@@ -113,7 +113,7 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         return response
 
     def _offsets(self, total: int) -> dict[str, int]:
-        """The offsets at which the other pages begin, by relation."""
+        """Return the offsets at which the other pages begin, by link relation."""
         limit, offset = self.query["limit"], self.query["offset"]
         offsets = {"first": 0, "last": max(total - 1, 0) // limit * limit}
         if offset > 0:

@@ -1,4 +1,4 @@
-"""System checks of misconfigurations that expose the service."""
+"""System checks for misconfigurations that expose the service."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tuner_project.environment import is_loopback
 
 @checks.register(checks.Tags.security, deploy=True)
 def check_https(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
-    """tuner.W003: cookies and tokens may travel in plain text."""
+    """tuner.W003: warn that cookies and tokens may travel in plain text."""
     if settings.HTTPS:
         return []
     return [
@@ -24,7 +24,7 @@ def check_https(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security)
 def check_open_to_others(**kwargs: Any) -> list[checks.CheckMessage]:
-    """tuner.W001: all clients that reach the address may do everything."""
+    """tuner.W001: warn that all clients that reach the address have full access."""
     if settings.AUTH_REQUIRED or is_loopback(settings.HOST):
         return []
     return [

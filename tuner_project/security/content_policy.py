@@ -1,4 +1,4 @@
-"""Content security policies: what each page may load and run, and why.
+"""Content security policies (CSP): what each page may load and run, and why.
 
 https://developer.mozilla.org/docs/Web/HTTP/Guides/CSP
 """
@@ -16,14 +16,14 @@ from django.http import HttpRequest, HttpResponseBase
 from tuner_project import extensions
 from tuner_project.extensions import Policy
 
-# For answers that are no pages: nothing.
+# For responses that are not pages: nothing is allowed.
 CLOSED: Policy = {
     "default-src": [NONE],
     "base-uri": [NONE],
     "form-action": [NONE],
     "frame-ancestors": [NONE],
 }
-# Our own pages and the admin's: scripts and styles from files of this service only.
+# For the service's own pages and the admin: scripts and styles from files of this service only.
 PAGES: Policy = {
     **CLOSED,
     "script-src": [SELF],
@@ -43,14 +43,14 @@ PLOTS: Policy = {
 }
 # Swagger UI has `style` attributes and a <style> element in its page.
 DOCUMENTATION: Policy = {**PAGES, "style-src": [SELF, UNSAFE_INLINE]}
-# By what the path begins with; the API's answers are no pages at all.
+# By path prefix; the API's responses are not pages.
 _OF_THE_FRAME: list[tuple[str, Policy]] = [(r"/api/v1/docs$", DOCUMENTATION), (r"/api/", CLOSED)]
 _UNUSED_FEATURES = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 _INLINE_SCRIPT = re.compile(r"<script[^>]*>(.*?)</script>", re.DOTALL)
 
 
 class PolicyMiddleware(CSPMiddleware):
-    """Sets the policy of the request's path on each answer that has none of its own."""
+    """Set the policy for the request's path on each response without its own policy."""
 
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
@@ -68,16 +68,16 @@ class PolicyMiddleware(CSPMiddleware):
 
 
 def policy_of(path: str) -> Policy:
-    """The policy of a path: the first that fits, of the frame's and of those that apps register."""
+    """Return the first policy whose pattern matches a path: the frame's, then the apps'."""
     policies = chain(_OF_THE_FRAME, extensions.CONTENT_POLICIES)
     return next((policy for pattern, policy in policies if re.match(pattern, path)), PAGES)
 
 
 def policy_of_figure(content: str | bytes) -> str:
-    """The header for a page or an image that Plotly made, opened by itself.
+    """Return the CSP header for a page or an image by Plotly that is opened on its own.
 
-    It holds names that clients chose. So it runs in an origin of its own (`sandbox`), where it
-    cannot use the viewer's login, and only the scripts that are in it now may run.
+    It contains names chosen by clients. Therefore it runs in an opaque origin (`sandbox`), where
+    it cannot use the viewer's session, and may run only the scripts that it contains now, by hash.
     """
     text = content.decode(errors="replace") if isinstance(content, bytes) else content
     hashes = [

@@ -1,7 +1,7 @@
-"""Logins to the admin: throttled by django-axes, in the database and so right across processes.
+"""Throttling of admin logins by django-axes, which counts in the database, for all processes.
 
-Failures count for a name together with an address, so that a user cannot be locked out from
-elsewhere, and for an address alone, so that trying many names from there has an end as well.
+Failures are counted per name and address, so that a user cannot be locked out from another
+address, and per address, so that trying many names from one address is limited as well.
 """
 
 from typing import Any
@@ -16,13 +16,13 @@ from django.shortcuts import render
 
 from tuner_project.security.client_address import client_network
 
-# How many times more failures an address may have than one name there: offices share an address.
+# The limit of an address is this many times that of a name, as the users of an office share one.
 NAMES_AN_ADDRESS = 5
 _MAX_NAME = 255  # characters that are kept
 
 
 class LoginHandler(AxesDatabaseHandler):
-    """axes' own, which counts the failures of an address besides."""
+    """The handler of django-axes, which here also counts the failures of an address."""
 
     def get_failures(self, request: Any, credentials: dict[str, Any] | None = None) -> int:
         of_name: int = super().get_failures(request, credentials)
@@ -35,12 +35,12 @@ class LoginHandler(AxesDatabaseHandler):
 
 
 def address(request: HttpRequest) -> str | None:
-    """Where a login comes from; AXES_CLIENT_IP_CALLABLE."""
+    """Return the client address of a login (AXES_CLIENT_IP_CALLABLE)."""
     return client_network(request) or None
 
 
 def name(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:
-    """Whose login it is, as far as it can be stored; AXES_USERNAME_CALLABLE."""
+    """Return the user name of a login in a form that can be stored (AXES_USERNAME_CALLABLE)."""
     given = str((credentials or request.POST).get("username") or "")
     return given.replace("\0", "")[:_MAX_NAME]
 
@@ -48,7 +48,7 @@ def name(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str
 def locked_out(
     request: HttpRequest, response: HttpResponse | None, credentials: dict[str, Any] | None
 ) -> HttpResponse:
-    """The page for a user who is locked out; AXES_LOCKOUT_CALLABLE."""
+    """Return the page for a user who is locked out (AXES_LOCKOUT_CALLABLE)."""
     seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
     context = admin.site.each_context(request) | {
         "title": "Too many failed logins",

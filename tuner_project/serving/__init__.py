@@ -1,1 +1,1 @@
-"""What gunicorn runs: its configuration, and a worker with bounded queues."""
+"""gunicorn's configuration, and its worker class with bounded queues."""

@@ -1,4 +1,4 @@
-"""gunicorn's configuration, for `serve` and for the image alike.
+"""gunicorn's configuration, for `serve` and for the container image.
 
 https://docs.gunicorn.org/en/stable/settings.html
 """
@@ -17,53 +17,53 @@ try:
 except ImproperlyConfigured as error:
     sys.exit(f"error: {error}")
 
-# They read the settings when they are imported, which must be known and sound by then.
+# Imported here because they read the settings at import, which must be valid by then.
 from tuner_project.observability import multiprocess
 from tuner_project.security.checks import check_open_to_others
 from tuner_project.serving.worker import BoundedWorker
 
 
 class PromptWorker(BoundedWorker):
-    """Ends within seconds when its master was killed.
+    """Worker that ends within seconds after its master was killed.
 
-    gunicorn's own goes on serving the connections that clients keep alive, for the whole
-    graceful_timeout, and holds the port against the next master.
+    gunicorn's own worker continues to serve keep-alive connections for the whole
+    graceful_timeout, and occupies the port, so that a new master cannot bind it.
     """
 
     def is_parent_alive(self) -> bool:
         if super().is_parent_alive():
             return True
-        self.alive = False  # the stop that SIGTERM would begin
+        self.alive = False  # stop as on SIGTERM
         return False
 
 
 worker_class = PromptWorker
 workers = settings.WEB_WORKERS
 threads = settings.WEB_THREADS
-graceful_timeout = settings.WEB_GRACEFUL_TIMEOUT  # seconds for what is in flight when it stops
-timeout = 60  # seconds without a sign of life until a worker is replaced
-keepalive = 75  # seconds; longer than a balancer's, which should close first
-sendfile = False  # it would wait for clients without an end
+graceful_timeout = settings.WEB_GRACEFUL_TIMEOUT  # seconds for open requests on shutdown
+timeout = 60  # seconds without a heartbeat until a worker is replaced
+keepalive = 75  # seconds; longer than a load balancer's, which should close first
+sendfile = False  # it would wait for slow clients without limit
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 logger_class = "tuner_project.serving.gunicorn_logger.GunicornLogger"
 loglevel = settings.LOG_LEVEL.lower()
-control_socket_disable = True  # it would be made in the home folder
+control_socket_disable = True  # it would be created in the home folder
 
 
 def on_starting(server: Any) -> None:
-    """Make the folder of the metrics, and warn if the service is open."""
+    """Create the metrics folder, and warn if the service is open to all clients."""
     multiprocess.begin()
     for warning in check_open_to_others():
         server.log.warning("%s %s", warning.msg, warning.hint)
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """Give a worker its slot of the metrics."""
+    """Assign a metrics slot to a worker."""
     multiprocess.enter(server, worker)
 
 
 def post_worker_init(worker: Any) -> None:
-    """Publish the metrics of a worker."""
+    """Start publishing the gauges of a worker."""
     from tuner_project.observability.process_metrics import keep_publishing
 
     keep_publishing()
@@ -75,5 +75,5 @@ def child_exit(server: Any, worker: Any) -> None:
 
 
 def on_exit(server: Any) -> None:
-    """Remove the folder of the metrics."""
+    """Remove the metrics folder."""
     multiprocess.end()

@@ -1,4 +1,4 @@
-"""What is answered when more is asked than the threads can do: a 503 at once."""
+"""Load shedding: an immediate 503 for requests beyond the capacity of the threads."""
 
 import threading
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponseBase
 
 from tuner_project.db.faults import Fault
 
-# What monitors ask is answered whatever else there is to do.
+# Monitoring requests, which are served even under overload.
 PROBES = ("/api/v1/health", "/api/v1/ready", "/metrics")
 OVERLOADED = Fault(
     "overloaded",
@@ -19,15 +19,15 @@ _thread = threading.local()
 
 
 def refuse_here() -> None:
-    """Let this thread refuse whatever is asked, but for the probes."""
+    """Make this thread refuse all requests except the probes."""
     _thread.refuses = True
 
 
 class OverloadMiddleware:
-    """Refuses what a worker gave to a thread that refuses."""
+    """Respond with 503 in threads that refuse requests."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        # Not in gunicorn's master, which reads this module before there are any apps.
+        # Imported here because gunicorn's master imports this module before apps are loaded.
         from tuner_project.rest.errors import fault_response
 
         self.get_response = get_response

@@ -1,14 +1,14 @@
-"""A worker of gunicorn's that limits how long a slow client can occupy a thread.
+"""A gunicorn worker that limits how long a slow client can occupy a thread.
 
 gunicorn's own threaded worker waits for a client without limit: with 2 threads, ten clients that
-sent half a request's head, or half a body, kept a health check from its answer for all of the 40 s
-that they stayed. With this worker it is answered at once.
-`tests/accept/test_slow_clients.py` proves it for heads, bodies and answers that are not read.
+sent half of a request's head or body blocked a health check for the 40 s that they stayed
+connected. This worker responds to it at once.
+`tests/accept/test_slow_clients.py` tests it for heads, bodies and responses that are not read.
 
-The main loop collects a request's head, which takes no thread. From then on a thread waits for the
-client at most CLIENT_TIMEOUT seconds for the body and as many for taking the answer. A client that
-moves MIN_RATE bytes a second or more gets that time back. A body that does not come is a 408
-(`rest/errors.py`); where an answer is not taken, the connection is closed.
+The main loop collects a request's head without using a thread. After that a thread waits for the
+client at most CLIENT_TIMEOUT seconds to send the body, and as long to read the response. A client
+that transfers at least MIN_RATE bytes per second regains that time. A body that does not arrive
+in time causes a 408 (`rest/errors.py`); if a response is not read, the connection is closed.
 """
 
 import errno
@@ -24,10 +24,10 @@ from django.conf import settings
 from gunicorn import util
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
-MIN_RATE = 64 * 1024  # bytes a second
-MAX_HEAD = 64 * 1024  # bytes that are collected; what is longer, gunicorn refuses by its own limits
-# Bytes of a refused body that are read and dropped within gunicorn's 2 s, so that the client sees
-# its 413. From a slow client fewer are read, and it may see a closed connection instead.
+MIN_RATE = 64 * 1024  # bytes per second
+MAX_HEAD = 64 * 1024  # bytes that are collected; gunicorn's own limits reject longer heads
+# Bytes of a rejected body that are read and discarded within gunicorn's 2 s, so that the client
+# receives its 413. A slow client sends fewer, and may see a closed connection instead.
 MAX_DRAIN = 64 * 2**20
 _END_OF_HEAD = b"\r\n\r\n"
 _REQUEST_TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -35,20 +35,20 @@ T = TypeVar("T")
 
 
 class ClientTooSlow(TimeoutError):
-    """The client's time is used up; `errno` is one of those that gunicorn does not log."""
+    """The client has used up its time; gunicorn does not log an error with this `errno`."""
 
     def __init__(self) -> None:
         super().__init__(errno.ECONNRESET, "the client is too slow")
 
 
 class Patience:
-    """The seconds for which a thread still waits for a client; bytes that it moves add to them."""
+    """The seconds left for which a thread waits for a client; transferred bytes add to them."""
 
     def __init__(self) -> None:
         self.left = float(settings.CLIENT_TIMEOUT)
 
     def wait(self, sock: socket.socket, action: Callable[[], T], size: Callable[[T], int]) -> T:
-        """Return the result of an action on the socket, which moved `size(result)` bytes.
+        """Run an action on the socket, which transfers `size(result)` bytes, and return its result.
 
         Raises:
             ClientTooSlow: No time is left.
@@ -69,15 +69,15 @@ class Patience:
 
 
 class PatientSocket(socket.socket):
-    """A socket on which a thread waits for the client as long as `Patience` allows."""
+    """A socket whose blocking calls are limited by `Patience`."""
 
     def renew(self) -> None:
-        """Start the client's time again, for another request."""
+        """Reset the client's time for a new request."""
         self._reading, self._writing = Patience(), Patience()
-        self.is_unread = False  # whether the answer was not taken
+        self.is_unread = False  # whether the client did not read the response
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        if self.gettimeout() == 0.0:  # the main loop waits elsewhere
+        if self.gettimeout() == 0.0:  # non-blocking: called by the main loop
             return super().recv(size, flags)
         return self._reading.wait(self, partial(super().recv, size, flags), len)
 
@@ -93,7 +93,7 @@ class PatientSocket(socket.socket):
 
 
 class PatientConnection(TConn):
-    """A connection with the part of a request's head that has been received."""
+    """A connection that buffers the received part of a request's head."""
 
     def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
         patient = PatientSocket(fileno=sock.detach())
@@ -101,10 +101,13 @@ class PatientConnection(TConn):
         super().__init__(cfg, patient, client, server)
         self.data_ready = True  # a thread never waits for the first byte
         self.head = bytearray()
-        self.is_over = False  # whether the client has closed it between two requests
+        self.is_over = False  # whether the client has closed it without sending a part of a head
 
     def has_head(self) -> bool:
-        """Read what has been received; return whether a thread can go on, if only to close."""
+        """Read the received bytes; return whether to hand the connection over to a thread.
+
+        That is the case if the head is complete or too long, or the connection has ended.
+        """
         before = len(self.head)
         try:
             data = self.sock.recv(MAX_HEAD)
@@ -123,7 +126,7 @@ class PatientConnection(TConn):
         self.head.clear()
 
     def close(self, graceful: bool = False) -> None:
-        """Close at once: where it has to be graceful, the thread has done that."""
+        """Close at once; a thread has already done a graceful close if one was needed."""
         if self.head:
             with suppress(OSError):
                 self.sock.send(_REQUEST_TIMEOUT)
@@ -131,7 +134,7 @@ class PatientConnection(TConn):
 
 
 class PatientWorker(ThreadWorker):
-    """gunicorn's threaded worker; a thread starts on a request when its head is complete."""
+    """gunicorn's threaded worker, which here gives a thread only requests with a complete head."""
 
     def accept(self, listener: socket.socket) -> None:
         try:
@@ -144,7 +147,7 @@ class PatientWorker(ThreadWorker):
         self._collect_head(PatientConnection(self.cfg, sock, client, listener.getsockname()))
 
     def on_client_socket_readable(self, conn: PatientConnection, client: socket.socket) -> None:
-        """Go on with a connection that was kept alive."""
+        """Handle received bytes on a keep-alive connection."""
         if conn.has_head() and not conn.is_over:
             super().on_client_socket_readable(conn, client)
             return
@@ -156,7 +159,7 @@ class PatientWorker(ThreadWorker):
             self._collect_head(conn)
 
     def on_pending_socket_readable(self, conn: PatientConnection, client: socket.socket) -> None:
-        """Read more of a head."""
+        """Handle received bytes on a connection whose head is incomplete."""
         if not conn.has_head():
             return
         if conn.is_over:
@@ -170,12 +173,12 @@ class PatientWorker(ThreadWorker):
         conn.sock.renew()
         is_kept = super().handle(conn)
         if not is_kept and not conn.sock.is_unread:
-            # It waits for the client to see the answer, for which the main loop has no time.
+            # Done in the thread because it waits for the client, which the main loop must not.
             util.close_graceful(conn.sock, max_drain=MAX_DRAIN)
         return is_kept
 
     def _drop(self, conn: PatientConnection) -> None:
-        """Close what the client has closed, without a thread."""
+        """Close a connection that the client has closed, without using a thread."""
         self.nr_conns -= 1
         conn.close()
 
@@ -187,7 +190,7 @@ class PatientWorker(ThreadWorker):
         self.poller.register(conn.sock, selectors.EVENT_READ, callback)
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """When the worker stops, end connections with an incomplete head at the deadline too."""
+        """On shutdown, apply the deadline to connections with an incomplete head, too."""
         super()._cap_keepalive(deadline)
         for conn in self.pending_conns:
             conn.timeout = min(conn.timeout, deadline)

@@ -1,8 +1,8 @@
-"""A worker of gunicorn's with a bounded queue, which stops without losing a request.
+"""A gunicorn worker with a bounded queue, which stops without losing a request.
 
-gunicorn's own threaded worker lets any number of requests wait for a thread, health checks among
-them, and while it stops it still lets clients connect, whose connections it then breaks.
-`tests/tuner_project/test_waiting.py` and `tests/accept/test_stops.py` prove the difference.
+gunicorn's own threaded worker lets any number of requests wait for a thread, including health
+checks. On shutdown it still accepts connections, which it then closes without a response.
+`tests/tuner_project/test_waiting.py` and `tests/accept/test_stops.py` test the difference.
 """
 
 import time
@@ -24,17 +24,17 @@ class BoundedWorker(PatientWorker):
     """A worker with a bounded queue.
 
     At most WEB_WAITING requests wait for a thread, each for at most WEB_WAITING_TIMEOUT seconds.
-    The others go to reserve threads, which refuse them (`overload.py`) and answer health checks.
-    Where RESERVE_WAITING wait for those, the connection is closed.
+    The others go to reserve threads, which refuse them (`overload.py`) but serve health checks.
+    If RESERVE_WAITING requests wait for those, the connection is closed.
 
-    A worker that stops closes the port at once, so that a load balancer uses another instance.
+    On shutdown the port is closed at once, so that a load balancer uses another instance.
     """
 
     def init_process(self) -> None:
         self._reserve = ThreadPoolExecutor(RESERVE_THREADS, "reserve", initializer=refuse_here)
-        # Futures in the order of their submission; those at the left that have begun are dropped.
+        # (deadline, future, connection) in the order of submission, removed once begun or expired.
         self._queue: deque[tuple[float, Future[Any], Any]] = deque()
-        self._n_given = 0  # to the threads, and not finished
+        self._n_given = 0  # requests submitted to the threads and not finished
         self._n_reserved = 0
         super().init_process()
 
@@ -62,7 +62,7 @@ class BoundedWorker(PatientWorker):
         self._reserve.shutdown(wait=False)
 
     def _refuse_the_tired(self) -> None:
-        """Give requests that have waited for too long to the reserve threads."""
+        """Give requests that have waited for too long to the reserve threads, which refuse them."""
         now = time.monotonic()
         while self._queue:
             deadline, future, conn = self._queue[0]
@@ -83,7 +83,7 @@ class BoundedWorker(PatientWorker):
         future.add_done_callback(lambda done: self._when_done(conn, done, 0, 1))
 
     def _when_done(self, conn: Any, future: Future[Any], given: int, reserved: int) -> None:
-        """Let the main loop go on with the connection. Called in any thread."""
+        """Schedule the end of a request in the main loop; called from any thread."""
         if not future.cancelled():
             self.method_queue.defer(self._finish, conn, future, given, reserved)
 
@@ -93,7 +93,7 @@ class BoundedWorker(PatientWorker):
         self.finish_request(conn, future)
 
     def _close_port(self) -> None:
-        """Accept the connections that have been made, and refuse new ones from now on."""
+        """Accept the pending connections, then close the listening sockets."""
         for listener in self.sockets:
             if listener.fileno() < 0:
                 continue
@@ -106,5 +106,5 @@ class BoundedWorker(PatientWorker):
 
 
 def _is_probe(conn: PatientConnection) -> bool:
-    """Return whether it is a health check or a scrape of the metrics."""
+    """Return whether the request is a health check or a scrape of the metrics."""
     return conn.head.startswith(_PROBES)

@@ -13,7 +13,7 @@ MAX_DAYS = 36_500
 
 
 class Command(BaseCommand):
-    """Parses, creates the token, and prints its key."""
+    """Create a token and print its key."""
 
     help = "Makes a token for clients of the API, and prints it: it cannot be shown again."
 

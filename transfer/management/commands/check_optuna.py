@@ -1,4 +1,4 @@
-"""Compare Django's rows with Optuna's, and mend what differs."""
+"""Compare Django's rows with Optuna's, and repair the differences."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ from trials.projection.consistency import (
     studies_only_in_optuna,
 )
 
-SHOWN = 20  # differences of one study
+SHOWN = 20  # differences per study
 
 
 class Command(BaseCommand):
-    """Parses, compares, repairs or adopts, and prints the differences."""
+    """Compare both schemas, repair them or adopt a study, and print the differences."""
 
     help = "Compares both schemas row by row; exits with 1 where they differ."
 

@@ -1,4 +1,4 @@
-"""Write studies into a file that `import_study` reads."""
+"""Export studies into a file for `import_study`."""
 
 import os
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from tuner_project.errors import DomainError
 
 
 class Command(BaseCommand):
-    """Parses, exports, and writes the lines."""
+    """Export studies, and write the lines to a file or the standard output."""
 
     help = "Writes studies with their trials as JSON Lines, each as it is at one moment."
 
@@ -54,7 +54,7 @@ class Command(BaseCommand):
 
 
 def _replace(path: Path, lines: Iterator[bytes]) -> None:
-    """Write a file that is whole as soon as it has this name."""
+    """Write a file atomically: it gets its name only once it is complete."""
     mode = path.stat().st_mode if path.exists() else 0o666 & ~_umask()
     part = NamedTemporaryFile(dir=path.parent, prefix=f"{path.name[:100]}.", delete=False)  # noqa: SIM115
     try:
@@ -68,7 +68,7 @@ def _replace(path: Path, lines: Iterator[bytes]) -> None:
 
 
 def _umask() -> int:
-    """What new files of this process are not allowed."""
+    """Return the process's umask, which can only be read by setting it."""
     umask = os.umask(0)
     os.umask(umask)
     return umask

@@ -1,4 +1,4 @@
-"""Store the studies of a file, or of a stock Optuna storage."""
+"""Import the studies of a file or of a stock Optuna storage."""
 
 import sys
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from tuner_project.errors import DomainError
 
 
 class Command(BaseCommand):
-    """Parses, imports, and prints what happened to each study."""
+    """Import studies, and print the outcome for each."""
 
     help = "Stores studies with their trials, all or none."
 

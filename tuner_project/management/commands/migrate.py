@@ -1,4 +1,4 @@
-"""Django's own command, for one process at a time."""
+"""Django's `migrate`, run by one process at a time."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ LOCK = 0x74756E6572_00  # "tuner"
 
 
 class Command(migrate.Command):
-    """Migrates under a lock."""
+    """Django's `migrate` under a lock."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Migrate; others that want to meanwhile wait, and then find nothing to do."""
+        """Migrate; other processes that migrate wait, and then have nothing left to do."""
         with only_one(LOCK):
             super().handle(*args, **options)

@@ -35,9 +35,9 @@ class Command(BaseCommand):
         if not options["no_migrate"]:
             call_command("migrate", verbosity=0, interactive=False)
         self._keep_secret_key()
-        with only_one(ADMIN_LOCK):  # of several that start at once
+        with only_one(ADMIN_LOCK):  # several processes may start at once
             self._create_admin()
-        close_pool()  # the workers, which are forked, have their own
+        close_pool()  # the forked workers open their own
         Server(self._announce).run()
 
     def _keep_secret_key(self) -> None:
@@ -47,7 +47,7 @@ class Command(BaseCommand):
         descriptor, part = tempfile.mkstemp(prefix="secret_key.", dir=path.parent)  # of mode 0600
         with os.fdopen(descriptor, "w") as file:
             file.write(settings.SECRET_KEY)
-        os.replace(part, path)  # whole or not at all
+        os.replace(part, path)  # atomic
 
     def _create_admin(self) -> None:
         users = get_user_model().objects
