@@ -5,6 +5,8 @@ the kustomization, and the ServiceMonitor, the Prometheus operator's: see `SERVI
 """
 
 from collections.abc import Iterator
+from copy import deepcopy
+from functools import cache
 from typing import Any
 
 import jsonschema
@@ -79,6 +81,11 @@ SERVICE_MONITOR = {
 
 def manifests() -> list[tuple[str, dict[str, Any]]]:
     """The name of the file and the resource, of each in deploy/kubernetes but the kustomization."""
+    return deepcopy(_parsed_manifests())
+
+
+@cache
+def _parsed_manifests() -> list[tuple[str, dict[str, Any]]]:
     return [
         (file.name, document)
         for file in sorted(KUBERNETES.glob("*.yaml"))

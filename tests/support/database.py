@@ -7,6 +7,7 @@ a data folder of its own.
 import gc
 import hashlib
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -26,6 +27,9 @@ from tests.support import ROOT
 
 # The plugin -------------------------------------------------------------------------------
 
+# Processes of the tests compile a module once, also where this is set for other reasons.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Neither a developer's .env nor the database that they work on affects the tests.
 for name in ("DATABASE_URL", "DEBUG", "ALLOWED_HOSTS", "HTTPS", "TRUSTED_PROXIES"):
     os.environ.pop(name, None)
@@ -254,7 +258,14 @@ def create_database(name: str, *, template: str = "template0") -> None:
 
 
 def drop_database(name: str) -> None:
-    _run_on_server("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+    """Drop a database after its connections; FORCE may not end an autovacuum worker's."""
+    with _connected_to_server() as server:
+        server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = %s AND usename = current_user",
+            [name],
+        )
+        server.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
 
 
 @contextmanager

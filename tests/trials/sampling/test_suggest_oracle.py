@@ -119,7 +119,7 @@ class Mirror:
     def report(self, number: int, step: int, value: float) -> bool:
         """Report to both, and ask both pruners."""
         trial = store_on_trial(self.study, number, steps={step: value})
-        stock_id = self.stock.trials[number]._trial_id
+        stock_id = self.stock.get_trials(deepcopy=False)[number]._trial_id
         self.stock._storage.set_trial_intermediate_value(stock_id, step, value)
         history = session_registry.of(self.study)
         history.sync()
@@ -188,7 +188,7 @@ def objective(params: dict[str, Any], objectives: int) -> list[float]:
 def finish(mirror: Mirror, rng: random.Random, number: int) -> None:
     """Take a trial from its first report to its end."""
     objectives = len(mirror.study.directions)
-    values = objective(mirror.stock.trials[number].params, objectives)
+    values = objective(mirror.stock.get_trials(deepcopy=False)[number].params, objectives)
     if number > 1 and rng.random() < 0.12:
         mirror.tell(number, state=TrialState.FAIL)
     elif (number > 1 and rng.random() < 0.1) or any(

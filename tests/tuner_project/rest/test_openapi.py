@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from functools import cache
 from typing import Any
 
 import pytest
@@ -207,6 +208,12 @@ def wire(api: APIClient, key: str, monkeypatch: pytest.MonkeyPatch) -> Any:
                 url = f"/api/v1/studies/{name}/trials/{number}/complete"
                 assert api.post(url, {"values": values}).status_code == 200
     monkeypatch.setattr(django_settings, "AUTH_REQUIRED", True)
+    return _wire_schema()
+
+
+@cache
+def _wire_schema() -> Any:
+    """The document, which takes half a second to be read."""
     return schemathesis.openapi.from_wsgi("/api/v1/schema", application)
 
 
