@@ -51,7 +51,7 @@ serve: $(VENV)/.serve try-torch
 test: lint typecheck
 	$(PY) manage.py makemigrations --check --dry-run
 	$(PY) manage.py spectacular --validate --fail-on-warn --file /dev/null
-	$(PY) -m pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
+	$(PY) -m pytest -n $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)
 
 lint: dev
 	$(PY) -m ruff check .
@@ -62,7 +62,7 @@ typecheck: dev
 	$(PY) -m mypy
 
 coverage: dev
-	$(PY) -m pytest -n $(TEST_PROCESSES) --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
+	$(PY) -m pytest -n $(TEST_PROCESSES) --dist worksteal --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
 
 accept: dev
 	$(PY) -m pytest -m accept -n 0 -s $(PYTEST_ARGS)
