@@ -49,8 +49,8 @@ class Method:
         choices = [len(parameter.get("choices", ())) for parameter in study.search_space]
         if self.most_choices is not None and max(choices) > self.most_choices:
             raise ImportanceUnavailable(
-                f"a parameter has {max(choices)} choices, and its time doubles with each: "
-                f"at most {self.most_choices} are possible"
+                f"a parameter has {max(choices)} choices; at most {self.most_choices} are "
+                "possible, because the computation time doubles with each"
             )
         return max(10, min(self.most_trials, self.most_cells // sum(max(n, 1) for n in choices)))
 

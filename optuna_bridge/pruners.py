@@ -38,7 +38,7 @@ PRUNERS: dict[str, PrunerKind] = {
         options={
             "min_resource": Option("int", 10, "The first step to prune at.", 1, _STEPS),
             "max_resource": Option("int", 1000, "The last step of a trial.", 1, _STEPS),
-            "reduction_factor": Option("int", 3, "One in so many is promoted.", 2, 10**6),
+            "reduction_factor": Option("int", 3, "One in this many is promoted.", 2, 10**6),
             "bootstrap_count": Option(
                 "int", 0, "Trials that a rung needs before any is promoted.", 0, 10**6
             ),
@@ -61,7 +61,7 @@ PRUNERS: dict[str, PrunerKind] = {
             "n_startup_trials": Option("int", 5, "Trials before any is pruned.", 0, 10**6),
             "n_warmup_steps": Option("int", 10, "Steps of a trial before it is pruned.", 0, _STEPS),
             "interval_steps": Option("int", 1, "Steps between two decisions.", 1, _STEPS),
-            "n_min_trials": Option("int", 1, "Trials with this step, at least.", 1, 10**6),
+            "n_min_trials": Option("int", 1, "Trials that must have the step.", 1, 10**6),
         },
     ),
     NO_PRUNER: PrunerKind(build=lambda options: NopPruner(), options={}, reads_steps=False),

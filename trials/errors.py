@@ -30,8 +30,8 @@ class LeaseLost(DomainError):
     @classmethod
     def of_trial(cls, number: int, retry: int | None) -> "LeaseLost":
         """Return the error for a trial's number and that of its next attempt, if there is one."""
-        then = "it is not tried again" if retry is None else f"it is tried again as trial {retry}"
-        detail = f"the lease of trial {number} ran out, and the trial was ended; {then}"
+        then = "it is not retried" if retry is None else f"it is retried as trial {retry}"
+        detail = f"the lease of trial {number} expired, and the trial was failed; {then}"
         return cls(detail, retry_trial_id=retry)
 
 

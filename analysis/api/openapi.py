@@ -13,6 +13,7 @@ LINKS: Links = {
 }
 PROBLEM_MEMBERS: dict[str, serializers.Field[Any, Any, Any, Any]] = {
     "least_violating": serializers.DictField(
-        required=False, help_text="Where no trial is feasible: the one that violates least."
+        required=False,
+        help_text="For `no_feasible_trial`: the trial that violates the constraints least.",
     )
 }

@@ -54,7 +54,10 @@ class HistoryQuerySerializer(ObjectiveQuerySerializer):
     """Query of the optimisation history."""
 
     limit = QueryIntegerField(
-        default=1000, min_value=2, max_value=MAX_POINTS, help_text="How many trials at most."
+        default=1000,
+        min_value=2,
+        max_value=MAX_POINTS,
+        help_text="The maximum number of trials to return.",
     )
 
 
@@ -67,7 +70,9 @@ class ImportanceQuerySerializer(ObjectiveQuerySerializer):
         help_text="Importance for the objective of target_idx, or for being near the Pareto front.",
     )
     method = serializers.ChoiceField(
-        choices=list(METHODS), required=False, help_text="Left out: fanova where it can be."
+        choices=list(METHODS),
+        required=False,
+        help_text="Default: fanova, or mean_decrease_impurity if fanova cannot be computed.",
     )
 
 
@@ -76,8 +81,8 @@ class HypervolumeQuerySerializer(StrictSerializer):
 
     reference_point = ReferencePointField(
         required=False,
-        help_text="A number for each objective, such as 1.5,20: worse values add nothing. "
-        "Left out: the worst value of each objective.",
+        help_text="A number for each objective, such as 1.5,20; values worse than these add "
+        "nothing. Default: the worst value of each objective.",
     )
 
 
@@ -86,8 +91,11 @@ class PlotQuerySerializer(ImportanceQuerySerializer, HypervolumeQuerySerializer)
 
     params = ParameterNamesField(
         required=False,
-        help_text='The parameters to draw, as a JSON array such as ["x", "y"]; the first ones.',
+        help_text='The parameters to draw, as a JSON array such as ["x", "y"]. '
+        "Default: the first parameters of the search space.",
     )
     format = serializers.ChoiceField(
-        choices=list(FORMATS), required=False, help_text="Left out: as Accept says; json."
+        choices=list(FORMATS),
+        required=False,
+        help_text="Defaults to what the Accept header asks for, else `json`.",
     )

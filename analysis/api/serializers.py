@@ -33,7 +33,8 @@ class SampleSerializer(serializers.Serializer[Any]):
     n_trials = serializers.IntegerField(help_text="The trials that were used.")
     n_complete = serializers.IntegerField(help_text="The trials that have completed.")
     is_subsampled = serializers.BooleanField(
-        help_text="Fewer were used than completed: those that matter most, and evenly spaced ones."
+        help_text="True if only some completed trials were used: the most important ones, and "
+        "evenly spaced others."
     )
 
 
@@ -49,7 +50,9 @@ class HistoryPointSerializer(serializers.Serializer[Any]):
 
     trial_id = serializers.IntegerField()
     value = NumberField(allow_null=True)
-    best_value = NumberField(allow_null=True, help_text="Of the feasible trials up to this one.")
+    best_value = NumberField(
+        allow_null=True, help_text="The best value of the feasible trials up to this one."
+    )
 
 
 class OptimizationHistorySerializer(SampleSerializer):
@@ -80,7 +83,7 @@ class RunningTrialSerializer(serializers.Serializer[Any]):
     worker_id = TextOrNullField()
     datetime_start = UTCDateTimeField(allow_null=True)
     lease_expires_at = UTCDateTimeField(allow_null=True)
-    attempt = serializers.IntegerField(help_text="1 for the first.")
+    attempt = serializers.IntegerField(help_text="1 for the first attempt.")
 
 
 class FailureSerializer(serializers.Serializer[Any]):
@@ -99,23 +102,26 @@ class ProgressSerializer(serializers.Serializer[Any]):
     state_reason = TextOrNullField(source="study.state_reason")
     trial_counts = TrialCountsSerializer(source="study.trial_counts")
     n_trials = serializers.IntegerField(source="study.n_trials")
-    n_done = serializers.IntegerField(help_text="COMPLETE, PRUNED and FAIL.")
-    n_left = serializers.IntegerField(allow_null=True, help_text="Of max_trials, if there is one.")
+    n_done = serializers.IntegerField(help_text="The number of COMPLETE, PRUNED and FAIL trials.")
+    n_left = serializers.IntegerField(
+        allow_null=True, help_text="The number of trials left of max_trials; null without it."
+    )
     max_trials = serializers.IntegerField(source="study.max_trials", allow_null=True)
     best_value = ValueField(source="study.best_value", allow_null=True)
     best_trial_id = serializers.IntegerField(source="study.best_number", allow_null=True)
     rate_per_hour = NumberField(
-        allow_null=True, help_text="Trials that are finished in an hour, by the latest ones."
+        allow_null=True, help_text="Trials finished per hour, estimated from the latest ones."
     )
     eta = UTCDateTimeField(
-        allow_null=True, help_text="When max_trials are done at this rate, at most the deadline."
+        allow_null=True,
+        help_text="When max_trials are done at this rate, or the deadline if it is earlier.",
     )
-    running = RunningTrialSerializer(many=True, help_text="The first 20 of them.")
+    running = RunningTrialSerializer(many=True, help_text="The first 20 running trials.")
     failures = FailureSerializer(
-        many=True, help_text="The commonest 5 reasons of the latest 200 trials that failed."
+        many=True, help_text="The 5 most frequent reasons of the latest 200 trials that failed."
     )
     revision = serializers.IntegerField(
-        source="study.revision", help_text="Rises with each write to the study's trials."
+        source="study.revision", help_text="Increases with each write to the study's trials."
     )
     datetime = UTCDateTimeField(source="now")
 
@@ -123,6 +129,8 @@ class ProgressSerializer(serializers.Serializer[Any]):
 class AdviceSerializer(serializers.Serializer[Any]):
     """One thing that the study's owner should know."""
 
-    code = serializers.CharField(help_text="Stable, for programs.")
-    detail = serializers.CharField(help_text="For people.")
-    parameter = serializers.CharField(allow_null=True, help_text="Which one it is about, if one.")
+    code = serializers.CharField(help_text="A stable code for programs.")
+    detail = serializers.CharField(help_text="The advice in words.")
+    parameter = serializers.CharField(
+        allow_null=True, help_text="The parameter that it is about, if it is about one."
+    )

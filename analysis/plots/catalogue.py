@@ -189,7 +189,7 @@ def _pareto_front(request: PlotRequest) -> Drawing:
     _check_several(request.study)
     names = [f"Objective {index}" for index in range(len(request.study.directions))]
     if len(names) > 3:
-        raise PlotUnavailable(f"a front is drawn of 2 or 3 objectives, and there are {len(names)}")
+        raise PlotUnavailable(f"a Pareto front is drawn for 2 or 3 objectives, not {len(names)}")
     completed = CompletedTrials.of(request.study)
     sample = samples.of_completed(
         completed, most=_most_hovered(request.study), preferred=completed.is_on_front

@@ -46,7 +46,7 @@ def _image(kind: str) -> Callable[["go.Figure"], bytes]:
             reason = " ".join(str(error).split())
             raise ImageUnavailable(
                 f"{kind.upper()} is drawn by Chrome or Chromium on the service's machine, "
-                f"and JSON and HTML need none; it failed: {reason:.200}"
+                f"which failed: {reason:.200}; JSON and HTML do not need it"
             ) from error
         finally:
             _browsing.release()

@@ -1,6 +1,6 @@
 """Tokens in the admin: created, shown once, changed and revoked."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -23,6 +23,13 @@ class TokenForm(forms.ModelForm):
     class Meta:
         model = Token
         fields = ("name", "scope", "studies", "expiry_date")
+        help_texts: ClassVar[dict[str, str]] = {
+            "name": "The name of the client that uses it; the audit log shows it.",
+            "studies": "The studies that it may access: a pattern of names, such as search-*.",
+            "expiry_date": "Empty: it never expires.",
+            "last_used_at": "Recorded at most once a minute.",
+            "revoked": "A revoked token is rejected. This cannot be undone.",
+        }
 
     def clean_expiry_date(self) -> Any:
         expiry_date = self.cleaned_data["expiry_date"]

@@ -64,7 +64,7 @@ class DataView(View):
         return refuse_write(request.path)
 
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        return refusal(404, "not_found", f"the dashboard has nothing at {request.path} here")
+        return refusal(404, "not_found", f"the dashboard has no page at {request.path}")
 
 
 class StudiesView(DataView):
@@ -111,7 +111,7 @@ class StudyView(TrialsView):
     @transaction.atomic  # the entry of Django's log and the deletion together
     def delete(self, request: HttpRequest, study_id: int) -> HttpResponse:
         if not _is_same_origin(request):
-            return refusal(403, "foreign_origin", "a deletion is accepted from this site only")
+            return refusal(403, "foreign_origin", "studies can only be deleted from this site")
         study_admin = admin.site.get_model_admin(Study)
         if not study_admin.has_delete_permission(request):
             return refusal(403, "permission_denied", "you are not allowed to delete studies")
@@ -127,8 +127,8 @@ def _not_found(study_id: int) -> HttpResponse:
     return refusal(
         404,
         "study_not_found",
-        f"there is no study {study_id}; a study that exists only in Optuna's schema is adopted by "
-        "check_optuna --adopt",
+        f"there is no study {study_id}; a study that exists only in Optuna's schema can be adopted "
+        "with check_optuna --adopt",
     )
 
 

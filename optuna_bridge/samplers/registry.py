@@ -31,9 +31,9 @@ SAMPLERS: dict[str, SamplerKind] = {
         build=lambda options, distributions: ColumnTPESampler(distributions, **options),
         options={
             "seed": SEED,
-            "n_startup_trials": Option("int", 10, "Random trials before the model.", 0, 10**6),
+            "n_startup_trials": Option("int", 10, "Random trials before a model.", 0, 10**6),
             "multivariate": Option("bool", True, "Model the parameters jointly."),
-            "constant_liar": Option("bool", True, "Keep away from points that still run."),
+            "constant_liar": Option("bool", True, "Avoid the points of running trials."),
             "group": Option("bool", False, "Model groups of parameters that occur together."),
             "n_ei_candidates": Option("int", 24, "Candidates for expected improvement.", 1, 10**5),
         },
@@ -51,7 +51,7 @@ SAMPLERS: dict[str, SamplerKind] = {
         build=lambda options, distributions: GPSampler(**options, warn_independent_sampling=False),
         options={
             "seed": SEED,
-            "n_startup_trials": Option("int", 10, "Random trials before the model.", 0, 10**6),
+            "n_startup_trials": Option("int", 10, "Random trials before a model.", 0, 10**6),
             "deterministic_objective": Option("bool", False, "The objective has no noise."),
         },
         max_redraws=1,  # a draw is slow, and usually returns the same point again
@@ -71,7 +71,7 @@ SAMPLERS: dict[str, SamplerKind] = {
             "seed": SEED,
             "population_size": Option("int", 50, "Trials in a generation.", 2, 10**6),
             "mutation_prob": Option(
-                "float", None, "Chance that a parameter mutates; null: 1 / their number.", 0, 1
+                "float", None, "Chance that a parameter mutates; null: 1 / parameters.", 0, 1
             ),
             "crossover_prob": Option("float", 0.9, "Chance of a crossover.", 0, 1),
             "swapping_prob": Option("float", 0.5, "Chance to swap a parameter.", 0, 1),

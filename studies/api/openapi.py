@@ -18,10 +18,12 @@ def after_creation(*operations: str) -> Links:
 LINKS = after_creation("getStudy", "updateStudy", "pauseStudy", "resumeStudy", "deleteStudy")
 PROBLEM_MEMBERS: dict[str, serializers.Field[Any, Any, Any, Any]] = {
     "reason": serializers.CharField(
-        required=False, allow_null=True, help_text="Of a study that hands out nothing: why."
+        required=False, allow_null=True, help_text="Why the study hands out no trials."
     ),
     "allowed": serializers.ListField(
-        child=serializers.CharField(), required=False, help_text="What is possible instead."
+        child=serializers.CharField(),
+        required=False,
+        help_text="The actions that the study's current state allows.",
     ),
 }
 

@@ -59,7 +59,7 @@ class _NumberSerializer(_ParameterSerializer):
         if step <= 0:
             self.refuse(attrs, "step", f"step must be above 0, not {step}")
         if attrs.get("log") and not (attrs["type"] == "int" and step == 1):
-            self.refuse(attrs, "step", "log cannot stand beside a step")
+            self.refuse(attrs, "step", "log and step cannot be combined")
         if low < high and step > high - low:
             self.refuse(attrs, "step", f"step ({step}) is larger than the range {low} to {high}")
         if (high - low) / step > MAX_STEPS:
@@ -72,8 +72,10 @@ class FloatParameterSerializer(_NumberSerializer):
     type = serializers.ChoiceField(choices=["float"])
     low = StrictFloatField()
     high = StrictFloatField()
-    step = StrictFloatField(required=False, help_text="Distance of the values, from low on.")
-    log = StrictBooleanField(required=False, help_text="Search the logarithm.")
+    step = StrictFloatField(
+        required=False, help_text="The distance between neighbouring values, starting at `low`."
+    )
+    log = StrictBooleanField(required=False, help_text="Search on a logarithmic scale.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         step = attrs.get("step") or 0.0  # samplers widen the range by half a step at both ends
@@ -88,8 +90,10 @@ class IntParameterSerializer(_NumberSerializer):
     type = serializers.ChoiceField(choices=["int"])
     low = StrictIntegerField()
     high = StrictIntegerField()
-    step = StrictIntegerField(required=False, help_text="Distance of the values, from low on.")
-    log = StrictBooleanField(required=False, help_text="Search the logarithm.")
+    step = StrictIntegerField(
+        required=False, help_text="The distance between neighbouring values, starting at `low`."
+    )
+    log = StrictBooleanField(required=False, help_text="Search on a logarithmic scale.")
 
 
 @extend_schema_field({"oneOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]})

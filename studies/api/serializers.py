@@ -132,9 +132,10 @@ class LifeSerializer(StrictSerializer):
     """Budgets, retries and leases of a study."""
 
     max_trials = _positive_integer(
-        "The most trials. WAITING, RUNNING, COMPLETE and PRUNED ones count; FAIL does not."
+        "The maximum number of trials. WAITING, RUNNING, COMPLETE and PRUNED trials count; FAIL "
+        "trials do not."
     )
-    max_concurrent = _positive_integer("The most trials RUNNING at a time.")
+    max_concurrent = _positive_integer("The maximum number of trials that are RUNNING at a time.")
     max_failures = _positive_integer(
         "The number of failed trials without a retry that completes the study."
     )
@@ -146,11 +147,11 @@ class LifeSerializer(StrictSerializer):
     deadline = StrictDateTimeField(
         required=False,
         allow_null=True,
-        help_text="When the study is completed: no trial is handed out from then on.",
+        help_text="The time at which the study is completed: no trial is handed out after it.",
     )
     lease_seconds = LeaseSecondsField(
-        help_text="Seconds that a running trial may go without a report or heartbeat; null: "
-        "without an end. Default at creation: DEFAULT_LEASE_SECONDS of the service."
+        help_text="Seconds that a running trial may go without a report or heartbeat; null: the "
+        "lease never expires. Default at creation: the service's setting DEFAULT_LEASE_SECONDS."
     )
     max_retries = StrictIntegerField(
         required=False,
@@ -162,9 +163,9 @@ class LifeSerializer(StrictSerializer):
 
 
 class ChangeStudySerializer(LifeSerializer):
-    """Changes of a study; null removes a budget, or the end of leases."""
+    """Changes of a study; null removes a budget, or the expiry of leases."""
 
-    user_attrs = UserAttributesField(required=False, help_text="They replace all user attributes.")
+    user_attrs = UserAttributesField(required=False, help_text="Replaces all user attributes.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         return {"changes": attrs}
@@ -177,7 +178,8 @@ class DefinitionSerializer(LifeSerializer):
         child=ParameterField(), min_length=1, max_length=MAX_PARAMETERS
     )
     direction = DirectionField(
-        required=False, help_text="One word, or a list for several objectives. Default: maximize."
+        required=False,
+        help_text="One direction, or a list with one for each objective. Default: maximize.",
     )
     sampler = serializers.ChoiceField(choices=list(SAMPLERS), required=False)
     sampler_options = SamplerOptionsField(required=False)
@@ -188,20 +190,22 @@ class DefinitionSerializer(LifeSerializer):
         child=StrictCharField(max_length=MAX_NAME),
         required=False,
         max_length=MAX_CONSTRAINTS,
-        help_text="Names of the constraints. Each result has a number for each; up to 0 it is "
-        "satisfied.",
+        help_text="Names of the constraints. Each result has one number for each; a constraint "
+        "is satisfied if its number is at most 0.",
     )
     duplicates = serializers.ChoiceField(
         choices=Duplicates.choices,
         required=False,
-        help_text="Whether points may repeat. With avoid, a point that is finished, running or "
-        "queued is redrawn a few times; in a space of at most 100,000 points an unused one is "
-        "taken then. Default: allow.",
+        help_text="Whether trials may repeat points. With `avoid`, if a finished, running or "
+        "queued trial has the suggested point, the sampler draws again, a few times; if all draws "
+        "repeat points, and the space has at most 100,000 points, an unused one is chosen. "
+        "Default: allow.",
     )
     pruning_direction = serializers.ChoiceField(
         choices=Direction.choices,
         required=False,
-        help_text="For several objectives: the direction of the reported metric that is pruned by.",
+        help_text="For several objectives: the direction of the intermediate values, by which the "
+        "pruner decides.",
     )
 
     def validate_search_space(self, parameters: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -216,7 +220,9 @@ class DefinitionSerializer(LifeSerializer):
 
     def validate_constraints(self, names: list[str]) -> list[str]:
         if len(set(names)) < len(names):
-            raise serializers.ValidationError("two constraints have one name; names are unique")
+            raise serializers.ValidationError(
+                "two constraints have the same name; names are unique"
+            )
         return names
 
 
@@ -288,7 +294,7 @@ class StudySummarySerializer(serializers.Serializer[Any]):
     datetime_start = UTCDateTimeField(source="created_at", allow_null=True)
     state = serializers.ChoiceField(choices=StudyState.choices)
     state_reason = TextOrNullField(
-        help_text="The reason of the state: given with the change, or the budget that is used up."
+        help_text="The reason for the state: the client's, or the budget that is used up."
     )
     state_history = StateChangeSerializer(many=True)
     max_trials = serializers.IntegerField(allow_null=True)

@@ -75,15 +75,15 @@ class StudyViewSet(StudyScope):
         request=CreateStudySerializer,
         responses={
             201: StudySerializer,
-            200: OpenApiResponse(StudySerializer, "The study exists already, and agrees."),
+            200: OpenApiResponse(StudySerializer, "The study exists, and its definition agrees."),
         },
     )
     def create(self, request: Request) -> Response:
         """Create a study, or load the existing study of this name.
 
-        An existing study is a 200 if its definition agrees with the fields in the body, and
-        otherwise a 409 `study_conflict` that names the differences. With `load_if_exists: false`
-        an existing name is a 409 `study_exists`.
+        If the study exists, and its definition agrees with the fields in the body, the response is
+        200. If they differ, it is 409 `study_conflict`, which names the differences. With
+        `load_if_exists: false` an existing name is a 409 `study_exists`.
         """
         study, is_new = domain.create_study(actor=self.actor, **self.body())
         return self.answer(StudySerializer, study, status=201 if is_new else 200)

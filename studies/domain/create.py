@@ -44,7 +44,7 @@ def create_study(
             if stored is None:
                 raise StudyExists(
                     f'study "{definition.name}" exists in Optuna\'s schema only; '
-                    "check_optuna --adopt brings it in"
+                    "adopt it with check_optuna --adopt"
                 ) from None
     if not load_if_exists:
         raise StudyExists(f'study "{stored.name}" exists; send load_if_exists: true to load it')
@@ -110,6 +110,6 @@ def _given(options: Mapping[str, Any] | None) -> Mapping[str, Any]:
 def _differing(what: str, stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
     for key, value in given.items():
         if key not in stored:
-            yield f"{what}.{key} is not there, and not {value!r}"
+            yield f"{what}.{key} is not set, but {value!r} is requested"
         elif not same_json(stored[key], value):
             yield f"{what}.{key} is {stored[key]!r}, not {value!r}"

@@ -58,7 +58,7 @@ def new_study(definition: Definition) -> Study:
     n_objectives = len(definition.directions)
     check_budgets(definition.life, n_objectives=n_objectives)
     if definition.pruning_direction and n_objectives == 1:
-        detail = "pruning_direction is for several objectives; one is pruned by its own direction"
+        detail = "pruning_direction is for several objectives; with one, the direction applies"
         raise InvalidStudy(detail, [(("pruning_direction",), detail)])
     if n_objectives > 1 and not definition.pruning_direction:
         pruner, pruner_options = NO_PRUNER, {}  # Optuna prunes single-objective studies only

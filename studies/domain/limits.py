@@ -14,7 +14,7 @@ def check_room_for_study() -> None:
     """
     most: int = settings.MAX_STUDIES
     if most and Study.objects.order_by("id")[most - 1 : most].exists():
-        raise TooManyStudies(f"there are {most} studies, as many as there may be: delete some")
+        raise TooManyStudies(f"there are {most} studies, the maximum: delete some")
 
 
 def n_trials_left(study: Study) -> int | None:
@@ -33,6 +33,6 @@ def check_room_for_trials(study: Study, n: int) -> None:
 def too_many_trials(study: Study) -> TooManyTrials:
     """Return the error for a study that has reached its limit of trials."""
     return TooManyTrials(
-        f'study "{study.name}" has {study.n_trials} trials, and may have '
-        f"{settings.MAX_TRIALS_PER_STUDY}: go on in another one"
+        f'study "{study.name}" has {study.n_trials} trials; the maximum is '
+        f"{settings.MAX_TRIALS_PER_STUDY}: continue in another study"
     )

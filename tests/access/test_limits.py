@@ -232,7 +232,7 @@ def test_size_of_attributes_is_limited(client_of: Make, settings: Any) -> None:
     ]:  # fmt: skip
         assert problem_of(response) == (400, "invalid")
         assert response.json()["errors"] == [
-            {"pointer": pointer, "detail": "has 21 bytes as JSON; at most 20 are kept"}
+            {"pointer": pointer, "detail": "has 21 bytes as JSON; at most 20 are allowed"}
         ]
     assert tell(client, 0, values=1, user_attrs=fits).status_code == 200
 

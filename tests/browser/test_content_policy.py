@@ -30,7 +30,7 @@ def test_lockout_page_says_why(browser: Browser, service: Service) -> None:
         page.get_by_label("Username").fill("nobody")
         page.get_by_label("Password").fill("wrong")
         page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_text("Logging in is possible again in 15 minutes")).to_be_visible()
+    expect(page.get_by_text("You can log in again in 15 minutes")).to_be_visible()
     keep(page, "locked-out")
     context.close()
 

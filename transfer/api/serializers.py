@@ -32,7 +32,7 @@ class ImportQuerySerializer(StrictSerializer):
     conflict = serializers.ChoiceField(
         choices=Conflict.choices,
         default=Conflict.FAIL,
-        help_text="What happens to a study whose name exists.",
+        help_text="What to do with a study whose name exists already.",
     )
     dry_run = QueryBooleanField(default=False, help_text="Check everything, but store nothing.")
 
@@ -41,7 +41,9 @@ class ImportedSerializer(serializers.Serializer[Any]):
     """What happened to one study of the file."""
 
     study_name = serializers.CharField()
-    imported_as = serializers.CharField(allow_null=True, help_text="null: it was skipped.")
+    imported_as = serializers.CharField(
+        allow_null=True, help_text="The name of the stored study; null if it was skipped."
+    )
     outcome = serializers.ChoiceField(choices=Result.choices)
     n_trials = serializers.IntegerField()
 
@@ -87,9 +89,11 @@ class CloneStudySerializer(LifeSerializer):
 class ClonedStudySerializer(StudySerializer):
     """The new study."""
 
-    n_trials_kept = serializers.IntegerField(help_text="How many trials of the source it has.")
+    n_trials_kept = serializers.IntegerField(
+        help_text="The number of the source's trials that the clone has."
+    )
     n_trials_left_out = serializers.IntegerField(
-        help_text="How many trials of the source it does not have."
+        help_text="The number of the source's trials that the clone does not have."
     )
 
     def to_representation(self, clone: Any) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def adopt(*, actor: Actor, name: str) -> Study:
             record_study(actor, Action.ADOPTED, study, trials=section.n_trials)
     difference = next(differences(study), None)
     if difference:
-        raise AdoptionRefused(f"it would not be the same: {difference}")
+        raise AdoptionRefused(f"the adopted study would differ: {difference}")
     return study
 
 

@@ -102,7 +102,7 @@ class StudyLineSerializer(DefinitionSerializer):
 
     def validate_format(self, value: int) -> int:
         if value != FORMAT:
-            raise serializers.ValidationError(f"format {value} is not read here, only {FORMAT}")
+            raise serializers.ValidationError(f"format {value} is not supported, only {FORMAT}")
         return value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -221,7 +221,9 @@ _POSSIBLE = {
 def _incoherent(state: TrialState, attrs: dict[str, Any]) -> list[tuple[str, str]]:
     """Return (key, error message) for each key that contradicts the trial's state."""
     needed, possible = _NEEDED[state], _NEEDED[state] | _POSSIBLE[state]
-    faults = [(key, f"a {state} trial has it") for key in _EACH if key in needed - attrs.keys()]
+    faults = [
+        (key, f"a {state} trial must have it") for key in _EACH if key in needed - attrs.keys()
+    ]
     faults += [
         (key, f"a {state} trial has none") for key in _EACH if key in attrs.keys() - possible
     ]
@@ -238,11 +240,11 @@ def _incoherent(state: TrialState, attrs: dict[str, Any]) -> list[tuple[str, str
         faults.append(("datetime_complete", "it is before datetime_start"))
     has_lease = attrs.get("lease_seconds") is not None
     if "lease_expires_at" in attrs and not has_lease:
-        faults.append(("lease_seconds", "a lease that runs out has a length"))
+        faults.append(("lease_seconds", "required if lease_expires_at is given"))
     if state == TrialState.RUNNING and has_lease and "lease_expires_at" not in attrs:
-        faults.append(("lease_expires_at", "a running trial's lease runs out at some time"))
+        faults.append(("lease_expires_at", "required for a running trial with lease_seconds"))
     if "retried_as" in attrs and state != TrialState.FAIL:
         faults.append(("retried_as", f"a {state} trial is not tried again"))
     if any(math.isnan(value) for value in attrs.get("values", ())):
-        faults.append(("values", "NaN is no value of a trial"))
+        faults.append(("values", "a value must not be NaN"))
     return faults

@@ -108,7 +108,7 @@ class Section:
                 self._end(line, links)
                 return
             yield self._trial(line, links), line.size
-        text = f'the file ends within study "{self.name}": it was cut'
+        text = f'the file ends within study "{self.name}": it was cut off'
         raise BadLine.whole(self._last.number + 1, text)
 
     def _trial(self, line: Line, links: RetryLinks) -> Trial:
@@ -132,7 +132,9 @@ class Section:
         if end["study_name"] != self.name:
             raise line.bad(f'expected the end of study "{self.name}"', "study_name")
         if end["n_trials"] != self.n_trials:
-            text = f"the study should have {end['n_trials']} trials, but {self.n_trials} stand here"
+            text = (
+                f"the study should have {end['n_trials']} trials, but the file has {self.n_trials}"
+            )
             raise line.bad(text, "n_trials")
         if awaited := links.awaited():
             number, text = awaited
@@ -158,7 +160,7 @@ def sections(lines: Iterable[bytes]) -> Iterator[Section]:
             raise line.bad(f"expected a study, not {line.kind!r:.80}", "kind")
         yield Section(line, read)
     if is_empty:
-        raise BadLine.whole(1, "there is nothing: expected a study")
+        raise BadLine.whole(1, "the file is empty: expected a study")
 
 
 def _documents(lines: Iterable[bytes]) -> Iterator[Line]:
@@ -173,7 +175,7 @@ def _documents(lines: Iterable[bytes]) -> Iterator[Line]:
             blank = blank or number
             continue
         if blank:
-            raise BadLine.whole(blank, "it is blank, and the file goes on")
+            raise BadLine.whole(blank, "it is blank, but more lines follow")
         yield Line(number, _document(number, text), len(text))
 
 
@@ -222,7 +224,7 @@ def _faults(study: Study, attrs: dict[str, Any]) -> Iterator[FieldError]:
         yield from faults
         return
     if not same_json(constraints_of(system_attrs), constraints or {}):
-        yield FieldError(("system_attrs",), "constraints:… in it differ from constraints")
+        yield FieldError(("system_attrs",), "its keys constraints:… differ from constraints")
     fixed = system_attrs.get(FIXED_PARAMS)
     is_waiting = attrs["state"] == TrialState.WAITING
     if is_waiting and fixed is not None and not same_json(fixed, attrs["params"]):
@@ -230,7 +232,7 @@ def _faults(study: Study, attrs: dict[str, Any]) -> Iterator[FieldError]:
     # Stock Optuna's trials, which have no workers and leases, may lack parameters.
     is_ours = attrs.get("worker_id") or attrs.get("lease_seconds") is not None
     if is_ours and (missing := study.space.distributions.keys() - attrs["params"].keys()):
-        text = f'"{min(missing)}" is missing: a worker is given all parameters'
+        text = f'"{min(missing)}" is missing: a trial of a worker has all parameters'
         yield FieldError(("params",), text)
 
 

@@ -72,7 +72,7 @@ def _encoded(line: Document, what: str) -> bytes:
     try:
         return encoded(line)
     except ValueError:
-        detail = f"{what} has an attribute with NaN or Infinity, which JSON has not"
+        detail = f"{what} has an attribute with NaN or Infinity, which JSON does not allow"
         raise AdoptionRefused(detail) from None
 
 

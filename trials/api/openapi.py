@@ -23,6 +23,8 @@ LINKS: Links = {
 }
 PROBLEM_MEMBERS: dict[str, serializers.Field[Any, Any, Any, Any]] = {
     "retry_trial_id": serializers.IntegerField(
-        required=False, allow_null=True, help_text="Of a lost lease: the next attempt."
+        required=False,
+        allow_null=True,
+        help_text="For `lease_lost`: the trial_id of the next attempt, or null.",
     )
 }

@@ -76,8 +76,8 @@ class TrialQuerySerializer(PageQuerySerializer):
     order_by = serializers.ChoiceField(
         choices=ORDERS,
         required=False,
-        help_text="The order, descending with -. Trials without a value or a duration come last "
-        "in both directions; equal ones are ordered by number. Default: number.",
+        help_text="The order; a leading - means descending. Trials without a value or a duration "
+        "come last in both directions; equal ones are ordered by number. Default: number.",
     )
     target_idx = QueryIntegerField(
         required=False,
@@ -93,14 +93,15 @@ class TrialQuerySerializer(PageQuerySerializer):
     )
     params = ParamsField(
         required=False,
-        help_text="Only trials with these parameters: a JSON object from names to a value each or "
-        'a range with its ends, such as `{"optimizer": "adam", "lr": {"min": 0.001, "max": 0.1}}`.',
+        help_text="Only trials with these parameters: a JSON object that maps each name to a value "
+        "or to a range, both ends included, such as "
+        '`{"optimizer": "adam", "lr": {"min": 0.001, "max": 0.1}}`.',
     )
     cursor = StrictCharField(
         required=False,
         max_length=1000,
-        help_text="Where the page begins, from the `Link` to the next page; instead of `offset`. "
-        "Such pages neither repeat nor miss trials while others are added and finished.",
+        help_text="The start of the page, from the `Link` to the next page, instead of `offset`. "
+        "Such pages neither repeat nor skip trials while others are added and finished.",
     )
 
     def to_internal_value(self, data: Any) -> Any:

@@ -110,8 +110,8 @@ class SuggestSerializer(StrictSerializer):
         required=False, help_text="Return a new trial even if the worker holds one. Default: false."
     )
     lease_seconds = LeaseSecondsField(
-        help_text="Seconds that the trial may go without a report or heartbeat; null: without an "
-        "end. Default: the study's lease_seconds."
+        help_text="Seconds that the trial may go without a report or heartbeat; null: the lease "
+        "never expires. Default: the study's lease_seconds."
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class SuggestBatchSerializer(SuggestSerializer):
     count = StrictIntegerField(
         min_value=1,
         max_value=100,
-        help_text="How many trials; fewer are returned if the budgets leave no more.",
+        help_text="The number of trials; fewer are returned if the budgets leave no more.",
     )
 
 
@@ -138,7 +138,8 @@ class CompleteSerializer(StrictSerializer):
     user_attrs = UserAttributesField(required=False)
     constraints = NumbersField(
         required=False,
-        help_text="One number for each constraint of the study; up to 0 it is satisfied.",
+        help_text="One number for each constraint of the study; a constraint is satisfied if its "
+        "number is at most 0.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -172,7 +173,9 @@ class ReportSerializer(StrictSerializer):
 
     step = StrictIntegerField(required=False, min_value=0, max_value=MAX_STEP)
     value = StrictFloatField(required=False, allow_null=True, help_text="null: the run diverged.")
-    values = ReportedStepsField(required=False, help_text="By step, instead of step and value.")
+    values = ReportedStepsField(
+        required=False, help_text="Values by step, instead of `step` and `value`."
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs.keys() == {"step", "value"}:
@@ -194,7 +197,8 @@ class EndedTrialSerializer(StrictSerializer):
     user_attrs = UserAttributesField(required=False)
     constraints = NumbersField(
         required=False,
-        help_text="One number for each constraint of the study; up to 0 it is satisfied.",
+        help_text="One number for each constraint of the study; a constraint is satisfied if its "
+        "number is at most 0.",
     )
     reason = ReasonField()
 
@@ -226,7 +230,7 @@ class TrialResultsField(serializers.ListField):
 
 
 class CompleteBatchSerializer(StrictSerializer):
-    """The ends of several trials; each is decided on its own."""
+    """The ends of several trials; each item succeeds or fails on its own."""
 
     trials = TrialResultsField(min_length=1, max_length=MAX_BATCH)
 
@@ -240,7 +244,7 @@ class NewTrialSerializer(EndedTrialSerializer):
         required=False,
         min_value=-(2**31),
         max_value=MAX_STEP,
-        help_text="Order in the queue: higher first, equal ones by number. Default: 0.",
+        help_text="Order in the queue: higher priorities first, equal ones by number. Default: 0.",
     )
     intermediate_values = ReportedStepsField(required=False)
 

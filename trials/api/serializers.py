@@ -28,11 +28,11 @@ class SuggestionSerializer(serializers.Serializer[Any]):
     """A running trial's parameters."""
 
     trial_id = serializers.IntegerField(source="number")
-    params = serializers.DictField(help_text="By name, in the order of the search space.")
+    params = serializers.DictField(help_text="Values by name, in the order of the search space.")
     study_name = serializers.CharField(source="study.name")
     worker_id = TextOrNullField()
     lease_expires_at = UTCDateTimeField(allow_null=True)
-    attempt = serializers.IntegerField(help_text="1 for the first.")
+    attempt = serializers.IntegerField(help_text="1 for the first attempt.")
     retry_of = serializers.IntegerField(
         allow_null=True, help_text="The trial_id of the previous attempt."
     )
@@ -63,8 +63,8 @@ class TrialSerializer(SuggestionSerializer):
     constraints = serializers.DictField(
         source="constraints_by_name", child=serializers.FloatField(), allow_null=True
     )
-    reason = TextOrNullField(help_text="The reason for which it ended so.")
-    priority = serializers.IntegerField(help_text="Order in the queue: higher first.")
+    reason = TextOrNullField(help_text="The reason why the trial ended in its state.")
+    priority = serializers.IntegerField(help_text="Order in the queue: higher priorities first.")
     retried_as = serializers.IntegerField(
         allow_null=True, help_text="The trial_id of the next attempt."
     )
@@ -79,7 +79,7 @@ class SignsSerializer(serializers.Serializer[Any]):
 
     lease_expires_at = UTCDateTimeField(allow_null=True)
     should_stop = serializers.BooleanField(
-        help_text="The study was cancelled: stop the evaluation."
+        help_text="True if the study was cancelled: stop the evaluation."
     )
     reason = serializers.CharField(allow_null=True)
 
@@ -88,7 +88,7 @@ class VerdictSerializer(SignsSerializer):
     """The answer to a report."""
 
     should_prune = serializers.BooleanField(
-        help_text="The pruner would stop the trial at this step."
+        help_text="True if the pruner would stop the trial at this step."
     )
 
 

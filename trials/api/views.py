@@ -62,7 +62,7 @@ WORK = (
     "fail",
 )
 
-NOTHING_NOW = {"429": "the others, nothing can be handed out now"}
+NOTHING_NOW = {"429": "any other code, no trial can be handed out now"}
 
 TOLD_TRIAL = ToldTrialSerializer()
 
@@ -116,7 +116,7 @@ class TrialViewSet(StudyScope):
     def report(self, request: Request, study_name: str, trial_id: int) -> Response:
         """Report intermediate values, renew the lease, and get the pruner's decision.
 
-        Repeating the same values is harmless; another value for a step is a 409 `step_conflict`.
+        Repeating an identical request is safe; another value for a step is a 409 `step_conflict`.
         """
         named = self.named_study(study_name)
         verdict = domain.report(named=named, number=trial_id, **self.body())
@@ -137,8 +137,8 @@ class TrialViewSet(StudyScope):
     def complete(self, request: Request, study_name: str, trial_id: int) -> Response:
         """Complete a trial with its values.
 
-        Repeating the same result is harmless; another one is a 409 `trial_finished`. A trial whose
-        lease has expired can still be completed until the service fails it; after that, the
+        Repeating an identical request is safe; another result is a 409 `trial_finished`. A trial
+        whose lease has expired can still be completed until the service fails it; after that, the
         request is a 409 `lease_lost`.
         """
         return self._tell(study_name, trial_id)

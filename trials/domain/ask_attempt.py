@@ -151,10 +151,10 @@ def _refusal(study: Study, room: int) -> DomainError:
     is_full = study.max_concurrent is not None and study.n_running >= study.max_concurrent
     if is_full and (study.n_waiting > 0 or not study.is_handed_out):
         return TooManyRunning(
-            f'study "{study.name}" runs {study.n_running} trials, as many as it may at a time'
+            f'study "{study.name}" has {study.n_running} running trials, the maximum: try again'
         )
     return BudgetInFlight(
-        f'all trials of study "{study.name}" are handed out; one that runs may yet free its place'
+        f'all trials of study "{study.name}" are handed out; a running one may yet fail: try again'
     )
 
 

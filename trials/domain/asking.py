@@ -89,7 +89,7 @@ def _ask(session: SamplerSession, request: AskRequest) -> list[Trial]:
                 raise error
             case Replan():  # another ask was served meanwhile, or the study has changed
                 plan, with_care = Plan.draw(session, request.count), True
-    raise Contended(f"{MAX_PLANS} times in a row, others were faster to ask the same study")
+    raise Contended(f"concurrent asks of the study took precedence {MAX_PLANS} times: try again")
 
 
 def _attempt(

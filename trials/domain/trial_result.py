@@ -43,7 +43,7 @@ def check_outcome(study: Study, outcome: TrialResult) -> None:
     """
     expected = len(study.directions)
     if outcome.values is not None and len(outcome.values) != expected:
-        detail = f"the study has {expected} objectives, but {len(outcome.values)} values were told"
+        detail = f"the study has {expected} objectives, but {len(outcome.values)} values were given"
         raise InvalidOutcome(detail, [(("values",), detail)])
     if outcome.constraints is None:
         if outcome.state == TrialState.COMPLETE and study.constraints:
@@ -76,7 +76,7 @@ def is_told_again(trial: Trial, outcome: TrialResult) -> bool:
     if not TrialState(trial.state).is_finished:
         return False
     if not _agrees(trial, outcome):
-        raise TrialFinished(f"trial {trial.number} was told already: {_described(trial)}")
+        raise TrialFinished(f"trial {trial.number} has ended already: {_described(trial)}")
     return True
 
 
@@ -88,7 +88,7 @@ def check_is_held(trial: Trial) -> None:
         LeaseLost: it was failed because its lease had expired.
     """
     if trial.state == TrialState.WAITING:
-        raise TrialNotRunning(f"trial {trial.number} waits: no worker has been given it yet")
+        raise TrialNotRunning(f"trial {trial.number} is WAITING: it has not been handed out yet")
     if trial.has_lost_lease:
         raise LeaseLost.of_trial(trial.number, trial.retried_as)
 
@@ -157,7 +157,7 @@ def take_steps(trial: Trial, reported: Mapping[int, float]) -> Steps:
     stored = trial.intermediate_values
     for step, value in reported.items():
         if step in stored and not _same(stored[step], value):
-            raise StepConflict(f"step {step} is stored with {stored[step]}, and {value} was told")
+            raise StepConflict(f"step {step} has the value {stored[step]} already, not {value}")
     new = {step: value for step, value in reported.items() if step not in stored}
     merged = sorted((stored | new).items())
     trial.steps = [step for step, _ in merged]
@@ -197,7 +197,7 @@ def _agrees(trial: Trial, outcome: TrialResult) -> bool:
 def _described(trial: Trial) -> str:
     values = "no value" if trial.values is None else f"values {trial.values}"
     because = f", because: {trial.reason:.200}" if trial.reason else ""
-    return f"stored are state {trial.state} and {values}{because}"
+    return f"it has state {trial.state} and {values}{because}"
 
 
 def _same(one: float, other: float) -> bool:

@@ -98,9 +98,9 @@ def _opened(cursor: str, study: Study, walk: TrialOrdering) -> Position:
     try:
         *of, key, number = signing.loads(cursor, salt=SALT)
     except signing.BadSignature:
-        raise _invalid("expected a cursor of a next link, unchanged") from None
+        raise _invalid("expected a cursor from the Link to the next page, unchanged") from None
     if of != _list_of(study, walk):
-        raise _invalid("this cursor is of another study, order_by or target_idx; begin without one")
+        raise _invalid("this cursor is for another study, order_by or target_idx: leave it out")
     return (key * MICROSECOND if isinstance(key, int) else key), number
 
 

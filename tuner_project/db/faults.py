@@ -27,12 +27,12 @@ class Fault:
 AWAY = Fault(
     "storage_away",
     1,
-    "the database cannot be reached: try again; the same tell twice is harmless",
+    "the database cannot be reached: try again; repeating an identical request is safe",
 )
 BUSY = Fault(
     "storage_busy",
     2,
-    "the database has too much to do, or took too long: nothing was stored; try again",
+    "the database is overloaded, or took too long: nothing was stored; try again",
 )
 FULL = Fault(
     "storage_full",
@@ -42,7 +42,7 @@ FULL = Fault(
 READ_ONLY = Fault(
     "storage_read_only",
     5,
-    "the database takes no writes, as a standby does until it is promoted: try again",
+    "the database is read-only, as a standby is until it is promoted: try again",
 )
 NO_ROOM = Fault(
     "service_full",

@@ -192,7 +192,7 @@ class Server:
                         connection.execute(statement)
         except psycopg.Error as error:
             raise EmbeddedPostgresError(
-                f"PostgreSQL in {self.place.home} refuses us: {str(error).strip()}"
+                f"PostgreSQL in {self.place.home} refuses the connection: {str(error).strip()}"
             ) from error
 
     def _stop(self) -> None:

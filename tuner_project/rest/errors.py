@@ -48,7 +48,7 @@ class _StorageFault(exceptions.APIException):
 class _BodyTimeout(exceptions.APIException):
     status_code = 408
     default_code = "body_timeout"
-    default_detail = "the body came too slowly: send it again"
+    default_detail = "the body was not received in time: send it again"
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -87,7 +87,7 @@ def _unreadable(error: BaseException) -> Exception:
     while isinstance(error, UnreadablePostError) and error.__cause__ is not None:
         error = error.__cause__
     is_slow = isinstance(error, TimeoutError)
-    return _BodyTimeout() if is_slow else exceptions.ParseError("the body broke off")
+    return _BodyTimeout() if is_slow else exceptions.ParseError("the body was cut off")
 
 
 def _document(error: exceptions.APIException) -> dict[str, Any]:

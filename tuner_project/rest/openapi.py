@@ -43,25 +43,25 @@ class TunerSchema(AutoSchema):
     def _problems(self) -> dict[str, str]:
         problems = {
             "400": "The request is invalid; `errors` point at what is wrong.",
-            "503": "Not now: try again after `Retry-After` seconds. By `code`: `overloaded`, the "
-            "service has too much to do; `storage_away`, the database cannot be reached; "
-            "`storage_busy`, it has too much to do or took too long; `storage_full`, it has no "
-            "space left; `storage_read_only`, it takes no writes; `service_full`, the service's "
-            "own disk has no space left for a file.",
+            "503": "Temporarily unavailable: try again after `Retry-After` seconds. The causes by "
+            "`code`: `overloaded`, the service is overloaded; `storage_away`, the database cannot "
+            "be reached; `storage_busy`, the database is overloaded or took too long; "
+            "`storage_full`, the database has no space left; `storage_read_only`, the database is "
+            "read-only; `service_full`, the service's own disk has no space left for a file.",
         }
         if self._needed_scope():
             problems["401"] = "The token is missing, unknown, expired or revoked."
             problems["403"] = "The token's scope does not include this."
             problems["429"] = (
-                "Not now: try again after `Retry-After` seconds. By `code`: `too_many_requests`, "
-                "the token or the address sends more a minute than it may"
+                "Try again after `Retry-After` seconds. The causes by `code`: `too_many_requests`, "
+                "the token or the address has sent more requests per minute than it may"
                 f"{self._further_causes('429')}."
             )
         if "{" in self.path:
-            problems["404"] = "What the path names is not there, or not for this token."
+            problems["404"] = "The object in the path does not exist, or the token may not see it."
         if self.method != "GET":
-            problems["409"] = "Refused as things are."
-            problems["408"] = "The body came too slowly."
+            problems["409"] = "The request conflicts with the current state, as `code` says."
+            problems["408"] = "The body was not received in time."
             problems["413"] = "The body is too large."
             problems["415"] = "The body is not JSON."
         return problems

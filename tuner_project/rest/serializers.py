@@ -178,7 +178,7 @@ class UserAttributesField(AttributesField):
         if attributes and most:
             size = len(json.dumps(attributes, ensure_ascii=False).encode())
             if size > most:
-                text = f"has {size} bytes as JSON; at most {most} are kept"
+                text = f"has {size} bytes as JSON; at most {most} are allowed"
                 raise serializers.ValidationError(text)
         return attributes
 
@@ -190,7 +190,7 @@ class EmptySerializer(StrictSerializer):
 def page_limit(default: int) -> QueryIntegerField:
     """Return the query field `limit` of a list."""
     return QueryIntegerField(
-        default=default, min_value=1, max_value=1000, help_text="How many to answer at most."
+        default=default, min_value=1, max_value=1000, help_text="The maximum number of items."
     )
 
 
@@ -199,7 +199,7 @@ class PageQuerySerializer(StrictSerializer):
 
     limit = page_limit(default=100)
     offset = QueryIntegerField(
-        default=0, min_value=0, max_value=2**31 - 1, help_text="How many to pass over first."
+        default=0, min_value=0, max_value=2**31 - 1, help_text="The number of items to skip."
     )
 
 
@@ -223,14 +223,15 @@ class ProblemSerializer(serializers.Serializer[Any]):
     title = serializers.CharField()
     status = serializers.IntegerField()
     detail = serializers.CharField(help_text="One sentence for people.")
-    code = serializers.CharField(help_text="Stable, for programs.")
+    code = serializers.CharField(help_text="A stable code for programs.")
     # The name shadows DRF's property `errors`, which is used only for input.
     errors = ProblemDetailSerializer(many=True, required=False)  # type: ignore[assignment]
     request_id = serializers.CharField(
-        required=False, help_text="Of a failure of the service: as its log names the request."
+        required=False,
+        help_text="For a failure of the service: the id of the request in the service's log.",
     )
     more_errors = serializers.IntegerField(
-        required=False, help_text="How many more errors there are than are listed."
+        required=False, help_text="The number of further errors, which are not listed."
     )
 
     def get_fields(self) -> dict[str, Any]:

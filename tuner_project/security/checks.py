@@ -31,7 +31,7 @@ def check_open_to_others(**kwargs: Any) -> list[checks.CheckMessage]:
         checks.Warning(
             f"AUTH_REQUIRED is false, and the service listens at {settings.HOST}: any client that "
             "reaches it may read, change and delete everything.",
-            hint="Set AUTH_REQUIRED=true and make tokens by `manage.py create_token`, or listen "
+            hint="Set AUTH_REQUIRED=true and create tokens by `manage.py create_token`, or listen "
             "at 127.0.0.1.",
             id="tuner.W001",
         )

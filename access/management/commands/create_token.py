@@ -15,15 +15,21 @@ MAX_DAYS = 36_500
 class Command(BaseCommand):
     """Create a token and print its key."""
 
-    help = "Makes a token for clients of the API, and prints it: it cannot be shown again."
+    help = (
+        "Creates a token for clients of the API, and prints its key, which cannot be shown again."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", help="Of the client that uses it, as the audit records it.")
+        parser.add_argument("name", help="The name of its client, which the audit log shows.")
         parser.add_argument("--scope", choices=Scope.values, required=True)
         parser.add_argument(
-            "--studies", default=EVERY_STUDY, help="The names it is for, such as 'search-*'."
+            "--studies",
+            default=EVERY_STUDY,
+            help="The studies that it may access: a pattern of names, such as 'search-*'.",
         )
-        parser.add_argument("--days", type=int, help="After how many it expires; else never.")
+        parser.add_argument(
+            "--days", type=int, help="The days until it expires. Default: it never expires."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         days = options["days"]

@@ -77,7 +77,7 @@ def test_plots_of_several_objectives_are_refused_of_one(api: APIClient) -> None:
 def test_front_of_four_objectives_is_refused(api: APIClient) -> None:
     create_analysis_study(api, direction=["minimize"] * 4)
     problem = assert_refused(api.get(f"{STUDY_URL}/plots/pareto_front"), 400, "plot_unavailable")
-    assert problem["detail"] == "a front is drawn of 2 or 3 objectives, and there are 4"
+    assert problem["detail"] == "a Pareto front is drawn for 2 or 3 objectives, not 4"
 
 
 @pytest.mark.parametrize("point", ["1", "1,2,3"])

@@ -29,7 +29,7 @@ def test_file_cut_between_lines_is_refused(api: APIClient, file: bytes) -> None:
     for n in range(1, len(lines)):
         problem = assert_line_refused(post_file(api, b"".join(lines[:n])), n + 1)
         assert problem["detail"] == (
-            f'line {n + 1}: the file ends within study "search": it was cut'
+            f'line {n + 1}: the file ends within study "search": it was cut off'
         )
 
 
@@ -73,7 +73,7 @@ def without(key: str) -> Callable[[JSON], Any]:
 
 BAD_STUDIES: list[tuple[Callable[[JSON], Any], str, str]] = [
     (set_keys(kind="trial"), "/kind", "expected a study, not 'trial'"),
-    (set_keys(format=2), "/format", "format 2 is not read here, only 1"),
+    (set_keys(format=2), "/format", "format 2 is not supported, only 1"),
     (set_keys(extra=1), "/extra", "unknown key"),
     (without("search_space"), "/search_space", "required"),
     (set_keys(study_name="a/b"), "/study_name", 'a name has no "/"'),
@@ -119,13 +119,13 @@ BAD_TRIALS: list[tuple[str, Callable[[JSON], Any], str, str]] = [
     ("COMPLETE", set_keys(params={"x": "0.5"}), "/params/x", "expected a number"),
     ("COMPLETE", set_keys(values=[1, 2]), "/values", "the study has 1 objectives, not 2"),
     ("COMPLETE", set_keys(values=[]), "/values", "the study has 1 objectives, not 0"),
-    ("COMPLETE", set_keys(values=None), "/values", "a COMPLETE trial has it"),
-    ("COMPLETE", set_keys(values=["NaN"]), "/values", "NaN is no value"),
+    ("COMPLETE", set_keys(values=None), "/values", "a COMPLETE trial must have it"),
+    ("COMPLETE", set_keys(values=["NaN"]), "/values", "must not be NaN"),
     ("COMPLETE", set_keys(values=["inf"]), "/values/0", "expected a number"),
     ("COMPLETE", set_keys(constraints={"d": 1}), "/constraints", "no others: c"),
     ("COMPLETE", set_keys(constraints={"c": 9}), "/system_attrs", "differ from constraints"),
     ("COMPLETE", set_keys(constraints={"c": "NaN"}), "/constraints/c", "expected a number"),
-    ("COMPLETE", set_keys(datetime_start=None), "/datetime_start", "a COMPLETE trial has it"),
+    ("COMPLETE", set_keys(datetime_start=None), "/datetime_start", "a COMPLETE trial must have it"),
     (
         "COMPLETE",
         set_keys(lease_expires_at="2026-01-01T00:00:00Z"),
@@ -147,13 +147,13 @@ BAD_TRIALS: list[tuple[str, Callable[[JSON], Any], str, str]] = [
     ),
     ("FAIL", set_keys(values=[1]), "/values", "a FAIL trial has none"),
     ("FAIL", set_keys(retried_as=0), "/retried_as", "trial 0 is not the next attempt of trial 1"),
-    ("FAIL", set_keys(datetime_complete=None), "/datetime_complete", "a FAIL trial has it"),
+    ("FAIL", set_keys(datetime_complete=None), "/datetime_complete", "a FAIL trial must have it"),
     ("WAITING", set_keys(values=[1]), "/values", "a WAITING trial has none"),
     ("WAITING", set_keys(params={}), "/system_attrs/fixed_params", "they differ from params"),
     ("WAITING", set_keys(datetime_start="2026-01-01T00:00:00Z"), "/datetime_start", "has none"),
     ("RUNNING", set_keys(datetime_complete="2026-01-01T00:00:00Z"), "/datetime_complete", "none"),
-    ("RUNNING", set_keys(lease_expires_at=None), "/lease_expires_at", "runs out at some time"),
-    ("RUNNING", set_keys(lease_seconds=None), "/lease_seconds", "has a length"),
+    ("RUNNING", set_keys(lease_expires_at=None), "/lease_expires_at", "required for a running"),
+    ("RUNNING", set_keys(lease_seconds=None), "/lease_seconds", "required if lease_expires_at"),
 ]
 
 
@@ -213,7 +213,7 @@ def test_invalid_end_is_refused(api: APIClient, file: bytes, change: Any, pointe
         (b'{"kind": "\xff"}', "line 4: it is not valid JSON: 'utf-8'"),
         (b'{"kind": ' + b"[" * 100 + b"]" * 100 + b"}", "line 4: it is nested too deeply"),
         (b"[" * 100_000, "line 4: it is nested too deeply"),
-        (b"", "line 4: it is blank, and the file goes on"),
+        (b"", "line 4: it is blank, but more lines follow"),
     ],
 )
 def test_empty_line_is_refused(api: APIClient, file: bytes, text: bytes, detail: str) -> None:
@@ -236,7 +236,7 @@ def test_too_long_line_is_refused(
 @pytest.mark.parametrize("body", [b"", b"\n", b"  \n\n"])
 def test_empty_body_is_refused(api: APIClient, body: bytes) -> None:
     problem = assert_line_refused(post_file(api, body), 1)
-    assert problem["detail"] == "line 1: there is nothing: expected a study"
+    assert problem["detail"] == "line 1: the file is empty: expected a study"
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "text/plain", "multipart/form-data"])

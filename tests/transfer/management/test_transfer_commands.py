@@ -113,7 +113,7 @@ def test_invalid_file_is_reported_by_line(api: APIClient, names: list[str], tmp_
         ("export_study", [], "give the names of studies, or --all"),
         ("export_study", ["ghost", "--all"], "give the names of studies, or --all"),
         ("import_study", ["/nowhere/file"], "No such file"),
-        ("import_study", ["/nowhere/file", "--sampler", "tpe"], "are for --storage"),
+        ("import_study", ["/nowhere/file", "--sampler", "tpe"], "are only for --storage"),
         ("import_study", [], "required"),
     ],
 )

@@ -155,5 +155,6 @@ def test_check_names_studies_only_in_optuna(
     with pytest.raises(CommandError):
         call_command("check_optuna", "--repair")
 
-    assert 'study "stock": only in Optuna; bring it in with --adopt' in capsys.readouterr().out
+    said = 'study "stock": only in Optuna\'s schema; adopt it with --adopt'
+    assert said in capsys.readouterr().out
     assert studies_only_in_optuna() == ["stock"]

@@ -320,7 +320,7 @@ def test_complete_again_with_another_outcome_is_refused(api: APIClient, other: J
     response = complete(api, 0, **other)
     assert (response.status_code, response.json()["code"]) == (409, "trial_finished")
     assert response.json()["detail"] == (
-        "trial 0 was told already: stored are state COMPLETE and values [0.5]"
+        "trial 0 has ended already: it has state COMPLETE and values [0.5]"
     )
     assert api.get(f"{URL}/0").json() == first
 
@@ -335,7 +335,7 @@ def test_complete_after_prune_and_prune_after_complete_are_refused(api: APIClien
         (complete(api, 1, values=1), "state PRUNED and no value"),
     ):
         assert (response.status_code, response.json()["code"]) == (409, "trial_finished")
-        assert response.json()["detail"].endswith(f"stored are {stored}")
+        assert response.json()["detail"].endswith(f"it has {stored}")
     assert [each["state"] for each in api.get(URL).json()] == ["COMPLETE", "PRUNED"]
 
 

@@ -52,7 +52,7 @@ def test_concurrent_tells_store_one_result(send_together: SendTogether, client: 
         stored = client.get(f"{trials_path('tells')}/{number}")["values"]
         assert [won["values"] for won in bodies_of_status(answers, 200)] == [stored]
         assert {lost["detail"] for lost in bodies_of_status(answers, 409)} == {
-            f"trial {number} was told already: stored are state COMPLETE and values {stored}"
+            f"trial {number} has ended already: it has state COMPLETE and values {stored}"
         }
     counts = client.get("/studies/tells")["trial_counts"]
     assert (counts["COMPLETE"], counts["RUNNING"]) == (ROUNDS, 0)

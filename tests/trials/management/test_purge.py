@@ -167,7 +167,7 @@ def delete_crumbs() -> tuple[str, int]:
         (["--studies-days", "-1"], "--studies-days: expected 0 to 36500"),
         (["--studies-days", "36501"], "--studies-days: expected 0 to 36500"),
         (["--studies-days", "x"], "--studies-days: invalid int value"),
-        (["--studies", "tmp-*"], "--studies narrows --studies-days down"),
+        (["--studies", "tmp-*"], "--studies needs --studies-days"),
     ],
 )
 def test_invalid_arguments_are_refused(db: None, arguments: list[str], fault: str) -> None:

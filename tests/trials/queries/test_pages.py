@@ -108,7 +108,7 @@ def test_cursors_of_another_list_are_refused(api: APIClient, played: None) -> No
         response = api.get(f"{TRIALS_URL}?{urlencode(query | {'cursor': cursor})}")
         problem = assert_refused(response, 400, "invalid")
         assert problem["detail"] == (
-            "cursor: this cursor is of another study, order_by or target_idx; begin without one"
+            "cursor: this cursor is for another study, order_by or target_idx: leave it out"
         )
     for forged in (cursor[:-1], cursor + "x", signing.dumps([1, "value", 0, 1.0, 1])):
         assert refused(api, order_by="value", cursor=forged) == ["/cursor"]

@@ -34,7 +34,7 @@ def test_name_is_locked_out_from_an_address_for_a_while() -> None:
     assert fail(LIMIT) == [200] * (LIMIT - 1) + [429]
     locked = log_in("ada", PASSWORD)
     assert (locked.status_code, locked["Retry-After"]) == (429, "900")
-    assert "Too many logins have failed" in locked.content.decode()
+    assert "Too many logins from this address have failed" in locked.content.decode()
 
     assert log_in("ada", PASSWORD, "192.0.2.2").status_code == 302
     AccessAttempt.objects.update(attempt_time=AccessAttempt.objects.get().attempt_time - AGE)

@@ -22,15 +22,15 @@ SHOWN = 20  # differences per study
 class Command(BaseCommand):
     """Compare both schemas, repair them or adopt a study, and print the differences."""
 
-    help = "Compares both schemas row by row; exits with 1 where they differ."
+    help = "Compares Django's rows with Optuna's; exits with status 1 if they differ."
 
     def add_arguments(self, parser: CommandParser) -> None:
         group = parser.add_mutually_exclusive_group()
         group.add_argument(
-            "--repair", action="store_true", help="Rebuild Optuna's side from Django's."
+            "--repair", action="store_true", help="Rebuild Optuna's rows from Django's."
         )
         group.add_argument(
-            "--adopt", metavar="NAME", help="Bring a study that only Optuna has into Django."
+            "--adopt", metavar="NAME", help="Adopt a study that exists only in Optuna's schema."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -44,7 +44,7 @@ class Command(BaseCommand):
             differing = self._check()
         strangers = studies_only_in_optuna()
         for name in strangers:
-            self.stdout.write(f'study "{name}": only in Optuna; bring it in with --adopt')
+            self.stdout.write(f'study "{name}": only in Optuna\'s schema; adopt it with --adopt')
         if differing or strangers:
             raise CommandError("the schemas differ", returncode=1)
         self.stdout.write(f"{Study.objects.count()} studies: no difference")

@@ -18,14 +18,16 @@ from tuner_project.errors import DomainError
 class Command(BaseCommand):
     """Export studies, and write the lines to a file or the standard output."""
 
-    help = "Writes studies with their trials as JSON Lines, each as it is at one moment."
+    help = "Exports studies with their trials as JSON Lines; each study is a consistent snapshot."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("names", nargs="*", metavar="NAME", help="Of a study.")
-        parser.add_argument("--all", action="store_true", help="All studies, oldest first.")
-        parser.add_argument("--output", metavar="FILE", help="Else the standard output.")
+        parser.add_argument("names", nargs="*", metavar="NAME", help="The name of a study.")
+        parser.add_argument("--all", action="store_true", help="Export all studies, oldest first.")
+        parser.add_argument("--output", metavar="FILE", help="Default: the standard output.")
         parser.add_argument(
-            "--progress", action="store_true", help="A bar, also where stderr is no terminal."
+            "--progress",
+            action="store_true",
+            help="Show a progress bar even if stderr is not a terminal.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -23,23 +23,39 @@ from tuner_project.errors import DomainError
 class Command(BaseCommand):
     """Import studies, and print the outcome for each."""
 
-    help = "Stores studies with their trials, all or none."
+    help = "Imports studies with their trials, all or none."
 
     def add_arguments(self, parser: CommandParser) -> None:
         source = parser.add_mutually_exclusive_group(required=True)
-        source.add_argument("file", nargs="?", help="Of export_study; - is the standard input.")
-        source.add_argument("--storage", metavar="URL", help="Stock Optuna's, or a journal's file.")
-        parser.add_argument("--study-name", metavar="NAME", help="Of the storage; else all.")
-        parser.add_argument("--sampler", choices=list(SAMPLERS), help="Of the storage's studies.")
-        parser.add_argument("--pruner", choices=list(PRUNERS), help="Of the storage's studies.")
+        source.add_argument(
+            "file", nargs="?", help="A file of export_study; - is the standard input."
+        )
+        source.add_argument(
+            "--storage", metavar="URL", help="An Optuna storage's URL, or a journal file's path."
+        )
+        parser.add_argument(
+            "--study-name", metavar="NAME", help="A study of --storage. Default: all studies."
+        )
+        parser.add_argument(
+            "--sampler", choices=list(SAMPLERS), help="The sampler for the studies of --storage."
+        )
+        parser.add_argument(
+            "--pruner", choices=list(PRUNERS), help="The pruner for the studies of --storage."
+        )
         parser.add_argument("--conflict", choices=Conflict.values, default=Conflict.FAIL.value)
-        parser.add_argument("--dry-run", action="store_true", help="Check, and store nothing.")
-        parser.add_argument("--progress", action="store_true", help="Without a terminal, too.")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Check everything, but store nothing."
+        )
+        parser.add_argument(
+            "--progress",
+            action="store_true",
+            help="Show a progress bar even if stderr is not a terminal.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         path = options["file"]
         if path is not None and (options["study_name"] or options["sampler"] or options["pruner"]):
-            raise CommandError("--study-name, --sampler and --pruner are for --storage")
+            raise CommandError("--study-name, --sampler and --pruner are only for --storage")
         how = {
             "actor": Actor.command(),
             "conflict": Conflict(options["conflict"]),

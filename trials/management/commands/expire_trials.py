@@ -15,13 +15,16 @@ class Command(BaseCommand):
     """Fail the trials whose leases have expired, once or repeatedly, and print them."""
 
     help = (
-        "Ends the trials whose leases have run out, queues them again where max_retries allows, "
-        "and completes the studies whose deadlines have passed, as the next ask of each would."
+        "Fails the trials whose leases have expired, queues them again if max_retries allows, and "
+        "completes the studies whose deadlines have passed. The next ask of a study does the same."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--every", type=float, metavar="SECONDS", help="Go on, with this pause; else once."
+            "--every",
+            type=float,
+            metavar="SECONDS",
+            help="Repeat, with this pause in between. Default: run once.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -38,7 +41,7 @@ class Command(BaseCommand):
             try:
                 self._expire()
             except (OperationalError, InterfaceError) as error:
-                self.stderr.write(f"the database is away, trying again: {error}")
+                self.stderr.write(f"the database cannot be reached, trying again: {error}")
             release_connection()
             stopping.wait(pause)
 

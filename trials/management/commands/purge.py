@@ -16,8 +16,8 @@ class Command(BaseCommand):
     """Delete expired rows and, on request, old studies, and print what was deleted."""
 
     help = (
-        "Deletes expired rows, such as sessions and dead tokens; and, where --studies-days "
-        "is given, the studies that ended so long ago and were left alone since."
+        "Deletes expired rows, such as sessions and tokens, and, if --studies-days is given, "
+        "studies that ended at least so many days ago and have not changed since."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -25,17 +25,21 @@ class Command(BaseCommand):
             "--studies-days",
             type=int,
             metavar="N",
-            help="Also COMPLETED or CANCELLED studies without a change for N days.",
+            help="Also delete COMPLETED and CANCELLED studies that did not change for N days.",
         )
         parser.add_argument(
-            "--studies", metavar="PATTERN", help="Of those, only such names: 'tmp-*'."
+            "--studies",
+            metavar="PATTERN",
+            help="With --studies-days: only studies with such names, as in 'tmp-*'.",
         )
-        parser.add_argument("--dry-run", action="store_true", help="Say it, and delete nothing.")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Print what would be deleted; delete nothing."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         days, pattern, dry_run = (options[each] for each in ("studies_days", "studies", "dry_run"))
         if days is None and pattern is not None:
-            raise CommandError("--studies narrows --studies-days down: give that, too")
+            raise CommandError("--studies needs --studies-days")
         if days is not None and not 0 <= days <= MAX_DAYS:
             raise CommandError(f"--studies-days: expected 0 to {MAX_DAYS}")
         verb = "would delete" if dry_run else "deleted"

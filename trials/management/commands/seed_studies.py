@@ -24,18 +24,21 @@ from tuner_project.rest.problems import field_errors
 class Command(BaseCommand):
     """Create the studies, and print them."""
 
-    help = "Creates studies; those that exist are left as they are, so that twice is as once."
+    help = "Creates studies. Existing ones are left unchanged, so the command can be repeated."
 
     def add_arguments(self, parser: CommandParser) -> None:
         group = parser.add_mutually_exclusive_group(required=True)
         group.add_argument(
-            "file", nargs="?", help="YAML or JSON: a list of bodies of POST /studies."
+            "file", nargs="?", help="A YAML or JSON file: a list of bodies of POST /studies."
         )
-        group.add_argument("--demo", action="store_true", help="A handful of played studies.")
+        group.add_argument("--demo", action="store_true", help="A few studies with trials.")
         group.add_argument("--preset", choices=preset_names(), help="A ready-made search space.")
-        parser.add_argument("--name", help="The name of the preset's study.")
+        parser.add_argument("--name", help="The name of the study, for --preset.")
         parser.add_argument(
-            "--direction", nargs="+", metavar="D", help="maximize or minimize, one an objective."
+            "--direction",
+            nargs="+",
+            metavar="D",
+            help="For --preset: maximize or minimize, one for each objective.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -23,12 +23,12 @@ class Command(BaseCommand):
     """Prepares the database and the admin's account, and runs gunicorn."""
 
     help = (
-        "Runs the service: starts the embedded database where DATABASE_URL is unset, migrates, "
+        "Runs the service: starts the embedded database if DATABASE_URL is unset, migrates, "
         "creates the admin's account on the first run, and serves until Ctrl-C or SIGTERM."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--no-migrate", action="store_true", help="Migrate nothing.")
+        parser.add_argument("--no-migrate", action="store_true", help="Do not migrate.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         check_database()
