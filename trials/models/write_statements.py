@@ -238,5 +238,5 @@ def _column(value: Any) -> Any:
     if isinstance(value, float):
         return finite_or_text(value)
     if isinstance(value, list):  # of floats
-        return [finite_or_text(each) for each in value]
+        return [None if each is None else finite_or_text(each) for each in value]
     return value
