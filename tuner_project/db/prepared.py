@@ -1,8 +1,8 @@
 """Statements that the server prepares, and queries that Django compiles once.
 
 Used for the statements of every ask and tell, because building, compiling and planning one takes
-longer than running it. Measured with the sampler `random`, the variants in turn, 3 times 500 asks
-with their tells. Median CPU time of the service and PostgreSQL together for one ask and its tell:
+longer than running it. Measured with random search, the variants in turn, 3 times 500 asks with
+their tells. Median CPU time of the service and PostgreSQL together for one ask and its tell:
 
 - 16.4 ms with this module
 - 16.5 ms with Django's own cursor and `OPTIONS: server_side_binding`
