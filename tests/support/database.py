@@ -14,7 +14,6 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import cache
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -231,15 +230,13 @@ def _create_template(name: str) -> None:
 @cache
 def _fingerprint() -> str:
     """A hash of the product's code and of the installed packages' versions."""
-    from django.apps import apps
-
     content = hashlib.sha256()
-    folders = {Path(config.path) for config in apps.get_app_configs()}
-    for folder in sorted(each for each in folders if each.parent == ROOT):
-        for file in sorted(folder.rglob("*.py")):
-            content.update(file.read_bytes())
-    for package in sorted(f"{each.name} {each.version}" for each in metadata.distributions()):
-        content.update(package.encode())
+    for package in sorted(file.parent for file in ROOT.glob("*/__init__.py")):
+        if package.name not in {"bench", "tests"}:
+            for file in sorted(package.rglob("*.py")):
+                content.update(file.read_bytes())
+    for name in sorted(f"{each.name} {each.version}" for each in metadata.distributions()):
+        content.update(name.encode())
     return content.hexdigest()[:16]
 
 
