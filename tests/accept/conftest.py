@@ -1,6 +1,6 @@
-"""The table at the end: what each proof found, and how long it took.
+"""Print a table at the end: what each proof found, and how long it took.
 
-A proof adds its lines by pytest's own `record_property("found", line)`.
+A proof adds its lines with pytest's own `record_property("found", line)`.
 """
 
 from collections import defaultdict

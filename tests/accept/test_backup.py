@@ -1,4 +1,4 @@
-"""A dump that is taken while trials are played restores both schemas as they were at one moment."""
+"""Restore both schemas, consistent with each other, from a dump taken under load."""
 
 import subprocess
 import time

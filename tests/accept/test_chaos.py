@@ -1,8 +1,8 @@
-"""Workers and servers come and go: nothing is lost, nothing gets stuck, and budgets hold.
+"""Workers and servers that fail at random lose no trial, block nothing and exceed no budget.
 
-Sixteen workers play two studies. Every 100 ms one of them is killed, stopped for a while or let
-repeat its last request, and every few seconds a process of the service is killed. What the
-workers noted is then compared with what is stored.
+Sixteen workers play two studies. Every 100 ms one of them is killed, suspended for a while or made
+to repeat its last request, and every few seconds a process of the service is killed. The logs of
+the workers are then compared with what is stored.
 """
 
 import random

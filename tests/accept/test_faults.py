@@ -1,4 +1,4 @@
-"""The database fails in several ways, and the service comes back by itself.
+"""Recovery of the service from several faults of the database.
 
 One gunicorn without a pooler, on a PostgreSQL that the tests stop and start.
 """

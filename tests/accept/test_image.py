@@ -1,4 +1,4 @@
-"""The image: it builds, and serves as nobody, on a read-only root file system, without rights."""
+"""The container image: it builds, and runs unprivileged on a read-only root file system."""
 
 import json
 import os

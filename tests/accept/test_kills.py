@@ -1,8 +1,8 @@
-"""Whatever is killed, what was acknowledged is there, on both sides, and nothing is there twice.
+"""After any kill, acknowledged changes are stored once and in both schemas.
 
 Eight workers play several studies without a break while gunicorn's workers, its master and
-PostgreSQL's postmaster are killed in turn. After each kill all that they saw is compared with
-what the service and stock Optuna then say.
+PostgreSQL's postmaster are killed in turn. After each kill the acknowledged answers are compared
+with what the service and stock Optuna read.
 """
 
 import random

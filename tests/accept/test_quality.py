@@ -1,4 +1,4 @@
-"""Concurrent workers optimise through the service no worse than with raw Optuna."""
+"""Optimisation quality of concurrent workers, compared with stock Optuna."""
 
 import math
 import multiprocessing

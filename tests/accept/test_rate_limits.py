@@ -1,4 +1,4 @@
-"""Two tokens ask for more than they may, of a service of several processes: each gets its rate."""
+"""Rate limits of two tokens on a service of several processes."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""A thousand random studies come back to the byte; and a server with clients that hang up."""
+"""Export and import of 1,000 random studies, and of clients that close the connection early."""
 
 import socket
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A stop finishes what is in flight, and is prompt where nothing is."""
+"""Graceful shutdown, with and without requests in flight."""
 
 import signal
 import socket

@@ -1,7 +1,7 @@
-"""Clients that are slow on purpose, many more than there are threads, and one that is not.
+"""Slow clients, many more than there are threads, and one fast client beside them.
 
-Each way of being slow is tried alone: the head does not come, the body does not come, the answer is
-not read. Afterwards every connection has come to its end, by the service's doing.
+Each kind of slowness is tested alone: the head is not sent, the body is not sent, the answer is not
+read. Afterwards the service has closed every connection.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Whole studies, played by eight concurrent workers, are what stock Optuna reads."""
+"""Stock Optuna reads whole studies that eight concurrent workers played."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Who acts, as a use case is told."""
+"""Actors, which use cases take as an argument."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Who did what: each change leaves an entry, in its transaction, and nothing else does."""
+"""The audit: each change writes one entry in its transaction, and nothing else writes any."""
 
 import json
 from collections.abc import Callable

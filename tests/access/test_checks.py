@@ -1,4 +1,4 @@
-"""What says that the service is open."""
+"""The system check that warns of a service without authentication."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Tokens that let nobody in are deleted after a while."""
+"""Deletion of expired and revoked tokens."""
 
 from collections.abc import Callable
 from datetime import timedelta

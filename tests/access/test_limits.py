@@ -1,4 +1,4 @@
-"""How many running trials, studies, trials and attributes there may be."""
+"""Limits on studies, trials, running trials and attributes."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Every URL of the project × everybody who may call it.
+"""Permissions: every URL of the project × every kind of caller.
 
 A new URL fails `test_each_url_has_a_rule` until it is in one of the lists.
 """

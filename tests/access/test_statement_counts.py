@@ -1,4 +1,4 @@
-"""What a token and all limits add to a request: 3 statements at most, whatever there is."""
+"""A token and all limits add at most 3 statements to a request, however many rows there are."""
 
 from collections.abc import Callable
 from typing import Any

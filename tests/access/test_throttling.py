@@ -1,4 +1,4 @@
-"""Requests a minute, of each token and address, reads and writes apart."""
+"""Rate limits for each token and address, separate for reads and writes."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Who is let in, what their token lets them do, and which studies they see."""
+"""Authentication with tokens, their scopes, and the studies that they may see."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Which trials are shown of many, and the best of them so far."""
+"""Subsamples of completed trials, with the best value so far."""
 
 import itertools
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How much each parameter matters, as Optuna's evaluators say."""
+"""Parameter importance, compared with Optuna's evaluators."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Where the importance of parameters is refused, or not what was asked for."""
+"""Refused requests for parameter importance, and answers that differ from the request."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How far a study has come: counts, who works on it and what fails."""
+"""The progress of a study: counts of states, workers and failures."""
 
 from typing import Any
 

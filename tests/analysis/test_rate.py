@@ -1,4 +1,4 @@
-"""How fast a study gets on, and when it will be done."""
+"""The rate at which trials finish, and the estimated end of a study."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Neither an answer's size nor its statements grow with a study: 50,000 trials are asked about."""
+"""Size and statement counts of answers do not grow with a study: one of 50,000 trials is read."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""The studies that are measured are like those that workers fill, and take as much memory."""
+"""Generated studies for measurements are like studies that workers played, also in memory."""
 
 import gc
 import tracemalloc

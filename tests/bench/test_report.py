@@ -1,4 +1,4 @@
-"""What `make bench` writes."""
+"""The report that `make bench` writes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A real service, and a real browser that looks at it."""
+"""Fixtures: a real service and a real browser."""
 
 import re
 import shutil

@@ -1,7 +1,7 @@
-"""Pages run under their content security policies: a browser that refuses something says so.
+"""Pages under their content security policies.
 
-`open_page` fails a test whose page has written an error to the console, which a violation does; the
-tests beside this one look at the study's page, its plots and the lists in the same way.
+A violation is written to the browser's console, and `open_page` fails a test whose page wrote an
+error there. So the other modules of this folder check the study's page, its plots and the lists.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""A study's page in the admin: its plots, its life, and its end."""
+"""A study's page in the admin: plots, changes of state and deletion."""
 
 import optuna
 import pytest

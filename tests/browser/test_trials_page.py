@@ -1,4 +1,4 @@
-"""The list of a study's trials in the admin, and what moves a study."""
+"""The trial list in the admin, and the study actions for files and clones."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Optuna's own tests of a storage, and what ours promises beyond them."""
+"""Optuna's own storage test suite, and the further properties of this storage."""
 
 import pickle
 import threading

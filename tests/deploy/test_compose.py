@@ -1,6 +1,6 @@
-"""compose.yaml: as the Compose Specification's schema wants it, and as its parts are.
+"""compose.yaml: valid by the Compose Specification's schema, and consistent with the project.
 
-check-jsonschema carries the schema. What Docker makes of the file is not tried: there is none here.
+check-jsonschema carries the schema. Docker itself is not run.
 """
 
 import configparser

@@ -1,4 +1,4 @@
-"""The image's recipe: clean by hadolint, and with every package of the service in it."""
+"""The Dockerfile: clean by hadolint, and with every package of the service in it."""
 
 import os
 import re

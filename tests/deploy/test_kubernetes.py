@@ -1,4 +1,4 @@
-"""The manifests: as Kubernetes' own schemas want them, and as the service is.
+"""The manifests: valid by Kubernetes' schemas, and consistent with the service.
 
 kubernetes-validate carries the schemas of each version of Kubernetes. Two kinds have none there:
 the kustomization, and the ServiceMonitor, the Prometheus operator's: see `SERVICE_MONITOR`.

@@ -1,7 +1,7 @@
-"""deploy/nginx/tuner.conf, run by an nginx of this machine before a service that answers anything.
+"""deploy/nginx/tuner.conf in this machine's nginx, before a service that answers every request.
 
-Debian's nginx may be older than the `resolve` of upstreams, which is therefore taken out here, as
-the names that it is for are compose's own.
+The parameter `resolve` of upstreams is removed here: Debian's nginx may be too old for it, and the
+host names that it resolves exist in Compose only.
 """
 
 import json

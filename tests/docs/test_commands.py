@@ -1,4 +1,4 @@
-"""The documents' commands and programs, run as they stand against a real service."""
+"""Commands and programs in the documents, run unchanged against a real service."""
 
 import ast
 import json

@@ -1,4 +1,4 @@
-"""The documents: every relative link leads somewhere, and every page is found from README."""
+"""Documents: every relative link leads to a file, and every page is linked from README."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Constraints are kept, read and summed as Optuna does."""
+"""Constraints are stored, read and summed as Optuna does."""
 
 from typing import Any
 

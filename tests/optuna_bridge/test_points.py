@@ -1,4 +1,4 @@
-"""The points of a search space are counted, told apart and gone through."""
+"""Points of a finite search space: counted, compared and enumerated."""
 
 from decimal import Decimal
 from itertools import product

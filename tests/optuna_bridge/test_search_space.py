@@ -1,4 +1,4 @@
-"""Search spaces: what is taken and answered, what is refused, and that all taken can be sampled."""
+"""Search spaces: accepted ones can be read back and sampled, others are refused."""
 
 import warnings
 from typing import Any

@@ -1,4 +1,4 @@
-"""One entry in the registry is all that another sampler needs."""
+"""A sampler is added by one entry in the registry."""
 
 import json
 import os

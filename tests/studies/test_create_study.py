@@ -1,4 +1,4 @@
-"""POST /studies: created, loaded, refused, and what may be said in it."""
+"""POST /studies: create a study, load an existing one, refuse invalid requests."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A study's states, and what changes them."""
+"""The states of a study and the transitions between them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How a study's budgets, lease and attributes are given and changed."""
+"""Setting and changing a study's budgets, lease and attributes."""
 
 from itertools import product
 from typing import Any

@@ -1,6 +1,6 @@
-"""A process of the service that offers a sampler more: run by `test_added_sampler`.
+"""A process of the service with one more sampler, for `test_added_sampler`.
 
-It draws the middles of all ranges, and a choice that a seed decides.
+The sampler suggests the middle of each range, and a choice that depends on the seed.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The REST API through Django's test client: requests, answers and what is expected of them.
+"""The REST API through Django's test client: requests and assertions on their answers.
 
 A `post_…` function returns the response; the others expect success and return its content.
 """

@@ -1,6 +1,6 @@
-"""Workers that may be killed, stopped, or made to repeat a request, at any moment.
+"""Workers that can be killed, suspended, or made to repeat a request, at any moment.
 
-Each writes what was acknowledged to a log of its own before it continues, and imports neither
+Each writes acknowledged answers to a log of its own before it continues, and imports neither
 Django nor Optuna.
 """
 

@@ -1,4 +1,4 @@
-"""The tests' PostgreSQL: an early pytest plugin that provides it, and what tests do on it directly.
+"""The tests' PostgreSQL: an early pytest plugin that starts it, and helpers that use it directly.
 
 The plugin gives Django's settings the database of TEST_DATABASE_URL, or an embedded PostgreSQL with
 a data folder of its own.

@@ -1,4 +1,4 @@
-"""Clients of a service in processes of its own: JSON over HTTP, requests in the background, bytes.
+"""HTTP clients of a service in processes of its own: JSON, requests in the background, raw bytes.
 
 Processes of workers import this module, which needs neither Django nor Optuna.
 """

@@ -1,4 +1,4 @@
-"""Unmodified Optuna, with which ours is compared: on our tables, and in its own storages."""
+"""Stock Optuna as the oracle: on the service's tables, and in storages of its own."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager

@@ -1,4 +1,4 @@
-"""Studies played over the API, in the states that pages, plots, advice and lists are about."""
+"""Sample studies, played over the API, for tests of pages, plots, advice and lists."""
 
 import math
 import random

@@ -1,4 +1,4 @@
-"""Studies and trials made through the domain, or by statements where there are many."""
+"""Builders of studies and trials: through the domain, or by SQL where there are many."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

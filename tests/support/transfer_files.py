@@ -1,4 +1,4 @@
-"""Exported studies: sent to and from the API, changed line by line, and made at random."""
+"""Files of exported studies: download, upload, change of single lines, random content."""
 
 import json
 import math

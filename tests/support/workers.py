@@ -1,4 +1,4 @@
-"""Processes that send requests at the same moment, and workers that play whole studies.
+"""Processes that send requests at the same time, and workers that play whole studies.
 
 The processes import this module, which needs neither Django nor Optuna.
 """

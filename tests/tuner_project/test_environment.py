@@ -1,4 +1,4 @@
-"""The environment: nonsense stops the start with one line; CORS."""
+"""Environment variables: an invalid value stops the start with a one-line error; CORS."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Field paths of domain errors, and the JSON pointers that are made of them."""
+"""Field paths of domain errors, and the JSON pointers made from them."""
 
 import pytest
 

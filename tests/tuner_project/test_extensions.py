@@ -1,4 +1,4 @@
-"""What the apps add to the frame, which knows none of them."""
+"""Extensions that the apps register with the frame."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a start of the service does not do."""
+"""Modules that a start of the service does not import, and work that it does not do."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""From each earlier state of our migrations, with data in it, to the newest."""
+"""Upgrades from each earlier state of the migrations, with data."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Tables that an older Optuna made are upgraded by our `migrate`, with what is in them."""
+"""`migrate` upgrades tables of an older Optuna version, with their data."""
 
 import warnings
 from io import StringIO

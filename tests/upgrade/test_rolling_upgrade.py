@@ -1,4 +1,4 @@
-"""While an upgrade goes from process to process, old ones write to the new tables."""
+"""Rolling upgrades: processes of the old version write to the new tables."""
 
 import pytest
 from django.db.migrations import AddField, AlterField, CreateModel, DeleteModel, RemoveField

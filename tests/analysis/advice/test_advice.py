@@ -1,4 +1,4 @@
-"""Each piece of advice is given where it is for, and not beside it."""
+"""Each piece of advice is given exactly in the situations that it is about."""
 
 import pytest
 from rest_framework.test import APIClient

@@ -1,4 +1,4 @@
-"""What advice says, in which order, and to whom it says nothing."""
+"""The texts and the order of advice, and the studies without any."""
 
 import pytest
 from rest_framework.test import APIClient

@@ -1,4 +1,4 @@
-"""What plots leave out of a large study, and say so."""
+"""Plots of large studies: which trials are left out, and how the plot says so."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What plots are asked with, and what comes back: JSON, a page, or an image."""
+"""Options of plots, and their formats: JSON, HTML and images."""
 
 import re
 

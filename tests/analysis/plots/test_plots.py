@@ -1,4 +1,4 @@
-"""The plots are those that stock Optuna draws from its own schema."""
+"""Plots are equal to those that stock Optuna draws from its own schema."""
 
 import json
 from collections.abc import Callable

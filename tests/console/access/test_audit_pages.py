@@ -1,4 +1,4 @@
-"""The audit in the admin: pages to look at, which cost the same whatever is in it."""
+"""The audit in the admin: read-only pages with a constant number of statements."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Tokens in the admin: shown once, changed, revoked."""
+"""Tokens in the admin: their key is shown once; they can be changed and revoked."""
 
 import re
 from collections.abc import Callable

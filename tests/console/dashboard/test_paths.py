@@ -1,4 +1,4 @@
-"""No path of Optuna's dashboard is in the way of ours, or ours of its."""
+"""The URLs of Optuna's dashboard and of the service do not overlap."""
 
 import re
 from pathlib import Path

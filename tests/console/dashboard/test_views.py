@@ -1,4 +1,4 @@
-"""Optuna's dashboard: what it shows, to whom, and of how large a study."""
+"""Optuna's dashboard: its content, who may see it, and its limit on the size of a study."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Optuna's dashboard writes nothing, and deletes studies through Django."""
+"""Optuna's dashboard is read-only, except that it deletes studies through Django."""
 
 import json
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""What the admin does with studies: their states, their files and their clones."""
+"""Study actions in the admin: changes of state, files and clones."""
 
 import json
 from collections.abc import Callable

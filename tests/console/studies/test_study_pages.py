@@ -1,4 +1,4 @@
-"""The admin of studies: what it shows, and that a deletion takes both schemas along."""
+"""The study pages of the admin, and deletion from both schemas."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""The trials of a study as the admin exports them: CSV."""
+"""Export of a study's trials as CSV from the admin."""
 
 import csv
 import io

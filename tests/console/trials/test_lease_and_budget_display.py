@@ -1,4 +1,4 @@
-"""The admin shows how studies and trials live: states, budgets, workers, leases, attempts."""
+"""States, budgets, workers, leases and attempts in the admin."""
 
 import re
 from typing import Any

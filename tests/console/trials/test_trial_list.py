@@ -1,4 +1,4 @@
-"""The admin's list of one study's trials: columns, order, workers, and what it costs."""
+"""The trial list in the admin: columns, ordering, filter by worker, and statement counts."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""The admin of trials: what it shows, and what it costs."""
+"""The trial pages of the admin: content and statement counts."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""Our TPE suggests exactly what stock TPE does, on the same trials with the same seed."""
+"""The TPE sampler suggests the same values as stock TPE on the same trials with the same seed."""
 
 import math
 import warnings

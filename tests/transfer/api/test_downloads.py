@@ -1,4 +1,4 @@
-"""Files: what they are called, what may stand in them, and where they go."""
+"""Downloaded files: names, choice of content and headers."""
 
 from typing import Any
 

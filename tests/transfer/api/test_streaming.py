@@ -1,4 +1,4 @@
-"""Exports on their way: of one moment, and without holding on to a connection."""
+"""Streamed exports: one snapshot, and no database connection held."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Clones: what they take over, which trials fit, and samplers that learn from those."""
+"""Clones: what is copied, which trials fit the new search space, and samplers that use them."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier

@@ -1,4 +1,4 @@
-"""What becomes of names that are taken, dry runs, and what imports cost."""
+"""Imports: conflicts of names, dry runs and statement counts."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Samplers that learn from the trials which a clone kept."""
+"""Warm start: samplers learn from the trials that a clone copied."""
 
 import pytest
 from rest_framework.test import APIClient

@@ -1,4 +1,4 @@
-"""Trials that neither a client nor stock Optuna can make are refused."""
+"""Imports refuse trials that neither a client nor stock Optuna can create."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Files that are not imported: what was wrong is named with its line, and nothing is stored."""
+"""Invalid files: the error names the line, and nothing is stored."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Lines that are long, of which much is wrong, or which begin with a mark of their encoding."""
+"""Long lines, lines with many errors, and byte order marks."""
 
 import codecs
 

@@ -1,4 +1,4 @@
-"""What is exported, imported and exported again is the same to the byte."""
+"""Export, import and export again returns the same bytes."""
 
 from typing import Any
 

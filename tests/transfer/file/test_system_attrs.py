@@ -1,4 +1,4 @@
-"""Notes of samplers and pruners, and of a study's past, that would break what reads them."""
+"""Imported system attributes of samplers, pruners and studies that their readers would fail on."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Where `export_study` writes to."""
+"""Output files of the command `export_study`."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""The commands that write and read files."""
+"""The management commands for export and import."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Studies of stock Optuna's storages, brought in."""
+"""Import of studies from stock Optuna's storages."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Stock studies and storages that are not brought in, and why."""
+"""Studies and storages of stock Optuna that are refused, with the reason."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Every value of an added trial is checked against the search space, and nothing else is taken."""
+"""Params of added trials are checked against the search space, value by value."""
 
 from functools import partial
 from typing import Any

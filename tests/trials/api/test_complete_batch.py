@@ -1,4 +1,4 @@
-"""Telling many trials at once, each of them decided on its own."""
+"""Completing a batch of trials, each with a result of its own."""
 
 from typing import Any
 

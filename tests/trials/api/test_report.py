@@ -1,4 +1,4 @@
-"""Reports, heartbeats, and why a trial was pruned, over HTTP."""
+"""Reports, heartbeats and reasons of pruning over HTTP."""
 
 from datetime import datetime, timedelta
 from typing import Any

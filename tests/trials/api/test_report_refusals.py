@@ -1,4 +1,4 @@
-"""What is refused of reports, heartbeats and reasons, over HTTP."""
+"""Refused reports, heartbeats and requests for a pruning decision over HTTP."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Asking for many trials at once, and telling many."""
+"""Batches of suggestions, and of results."""
 
 from functools import partial
 from typing import Any

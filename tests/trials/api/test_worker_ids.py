@@ -1,4 +1,4 @@
-"""A worker that asks again gets the trials back that it holds."""
+"""A worker that repeats an ask gets back the running trials that it holds."""
 
 from datetime import datetime, timedelta
 from functools import partial

@@ -1,4 +1,4 @@
-"""One service, and a pool of processes that send requests to it at the same moment."""
+"""Fixtures: one service, and a pool of processes that send requests to it at the same time."""
 
 from collections.abc import Callable, Iterator
 from functools import partial

@@ -1,4 +1,4 @@
-"""Budgets: how many trials are handed out, and what ends a study."""
+"""Budgets: how many trials are handed out, and when a study is finished."""
 
 from functools import partial
 from typing import Any

@@ -1,4 +1,4 @@
-"""Requests that meet at one barrier, for what is there once: a budget's last place, a lease."""
+"""Simultaneous requests for something that exists once: the last place of a budget, a lease."""
 
 from collections.abc import Callable
 from typing import Any

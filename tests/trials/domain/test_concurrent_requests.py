@@ -1,4 +1,4 @@
-"""Requests that meet at one barrier, served by gunicorn's two processes."""
+"""Simultaneous requests to gunicorn's two processes."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Constraints: what is told of them, and the best among the feasible trials."""
+"""Constraint values in results, and the best of the feasible trials."""
 
 import random
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Resuming, running trials and batches where budgets are full or the study is closed."""
+"""Resuming studies, running trials and batches with a full budget or a closed study."""
 
 from functools import partial
 from typing import Any

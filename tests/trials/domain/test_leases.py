@@ -1,4 +1,4 @@
-"""Leases: trials of which nothing is heard in time are ended."""
+"""Leases: running trials without a sign of life are ended."""
 
 from datetime import datetime, timedelta
 from functools import partial

@@ -1,4 +1,4 @@
-"""What waits for what: leases begin when a lock is got, and reports wait for no sampler."""
+"""Waiting for locks: a lease begins when the lock is acquired; reports wait for no sampler."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""The queue: points that somebody wants to be tried."""
+"""The queue of enqueued points."""
 
 from collections.abc import Iterator
 from functools import partial

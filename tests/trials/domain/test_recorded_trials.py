@@ -1,4 +1,4 @@
-"""Finished trials that are recorded, and samplers that learn from them."""
+"""Finished trials that clients add, and samplers that learn from them."""
 
 from collections.abc import Iterator
 from functools import partial

@@ -1,4 +1,4 @@
-"""Other attempts at trials that lost their lease, or failed; and telling late."""
+"""Retries of trials whose lease expired or that failed, and results that arrive late."""
 
 from functools import partial
 from typing import Any

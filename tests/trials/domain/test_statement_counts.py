@@ -1,4 +1,4 @@
-"""How many statements an ask and a tell take, whatever the study holds."""
+"""Statement counts of ask and tell do not grow with the study."""
 
 import random
 import time

@@ -1,4 +1,4 @@
-"""The command that ends the trials of workers that are gone."""
+"""The command that ends trials whose lease expired."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The command that deletes what is old."""
+"""The command that deletes old data."""
 
 from datetime import timedelta
 from io import StringIO

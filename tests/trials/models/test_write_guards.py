@@ -1,4 +1,4 @@
-"""Every way to write around the doors is refused, or is followed by Optuna's schema."""
+"""Writes that bypass the manager's two methods are refused, or reach Optuna's schema as well."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Stock Optuna reads what we wrote and finds what we said."""
+"""Stock Optuna reads from its schema what was written through Django."""
 
 import math
 import random

@@ -1,4 +1,4 @@
-"""Lists of trials: in which order, and which of them."""
+"""Filters and ordering of lists of trials."""
 
 import math
 from datetime import timedelta

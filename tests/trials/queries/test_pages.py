@@ -1,4 +1,4 @@
-"""Pages of lists of trials: their links, cursors, and what they cost."""
+"""Pages of lists of trials: links, cursors and statement counts."""
 
 import math
 import re

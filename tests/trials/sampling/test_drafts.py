@@ -1,4 +1,4 @@
-"""Drafts: trials that are sampled and not yet committed, and samplers that think for long."""
+"""Drafts: trials that are sampled but not yet committed, also by slow samplers."""
 
 import json
 import os

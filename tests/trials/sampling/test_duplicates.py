@@ -1,4 +1,4 @@
-"""Studies that avoid duplicates: every point of a finite space is handed out once."""
+"""Studies without duplicates: every point of a finite space is suggested once."""
 
 from collections import Counter
 from typing import Any

@@ -1,8 +1,8 @@
-"""What a report decides equals what stock Optuna decides.
+"""Pruning decisions are equal to stock Optuna's.
 
-Every request is mirrored in a stock study over Optuna's InMemoryStorage, whose trials `report` and
-are asked `should_prune`. Several trials are open at once, their reports interleave, and they end
-COMPLETE, PRUNED and FAIL, not in their order.
+Every request is mirrored in a stock study over Optuna's InMemoryStorage, with `report` and
+`should_prune`. Several trials run at once, their reports interleave, and they end COMPLETE, PRUNED
+and FAIL in another order.
 """
 
 import math

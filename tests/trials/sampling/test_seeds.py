@@ -1,4 +1,4 @@
-"""A seeded study that is asked in sequence gives the same points, whoever answers."""
+"""Sequential asks of a seeded study give the same points, whichever process answers."""
 
 import json
 import os

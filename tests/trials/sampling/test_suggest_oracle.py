@@ -1,7 +1,7 @@
-"""With the same seed and history, ours suggests and prunes exactly as stock Optuna.
+"""With the same seed and trials, suggestions and pruning decisions are equal to stock Optuna's.
 
-Every step of a study of ours is mirrored in a stock study over Optuna's InMemoryStorage. Several
-trials are open at once, and they end COMPLETE, PRUNED and FAIL, not in their order.
+Every step of a study is mirrored in a stock study over Optuna's InMemoryStorage. Several trials run
+at once, and they end COMPLETE, PRUNED and FAIL in another order.
 """
 
 import random

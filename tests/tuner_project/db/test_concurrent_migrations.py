@@ -1,4 +1,4 @@
-"""Several processes that start at once on an empty database."""
+"""Several processes that migrate an empty database at the same time."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What the database cannot do now is a 503 that says why, and nothing is half-written."""
+"""Faults of the database: a 503 with the reason, and no partial write."""
 
 import json
 import os

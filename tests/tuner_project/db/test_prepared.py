@@ -1,4 +1,4 @@
-"""Statements that are sent without waiting."""
+"""Statements in psycopg's pipeline mode."""
 
 import pytest
 from django.db import DataError, transaction

@@ -1,4 +1,4 @@
-"""The dashboard for Grafana asks for what there is."""
+"""The Grafana dashboard queries only metrics that exist."""
 
 import json
 import re

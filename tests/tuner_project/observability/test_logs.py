@@ -1,4 +1,4 @@
-"""What the logs say, and what they never say."""
+"""The content of logs, and the secrets that must not be in them."""
 
 import errno
 import io

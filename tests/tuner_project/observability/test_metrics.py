@@ -1,4 +1,4 @@
-"""What /metrics says."""
+"""The content of /metrics."""
 
 import time
 from collections.abc import Callable

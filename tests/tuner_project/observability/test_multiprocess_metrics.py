@@ -1,4 +1,4 @@
-"""The metrics and logs of a service of two processes, whichever of them is asked."""
+"""Metrics and logs of a service of two processes are the same from either."""
 
 import json
 import signal

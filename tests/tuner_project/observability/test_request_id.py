@@ -1,4 +1,4 @@
-"""The id of a request, from the client's header to the problem document."""
+"""The request id, from the client's header to the problem document."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What the parts of an ask take."""
+"""The duration of the parts of an ask."""
 
 from collections.abc import Iterator
 from typing import Any

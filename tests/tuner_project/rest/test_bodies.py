@@ -1,4 +1,4 @@
-"""Bodies that are too large, too slow, or have too much wrong with them."""
+"""Request bodies that are too large, too slow, or have too many errors."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: valid, readable, and true of every answer."""
+"""The OpenAPI document: valid, readable, and in agreement with every answer."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Walks along the OpenAPI document's links, with a token."""
+"""The OpenAPI document's links, followed with a token."""
 
 from collections import Counter
 from typing import Any

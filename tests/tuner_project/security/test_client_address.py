@@ -1,4 +1,4 @@
-"""Whose request it is, with and without proxies in front."""
+"""The client's address, with and without proxies."""
 
 import pytest
 from django.test import RequestFactory

@@ -1,4 +1,4 @@
-"""Every answer has a content security policy; tests/browser shows that pages run under theirs."""
+"""Every answer has a content security policy; tests/browser loads pages under theirs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What production settings are: Django's own check of a deployment finds nothing."""
+"""Production settings pass Django's deployment check."""
 
 import json
 import os

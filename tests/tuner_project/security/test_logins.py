@@ -1,4 +1,4 @@
-"""The admin's login is throttled: a name from an address, and an address over all names."""
+"""Throttling of the admin's login, by name and address and by address alone."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Whatever bytes come, the answer is a 4xx, soon, and the service grows by nothing much."""
+"""Malformed requests of all kinds get a 4xx promptly, and memory does not grow."""
 
 from collections.abc import Iterator
 from typing import Any

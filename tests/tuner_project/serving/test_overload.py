@@ -1,4 +1,4 @@
-"""A service of one thread: who waits for it, and who does not."""
+"""A service of one thread under load: which requests wait, and which do not."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The `serve` command as a newcomer meets it: a process of its own on a new data folder."""
+"""The command `serve`, as a process of its own on a new data folder."""
 
 import os
 import re
