@@ -50,7 +50,8 @@ def test_clients_that_hang_up_hold_no_connection() -> None:
         client.create_study(
             name="long", search_space=[{"type": "float", "name": "x", "low": 0, "high": 1}]
         )
-        new = [{"params": {"x": 0.5}, "user_attrs": {"long": "x" * 10_000}}] * 200
+        # Half of MAX_BODY_BYTES.
+        new = [{"params": {"x": 0.5}, "user_attrs": {"long": "x" * 10_000}}] * 50
         for _ in range(N_TRIALS // len(new)):
             client.call("POST", "/studies/long/trials", new).expect(201)
 
