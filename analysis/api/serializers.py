@@ -5,7 +5,8 @@ from typing import Any
 from rest_framework import serializers
 
 from analysis.importance import METHODS
-from studies.api.serializers import TrialCountsSerializer, ValueField
+from studies.api.fields import ValueField
+from studies.api.serializers import TrialCountsSerializer
 from studies.enums import StudyState
 from tuner_project.rest.numbers import NumberField
 from tuner_project.rest.serializers import TextOrNullField, UTCDateTimeField

@@ -17,7 +17,7 @@ from access.actors import Actor
 from console.studies.permissions import may_clone
 from optuna_bridge.pruners import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
-from studies.api.serializers import MAX_NAME
+from studies.api.fields import MAX_NAME
 from studies.models import NamedStudy, Study
 from transfer.api.serializers import CloneStudySerializer
 from transfer.domain.cloning import Clone, clone_study

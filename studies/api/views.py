@@ -9,13 +9,12 @@ from rest_framework.response import Response
 
 from access.actors import Actor
 from studies import domain
-from studies.api.serializers import (
+from studies.api.request_serializers import (
     ChangeStudySerializer,
     CreateStudySerializer,
-    StudySerializer,
-    StudySummarySerializer,
     TransitionSerializer,
 )
+from studies.api.serializers import StudySerializer, StudySummarySerializer
 from studies.domain.lifecycle import ACTIONS, change_state, change_study
 from studies.enums import StudyState
 from studies.models import NamedStudy, Study, StudyQuerySet, check_seen

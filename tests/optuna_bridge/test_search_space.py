@@ -11,7 +11,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from rest_framework.test import APIClient
 
 from optuna_bridge.search_space import SearchSpace
-from studies.api.serializers import CreateStudySerializer
+from studies.api.request_serializers import CreateStudySerializer
 from studies.models import Study
 from tests.support import JSON
 from tests.support.sample_studies import numeric_parameters, repeatable_examples

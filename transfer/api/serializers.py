@@ -6,16 +6,10 @@ from rest_framework import serializers
 
 from optuna_bridge.pruners import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
-from studies.api.serializers import (
-    MAX_PARAMETERS,
-    DefinitionSerializer,
-    LifeSerializer,
-    NameField,
-    ParameterField,
-    PrunerOptionsField,
-    SamplerOptionsField,
-    StudySerializer,
-)
+from studies.api.fields import NameField, PrunerOptionsField, SamplerOptionsField
+from studies.api.parameter_serializers import ParameterField
+from studies.api.request_serializers import MAX_PARAMETERS, DefinitionSerializer, LifeSerializer
+from studies.api.serializers import StudySerializer
 from studies.enums import Duplicates
 from transfer.domain.importing import Conflict, Result
 from tuner_project.rest.serializers import (

@@ -8,7 +8,7 @@ from django.db import IntegrityError, models, transaction
 
 from access.actors import Actor
 from access.models.audit_entry import Action
-from studies.api.serializers import MAX_NAME
+from studies.api.fields import MAX_NAME
 from studies.domain.audit import record_study
 from studies.domain.limits import check_room_for_study
 from studies.errors import StudyExists

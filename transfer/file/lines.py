@@ -6,26 +6,24 @@ from typing import Any
 from rest_framework import serializers
 
 from optuna_bridge.enums import TrialState
+from studies.api.fields import DirectionField, LeaseSecondsField, NameField
 from studies.api.parameter_serializers import (
     MAX_CHOICES,
     CategoricalParameterSerializer,
     ChoiceField,
     ParameterField,
 )
-from studies.api.serializers import (
+from studies.api.request_serializers import (
     MAX_COUNT,
     MAX_PARAMETERS,
     DefinitionSerializer,
-    DirectionField,
-    LeaseSecondsField,
     LifeSerializer,
-    NameField,
 )
 from studies.domain.definition import Definition, as_json
 from studies.enums import StudyState
 from studies.models import Study
 from transfer.file.format import FORMAT, NOT_FINITE
-from trials.api.request_serializers import MAX_STEP, FiniteStepsField, NumbersField, WorkerField
+from trials.api.fields import MAX_STEP, FiniteStepsField, NumbersField, WorkerField
 from tuner_project.rest.serializers import (
     AttributesField,
     ReasonField,

@@ -9,7 +9,7 @@ from optuna_bridge.constraints import OLD_KEY
 from optuna_bridge.system_attrs import FIXED_PARAMS, TRANSIENT_ATTRIBUTES
 from studies.models import Study
 from transfer.file.format import PARENTS
-from trials.api.request_serializers import MAX_STEP
+from trials.api.fields import MAX_STEP
 from tuner_project.errors import FieldError
 
 Shape = tuple[re.Pattern[str], Callable[[Any], bool], str]

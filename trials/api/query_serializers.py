@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ParseError
 
 from optuna_bridge.enums import TrialState
-from trials.api.request_serializers import WorkerField
+from trials.api.fields import WorkerField
 from trials.queries.filters import Between
 from trials.queries.ordering import ORDERS
 from tuner_project.rest.parsers import strict_json

@@ -11,7 +11,7 @@ from django.db import transaction
 from rest_framework.exceptions import ParseError, ValidationError
 
 from access.actors import Actor
-from studies.api.serializers import CreateStudySerializer
+from studies.api.request_serializers import CreateStudySerializer
 from studies.domain import create_study
 from studies.domain.presets import preset_names, preset_search_space
 from studies.models import Study
