@@ -1,4 +1,4 @@
-"""Studies with many trials, written through the service's own doors. Needs Django set up."""
+"""Studies with many trials, written through the domain. Django must be set up."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The load generator: workers in processes of their own, started together."""
+"""The load generator: workers in processes of their own that start together."""
 
 import multiprocessing
 import statistics
@@ -16,7 +16,7 @@ import psutil
 from bench.peers import Peer
 
 _SPAWN = multiprocessing.get_context("spawn")
-_SECONDS = 600  # for a worker to say something
+_SECONDS = 600  # until a worker reports
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Load:
 
 @dataclass(frozen=True)
 class _Report:
-    """What one worker did. perf_counter is the same clock in all processes of a machine."""
+    """The times of one worker. perf_counter is the same clock in all processes of a machine."""
 
     asks: list[float]
     tells: list[float]
@@ -64,7 +64,7 @@ def run(peers: Sequence[Peer], n_trials: int, servers: Sequence[psutil.Process] 
     try:
         for worker in workers:
             worker.start()
-        with suppress(BrokenBarrierError):  # the worker that broke it says why
+        with suppress(BrokenBarrierError):  # the worker that broke it reports why
             ready.wait(_SECONDS)
         before = _cpu_seconds(servers)
         reports = [_report(results) for _ in workers]

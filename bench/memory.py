@@ -16,8 +16,8 @@ def main(study_id: str) -> None:
     session_registry.of(study)  # the sampler is imported
     gc.collect()
     before = psutil.Process().memory_full_info().uss
-    history = session_registry.of(study)
-    history.sync()
+    session = session_registry.of(study)
+    session.sync()
     gc.collect()
     print(psutil.Process().memory_full_info().uss - before)
 

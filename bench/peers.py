@@ -1,4 +1,4 @@
-"""Ask and tell by each way there is: through the service, and through Optuna's storages."""
+"""Ask and tell through the service, and through each of Optuna's storages."""
 
 import json
 import warnings
@@ -14,11 +14,11 @@ from bench.service import trials_path
 from bench.space import DISTRIBUTIONS, TPE_OPTIONS, objectives
 
 Tell = Callable[[], object]
-Ask = Callable[[], Tell]  # an ask gives the tell of its trial
+Ask = Callable[[], Tell]  # an ask returns the tell of its trial
 
 
 class Peer(NamedTuple):
-    """Where a worker works, in terms that another process can be given."""
+    """The address that a worker uses, in a form that can be sent to another process."""
 
     way: str  # ours, raw, proxy or memory
     address: str  # a port or a storage URL

@@ -1,4 +1,4 @@
-"""What was measured, as a table in text and in Markdown, and as a plot."""
+"""The report: tables as text and as Markdown, and a plot."""
 
 import os
 import platform
@@ -21,13 +21,13 @@ _APART = 1.18  # times higher stands the next label of the plot, at least
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: a ratio, and how it stands to its target."""
+    """One line of the table: a ratio and its target."""
 
     work: str
     ratio: float
-    target: float | None  # None: told for comparison
+    target: float | None  # None: for comparison only
     at_most: bool  # else at least
-    figures: str  # what the ratio was made of
+    figures: str  # the figures that the ratio is derived from
 
     @property
     def is_met(self) -> bool:

@@ -1,4 +1,4 @@
-"""What is optimised: ten parameters, as the wire and as Optuna have them, and a cheap objective."""
+"""The search space: ten parameters, for the API and for Optuna, and a cheap objective."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Trials a second, and what one worker waits: ours, raw Optuna and the gRPC proxy in turn."""
+"""Throughput, and the waiting time of one worker: ours, raw Optuna and the gRPC proxy in turn."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ N_RUNS = 3 * sum(len(targets) for targets in _TARGETS.values())  # in a round
 
 @dataclass(frozen=True)
 class _Places:
-    """Where the three ways lead."""
+    """The addresses of the three."""
 
     port: int
     raw_url: str
@@ -99,7 +99,7 @@ def _rows(work: str, runs: dict[str, list[Load]], target: float) -> list[Row]:
 
 def _one_worker(ours: list[Load], raw: list[Load]) -> Section:
     section = Section(
-        "What one worker waits",
+        "Waiting time of one worker",
         "p50 of ask + p50 of tell, `random`, of the runs above with one worker; median (least to "
         "most) of the rounds.",
     )
