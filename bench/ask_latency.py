@@ -135,8 +135,8 @@ def _our_draw(study: Study) -> float:
     plan.close()
     trial = domain.ask(actor=ACTOR, named=named)
     values = objectives(trial.params, len(study.directions))
-    outcome = TrialResult(state=TrialState.COMPLETE, values=values)
-    domain.tell(actor=ACTOR, named=named, number=trial.number, outcome=outcome)
+    result = TrialResult(state=TrialState.COMPLETE, values=values)
+    domain.tell(actor=ACTOR, named=named, number=trial.number, result=result)
     return seconds
 
 

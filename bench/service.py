@@ -64,8 +64,8 @@ class Client:
     def suggest(self, study: str) -> Any:
         return self._call("POST", f"{trials_path(study)}/suggest")
 
-    def complete(self, study: str, number: int, **outcome: Any) -> Any:
-        return self._call("POST", f"{trials_path(study)}/{number}/complete", outcome)
+    def complete(self, study: str, number: int, **result: Any) -> Any:
+        return self._call("POST", f"{trials_path(study)}/{number}/complete", result)
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         response = self._pool.request(

@@ -41,13 +41,13 @@ def _report(trials: int, steps: int) -> None:
     _create("reported")
     named = NamedStudy("reported")
     curve = {step: 1 / (step + 1) for step in range(steps)}
-    outcome = TrialResult(state=TrialState.COMPLETE, values=[1.0], intermediate_values=curve)
+    result = TrialResult(state=TrialState.COMPLETE, values=[1.0], intermediate_values=curve)
     for _ in range(0, trials, 100):
         asked = ask_many(actor=ACTOR, named=named, count=100)
         tell_many(
             actor=ACTOR,
             named=named,
-            outcomes=[(trial.number, outcome) for trial in asked],
+            results=[(trial.number, result) for trial in asked],
         )
 
 

@@ -150,11 +150,11 @@ def _play(demo: Demo, study: Study, number: int, actor: Actor) -> None:
     trial = domain.ask(actor=actor, named=named, worker_id=worker_id, new=True)
     if number >= demo.n_trials - demo.running:
         return
-    outcome = _outcome(demo, number, demo.function(trial.params))
-    domain.tell(actor=actor, named=named, number=number, outcome=outcome)
+    result = _result(demo, number, demo.function(trial.params))
+    domain.tell(actor=actor, named=named, number=number, result=result)
 
 
-def _outcome(demo: Demo, number: int, values: Sequence[float]) -> TrialResult:
+def _result(demo: Demo, number: int, values: Sequence[float]) -> TrialResult:
     if number % 17 == 11:
         return TrialResult(state=TrialState.FAIL, reason="out of memory")
     if not demo.steps:

@@ -56,7 +56,7 @@ class StepConflict(DomainError):
     code = "step_conflict"
 
 
-class InvalidOutcome(DomainError):
+class InvalidResult(DomainError):
     """The result does not fit the study; `errors` name the keys."""
 
 

@@ -86,9 +86,9 @@ class HttpClient:
     def suggest(self, study: str) -> Any:
         return self.call("POST", f"{trials_path(study)}/suggest").expect(200)
 
-    def complete(self, study: str, number: int, **outcome: Any) -> Any:
+    def complete(self, study: str, number: int, **result: Any) -> Any:
         path = f"{trials_path(study)}/{number}/complete"
-        return self.call("POST", path, outcome).expect(200)
+        return self.call("POST", path, result).expect(200)
 
     def prune(self, study: str, number: int) -> Any:
         return self.call("POST", f"{trials_path(study)}/{number}/prune").expect(200)

@@ -63,13 +63,13 @@ def tell_trial(
     steps: Mapping[int, float] | None = None,
     attrs: Mapping[str, Any] | None = None,
 ) -> Trial:
-    outcome = TrialResult(
+    result = TrialResult(
         state=state,
         values=list(values) or None,
         intermediate_values=steps or {},
         user_attrs=attrs or {},
     )
-    return domain.tell(actor=COMMAND, named=named(study), number=number, outcome=outcome)
+    return domain.tell(actor=COMMAND, named=named(study), number=number, result=result)
 
 
 def store_on_trial(

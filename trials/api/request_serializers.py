@@ -76,7 +76,7 @@ class CompleteSerializer(StrictSerializer):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        return {"outcome": TrialResult(state=TrialState.COMPLETE, **attrs)}
+        return {"result": TrialResult(state=TrialState.COMPLETE, **attrs)}
 
 
 class PruneSerializer(StrictSerializer):
@@ -85,7 +85,7 @@ class PruneSerializer(StrictSerializer):
     reason = ReasonField()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        return {"outcome": TrialResult(state=TrialState.PRUNED, **attrs)}
+        return {"result": TrialResult(state=TrialState.PRUNED, **attrs)}
 
 
 class FailSerializer(StrictSerializer):
@@ -98,7 +98,7 @@ class FailSerializer(StrictSerializer):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        return {"outcome": TrialResult(state=TrialState.FAIL, **attrs)}
+        return {"result": TrialResult(state=TrialState.FAIL, **attrs)}
 
 
 class ReportSerializer(StrictSerializer):
@@ -194,7 +194,7 @@ class NewTrialSerializer(EndedTrialSerializer):
         if state == TrialState.WAITING:
             return {"new": NewTrial(**new, priority=attrs.get("priority", 0))}
         ended = super().validate(attrs) | {"state": TrialState(state)}
-        return {"new": NewTrial(**new, outcome=TrialResult(**ended))}
+        return {"new": NewTrial(**new, result=TrialResult(**ended))}
 
 
 MANY_NEW_TRIALS = serializers.ListField(

@@ -167,21 +167,14 @@ class TrialViewSet(StudyScope):
         An item has the keys of `complete`, `prune` or `fail`, and a `trial_id` and a `state`.
         """
         read = [_read(item, ("trials", i)) for i, item in enumerate(self.body()["trials"])]
-        outcomes = [each for each in read if isinstance(each, tuple)]
-        told = domain.tell_many(
-            actor=self.actor, named=self.named_study(study_name), outcomes=outcomes
-        )
-        results = iter(told)
-        return Response(
-            {
-                "results": [
-                    self._result(("trials", i), each[0], next(results))
-                    if isinstance(each, tuple)
-                    else each
-                    for i, each in enumerate(read)
-                ]
-            }
-        )
+        results = [each for each in read if isinstance(each, tuple)]
+        named = self.named_study(study_name)
+        told = iter(domain.tell_many(actor=self.actor, named=named, results=results))
+        answers = [
+            self._result(("trials", i), each[0], next(told)) if isinstance(each, tuple) else each
+            for i, each in enumerate(read)
+        ]
+        return Response({"results": answers})
 
     def _result(self, at: FieldPath, number: int, result: Trial | DomainError) -> dict[str, Any]:
         if isinstance(result, DomainError):

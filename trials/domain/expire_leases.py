@@ -1,4 +1,4 @@
-"""Expiry of leases: ending the trials whose workers did not report in time."""
+"""Expiry of leases: failing the trials whose workers did not report in time."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ from optuna_bridge.enums import TrialState
 from studies.enums import StudyState
 from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study
-from trials.domain.finish_trial import Ending, complete_if_used_up, store_endings
+from trials.domain.finish_trial import FinishedTrial, complete_if_used_up, finish_trials
 from trials.models import Trial
 from trials.signals import leases_expired
 
@@ -31,10 +31,11 @@ def expire_leases(study: Study, *, actor: Actor) -> list[Trial]:
     for trial in expired:
         trial.state, trial.reason = TrialState.FAIL, LEASE_EXPIRED
     if expired:
-        endings = [
-            Ending(trial, TrialState.RUNNING, Action.EXPIRED, retry=True) for trial in expired
+        finished = [
+            FinishedTrial(trial, TrialState.RUNNING, Action.EXPIRED, retry=True)
+            for trial in expired
         ]
-        store_endings(study, endings, actor=SERVICE.within(actor))
+        finish_trials(study, finished, actor=SERVICE.within(actor))
         transaction.on_commit(partial(leases_expired.send, None, count=len(expired)))
     Trial.objects.find_next_expiry(study)
     return expired

@@ -1,4 +1,4 @@
-"""Storing trials that end, queueing their next attempts, and completing their study."""
+"""Finishing trials: storing them, queueing their next attempts, and completing their study."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from tuner_project.db.prepared import pipelined
 
 
 @dataclass
-class Ending:
+class FinishedTrial:
     """A trial that ends now, its previous state, and its new intermediate values.
 
     `action` is the action under which the audit records it.
@@ -32,7 +32,7 @@ class Ending:
     retry: bool = False  # whether another attempt is requested
 
 
-def store_endings(study: Study, endings: Sequence[Ending], *, actor: Actor) -> None:
+def finish_trials(study: Study, finished: Sequence[FinishedTrial], *, actor: Actor) -> None:
     """Store one or more trials of a locked study that end, and what follows from it.
 
     If another attempt is requested, the study is open, and `max_retries` and MAX_TRIALS_PER_STUDY
@@ -41,19 +41,19 @@ def store_endings(study: Study, endings: Sequence[Ending], *, actor: Actor) -> N
     """
     retried = [
         each.trial
-        for each in endings
+        for each in finished
         if each.retry and study.is_open and each.trial.attempt <= study.max_retries
     ]
     retried = retried[: n_trials_left(study)]
     if retried:
         _queue_again(study, retried)
-    trials = [each.trial for each in endings]
+    trials = [each.trial for each in finished]
     for trial in trials:
         trial.datetime_complete = study.now
-    steps = [step for each in endings for step in each.steps]
+    steps = [step for each in finished for step in each.steps]
     with pipelined():
-        Trial.objects.change(study, trials, was=[each.was for each in endings], steps=steps)
-        record_trials(actor, study, [(each.action, each.trial) for each in endings])
+        Trial.objects.change(study, trials, was=[each.was for each in finished], steps=steps)
+        record_trials(actor, study, [(each.action, each.trial) for each in finished])
     complete_if_used_up(study, actor=actor)
 
 

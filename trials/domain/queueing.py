@@ -16,9 +16,9 @@ from studies.domain.limits import check_room_for_trials
 from studies.errors import BudgetExceeded
 from studies.models import NamedStudy, Study
 from trials.domain.audit import record_trials
-from trials.domain.finish_trial import Ending, complete_if_used_up, store_endings
-from trials.domain.trial_result import Steps, TrialResult, check_outcome, finish
-from trials.errors import InvalidOutcome, InvalidTrial, TrialNotWaiting
+from trials.domain.finish_trial import FinishedTrial, complete_if_used_up, finish_trials
+from trials.domain.trial_result import Steps, TrialResult, apply_result, check_result
+from trials.errors import InvalidResult, InvalidTrial, TrialNotWaiting
 from trials.models import Trial
 from trials.models.reservation import Reservation
 from trials.sampling.drafts import Annotations
@@ -33,19 +33,19 @@ CANCELLED = "cancelled"
 class NewTrial:
     """A trial to add.
 
-    Without an outcome, it is queued with some or all parameters fixed. With an outcome, it is
+    Without a result, it is queued with some or all parameters fixed. With a result, it is
     finished and has all parameters.
     """
 
     params: Mapping[str, Any]
-    outcome: TrialResult | None = None
+    result: TrialResult | None = None
     priority: int = 0  # higher first
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
     at: FieldPath = ()  # its path in the request's body, for error messages
 
     @property
     def state(self) -> TrialState:
-        return TrialState.WAITING if self.outcome is None else self.outcome.state
+        return TrialState.WAITING if self.result is None else self.result.state
 
 
 def add_trials(*, actor: Actor, named: NamedStudy, new: Sequence[NewTrial]) -> list[Trial]:
@@ -53,7 +53,7 @@ def add_trials(*, actor: Actor, named: NamedStudy, new: Sequence[NewTrial]) -> l
 
     Raises:
         StudyNotFound
-        InvalidTrial: a parameter is missing or not in the space, or an outcome does not fit the
+        InvalidTrial: a parameter is missing or not in the space, or a result does not fit the
             study.
         StudyCompleted, StudyCancelled
         BudgetExceeded: `max_trials` does not allow so many.
@@ -61,7 +61,7 @@ def add_trials(*, actor: Actor, named: NamedStudy, new: Sequence[NewTrial]) -> l
     """
     checked = named.one()
     _check(checked, new)
-    recorded = [each for each in new if each.outcome is not None]
+    recorded = [each for each in new if each.result is not None]
     annotations = Annotations()
     if recorded:
         annotations = session_registry.of(checked).annotations(recorded[0].params)
@@ -85,8 +85,8 @@ def cancel_trial(*, actor: Actor, named: NamedStudy, number: int) -> Trial:
     trial = Trial.objects.get_by_number(study, number)
     if trial.state == TrialState.WAITING:
         trial.state, trial.reason = TrialState.FAIL, CANCELLED
-        ending = Ending(trial, TrialState.WAITING, Action.CANCELLED)
-        store_endings(study, [ending], actor=actor)
+        finished = FinishedTrial(trial, TrialState.WAITING, Action.CANCELLED)
+        finish_trials(study, [finished], actor=actor)
     elif trial.datetime_start is not None or trial.state != TrialState.FAIL:
         raise TrialNotWaiting(f"trial {number} is {trial.state}: only a WAITING one is cancelled")
     return trial
@@ -103,7 +103,7 @@ def _faults(study: Study, trial: NewTrial) -> list[FieldError]:
         FieldError(("params", name), f'parameter "{name}": {fault}')
         for name, fault in study.space.faults(trial.params)
     ]
-    if trial.outcome is None:
+    if trial.result is None:
         return faults
     faults += [
         FieldError(("params", name), f'parameter "{name}" is missing: a finished trial has all')
@@ -111,8 +111,8 @@ def _faults(study: Study, trial: NewTrial) -> list[FieldError]:
         if name not in trial.params
     ]
     try:
-        check_outcome(study, trial.outcome)
-    except InvalidOutcome as error:
+        check_result(study, trial.result)
+    except InvalidResult as error:
         faults += error.errors
     return faults
 
@@ -136,11 +136,11 @@ def _add(
     steps: Steps = []
     for index, each in enumerate(new):
         trial = _trial(study, each, reserved, index)
-        if each.outcome is not None:
+        if each.result is not None:
             trial.steps, trial.step_values = [], []
             trial.system_attrs = dict(annotations.system_attrs)
             trial.datetime_start = trial.datetime_complete = reserved.now
-            steps += finish(trial, each.outcome)
+            steps += apply_result(trial, each.result)
         trials.append(trial)
     if annotations.study_attrs:
         first = next(trial for trial in trials if trial.state != TrialState.WAITING)

@@ -10,7 +10,7 @@ import numpy as np
 from optuna_bridge.constraints import constraint_attrs, total_violation
 from optuna_bridge.enums import TrialState
 from studies.models import Study
-from trials.errors import InvalidOutcome, LeaseLost, StepConflict, TrialFinished, TrialNotRunning
+from trials.errors import InvalidResult, LeaseLost, StepConflict, TrialFinished, TrialNotRunning
 from trials.models import Trial
 from tuner_project.json_values import same_json
 
@@ -33,38 +33,38 @@ class TrialResult:
     retry: bool | None = None
 
 
-def check_outcome(study: Study, outcome: TrialResult) -> None:
+def check_result(study: Study, result: TrialResult) -> None:
     """Check that the numbers of values and the names of constraints are those of the study.
 
     A COMPLETE trial needs all constraints; others may leave them out.
 
     Raises:
-        InvalidOutcome: they are not.
+        InvalidResult: they are not.
     """
     expected = len(study.directions)
-    if outcome.values is not None and len(outcome.values) != expected:
-        detail = f"the study has {expected} objectives, but {len(outcome.values)} values were given"
-        raise InvalidOutcome(detail, [(("values",), detail)])
-    if outcome.constraints is None:
-        if outcome.state == TrialState.COMPLETE and study.constraints:
+    if result.values is not None and len(result.values) != expected:
+        detail = f"the study has {expected} objectives, but {len(result.values)} values were given"
+        raise InvalidResult(detail, [(("values",), detail)])
+    if result.constraints is None:
+        if result.state == TrialState.COMPLETE and study.constraints:
             names = ", ".join(study.constraints)
             detail = f"the study has constraints, each of which needs a number: {names}"
-            raise InvalidOutcome(detail, [(("constraints",), detail)])
+            raise InvalidResult(detail, [(("constraints",), detail)])
         return
     faults = [
         (("constraints", name), f'the study has no constraint "{name}"')
-        for name in outcome.constraints
+        for name in result.constraints
         if name not in study.constraints
     ] + [
         (("constraints", name), f'constraint "{name}" is missing: expected a number')
         for name in study.constraints
-        if name not in outcome.constraints
+        if name not in result.constraints
     ]
     if faults:
-        raise InvalidOutcome(faults[0][1], faults)
+        raise InvalidResult(faults[0][1], faults)
 
 
-def is_told_again(trial: Trial, outcome: TrialResult) -> bool:
+def is_repeated(trial: Trial, result: TrialResult) -> bool:
     """Return whether the trial has already ended with this result; False while it is running.
 
     Raises:
@@ -75,7 +75,7 @@ def is_told_again(trial: Trial, outcome: TrialResult) -> bool:
     check_is_held(trial)
     if not TrialState(trial.state).is_finished:
         return False
-    if not _agrees(trial, outcome):
+    if not _agrees(trial, result):
         raise TrialFinished(f"trial {trial.number} has ended already: {_described(trial)}")
     return True
 
@@ -93,22 +93,22 @@ def check_is_held(trial: Trial) -> None:
         raise LeaseLost.of_trial(trial.number, trial.retried_as)
 
 
-def finish(trial: Trial, outcome: TrialResult) -> Steps:
+def apply_result(trial: Trial, result: TrialResult) -> Steps:
     """Apply a result to a trial, and return the new intermediate values.
 
     Raises:
         StepConflict: another value is stored for a step; nothing is changed.
     """
     study = trial.study
-    steps = take_steps(trial, outcome.intermediate_values)
-    trial.state = outcome.state
-    trial.values = _final_values(trial, outcome)
-    trial.user_attrs = trial.user_attrs | dict(outcome.user_attrs)
-    trial.reason = outcome.reason
-    trial.is_retry_wanted = bool(outcome.retry)
+    steps = take_steps(trial, result.intermediate_values)
+    trial.state = result.state
+    trial.values = _final_values(trial, result)
+    trial.user_attrs = trial.user_attrs | dict(result.user_attrs)
+    trial.reason = result.reason
+    trial.is_retry_wanted = bool(result.retry)
     trial.lease_expires_at = None
-    if outcome.constraints is not None:
-        named = {name: outcome.constraints[name] for name in study.constraints}
+    if result.constraints is not None:
+        named = {name: result.constraints[name] for name in study.constraints}
         trial.constraints = list(named.values())
         trial.violation = total_violation(named.values())
         trial.system_attrs = trial.system_attrs | constraint_attrs(named)
@@ -165,31 +165,31 @@ def take_steps(trial: Trial, reported: Mapping[int, float]) -> Steps:
     return [(trial, step, value) for step, value in new.items()]
 
 
-def _final_values(trial: Trial, outcome: TrialResult) -> list[float] | None:
+def _final_values(trial: Trial, result: TrialResult) -> list[float] | None:
     """Return the trial's values; a pruned trial's is its last intermediate value, as in Optuna."""
-    if outcome.state != TrialState.PRUNED:
-        return None if outcome.values is None else list(outcome.values)
+    if result.state != TrialState.PRUNED:
+        return None if result.values is None else list(result.values)
     if trial.study.is_multi_objective or not trial.steps or math.isnan(trial.step_values[-1]):
         return None
     return [trial.step_values[-1]]
 
 
-def _agrees(trial: Trial, outcome: TrialResult) -> bool:
+def _agrees(trial: Trial, result: TrialResult) -> bool:
     """Return whether a finished trial contains everything in the result."""
     stored = trial.intermediate_values
     return (
-        trial.state == outcome.state
-        and (outcome.values is None or trial.values == list(outcome.values))
-        and (outcome.constraints is None or trial.constraints_by_name == outcome.constraints)
-        and outcome.reason in ("", trial.reason)
-        and outcome.retry in (None, trial.is_retry_wanted)
+        trial.state == result.state
+        and (result.values is None or trial.values == list(result.values))
+        and (result.constraints is None or trial.constraints_by_name == result.constraints)
+        and result.reason in ("", trial.reason)
+        and result.retry in (None, trial.is_retry_wanted)
         and all(
             step in stored and _same(stored[step], value)
-            for step, value in outcome.intermediate_values.items()
+            for step, value in result.intermediate_values.items()
         )
         and all(
             key in trial.user_attrs and same_json(trial.user_attrs[key], value)
-            for key, value in outcome.user_attrs.items()
+            for key, value in result.user_attrs.items()
         )
     )
 

@@ -404,9 +404,9 @@ def test_bulk_deletion_under_load_leaves_both_schemas_empty(
     def ask_and_tell(name: str) -> None:
         while True:
             trial = trials_domain.ask(actor=COMMAND, named=NamedStudy(name))
-            outcome = trials_domain.TrialResult(TrialState.COMPLETE, [0.5], {1: 0.5})
+            result = trials_domain.TrialResult(TrialState.COMPLETE, [0.5], {1: 0.5})
             trials_domain.tell(
-                actor=COMMAND, named=NamedStudy(name), number=trial.number, outcome=outcome
+                actor=COMMAND, named=NamedStudy(name), number=trial.number, result=result
             )
 
     workers = [Worker(partial(ask_and_tell, study.name)) for study in studies for _ in "ab"]

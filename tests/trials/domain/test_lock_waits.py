@@ -159,7 +159,7 @@ def test_parents_of_a_generation_are_stored_once_with_a_reordered_queue() -> Non
     known = TrialResult(state=TrialState.COMPLETE, values=[1.0])
     point = {"learning_rate": 0.01, "min_score": 0.6, "batch_size": 16, "optimizer": "sgd"}
     queued = NewTrial(params={"batch_size": 16})
-    recorded = [NewTrial(params=point, outcome=known)] * 4
+    recorded = [NewTrial(params=point, result=known)] * 4
     domain.add_trials(actor=COMMAND, named=named(study), new=[queued, *recorded])
     other_process = SamplerSession(study)
     plan = Plan.draw(other_process, 1)
