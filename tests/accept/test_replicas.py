@@ -215,7 +215,12 @@ def test_killed_replicas_and_a_restarted_postgresql_lose_nothing(
 
     failures = list(chain.from_iterable(each.failures for each in seen))
     statuses = Counter(failure.status for failure in failures)
-    assert statuses.keys() <= {502, 503}, [each.text for each in failures if not each.status]
+    # A process that is killed while it sends an answer cuts it off.
+    assert [
+        each.text
+        for each in failures
+        if each.status not in {502, 503} and "IncompleteRead" not in each.text
+    ] == []
     record_property(
         "found",
         f"{N_WORKERS} workers, {SECONDS} s, {n_kills} kills, 2 restarts of PostgreSQL: "
