@@ -21,7 +21,7 @@ THREADS = 2
 SLOW = 5 * THREADS
 CLIENT_TIMEOUT = 2  # seconds
 # A healthy client waits while threads wait for those before it, in turns, and a while besides.
-PATIENT = CLIENT_TIMEOUT * (SLOW // THREADS + 1) + 20
+SECONDS_TO_WAIT = CLIENT_TIMEOUT * (SLOW // THREADS + 1) + 20
 SPACE = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
 HOST = b"Host: localhost\r\n"
 JSON = b"Content-Type: application/json\r\n"
@@ -87,9 +87,9 @@ def test_slow_clients_do_not_block_others(
         assert client.get("/studies/large")["n_trials"] == 960
     waited = time.monotonic() - began
     record_property("found", f"a healthy client waited {waited:.2f} s beside {SLOW} slow ones")
-    assert waited < PATIENT
+    assert waited < SECONDS_TO_WAIT
 
-    deadline = time.monotonic() + PATIENT
+    deadline = time.monotonic() + SECONDS_TO_WAIT
     while established(service) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert established(service) == 0
@@ -111,7 +111,7 @@ def established(service: Service) -> int:
 
 
 def test_trickling_body_is_ended_too(service: Service) -> None:
-    """A byte now and then does not renew the patience."""
+    """A byte now and then does not renew the time limit."""
     connection = slow_body(service)
     began = time.monotonic()
     sent = 0

@@ -8,7 +8,8 @@ connected. This worker responds to it at once.
 The main loop collects a request's head without using a thread. After that a thread waits for the
 client at most CLIENT_TIMEOUT seconds to send the body, and as long to read the response. A client
 that transfers at least MIN_RATE bytes per second regains that time. A body that does not arrive
-in time causes a 408 (`rest/errors.py`); if a response is not read, the connection is closed.
+in time causes a 408 (`tuner_project/rest/errors.py`); if a response is not read, the connection is
+closed.
 """
 
 import errno
@@ -41,7 +42,7 @@ class ClientTooSlow(TimeoutError):
         super().__init__(errno.ECONNRESET, "the client is too slow")
 
 
-class Patience:
+class TimeBudget:
     """The seconds left for which a thread waits for a client; transferred bytes add to them."""
 
     def __init__(self) -> None:
@@ -68,12 +69,12 @@ class Patience:
         return moved
 
 
-class PatientSocket(socket.socket):
-    """A socket whose blocking calls are limited by `Patience`."""
+class TimedSocket(socket.socket):
+    """A socket whose blocking calls are limited by `TimeBudget`."""
 
     def renew(self) -> None:
         """Reset the client's time for a new request."""
-        self._reading, self._writing = Patience(), Patience()
+        self._reading, self._writing = TimeBudget(), TimeBudget()
         self.is_unread = False  # whether the client did not read the response
 
     def recv(self, size: int, flags: int = 0) -> bytes:
@@ -92,13 +93,13 @@ class PatientSocket(socket.socket):
             view = view[sent:]
 
 
-class PatientConnection(TConn):
+class TimedConnection(TConn):
     """A connection that buffers the received part of a request's head."""
 
     def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
-        patient = PatientSocket(fileno=sock.detach())
-        patient.renew()
-        super().__init__(cfg, patient, client, server)
+        timed = TimedSocket(fileno=sock.detach())
+        timed.renew()
+        super().__init__(cfg, timed, client, server)
         self.data_ready = True  # a thread never waits for the first byte
         self.head = bytearray()
         self.is_over = False  # whether the client has closed it without sending a part of a head
@@ -133,7 +134,7 @@ class PatientConnection(TConn):
         util.close(self.sock)
 
 
-class PatientWorker(ThreadWorker):
+class TimedWorker(ThreadWorker):
     """gunicorn's threaded worker, which here gives a thread only requests with a complete head."""
 
     def accept(self, listener: socket.socket) -> None:
@@ -144,9 +145,9 @@ class PatientWorker(ThreadWorker):
                 raise
             return
         self.nr_conns += 1
-        self._collect_head(PatientConnection(self.cfg, sock, client, listener.getsockname()))
+        self._collect_head(TimedConnection(self.cfg, sock, client, listener.getsockname()))
 
-    def on_client_socket_readable(self, conn: PatientConnection, client: socket.socket) -> None:
+    def on_client_socket_readable(self, conn: TimedConnection, client: socket.socket) -> None:
         """Handle received bytes on a keep-alive connection."""
         if conn.has_head() and not conn.is_over:
             super().on_client_socket_readable(conn, client)
@@ -158,7 +159,7 @@ class PatientWorker(ThreadWorker):
         else:
             self._collect_head(conn)
 
-    def on_pending_socket_readable(self, conn: PatientConnection, client: socket.socket) -> None:
+    def on_pending_socket_readable(self, conn: TimedConnection, client: socket.socket) -> None:
         """Handle received bytes on a connection whose head is incomplete."""
         if not conn.has_head():
             return
@@ -169,7 +170,7 @@ class PatientWorker(ThreadWorker):
         else:
             super().on_pending_socket_readable(conn, client)
 
-    def handle(self, conn: PatientConnection) -> Any:
+    def handle(self, conn: TimedConnection) -> Any:
         conn.sock.renew()
         is_kept = super().handle(conn)
         if not is_kept and not conn.sock.is_unread:
@@ -177,14 +178,14 @@ class PatientWorker(ThreadWorker):
             util.close_graceful(conn.sock, max_drain=MAX_DRAIN)
         return is_kept
 
-    def _drop(self, conn: PatientConnection) -> None:
+    def _drop(self, conn: TimedConnection) -> None:
         """Close a connection that the client has closed, without using a thread."""
         self.nr_conns -= 1
         conn.close()
 
-    def _collect_head(self, conn: PatientConnection) -> None:
-        patience = settings.CLIENT_TIMEOUT if self.alive else STOP_KEEPALIVE_LINGER
-        conn.timeout = time.monotonic() + patience
+    def _collect_head(self, conn: TimedConnection) -> None:
+        seconds = settings.CLIENT_TIMEOUT if self.alive else STOP_KEEPALIVE_LINGER
+        conn.timeout = time.monotonic() + seconds
         self.pending_conns.append(conn)
         callback = partial(self.on_pending_socket_readable, conn)
         self.poller.register(conn.sock, selectors.EVENT_READ, callback)

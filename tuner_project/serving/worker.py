@@ -2,7 +2,8 @@
 
 gunicorn's own threaded worker lets any number of requests wait for a thread, including health
 checks. On shutdown it still accepts connections, which it then closes without a response.
-`tests/tuner_project/test_waiting.py` and `tests/accept/test_stops.py` test the difference.
+`tests/tuner_project/serving/test_overload.py` and `tests/accept/test_shutdown.py` test the
+difference.
 """
 
 import time
@@ -13,14 +14,14 @@ from typing import Any
 from django.conf import settings
 
 from tuner_project.serving.overload import PROBES, refuse_here
-from tuner_project.serving.slow_clients import PatientConnection, PatientWorker
+from tuner_project.serving.slow_clients import TimedConnection, TimedWorker
 
 RESERVE_THREADS = 2
 RESERVE_WAITING = 200
 _PROBES = tuple(f"GET {path}".encode() for path in PROBES)
 
 
-class BoundedWorker(PatientWorker):
+class BoundedWorker(TimedWorker):
     """A worker with a bounded queue.
 
     At most WEB_WAITING requests wait for a thread, each for at most WEB_WAITING_TIMEOUT seconds.
@@ -50,7 +51,7 @@ class BoundedWorker(PatientWorker):
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         super().wait_for_and_dispatch_events(timeout)
-        self._refuse_the_tired()
+        self._refuse_overdue()
 
     def set_accept_enabled(self, enabled: bool) -> None:
         super().set_accept_enabled(enabled)
@@ -61,7 +62,7 @@ class BoundedWorker(PatientWorker):
         super().run()
         self._reserve.shutdown(wait=False)
 
-    def _refuse_the_tired(self) -> None:
+    def _refuse_overdue(self) -> None:
         """Give requests that have waited for too long to the reserve threads, which refuse them."""
         now = time.monotonic()
         while self._queue:
@@ -105,6 +106,6 @@ class BoundedWorker(PatientWorker):
             listener.close()
 
 
-def _is_probe(conn: PatientConnection) -> bool:
+def _is_probe(conn: TimedConnection) -> bool:
     """Return whether the request is a health check or a scrape of the metrics."""
     return conn.head.startswith(_PROBES)
