@@ -138,7 +138,7 @@ def url_patterns() -> Iterator[tuple[str, Any]]:
     return walk(get_resolver())
 
 
-# Whoever calls is answered.
+# Answered to all callers.
 OPEN = {
     "",
     "favicon.ico",
@@ -150,7 +150,7 @@ OPEN = {
     "admin/logout/",
     "^(?P<page>admin(?:/.*)?)(?<!/)$",  # adds the slash
 }
-# In the admin, for everybody of the staff.
+# In the admin, for all members of the staff.
 ANY_STAFF = {
     "admin/",
     "admin/password_change/",

@@ -58,7 +58,7 @@ def account(service: Service) -> tuple[str, str]:
 
 @pytest.fixture(scope="session")
 def logged_in(browser: Browser, service: Service, account: tuple[str, str]) -> Any:
-    """The cookies of somebody who has logged in by the form."""
+    """The cookies of a user who has logged in with the form."""
     context = browser.new_context(base_url=f"http://127.0.0.1:{service.port}")
     page = context.new_page()
     page.goto("/admin/")

@@ -307,7 +307,7 @@ def test_default_postgresql_has_connections_for_all_pods() -> None:
 
 
 def test_network_policy_admits_only_proxies_and_prometheus() -> None:
-    """Whoever else did could choose its address, as the last proxy's word is believed."""
+    """Another client could choose its address, since the last proxy's header is trusted."""
     assert only_document("ConfigMap")["data"]["TRUSTED_PROXIES"] == "1"
     (rule,) = only_document("NetworkPolicy")["spec"]["ingress"]
     (peer,) = rule["from"]

@@ -19,7 +19,7 @@ def test_old_processes_can_write(node: tuple[str, str]) -> None:
     new = {op.name_lower for op in migration.operations if isinstance(op, CreateModel)}
     for operation in migration.operations:
         if getattr(operation, "model_name_lower", "") in new:
-            continue  # nobody wrote to it before
+            continue  # nothing was written to it before
         assert not isinstance(operation, DeleteModel | RemoveField | RenameField | RenameModel)
         if isinstance(operation, AddField | AlterField):
             field = operation.field

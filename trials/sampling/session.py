@@ -189,25 +189,25 @@ class SamplerSession(TrialCache):
             draft = self._draw_unvisited(draft, number, fixed, others)
         return draft
 
-    def _is_visited(self, draft: Draft, beside: Container[Point | None]) -> bool:
+    def _is_visited(self, draft: Draft, others: Container[Point | None]) -> bool:
         if self.visited is None:
             return False
         point = self.visited.point_of(draft.params)
-        return point in self.visited or point in beside
+        return point in self.visited or point in others
 
     def _draw_unvisited(
         self,
         draft: Draft,
         number: int,
         fixed: Mapping[str, Any] | None,
-        beside: Sequence[Mapping[str, Any]],
+        others: Sequence[Mapping[str, Any]],
     ) -> Draft:
         """Replace a draft at a visited point by one at an unvisited point, or mark it a duplicate.
 
-        `beside` are the parameters of the other drafts, whose points count as visited.
+        `others` are the parameters of the other drafts, whose points count as visited.
         """
         seed = None if self._seed is None else (self._seed, number)
-        left = None if self.visited is None else self.visited.pick_other(fixed or {}, beside, seed)
+        left = None if self.visited is None else self.visited.pick_other(fixed or {}, others, seed)
         if left is None:
             draft.mark_duplicate()
             return draft

@@ -62,9 +62,9 @@ class VisitedPoints:
                     del self._counts[each]
 
     def pick_other(
-        self, fixed: Mapping[str, Any], beside: Iterable[Mapping[str, Any]], seed: Any
+        self, fixed: Mapping[str, Any], drafts: Iterable[Mapping[str, Any]], seed: Any
     ) -> dict[str, Any] | None:
-        """Pick a random unvisited point that has the fixed values and is not one of `beside`.
+        """Pick a random unvisited point that has the fixed values and is not one of `drafts`.
 
         Returns:
             Its parameters; None if there is no such point, or the space is infinite.
@@ -74,7 +74,7 @@ class VisitedPoints:
         points = self._points
         left = points.indexes(self._space.to_internal(fixed))
         left = left[self._counts_by_index[left] == 0]
-        others = [points.index(self._space.to_internal(params)) for params in beside]
+        others = [points.index(self._space.to_internal(params)) for params in drafts]
         left = np.setdiff1d(left, [index for index in others if index is not None])
         if not len(left):
             return None

@@ -50,7 +50,7 @@ PRUNERS = [NopPruner, MedianPruner, lambda: HyperbandPruner(max_resource=27)]
 
 
 class InColumns(InMemoryStorage):
-    """Stock storage that keeps its trials in columns too, but for the drafts; nobody lists them."""
+    """Stock storage that also keeps its trials in columns, except drafts: they are not listed."""
 
     is_listed = False
 

@@ -95,7 +95,7 @@ def test_lease_begins_when_the_trial_is_handed_out(
 def test_report_and_tell_wait_for_no_sampler(pool: ThreadPoolExecutor) -> None:
     study = build_study(sampler="tpe", pruner="median")
     ask_trial(study)
-    with synced_session(study).lock:  # as another thread's sampler holds it while it thinks
+    with synced_session(study).lock:  # as another thread holds it while it samples
         report = pool.submit(
             call_and_close_connection,
             lambda: domain.report(named=named(study), number=0, steps={1: 0.5}),

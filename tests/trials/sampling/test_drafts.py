@@ -66,15 +66,15 @@ class FailingSampler(RandomSampler):
 
 
 class WaitingSampler(RandomSampler):
-    """Thinks until it is told to go on."""
+    """Samples until the test lets it continue."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.thinks = threading.Event()
+        self.is_sampling = threading.Event()
         self.goes_on = threading.Event()
 
     def infer_relative_search_space(self, study: Any, trial: FrozenTrial) -> dict[str, Any]:
-        self.thinks.set()
+        self.is_sampling.set()
         assert self.goes_on.wait(20)
         return {}
 
@@ -91,7 +91,7 @@ def test_draft_is_running_for_the_other_asks_of_its_process(monkeypatch):
     study = offer(monkeypatch, sampler)
     with ThreadPoolExecutor() as pool:
         with transaction.atomic():
-            named(study).locked()  # nobody can commit
+            named(study).locked()  # no other process can commit
             first = pool.submit(call_and_close_connection, ask_trial, study)
             wait_for_lock_waiters(1)
             second = pool.submit(call_and_close_connection, ask_trial, study)
@@ -185,7 +185,7 @@ def test_sampling_holds_no_connection_and_delays_no_other_study(monkeypatch):
         late = pool.submit(call_and_close_connection, ask_trial, study)
         also_late = pool.submit(call_and_close_connection, ask_trial, study)  # waits for the first
         try:
-            assert sampler.thinks.wait(20)
+            assert sampler.is_sampling.wait(20)
             # The second ask may still read its study, and the pool still open connections.
             eventually(lambda: other_transactions() == 0)
             eventually(lambda: connections_in_use() == 1)  # this thread's
@@ -205,7 +205,7 @@ def test_study_can_be_deleted_while_it_samples(monkeypatch):
     with ThreadPoolExecutor() as pool:
         late = pool.submit(call_and_close_connection, ask_trial, study)
         try:
-            assert sampler.thinks.wait(20)
+            assert sampler.is_sampling.wait(20)
             Study.objects.get().delete()
         finally:
             sampler.goes_on.set()

@@ -155,7 +155,7 @@ def test_schema_is_served(db: None) -> None:
 
 
 def test_schema_is_generated_once(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Anybody may ask for it, and to make it takes a core some tenths of a second."""
+    """Any client may ask for it, and it takes some tenths of a second of CPU time to make."""
     first = Client().get("/api/v1/schema").content
     made: list[object] = []
     monkeypatch.setattr(SchemaGenerator, "get_schema", lambda *args, **more: made.append(args))

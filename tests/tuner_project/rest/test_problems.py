@@ -358,7 +358,7 @@ def noted_check(cursor: psycopg.Cursor[Any]) -> None:
 def test_probes_share_and_keep_one_database_check(
     api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Anybody may ask, and each connection would be one beside the pool's."""
+    """Any client may ask, and each request would take a connection outside the pool."""
     monkeypatch.setattr(extensions, "READINESS_CHECKS", [noted_check])
     ASKED.clear()
     with ThreadPoolExecutor(8) as pool:
