@@ -165,7 +165,7 @@ def add_finished_trials(
 # Very many trials, which only our own tables know -----------------------------------------
 
 # The first trials of several objectives are the front, and then come worse ones at random. Of one
-# objective, all values are random.
+# objective, the values are nine steps of x and c, so that forests of importance have small trees.
 _TRIALS = """
 INSERT INTO trials_trial (
     id, study_id, number, state, "values", internal_params, datetime_start, datetime_complete,
@@ -174,19 +174,20 @@ INSERT INTO trials_trial (
 ) SELECT
     (SELECT coalesce(max(id), 0) FROM trials_trial) + number + 1, %(study)s, number, state,
     CASE WHEN state <> 'COMPLETE' THEN NULL
-         WHEN %(objectives)s = 1 THEN ARRAY[random()]
+         WHEN %(objectives)s = 1 THEN ARRAY[(1 + floor(3 * x) + 3 * c) / 7]
          WHEN number < %(front)s THEN ARRAY[number::float8 / %(front)s, -number::float8 / %(front)s]
          ELSE ARRAY[1 + random(), 1 + random()] END,
-    ARRAY[random(), 10 ^ (-4 * random()), 1 + floor(64 * random()), floor(3 * random())],
+    ARRAY[x, 10 ^ (-4 * random()), 1 + floor(64 * random()), c],
     now() + number * interval '1 second',
     CASE WHEN state <> 'RUNNING' THEN now() + (number + random()) * interval '1 second' END,
     'worker ' || number %% 50, CASE WHEN state = 'RUNNING' THEN now() + interval '1 hour' END,
     CASE WHEN state = 'FAIL' THEN repeat('why ', 100) || number ELSE '' END,
     0, 0, false, false, 1, '{"host": "a"}', '{}',
     state = 'COMPLETE' AND %(objectives)s > 1 AND number < %(front)s, number + 1
-  FROM (SELECT number, CASE WHEN number < %(n)s THEN 'COMPLETE'
-                            WHEN number < %(n)s + %(others)s THEN 'FAIL'
-                            ELSE 'RUNNING' END AS state
+  FROM (SELECT number, random() AS x, floor(3 * random()) AS c,
+               CASE WHEN number < %(n)s THEN 'COMPLETE'
+                    WHEN number < %(n)s + %(others)s THEN 'FAIL'
+                    ELSE 'RUNNING' END AS state
           FROM generate_series(0, %(n)s + 2 * %(others)s - 1) AS number) AS trials
 """
 _STUDY = """
