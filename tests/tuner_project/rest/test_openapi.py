@@ -201,12 +201,16 @@ def wire(api: APIClient, key: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     for name, direction in (("one", "minimize"), ("two", ["minimize", "maximize"])):
         body = {"name": name, "direction": direction, "search_space": space, "sampler": "random"}
         assert api.post("/api/v1/studies", body).status_code == 201
-        for number in range(4):
-            api.post(f"/api/v1/studies/{name}/trials/suggest")
-            values = number if name == "one" else [number, number]
-            if number < 3:
-                url = f"/api/v1/studies/{name}/trials/{number}/complete"
-                assert api.post(url, {"values": values}).status_code == 200
+        trials = [
+            {
+                "params": {"x": number / 4, "c": ["a", True, 1.5][number]},
+                "state": "COMPLETE",
+                "values": number if name == "one" else [number, number],
+            }
+            for number in range(3)
+        ]
+        assert api.post(f"/api/v1/studies/{name}/trials", trials).status_code == 201
+        assert api.post(f"/api/v1/studies/{name}/trials/suggest").status_code == 200
     monkeypatch.setattr(django_settings, "AUTH_REQUIRED", True)
     return _wire_schema()
 
