@@ -23,7 +23,6 @@ from tests.support.http_client import free_port, is_ready
 from tuner_project.embedded_postgres import EmbeddedPostgres
 from tuner_project.embedded_postgres.place import find_place
 from tuner_project.embedded_postgres.server import Server
-from tuner_project.health import KEPT
 
 WEB_WORKERS = 2
 SECONDS_TO_CHANGE = 120  # for a start, a recovery, or the end of a replica
@@ -230,6 +229,8 @@ def kill_master(service: Service) -> None:
 
 def kill_postmaster(service: Service) -> None:
     """Kill the postmaster, and wait until gunicorn's master has started it again."""
+    from tuner_project.health import KEPT  # processes without Django's apps import this module
+
     victim = service.postmaster()
     assert victim is not None
     victim.kill()
