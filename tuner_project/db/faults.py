@@ -113,6 +113,8 @@ def _of_connection(error: psycopg.Error) -> Fault | None:
         case psycopg.OperationalError():
             refused = any(words in str(error) for words in _TOO_MANY)
             return BUSY if refused else AWAY
-        case psycopg.InterfaceError():
+        # psycopg's own InternalError: the server's last message and the end of the connection are
+        # two results of one command.
+        case psycopg.InterfaceError() | psycopg.InternalError():
             return AWAY
     return None

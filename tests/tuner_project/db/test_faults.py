@@ -2,9 +2,11 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +27,7 @@ from tests.support.database import session_setting
 from transfer.api import spooling
 from trials.models import Trial
 from tuner_project.db.database import direct_cursor, lift_statement_timeout
+from tuner_project.db.faults import AWAY, fault_of
 from tuner_project.db.pool import PoolConnection
 
 SUGGEST = f"{STUDY_URL}/trials/suggest"
@@ -101,6 +104,38 @@ def test_permanent_failure_is_a_server_error(api: APIClient, sqlstate: str) -> N
     let_writes_run("optuna.studies", f"RAISE EXCEPTION 'x' USING ERRCODE = '{sqlstate}'")
     assert_problem(api.post(STUDIES, BODY), 500, "server_error")
     assert Study.objects.count() == 0
+
+
+def message(kind: bytes, content: bytes) -> bytes:
+    """A message of PostgreSQL's protocol."""
+    return kind + (len(content) + 4).to_bytes(4, "big") + content
+
+
+def serve_until_the_commit(listener: socket.socket) -> None:
+    """Serve one connection as a PgBouncer whose server is lost in the middle of a COMMIT."""
+    done = {word: message(b"C", word + b"\0") for word in (b"BEGIN", b"COMMIT")}
+    last_words = message(b"E", b"SFATAL\0VFATAL\0Mserver conn crashed?\0\0")
+    client, _ = listener.accept()
+    with client:
+        client.recv(1000)  # the startup message
+        client.sendall(message(b"R", bytes(4)) + message(b"Z", b"I"))
+        while b"COMMIT" not in client.recv(1000):
+            client.sendall(done[b"BEGIN"] + message(b"Z", b"T"))
+        client.sendall(done[b"COMMIT"] + last_words)
+
+
+def test_connection_lost_in_a_commit_is_an_absent_storage() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=serve_until_the_commit, args=[listener])
+        server.start()
+        url = f"postgresql://x@127.0.0.1:{listener.getsockname()[1]}/x?sslmode=disable"
+        lost = psycopg.connect(f"{url}&gssencmode=disable")
+        lost.execute("SELECT 1")
+        with pytest.raises(psycopg.InternalError, match="received 2 results") as caught:
+            lost.commit()
+        lost.close()
+        server.join()
+    assert fault_of(caught.value) == AWAY
 
 
 def test_statement_timeout_is_a_busy_storage(api: APIClient) -> None:
