@@ -1,4 +1,8 @@
-"""The embedded server, with real processes and real kills. Each test has its own data folder."""
+"""The embedded server, with real processes and real kills.
+
+Tests about a new data folder have one of their own; others share one, whose server is down between
+them.
+"""
 
 import os
 import shutil
@@ -33,8 +37,8 @@ with EmbeddedPostgres(Path(sys.argv[1])).running():
 """
 
 
-@pytest.fixture
-def base() -> Iterator[Path]:
+@contextmanager
+def new_folder() -> Iterator[Path]:
     """A folder that the server's account can enter: as root it is not ours, so not tmp_path."""
     folder = Path(tempfile.mkdtemp(prefix="tuner-test-", dir="/tmp"))
     folder.chmod(0o755)
@@ -43,8 +47,31 @@ def base() -> Iterator[Path]:
 
 
 @pytest.fixture
+def base() -> Iterator[Path]:
+    with new_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
 def embedded(base: Path) -> EmbeddedPostgres:
     return EmbeddedPostgres(base / "data")
+
+
+@pytest.fixture(scope="module")
+def shared_cluster() -> Iterator[EmbeddedPostgres]:
+    with new_folder() as folder:
+        embedded = EmbeddedPostgres(folder / "data")
+        with embedded.running():
+            pass
+        yield embedded
+
+
+@pytest.fixture
+def shared(shared_cluster: EmbeddedPostgres) -> EmbeddedPostgres:
+    """A server that is down, with the cluster of earlier tests."""
+    assert not answers(shared_cluster)
+    assert not (shared_cluster.home / "postgres/postmaster.pid").exists()
+    return shared_cluster
 
 
 def spawn(data_dir: Path, inside: str = "pass", **environment: str) -> subprocess.Popen[str]:
@@ -135,58 +162,58 @@ def test_url_starts_no_server(base: Path) -> None:
         assert answers(embedded)
 
 
-def test_server_is_reached_through_a_private_folder_only(embedded: EmbeddedPostgres) -> None:
-    with embedded.running():
-        folder = embedded.home / "socket"
+def test_server_is_reached_through_a_private_folder_only(shared: EmbeddedPostgres) -> None:
+    with shared.running():
+        folder = shared.home / "socket"
         assert folder.stat().st_mode & 0o7777 == 0o700
-        assert (embedded.home / "postgres").stat().st_mode & 0o7777 == 0o700
-        assert execute(embedded, "SHOW listen_addresses") == [("",)]
-        pid = postmaster(embedded)
+        assert (shared.home / "postgres").stat().st_mode & 0o7777 == 0o700
+        assert execute(shared, "SHOW listen_addresses") == [("",)]
+        pid = postmaster(shared)
         files = [os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir()]
         tables = [Path(f"/proc/{pid}/net/{name}").read_text() for name in ("tcp", "tcp6")]
         inodes = {line.split()[9] for table in tables for line in table.splitlines()[1:]}
         assert {f"socket:[{inode}]" for inode in inodes}.isdisjoint(files)
 
 
-def test_calls_in_one_process_share_the_server(embedded: EmbeddedPostgres) -> None:
+def test_calls_in_one_process_share_the_server(shared: EmbeddedPostgres) -> None:
     def use() -> None:
-        with EmbeddedPostgres(embedded.data_dir).running():
-            pids.append(postmaster(embedded))
+        with EmbeddedPostgres(shared.data_dir).running():
+            pids.append(postmaster(shared))
 
     pids: list[int] = []
-    with embedded.running():
+    with shared.running():
         threads = [Thread(target=use) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        with embedded.running():
+        with shared.running():
             pass
-        assert answers(embedded)
-        assert pids == [postmaster(embedded)] * 4
-    assert not answers(embedded)
+        assert answers(shared)
+        assert pids == [postmaster(shared)] * 4
+    assert not answers(shared)
 
 
-def test_last_process_stops_the_server(embedded: EmbeddedPostgres) -> None:
-    with embedded.running():
-        pid = postmaster(embedded)
-        with user(embedded.data_dir):
-            assert postmaster(embedded) == pid
-        assert answers(embedded)
-        with user(embedded.data_dir) as other:
+def test_last_process_stops_the_server(shared: EmbeddedPostgres) -> None:
+    with shared.running():
+        pid = postmaster(shared)
+        with user(shared.data_dir):
+            assert postmaster(shared) == pid
+        assert answers(shared)
+        with user(shared.data_dir) as other:
             pass
         assert other.returncode == 0
-        assert answers(embedded)
-    assert not answers(embedded)
+        assert answers(shared)
+    assert not answers(shared)
 
 
-def test_first_process_leaves_the_server_to_others(embedded: EmbeddedPostgres) -> None:
-    with user(embedded.data_dir) as first:
-        with embedded.running():
+def test_first_process_leaves_the_server_to_others(shared: EmbeddedPostgres) -> None:
+    with user(shared.data_dir) as first:
+        with shared.running():
             first.communicate("\n", timeout=30)
             assert first.returncode == 0
-            assert answers(embedded)
-        assert not answers(embedded)
+            assert answers(shared)
+        assert not answers(shared)
 
 
 def test_processes_may_start_at_the_same_moment(embedded: EmbeddedPostgres) -> None:
@@ -200,33 +227,33 @@ def test_processes_may_start_at_the_same_moment(embedded: EmbeddedPostgres) -> N
     assert not answers(embedded)
 
 
-def test_killed_postmaster_is_revived_with_its_data(embedded: EmbeddedPostgres) -> None:
-    with user(embedded.data_dir), embedded.running():
-        execute(embedded, "CREATE TABLE numbers AS SELECT generate_series(1, 1000) AS number")
+def test_killed_postmaster_is_revived_with_its_data(shared: EmbeddedPostgres) -> None:
+    with user(shared.data_dir), shared.running():
+        execute(shared, "CREATE TABLE numbers AS SELECT generate_series(1, 1000) AS number")
         for total in (1001, 1002):
-            killed = postmaster(embedded)
-            with psycopg.connect(embedded.url()) as connection:
-                kill_postmaster(embedded)
+            killed = postmaster(shared)
+            with psycopg.connect(shared.url()) as connection:
+                kill_postmaster(shared)
                 with pytest.raises(psycopg.OperationalError):
                     connection.execute("SELECT pg_sleep(60)")
-            wait_until(lambda: answers(embedded))
-            assert postmaster(embedded) != killed
-            execute(embedded, "INSERT INTO numbers VALUES (0)")
-            assert execute(embedded, "SELECT count(*) FROM numbers") == [(total,)]
-    assert not answers(embedded)
+            wait_until(lambda: answers(shared))
+            assert postmaster(shared) != killed
+            execute(shared, "INSERT INTO numbers VALUES (0)")
+            assert execute(shared, "SELECT count(*) FROM numbers") == [(total,)]
+    assert not answers(shared)
 
 
-def test_killed_user_leaves_a_server_to_join(embedded: EmbeddedPostgres) -> None:
-    with user(embedded.data_dir) as killed:
-        execute(embedded, "CREATE TABLE kept ()")
+def test_killed_user_leaves_a_server_to_join(shared: EmbeddedPostgres) -> None:
+    with user(shared.data_dir) as killed:
+        execute(shared, "CREATE TABLE kept ()")
         killed.kill()
         killed.wait()
-    assert answers(embedded)
-    pid = postmaster(embedded)
-    with embedded.running():
-        assert postmaster(embedded) == pid
-        assert execute(embedded, "SELECT * FROM kept") == []
-    assert not answers(embedded)
+    assert answers(shared)
+    pid = postmaster(shared)
+    with shared.running():
+        assert postmaster(shared) == pid
+        assert execute(shared, "SELECT * FROM kept") == []
+    assert not answers(shared)
 
 
 @pytest.mark.accept
@@ -362,14 +389,14 @@ def test_cluster_of_another_major_version_is_refused(embedded: EmbeddedPostgres)
         assert answers(embedded)
 
 
-def test_failing_start_shows_the_end_of_the_log(embedded: EmbeddedPostgres) -> None:
-    with embedded.running():
-        pass
-    with (embedded.home / "postgres/postgresql.conf").open("a") as file:
-        file.write("no_such_setting = 1\n")
+def test_failing_start_shows_the_end_of_the_log(shared: EmbeddedPostgres) -> None:
+    settings = shared.home / "postgres/postgresql.conf"
+    before = settings.read_text()
+    settings.write_text(f"{before}no_such_setting = 1\n")
     with pytest.raises(EmbeddedPostgresError, match=r"did not start: .*no_such_setting") as caught:
-        embedded.running().__enter__()
+        shared.running().__enter__()
     assert "\n" not in str(caught.value)
+    settings.write_text(before)
 
 
 def test_missing_wheel_is_one_clear_line(embedded: EmbeddedPostgres) -> None:
