@@ -86,29 +86,43 @@ THEIRS = "theirs"  # which stock Optuna made, and Django does not know
 PASTS = (SEARCH, FRONT, EMPTY)
 
 
+def fill_optuna(node: tuple[str, str]) -> None:
+    """Add what stock Optuna stores as soon as this migration brings its counterpart."""
+    if node == ("studies", "0001_optuna_schema"):
+        with rdb_storage("optuna") as storage:
+            theirs = optuna.create_study(storage=storage, study_name=THEIRS)
+            theirs.optimize(lambda trial: trial.suggest_float("y", 0, 1), n_trials=2)
+    elif node == ("studies", "0002_study"):
+        with rdb_storage("optuna") as storage:
+            for past in PASTS:
+                study = optuna.create_study(
+                    storage=storage, study_name=past.name, directions=past.directions
+                )
+                for key, value in ATTRIBUTES.items():
+                    study.set_user_attr(key, value)
+    elif node == ("trials", "0001_initial"):
+        with rdb_storage("optuna") as storage:
+            for past in PASTS:
+                study = optuna.load_study(storage=storage, study_name=past.name)
+                for number, outcome in enumerate(past.outcomes):
+                    study.add_trial(_trial(number, *outcome))
+
+
 def fill(apps: Apps) -> None:
-    """Fill the database, at the state of these historical models."""
+    """Fill Django's tables, at the state of these historical models."""
     models: dict[str, Any] = {model._meta.label_lower: model for model in apps.get_models()}
     if "access.token" in models:
         models["access.token"].objects.create(name="old", prefix=PREFIX, hashed_key=HASHED_KEY)
+    if "studies.study" not in models:
+        return
     with rdb_storage("optuna") as storage:
-        theirs = optuna.create_study(storage=storage, study_name=THEIRS)
-        theirs.optimize(lambda trial: trial.suggest_float("y", 0, 1), n_trials=2)
-        if "studies.study" not in models:
-            return
         for past in PASTS:
-            study = optuna.create_study(
-                storage=storage, study_name=past.name, directions=past.directions
-            )
-            for key, value in ATTRIBUTES.items():
-                study.set_user_attr(key, value)
+            study = optuna.load_study(storage=storage, study_name=past.name)
             columns = _columns(past, study)
             if "trials.trial" in models:
                 columns |= _tallies(past, models["trials.trial"])
             row = models["studies.study"].objects.create(**columns)
             if "trials.trial" in models:
-                for outcome in past.outcomes:
-                    study.add_trial(_trial(len(study.trials), *outcome))
                 for trial in study.trials:
                     _store(models, past, row, trial)
 
@@ -212,10 +226,10 @@ def test_migration_history_is_complete() -> None:
 
 @pytest.fixture(scope="module")
 def database_at(database_names: str) -> Iterator[At]:
-    """Gives the name of an empty database that is migrated up to a place in the history.
+    """Gives the name of a database that is migrated up to a place in the history.
 
-    It is one, which goes on from place to place, as long as the tests ask in that order. Other
-    apps than ours are at their newest from the beginning.
+    It is one, which goes on from place to place, as long as the tests ask in that order, with
+    Optuna's data and without ours. Other apps than ours are at their newest from the beginning.
     """
     name = f"{database_names}past"
     reached: list[int] = []
@@ -231,6 +245,7 @@ def database_at(database_names: str) -> Iterator[At]:
                 executor.migrate([leaf for leaf in leaves if leaf[0] not in OURS])
             for each in range(len(reached), place + 1):
                 MigrationExecutor(connection).migrate([HISTORY[each]])
+                fill_optuna(HISTORY[each])
                 reached.append(each)
         return name
 
