@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import ROOT
 from tests.support.http_client import HttpClient
-from tests.support.service import running_service
+from tests.support.service import Service, running_service
 
 
 def test_serve_starts_from_nothing_and_keeps_its_data() -> None:
@@ -57,10 +57,13 @@ def test_serve_reports_invalid_settings_in_one_line() -> None:
     "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.accept)]
 )
 def test_terminated_command_stops_its_database(number: signal.Signals) -> None:
-    with running_service() as service:
-        assert service.end(signal.SIGTERM) == 0
-        command = service.start_command("shell", "-c", "import time; time.sleep(60)")
-        service.wait_until(lambda: service.postmaster() is not None, "started")
+    service = Service()  # which is not started: the command starts the database, from nothing
+    code = "import time; print('asleep', flush=True); time.sleep(60)"
+    command = service.start_command("shell", "--no-imports", "-c", code)
+    try:
+        assert command.stdout is not None
+        assert command.stdout.readline() == "asleep\n"
+        assert service.postmaster() is not None
         command.send_signal(number)
 
         output, _ = command.communicate(timeout=60)
@@ -68,3 +71,7 @@ def test_terminated_command_stops_its_database(number: signal.Signals) -> None:
         assert command.returncode == 128 + number
         assert output == ""
         assert service.postmaster() is None
+    finally:
+        command.kill()
+        command.communicate()
+        service.stop()
