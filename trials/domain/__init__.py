@@ -1,6 +1,6 @@
 """The use cases of trials."""
 
-from trials.domain.asking import ask, ask_many
+from trials.domain.asking.ask import ask, ask_many
 from trials.domain.expire_leases import expire_trials
 from trials.domain.queueing import NewTrial, add_trials, cancel_trial
 from trials.domain.reporting import HeartbeatReply, ReportReply, heartbeat, report

@@ -24,7 +24,8 @@ from tests.support.study_builders import (
     tell_trial,
 )
 from trials import domain
-from trials.domain import NewTrial, TrialResult, ask_attempt
+from trials.domain import NewTrial, TrialResult
+from trials.domain.asking import attempt
 from trials.models import Trial
 from trials.projection.consistency import differences
 from trials.sampling.drafts import PlanInvalidated
@@ -117,7 +118,7 @@ def test_seeded_ask_does_not_wait_for_a_sampler_within_its_transaction(
     plan = Plan.draw(history, 1)
     ask_trial(study)
     with history.lock, pytest.raises(PlanInvalidated), transaction.atomic():
-        ask_attempt.serve(history, plan, ask_attempt.AskRequest(COMMAND), room=1)
+        attempt.serve(history, plan, attempt.AskRequest(COMMAND), room=1)
     plan.close()
     assert [ask_trial(study).internal_params for _ in range(2)] == expected[1:]
     assert [trial.internal_params for trial in study.trials.order_by("number")] == expected
@@ -170,11 +171,9 @@ def test_parents_of_a_generation_are_stored_once_with_a_reordered_queue() -> Non
 
     first = ask_trial(study)
     with transaction.atomic():
-        found = ask_attempt.serve_with_care(
-            other_process, plan, ask_attempt.AskRequest(COMMAND), room=1
-        )
+        found = attempt.serve_with_care(other_process, plan, attempt.AskRequest(COMMAND), room=1)
 
-    assert isinstance(found, ask_attempt.Served)
+    assert isinstance(found, attempt.Served)
     assert (first.number, [trial.number for trial in found.trials]) == (6, [1])
     assert [list(draft.study_attrs) for draft in plan.queued.values()] == [list(first.study_attrs)]
     assert list(Study.objects.get().trials.filter(study_attrs__isnull=False)) == [first]

@@ -7,7 +7,7 @@ import pytest
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from trials.domain.ask_watch import AskWatch
+from trials.domain.asking.watch import AskWatch
 from trials.signals import ask_measured
 from tuner_project.observability import stopwatch as module
 from tuner_project.observability.stopwatch import stopwatch

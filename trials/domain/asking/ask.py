@@ -5,7 +5,7 @@ from django.db import transaction
 from access.actors import Actor
 from studies.errors import Contended
 from studies.models import NamedStudy
-from trials.domain.ask_attempt import (
+from trials.domain.asking.attempt import (
     AskRequest,
     Attempt,
     Refused,
@@ -14,8 +14,8 @@ from trials.domain.ask_attempt import (
     serve,
     serve_with_care,
 )
-from trials.domain.ask_watch import AskWatch
-from trials.domain.running_limit import room_of_token
+from trials.domain.asking.running_limit import room_of_token
+from trials.domain.asking.watch import AskWatch
 from trials.models import Trial
 from trials.models.leases import OF_STUDY, Lease
 from trials.sampling.drafts import PlanInvalidated

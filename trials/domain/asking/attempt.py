@@ -15,9 +15,9 @@ from studies.domain.limits import n_trials_left, too_many_trials
 from studies.enums import StudyState
 from studies.errors import BudgetInFlight, TooManyRunning
 from studies.models import Study
+from trials.domain.asking.running_limit import too_many_running
 from trials.domain.expire_leases import expire_leases
 from trials.domain.finish_trial import complete_if_used_up
-from trials.domain.running_limit import too_many_running
 from trials.models import Trial
 from trials.models.leases import OF_STUDY, Lease
 from trials.models.reservation import Reservation

@@ -1,0 +1,1 @@
+"""Ask: plans and attempts to hand out trials, within the limits."""
