@@ -96,7 +96,7 @@ def _measure(families: list[str], place: Any, sizes: Any) -> list[Any]:
     from tqdm import tqdm
 
     # These need Django set up.
-    from bench import ask_latency, cold_start, scaling, throughput
+    from bench.measurements import ask_latency, cold_start, scaling, throughput
 
     # Each with the number of its steps. The lists come first, while there are no other studies.
     measurements: dict[str, tuple[Callable[..., list[Any]], int]] = {

@@ -17,7 +17,8 @@ from tuner_project.db.database import release_connection
 from tuner_project.observability.stopwatch import stopwatch
 
 _LEAST_SIZE = 20  # in trials: the memory of the sampler and of empty columns
-# Measured by `bench.memory`: the memory of a trial, and of each of its parameters and steps.
+# Measured by `bench.measurements.memory`: the memory of a trial, and of each of its parameters and
+# steps.
 _BYTES, _BYTES_OF_PARAM, _BYTES_OF_STEP = 600, 100, 70
 _SAMPLE = 10
 

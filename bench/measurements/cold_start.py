@@ -39,7 +39,9 @@ def cold_asks(ground: Ground, sizes: Sizes, bar: tqdm) -> list[Section]:
             begun = time.perf_counter()
             client.suggest(ours_study.name)
             ours.append(time.perf_counter() - begun)
-        raw.append(_printed_by("bench.optuna_first_ask", ground.optuna_url, raw_study.name))
+        raw.append(
+            _printed_by("bench.measurements.optuna_first_ask", ground.optuna_url, raw_study.name)
+        )
         bar.update()
     ratio = statistics.median(ours) / statistics.median(raw)
     figures = f"ours {spread(ours, 'ms', 1e3)}; raw {spread(raw, 'ms', 1e3)}"
@@ -57,7 +59,7 @@ def memory(ground: Ground, sizes: Sizes, bar: tqdm) -> list[Section]:
     bar.set_description("memory")
     study = filled_study("memory", sizes.memory)
     connection.close()
-    grown = _printed_by("bench.memory", str(study.pk))
+    grown = _printed_by("bench.measurements.memory", str(study.pk))
     megabytes = grown / 1e6 / sizes.memory * 10_000
     figures = f"{grown / 1e6:.0f} MB in all"
     row = Row("MB per 10,000 trials", megabytes, 20, at_most=True, figures=figures)

@@ -87,11 +87,11 @@ def _p50s_at(ground: Ground, size: int, n: int) -> dict[str, float]:
 def sampler_alone(ground: Ground, sizes: Sizes, bar: tqdm) -> list[Section]:
     section = Section(
         "TPE alone",
-        f"p50 of {sizes.draws} draws in one process, ours and stock in turn over the same trials. "
-        "Ours is `Plan.draw`: with the statement that reads what is new, and without the "
-        "transaction that stores the trial; stock is `Study.ask` over `InMemoryStorage`. A trial "
-        "is told between two draws, off the clock. Joint: `multivariate` true, the service's "
-        "default.",
+        f"p50 of {sizes.draws} draws in one process, the service's and stock Optuna's in turn, "
+        "over the same trials. The service's is `Plan.draw`: it includes the statement that reads "
+        "new trials, and excludes the transaction that stores the trial. Stock Optuna's is "
+        "`Study.ask` over `InMemoryStorage`. Between two draws, one more trial is completed, "
+        "which is not timed. Joint: `multivariate` true, the service's default.",
     )
     for n_objectives in (1, 2):
         for is_joint in (True, False):

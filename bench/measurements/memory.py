@@ -1,4 +1,7 @@
-"""python -m bench.memory STUDY_ID: print the bytes by which this process grows as it reads it."""
+"""Print the bytes by which this process grows as it reads a study.
+
+Usage: python -m bench.measurements.memory STUDY_ID
+"""
 
 import gc
 import sys

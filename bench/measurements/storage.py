@@ -1,4 +1,7 @@
-"""python -m bench.storage: the bytes that PostgreSQL keeps for a trial, for docs/sizing.md."""
+"""Print the bytes that PostgreSQL keeps for a trial, for docs/sizing.md.
+
+Usage: python -m bench.measurements.storage
+"""
 
 from bench.servers import ground, set_up_django
 

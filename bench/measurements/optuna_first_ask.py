@@ -1,4 +1,7 @@
-"""python -m bench.optuna_first_ask URL STUDY: print the seconds of raw Optuna's first ask."""
+"""Print the seconds of raw Optuna's first ask.
+
+Usage: python -m bench.measurements.optuna_first_ask URL STUDY
+"""
 
 import sys
 import time

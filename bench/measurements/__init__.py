@@ -1,0 +1,1 @@
+"""The measurements, and the programs that they run in processes of their own."""
