@@ -1,4 +1,4 @@
-"""Three replicas behind nginx and PgBouncer: kills and rolling deployments fail no request.
+"""Three replicas behind nginx and PgBouncer: kills lose nothing, deployments fail no request.
 
 Thirty-two workers play several studies without a break. First replicas are killed and PostgreSQL
 is stopped; then all replicas are replaced one after the other, as a new version is deployed.

@@ -1,4 +1,4 @@
-"""Export and import of 1,000 random studies, and of clients that close the connection early."""
+"""Exports of 1,000 random studies import again; clients that hang up hold no connection."""
 
 import socket
 from collections.abc import Callable

@@ -393,10 +393,13 @@ def test_failing_start_shows_the_end_of_the_log(shared: EmbeddedPostgres) -> Non
     settings = shared.home / "postgres/postgresql.conf"
     before = settings.read_text()
     settings.write_text(f"{before}no_such_setting = 1\n")
-    with pytest.raises(EmbeddedPostgresError, match=r"did not start: .*no_such_setting") as caught:
-        shared.running().__enter__()
+    failure = r"did not start: .*no_such_setting"
+    try:
+        with pytest.raises(EmbeddedPostgresError, match=failure) as caught:
+            shared.running().__enter__()
+    finally:  # for the tests that share the cluster
+        settings.write_text(before)
     assert "\n" not in str(caught.value)
-    settings.write_text(before)
 
 
 def test_missing_wheel_is_one_clear_line(embedded: EmbeddedPostgres) -> None:
