@@ -63,12 +63,13 @@ def tell_many(
         try:
             if number not in trials:
                 raise TrialNotFound.numbered(number)
-            trial = _apply(study, trials[number], result)
+            newly_finished = _apply(study, trials[number], result)
         except DomainError as error:
             told.append(error)
         else:
             told.append(trials[number])
-            finished += [] if trial is None else [trial]
+            if newly_finished is not None:
+                finished.append(newly_finished)
     if finished:
         finish_trials(study, finished, actor=actor)
     return told
