@@ -22,7 +22,7 @@ from tests.support.study_builders import (
     named,
     tell_trial,
 )
-from trials.domain import asking
+from trials.domain.asking import ask
 from trials.models import Trial
 from trials.sampling.session_registry import SessionRegistry, session_registry
 
@@ -90,7 +90,7 @@ def test_seeded_study_repeats_itself(sampler, monkeypatch):
 
     def next_process() -> None:
         registries.reverse()
-        monkeypatch.setattr(asking, "session_registry", registries[0])
+        monkeypatch.setattr(ask, "session_registry", registries[0])
 
     assert play(study, n, before_each=next_process) == once
 
