@@ -1,13 +1,16 @@
 """The pruners: a registry from name to Optuna's pruner, its options and its traits."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
+from types import SimpleNamespace
 from typing import Any, cast
 
 from optuna import Study
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 
 from optuna_bridge.options import Kind, Option
+from optuna_bridge.steps import correct_rungs
 
 NO_PRUNER = "none"  # prunes no trial; also used for studies that Optuna does not prune
 _STEPS = 2**31 - 1
@@ -19,9 +22,12 @@ class PrunerKind(Kind):
 
     Attributes:
         reads_steps: Whether it decides by intermediate values; if not, it is never asked.
+        rung_steps: Yields, for the pruner and a trial's study name and number, the first step at
+            which each rung can be completed; None if the pruner has no rungs.
     """
 
     reads_steps: bool = True
+    rung_steps: Callable[[Any, str, int], Iterator[int]] | None = None
 
 
 def _build_hyperband(options: Mapping[str, Any]) -> HyperbandPruner:
@@ -30,6 +36,16 @@ def _build_hyperband(options: Mapping[str, Any]) -> HyperbandPruner:
     # is read only if max_resource is "auto", which the API does not accept.
     pruner._try_initialization(cast(Study, None))
     return pruner
+
+
+def _rung_steps(pruner: HyperbandPruner, study_name: str, number: int) -> Iterator[int]:
+    """Yield the first step of each rung, computed as in `SuccessiveHalvingPruner.prune`."""
+    study, trial = SimpleNamespace(study_name=study_name), SimpleNamespace(number=number)
+    # Hyperband hashes the study's name and the trial's number, and nothing else.
+    bracket = pruner._pruners[pruner._get_bracket_id(cast(Any, study), cast(Any, trial))]
+    least = bracket._min_resource or 1
+    for rung in count(bracket._min_early_stopping_rate):
+        yield least * bracket._reduction_factor**rung
 
 
 PRUNERS: dict[str, PrunerKind] = {
@@ -54,6 +70,7 @@ PRUNERS: dict[str, PrunerKind] = {
             if options["max_resource"] < options["min_resource"]
             else []
         ),
+        rung_steps=_rung_steps,
     ),
     "median": PrunerKind(
         build=lambda options: MedianPruner(**options),
@@ -72,3 +89,32 @@ def build_pruner(name: str, options: Mapping[str, Any]) -> BasePruner:
     """Build a new pruner from all its options; threads may share it."""
     pruner: BasePruner = PRUNERS[name].build(options)
     return pruner
+
+
+def corrected_attrs(
+    name: str,
+    options: Mapping[str, Any],
+    attrs: Mapping[str, Any],
+    *,
+    study_name: str,
+    number: int,
+    old: Mapping[int, float],
+    new: Mapping[int, float],
+) -> dict[str, Any]:
+    """Return a trial's system attributes after its intermediate values changed from old to new.
+
+    Args:
+        name: The name of the study's pruner.
+        options: All options of the pruner.
+        attrs: The trial's system attributes.
+        study_name: The name of the study.
+        number: The trial's number.
+        old: Its intermediate values before.
+        new: Its intermediate values now.
+    """
+    rung_steps = PRUNERS[name].rung_steps
+    if rung_steps is None:
+        return dict(attrs)
+    return correct_rungs(
+        attrs, rung_steps(build_pruner(name, options), study_name, number), old, new
+    )

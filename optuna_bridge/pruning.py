@@ -1,8 +1,9 @@
 """Asking a pruner about a running trial before its reported values are stored."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import optuna
@@ -11,15 +12,24 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_bridge.pruners import PrunerKind
 from optuna_bridge.sampler_storage import SamplerStorage
+from optuna_bridge.steps import correct_rungs, reopen_last_rungs
 
 
 @dataclass(frozen=True)
 class PruningDecision:
-    """The pruner's decision, and attributes it sets on the trial (rungs of successive halving)."""
+    """The pruner's decision, and how it changes the trial's attributes.
+
+    Attributes:
+        should_prune: Whether it would stop the trial.
+        system_attrs: The attributes that it sets: rungs of successive halving.
+        dropped: The names of attributes that no longer hold, since a value was replaced.
+    """
 
     should_prune: bool
     system_attrs: Mapping[str, Any]
+    dropped: Collection[str] = ()
 
 
 class PruningStorage:
@@ -67,23 +77,31 @@ def ask_pruner(
     trial: FrozenTrial,
     steps: Mapping[int, float],
     *,
+    kind: PrunerKind,
     sampler: BaseSampler,
 ) -> PruningDecision:
     """Ask a pruner for a decision, as `optuna.Trial.should_prune` does after `steps` are reported.
+
+    If a step is stored already, its value is replaced, and the pruner decides again.
 
     Args:
         pruner: The study's pruner.
         storage: The study's trials as they are stored.
         trial: One of them, which is RUNNING.
-        steps: The reported intermediate values; if a step is stored already, its stored value
-            is used.
+        steps: The reported intermediate values.
+        kind: The pruner's entry in the registry.
         sampler: The study's sampler; without it Optuna would build another one.
     """
     reporting = copy(trial)
-    reporting.intermediate_values = dict(steps) | trial.intermediate_values
+    reporting.intermediate_values = trial.intermediate_values | dict(steps)
+    if kind.rung_steps is not None and steps.keys() & trial.intermediate_values.keys():
+        first_steps = partial(kind.rung_steps, pruner, storage.study.name, trial.number)
+        old, new = trial.intermediate_values, reporting.intermediate_values
+        attrs = correct_rungs(trial.system_attrs, first_steps(), old, new)
+        reporting.system_attrs = reopen_last_rungs(attrs, first_steps(), new)
     seen: Any = PruningStorage(storage, reporting)
     study = optuna.Study(storage.study.name, seen, sampler=sampler, pruner=pruner)
     should_prune = bool(pruner.prune(study, reporting))  # it may be a NumPy bool
-    before = trial.system_attrs
-    added = {key: each for key, each in seen.trial.system_attrs.items() if key not in before}
-    return PruningDecision(should_prune, added)
+    before, after = trial.system_attrs, seen.trial.system_attrs
+    changed = {key: each for key, each in after.items() if before.get(key) != each}
+    return PruningDecision(should_prune, changed, before.keys() - after.keys())

@@ -14,6 +14,13 @@ class StudyNotFound(DomainError):
         return cls(f'there is no study "{name}"')
 
 
+class StudyReplaced(DomainError):
+    """The study was deleted, and another one with its name created; `study_id` is that one's."""
+
+    status = 409
+    code = "study_replaced"
+
+
 class StudyExists(DomainError):
     """A study of this name exists, and `load_if_exists` is false."""
 

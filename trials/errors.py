@@ -22,7 +22,10 @@ class TrialFinished(DomainError):
 
 
 class LeaseLost(DomainError):
-    """The trial was failed because its lease expired; `retry_trial_id` is its next attempt."""
+    """The trial was failed because its lease expired; `retry_trial_id` is its next attempt.
+
+    A result is accepted nevertheless while that attempt waits in the queue.
+    """
 
     status = 409
     code = "lease_lost"
@@ -33,6 +36,13 @@ class LeaseLost(DomainError):
         then = "it is not retried" if retry is None else f"it is retried as trial {retry}"
         detail = f"the lease of trial {number} expired, and the trial was failed; {then}"
         return cls(detail, retry_trial_id=retry)
+
+
+class NotHolder(DomainError):
+    """The trial was given to another worker."""
+
+    status = 409
+    code = "not_holder"
 
 
 class TrialNotRunning(DomainError):
@@ -47,13 +57,6 @@ class TrialNotWaiting(DomainError):
 
     status = 409
     code = "trial_not_waiting"
-
-
-class StepConflict(DomainError):
-    """Another intermediate value is already stored for this step."""
-
-    status = 409
-    code = "step_conflict"
 
 
 class InvalidResult(DomainError):

@@ -13,7 +13,7 @@ from django.dispatch import Signal
 trials_added = Signal()
 
 # Arguments: trials (list[Trial]): changed in place, all of one study; steps (list[int]): the steps
-# of the added intermediate values; with_params (bool): whether parameters were added.
+# of the added and replaced intermediate values; with_params (bool): whether parameters were added.
 trials_changed = Signal()
 
 # Arguments: trial_ids (list[int]): trials of one study whose `study_attrs`, and nothing else, were

@@ -69,7 +69,7 @@ def retries_and_leases(study: Study) -> str:
     if study.lease_seconds is not None:
         seconds = display.duration(study.lease_seconds)
         lease = f"a lease expires after {seconds} without a heartbeat"
-    return f"{study.max_retries} retries; {lease}"
+    return f"{study.max_retries} retries, {study.max_reoffers} reoffers; {lease}"
 
 
 @admin.display(description="created (UTC)", ordering="created_at")

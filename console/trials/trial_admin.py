@@ -73,6 +73,7 @@ class TrialAdmin(ReadOnlyAdmin):
                     columns.worker,
                     columns.lease_expiry,
                     columns.attempt,
+                    "reoffers",
                     "should_prune",
                     "priority",
                 ]

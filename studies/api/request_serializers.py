@@ -74,6 +74,13 @@ class LifeSerializer(StrictSerializer):
         help_text="How often a trial that lost its lease, or failed with `retry`, is queued again. "
         "Default: 0.",
     )
+    max_reoffers = StrictIntegerField(
+        required=False,
+        min_value=0,
+        max_value=1000,
+        help_text="How often a trial is returned to the worker that holds it, without a report or "
+        "heartbeat in between; then it fails, and is retried as `max_retries` allows. Default: 10.",
+    )
 
 
 class ChangeStudySerializer(LifeSerializer):

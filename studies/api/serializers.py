@@ -64,6 +64,7 @@ class StudySummarySerializer(serializers.Serializer[Any]):
     deadline = UTCDateTimeField(allow_null=True)
     lease_seconds = serializers.FloatField(allow_null=True)
     max_retries = serializers.IntegerField()
+    max_reoffers = serializers.IntegerField()
     constraints = serializers.ListField(child=serializers.CharField())
     duplicates = serializers.ChoiceField(choices=Duplicates.choices)
     pruning_direction = TextOrNullField()

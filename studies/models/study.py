@@ -102,6 +102,11 @@ class Study(models.Model):
         null=True, help_text="How long a trial may go without a sign of life; null: for ever."
     )
     max_retries = models.IntegerField(default=0, help_text="Retries of a trial that failed.")
+    max_reoffers = models.IntegerField(
+        default=10,
+        db_default=10,
+        help_text="How often a trial is returned to its worker without a report or heartbeat.",
+    )
     max_trials = models.IntegerField(null=True, help_text="Of all states but FAIL.")
     max_concurrent = models.IntegerField(null=True, help_text="RUNNING at a time.")
     max_failures = models.IntegerField(null=True, help_text="FAIL and not retried.")
@@ -138,7 +143,7 @@ class Study(models.Model):
     objects = StudyQuerySet.as_manager()
 
     BUDGETS = ("max_trials", "max_concurrent", "max_failures", "target_value", "deadline")
-    LIFE = (*BUDGETS, "lease_seconds", "max_retries")
+    LIFE = (*BUDGETS, "lease_seconds", "max_retries", "max_reoffers")
     STATE = ("state", "state_reason", "state_history")
     # The fields that may change after creation: trials, and the sampler sessions of other
     # processes, rely on the others.

@@ -81,6 +81,7 @@ def test_study_is_created(api: APIClient) -> None:
         "deadline": None,
         "lease_seconds": None,
         "max_retries": 0,
+        "max_reoffers": 10,
         "constraints": [],
         "duplicates": "allow",
         "pruning_direction": None,

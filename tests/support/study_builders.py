@@ -36,7 +36,7 @@ LARGE_SPACE: list[JSON] = [
 
 
 def build_study(name: str = "search", *, space: Any = MIXED_SPACE, **definition: Any) -> Study:
-    names = (*Study.BUDGETS, "lease_seconds", "max_retries")
+    names = Study.LIFE
     life = {key: definition.pop(key) for key in names if key in definition}
     wanted = Definition(name=name, search_space=space, life=life, **definition)
     study, created = create_study(actor=COMMAND, definition=wanted, load_if_exists=False)

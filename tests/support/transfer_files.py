@@ -232,6 +232,7 @@ class _RandomStudy:
             "deadline": self.maybe(self.moment()),
             "lease_seconds": self.maybe(self.random.uniform(0.001, 1e6)),
             "max_retries": self.random.randint(0, 1000),
+            "max_reoffers": self.random.randint(0, 1000),
         }
         head = {
             "kind": "study",

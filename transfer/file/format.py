@@ -48,6 +48,7 @@ def study_line(study: Study) -> Document:
         "deadline": moment(study.deadline),
         "lease_seconds": study.lease_seconds,
         "max_retries": study.max_retries,
+        "max_reoffers": study.max_reoffers,
         "state": study.state,
         "state_reason": study.state_reason or None,
         "state_history": study.state_history,

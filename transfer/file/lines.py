@@ -23,7 +23,7 @@ from studies.domain.definition import Definition, as_json
 from studies.enums import StudyState
 from studies.models import Study
 from transfer.file.format import FORMAT, NOT_FINITE
-from trials.api.fields import MAX_STEP, FiniteStepsField, NumbersField, WorkerField
+from trials.api.fields import MAX_STEP, NumbersField, ReportedStepsField, WorkerField
 from tuner_project.rest.serializers import (
     AttributesField,
     ReasonField,
@@ -115,7 +115,9 @@ class StudyLineSerializer(DefinitionSerializer):
         }
         if "datetime_start" in attrs:
             stored["created_at"] = attrs.pop("datetime_start")
-        life["max_retries"] = life["max_retries"] or 0
+        for name in ("max_retries", "max_reoffers"):  # null is not a value of these
+            if life[name] is None:
+                del life[name]
         definition = Definition(name=attrs.pop("study_name"), **attrs, life=life)
         return {"definition": definition, "stored": stored}
 
@@ -132,7 +134,7 @@ class StoredNumberField(StrictFloatField):
 _STORED_NUMBER = StoredNumberField()
 
 
-class StoredStepsField(FiniteStepsField):
+class StoredStepsField(ReportedStepsField):
     """Intermediate values by step."""
 
     def _value(self, key: str, value: Any) -> float:

@@ -21,8 +21,8 @@ class RetryLinks:
         if retry_of != before:
             said = "no trial was" if before is None else f"trial {before} was"
             yield FieldError(("retry_of",), f"{said} retried as trial {number}")
-        elif attempt != attempts + 1:
-            yield FieldError(("attempt",), f"expected {attempts + 1}, not {attempt}")
+        elif attempt <= attempts:  # it counts reoffers after an expired lease, too
+            yield FieldError(("attempt",), f"expected more than {attempts}, not {attempt}")
         if retried_as is None:
             return
         if retried_as <= number or retried_as in self._awaited:

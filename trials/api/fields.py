@@ -50,8 +50,9 @@ class NumbersField(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
-class FiniteStepsField(NumbersField):
-    """Intermediate values by step; the step is an integer from 0, as a JSON key."""
+@extend_schema_field({"type": "object", "additionalProperties": NUMBER_OR_NULL})
+class ReportedStepsField(NumbersField):
+    """Intermediate values by step, an integer from 0 as a JSON key; null where the run diverged."""
 
     def _key(self, key: str) -> int:
         # Only the canonical notation is accepted: "01" would be a second key for step 1.
@@ -61,11 +62,6 @@ class FiniteStepsField(NumbersField):
                 {key: f"a step is an integer from 0 to {MAX_STEP}, not {key!r:.80}"}
             )
         return int(key)
-
-
-@extend_schema_field({"type": "object", "additionalProperties": NUMBER_OR_NULL})
-class ReportedStepsField(FiniteStepsField):
-    """Intermediate values by step; null where the run diverged."""
 
     def _value(self, key: str, value: Any) -> float:
         return math.nan if value is None else super()._value(key, value)

@@ -1,8 +1,9 @@
 """Request bodies of the endpoints of trials."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -11,13 +12,12 @@ from optuna_bridge.enums import TrialState
 from studies.api.fields import LeaseSecondsField
 from trials.api.fields import (
     MAX_STEP,
-    FiniteStepsField,
     NumbersField,
     ReportedStepsField,
     ReportedValuesField,
     WorkerField,
 )
-from trials.domain import NewTrial, TrialResult
+from trials.domain import FencingToken, NewTrial, TrialResult
 from trials.models.leases import Lease
 from tuner_project.rest.serializers import (
     ReasonField,
@@ -31,6 +31,7 @@ from tuner_project.rest.serializers import (
 MAX_BATCH = 1000
 ENDED = [state.value for state in TrialState if state.is_finished]
 ADDED = [TrialState.WAITING.value, *ENDED]
+RETRY = "Queue its parameters again, if `max_retries` allows. Default: false."
 
 
 class SuggestSerializer(StrictSerializer):
@@ -63,45 +64,73 @@ class SuggestBatchSerializer(SuggestSerializer):
     )
 
 
-class CompleteSerializer(StrictSerializer):
-    """The result of a completed trial."""
+class FencedSerializer(StrictSerializer):
+    """A request of a worker about the trial that it holds."""
 
-    values = ReportedValuesField(help_text="One number for each objective.")
-    intermediate_values = FiniteStepsField(required=False)
+    study_id = StrictIntegerField(
+        required=False,
+        min_value=0,
+        max_value=MAX_STEP,
+        help_text="The `study_id` of the suggestion: if the study was deleted and created again, "
+        "the request is a 409 `study_replaced`.",
+    )
+    worker_id = WorkerField(
+        help_text="The `worker_id` of the suggestion: if another worker holds the trial, the "
+        "request is a 409 `not_holder`."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        fence = FencingToken(attrs.pop("study_id", None), attrs.pop("worker_id", None))
+        return attrs | {"fence": fence}
+
+
+class ResultFields(serializers.Serializer[Any]):
+    """The optional keys of each result of a trial."""
+
+    intermediate_values = ReportedStepsField(required=False)
     user_attrs = UserAttributesField(required=False)
     constraints = NumbersField(
         required=False,
         help_text="One number for each constraint of the study; a constraint is satisfied if its "
-        "number is at most 0.",
+        "number is at most 0. A completed trial needs them all.",
     )
+    reason = ReasonField(help_text="The reason why the trial ended so.")
+
+
+class TellSerializer(FencedSerializer, ResultFields):
+    """The result of a trial; subclasses say in which state it ends."""
+
+    state: ClassVar[TrialState]
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        return {"result": TrialResult(state=TrialState.COMPLETE, **attrs)}
+        return {"result": TrialResult(state=self.state, **super().validate(attrs))}
 
 
-class PruneSerializer(StrictSerializer):
-    """The reason for which a trial was pruned."""
+class CompleteSerializer(TellSerializer):
+    """The result of a completed trial."""
 
-    reason = ReasonField()
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        return {"result": TrialResult(state=TrialState.PRUNED, **attrs)}
+    state = TrialState.COMPLETE
+    values = ReportedValuesField(help_text="One number for each objective.")
 
 
-class FailSerializer(StrictSerializer):
-    """The reason for which a trial failed."""
+class PruneSerializer(TellSerializer):
+    """The result of a trial that was stopped early."""
 
-    reason = ReasonField()
-    retry = StrictBooleanField(
-        required=False,
-        help_text="Queue its parameters again, if `max_retries` allows. Default: false.",
-    )
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        return {"result": TrialResult(state=TrialState.FAIL, **attrs)}
+    state = TrialState.PRUNED
 
 
-class ReportSerializer(StrictSerializer):
+class FailSerializer(TellSerializer):
+    """The result of a failed trial."""
+
+    state = TrialState.FAIL
+    retry = StrictBooleanField(required=False, help_text=RETRY)
+
+
+class HeartbeatSerializer(FencedSerializer):
+    """A sign that a worker still evaluates its trial."""
+
+
+class ReportSerializer(FencedSerializer):
     """Intermediate values of a running trial, of one step or of several."""
 
     step = StrictIntegerField(required=False, min_value=0, max_value=MAX_STEP)
@@ -111,48 +140,50 @@ class ReportSerializer(StrictSerializer):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        attrs = super().validate(attrs)
+        fence = attrs.pop("fence")
         if attrs.keys() == {"step", "value"}:
             value = attrs["value"]
-            return {"steps": {attrs["step"]: math.nan if value is None else value}}
+            steps = {attrs["step"]: math.nan if value is None else value}
+            return {"steps": steps, "fence": fence}
         if attrs.keys() == {"values"} and attrs["values"]:
-            return {"steps": attrs["values"]}
+            return {"steps": attrs["values"], "fence": fence}
         raise serializers.ValidationError(
             "expected step and value, or values with at least one step"
         )
 
 
-class EndedTrialSerializer(StrictSerializer):
-    """The end of a trial; `values` are for COMPLETE, `reason` is for the other states."""
-
-    state = serializers.ChoiceField(choices=ENDED)
-    values = ReportedValuesField(required=False)
-    intermediate_values = FiniteStepsField(required=False)
-    user_attrs = UserAttributesField(required=False)
-    constraints = NumbersField(
-        required=False,
-        help_text="One number for each constraint of the study; a constraint is satisfied if its "
-        "number is at most 0.",
-    )
-    reason = ReasonField()
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if attrs["state"] == TrialState.COMPLETE and "values" not in attrs:
-            raise serializers.ValidationError({"values": ["a COMPLETE trial has values"]})
-        if attrs["state"] != TrialState.COMPLETE and "values" in attrs:
-            text = "only a COMPLETE trial has values; a PRUNED one has its last intermediate value"
-            raise serializers.ValidationError({"values": [text]})
-        return attrs
-
-
-class ToldTrialSerializer(EndedTrialSerializer):
-    """The end of one of several trials."""
+class ToldTrialSerializer(FencedSerializer, ResultFields):
+    """The result of one of several trials; `state` may be left out where there are `values`."""
 
     trial_id = StrictIntegerField(min_value=0, max_value=MAX_STEP)
+    state = serializers.ChoiceField(
+        choices=ENDED, required=False, help_text="Default where there are values: COMPLETE."
+    )
+    values = ReportedValuesField(required=False)
+    retry = StrictBooleanField(required=False, help_text=f"For FAIL only. {RETRY}")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = super().validate(attrs)
+        if "values" in attrs:
+            attrs.setdefault("state", TrialState.COMPLETE.value)
+        if "state" not in attrs:
+            text = "expected COMPLETE, PRUNED or FAIL; it may be left out where there are values"
+            raise serializers.ValidationError({"state": [text]})
+        check_values(attrs)
+        if "retry" in attrs and attrs["state"] != TrialState.FAIL:
+            raise serializers.ValidationError({"retry": ["only a FAIL trial is retried"]})
         state = TrialState(attrs.pop("state"))
         return {"told": (attrs.pop("trial_id"), TrialResult(state=state, **attrs))}
+
+
+def check_values(attrs: Mapping[str, Any]) -> None:
+    """Check that a finished trial has values if, and only if, it is COMPLETE."""
+    if attrs["state"] == TrialState.COMPLETE and "values" not in attrs:
+        raise serializers.ValidationError({"values": ["a COMPLETE trial has values"]})
+    if attrs["state"] != TrialState.COMPLETE and "values" in attrs:
+        text = "only a COMPLETE trial has values; a PRUNED one has its last intermediate value"
+        raise serializers.ValidationError({"values": [text]})
 
 
 @extend_schema_field(ToldTrialSerializer(many=True))
@@ -168,18 +199,18 @@ class CompleteBatchSerializer(StrictSerializer):
     trials = TrialResultsField(min_length=1, max_length=MAX_BATCH)
 
 
-class NewTrialSerializer(EndedTrialSerializer):
+class NewTrialSerializer(StrictSerializer, ResultFields):
     """A trial to add: queued with some or all parameters, or finished with all parameters."""
 
     params = serializers.DictField(child=serializers.JSONField())
     state = serializers.ChoiceField(choices=ADDED, required=False, help_text="Default: WAITING.")
+    values = ReportedValuesField(required=False)
     priority = StrictIntegerField(
         required=False,
         min_value=-(2**31),
         max_value=MAX_STEP,
         help_text="Order in the queue: higher priorities first, equal ones by number. Default: 0.",
     )
-    intermediate_values = ReportedStepsField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         params, user_attrs = attrs.pop("params"), attrs.pop("user_attrs", {})
@@ -193,8 +224,8 @@ class NewTrialSerializer(EndedTrialSerializer):
         new = {"params": params, "user_attrs": user_attrs}
         if state == TrialState.WAITING:
             return {"new": NewTrial(**new, priority=attrs.get("priority", 0))}
-        ended = super().validate(attrs) | {"state": TrialState(state)}
-        return {"new": NewTrial(**new, result=TrialResult(**ended))}
+        check_values(attrs)
+        return {"new": NewTrial(**new, result=TrialResult(**attrs | {"state": TrialState(state)}))}
 
 
 MANY_NEW_TRIALS = serializers.ListField(

@@ -30,12 +30,24 @@ class SuggestionSerializer(serializers.Serializer[Any]):
     trial_id = serializers.IntegerField(source="number")
     params = serializers.DictField(help_text="Values by name, in the order of the search space.")
     study_name = serializers.CharField(source="study.name")
+    study_id = serializers.IntegerField(
+        source="study.id", help_text="Never used again, also if the study is deleted."
+    )
     worker_id = TextOrNullField()
     lease_expires_at = UTCDateTimeField(allow_null=True)
     attempt = serializers.IntegerField(help_text="1 for the first attempt.")
     retry_of = serializers.IntegerField(
         allow_null=True, help_text="The trial_id of the previous attempt."
     )
+    reoffers = serializers.IntegerField(
+        help_text="How often it was returned to its worker since its last report or heartbeat."
+    )
+    user_attrs = serializers.DictField()
+    intermediate_values = serializers.SerializerMethodField()
+
+    @extend_schema_field({"type": "object", "additionalProperties": NUMBER_OR_NULL})
+    def get_intermediate_values(self, trial: Any) -> dict[str, float | None]:
+        return {str(step): finite(value) for step, value in trial.intermediate_values.items()}
 
 
 class OfferSerializer(SuggestionSerializer):
@@ -58,8 +70,6 @@ class TrialSerializer(SuggestionSerializer):
     datetime_start = UTCDateTimeField(allow_null=True)
     datetime_complete = UTCDateTimeField(allow_null=True)
     duration_seconds = serializers.FloatField(allow_null=True)
-    user_attrs = serializers.DictField()
-    intermediate_values = serializers.SerializerMethodField()
     constraints = serializers.DictField(
         source="constraints_by_name", child=serializers.FloatField(), allow_null=True
     )
@@ -68,10 +78,15 @@ class TrialSerializer(SuggestionSerializer):
     retried_as = serializers.IntegerField(
         allow_null=True, help_text="The trial_id of the next attempt."
     )
-
-    @extend_schema_field({"type": "object", "additionalProperties": NUMBER_OR_NULL})
-    def get_intermediate_values(self, trial: Any) -> dict[str, float | None]:
-        return {str(step): finite(value) for step, value in trial.intermediate_values.items()}
+    retry_refused = serializers.CharField(
+        allow_null=True,
+        help_text="Of the answer to a failed trial with `retry`: why it is not retried.",
+    )
+    cancelled_retry = serializers.IntegerField(
+        allow_null=True,
+        help_text="Of the answer to a late result: the trial_id of the queued attempt that was "
+        "cancelled for it.",
+    )
 
 
 class SignsSerializer(serializers.Serializer[Any]):
@@ -89,6 +104,9 @@ class VerdictSerializer(SignsSerializer):
 
     should_prune = serializers.BooleanField(
         help_text="True if the pruner would stop the trial at this step."
+    )
+    replaced = serializers.ListField(
+        child=serializers.IntegerField(), help_text="The steps that had another value before."
     )
 
 

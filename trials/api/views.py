@@ -14,6 +14,7 @@ from trials.api.request_serializers import (
     CompleteBatchSerializer,
     CompleteSerializer,
     FailSerializer,
+    HeartbeatSerializer,
     NewTrialSerializer,
     PruneSerializer,
     ReportSerializer,
@@ -43,6 +44,7 @@ BODIES: dict[str, type[StrictSerializer]] = {
     "suggest": SuggestSerializer,
     "suggest_batch": SuggestBatchSerializer,
     "report": ReportSerializer,
+    "heartbeat": HeartbeatSerializer,
     "complete": CompleteSerializer,
     "complete_batch": CompleteBatchSerializer,
     "prune": PruneSerializer,
@@ -116,17 +118,20 @@ class TrialViewSet(StudyScope):
     def report(self, request: Request, study_name: str, trial_id: int) -> Response:
         """Report intermediate values, renew the lease, and get the pruner's decision.
 
-        Repeating an identical request is safe; another value for a step is a 409 `step_conflict`.
+        Repeating an identical request is safe. Of a step that is reported again, the last value
+        counts; `replaced` lists such steps.
         """
         named = self.named_study(study_name)
         verdict = domain.report(named=named, number=trial_id, **self.body())
         return self.answer(VerdictSerializer, verdict)
 
-    @extend_schema(operation_id="renewLease", request=None, responses=SignsSerializer)
+    @extend_schema(
+        operation_id="renewLease", request=HeartbeatSerializer, responses=SignsSerializer
+    )
     def heartbeat(self, request: Request, study_name: str, trial_id: int) -> Response:
         """Renew the lease of a running trial."""
-        self.body()
-        signs = domain.heartbeat(named=self.named_study(study_name), number=trial_id)
+        named = self.named_study(study_name)
+        signs = domain.heartbeat(named=named, number=trial_id, **self.body())
         return self.answer(SignsSerializer, signs)
 
     # Tell ------------------------------------------------------------------------------------
@@ -138,8 +143,9 @@ class TrialViewSet(StudyScope):
         """Complete a trial with its values.
 
         Repeating an identical request is safe; another result is a 409 `trial_finished`. A trial
-        whose lease has expired can still be completed until the service fails it; after that, the
-        request is a 409 `lease_lost`.
+        whose lease has expired can still be completed until the service fails it, and after that
+        while its next attempt waits in the queue, which is then cancelled (`cancelled_retry`).
+        Later, the request is a 409 `lease_lost`.
         """
         return self._tell(study_name, trial_id)
 
@@ -150,7 +156,7 @@ class TrialViewSet(StudyScope):
 
     @extend_schema(operation_id="failTrial", request=FailSerializer, responses=TrialSerializer)
     def fail(self, request: Request, study_name: str, trial_id: int) -> Response:
-        """Fail a trial. With `retry` its parameters are queued again."""
+        """Fail a trial. With `retry` its parameters are queued again, or see `retry_refused`."""
         return self._tell(study_name, trial_id)
 
     def _tell(self, study_name: str, trial_id: int) -> Response:

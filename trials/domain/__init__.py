@@ -2,12 +2,14 @@
 
 from trials.domain.asking.ask import ask, ask_many
 from trials.domain.expire_leases import expire_trials
+from trials.domain.fencing import FencingToken
 from trials.domain.queueing import NewTrial, add_trials, cancel_trial
 from trials.domain.reporting import HeartbeatReply, ReportReply, heartbeat, report
 from trials.domain.telling import tell, tell_many
 from trials.domain.trial_result import TrialResult
 
 __all__ = [
+    "FencingToken",
     "HeartbeatReply",
     "NewTrial",
     "ReportReply",

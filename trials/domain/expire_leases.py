@@ -1,5 +1,6 @@
-"""Expiry of leases: failing the trials whose workers did not report in time."""
+"""Failing the trials whose workers did not report in time, or do not survive them."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from django.db import transaction
@@ -17,6 +18,7 @@ from trials.models import Trial
 from trials.signals import leases_expired
 
 LEASE_EXPIRED = "lease expired"
+REOFFERED_TOO_OFTEN = "reoffered too often"
 
 
 def expire_leases(study: Study, *, actor: Actor) -> list[Trial]:
@@ -39,6 +41,21 @@ def expire_leases(study: Study, *, actor: Actor) -> list[Trial]:
         transaction.on_commit(partial(leases_expired.send, None, count=len(expired)))
     Trial.objects.find_next_expiry(study)
     return expired
+
+
+def fail_reoffered_trials(study: Study, trials: Sequence[Trial], *, actor: Actor) -> None:
+    """Fail running trials of a locked study that probably kill each process that evaluates them.
+
+    Each is queued again if `max_retries` allows. The audit records the service as the actor,
+    within the request of `actor`.
+    """
+    for trial in trials:
+        trial.state, trial.reason = TrialState.FAIL, REOFFERED_TOO_OFTEN
+        trial.lease_expires_at = None  # the lease was not lost
+    finished = [
+        FinishedTrial(trial, TrialState.RUNNING, Action.FAILED, retry=True) for trial in trials
+    ]
+    finish_trials(study, finished, actor=SERVICE.within(actor))
 
 
 def expire_trials() -> list[Trial]:

@@ -39,22 +39,35 @@ def finish_trials(study: Study, finished: Sequence[FinishedTrial], *, actor: Act
     allow it, the trial is queued again with the same parameters; the failure's audit entry names
     the new trial. The study is completed if its budget or its space is now used up.
     """
-    retried = [
-        each.trial
-        for each in finished
-        if each.retry and study.is_open and each.trial.attempt <= study.max_retries
-    ]
+    retried = [each.trial for each in finished if each.retry and may_be_retried(study, each.trial)]
     retried = retried[: n_trials_left(study)]
     if retried:
         _queue_again(study, retried)
     trials = [each.trial for each in finished]
     for trial in trials:
         trial.datetime_complete = study.now
+        trial.retry_refused = why_not_retried(study, trial)
     steps = [step for each in finished for step in each.steps]
     with pipelined():
         Trial.objects.change(study, trials, was=[each.was for each in finished], steps=steps)
         record_trials(actor, study, [(each.action, each.trial) for each in finished])
     complete_if_used_up(study, actor=actor)
+
+
+def may_be_retried(study: Study, trial: Trial) -> bool:
+    """Return whether the study and its `max_retries` allow a failed trial another attempt."""
+    return study.is_open and trial.attempt <= study.max_retries
+
+
+def why_not_retried(study: Study, trial: Trial) -> str | None:
+    """Return why a trial that asked for another attempt has none; None if it has, or did not."""
+    if not trial.is_retry_wanted or trial.retried_as is not None:
+        return None
+    if not study.is_open:
+        return f"the study is {study.state}"
+    if trial.attempt > study.max_retries:
+        return f"max_retries is {study.max_retries}"
+    return "the study has as many trials as it may have"
 
 
 def complete_if_used_up(study: Study, *, actor: Actor) -> None:

@@ -1,6 +1,6 @@
 """Tell: store the results of trials."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from django.db import transaction
 
@@ -8,7 +8,8 @@ from access.actors import Actor
 from access.models.audit_entry import Action
 from optuna_bridge.enums import TrialState
 from studies.models import NamedStudy, Study
-from trials.domain.finish_trial import FinishedTrial, finish_trials
+from trials.domain.finish_trial import FinishedTrial, finish_trials, why_not_retried
+from trials.domain.late_results import accepts_late, cancel_retry, waiting_retries
 from trials.domain.trial_result import TrialResult, apply_result, check_result, is_repeated
 from trials.errors import TrialNotFound
 from trials.models import Trial
@@ -25,21 +26,23 @@ _RECORDED_AS = {
 def tell(*, actor: Actor, named: NamedStudy, number: int, result: TrialResult) -> Trial:
     """Store the result of a RUNNING trial of the named study; repeating the same is harmless.
 
-    A trial whose lease has expired still accepts a result until an ask or `expire_trials` fails it.
+    A trial whose lease has expired still accepts a result until an ask or `expire_trials` fails it,
+    and after that while its next attempt waits in the queue, which is then cancelled.
 
     Raises:
         StudyNotFound, TrialNotFound
+        StudyReplaced, NotHolder: it is not the trial that the result is for.
         InvalidResult: there is not one value for each objective and each constraint.
         TrialFinished: it ended with another result.
         TrialNotRunning: it waits in the queue.
-        LeaseLost: it was failed because its lease had expired.
-        StepConflict: another intermediate value is stored for a step.
+        LeaseLost: it was failed because its lease had expired, and is not or no longer queued.
     """
     study = named.locked()
+    result.fence.check_study(study)
     trial = Trial.objects.get_by_number(study, number)
-    finished = _apply(study, trial, result)
-    if finished is not None:
-        finish_trials(study, [finished], actor=actor)
+    finished = _apply(study, trial, result, waiting_retries(study, [trial]))
+    if finished:
+        finish_trials(study, finished, actor=actor)
     return trial
 
 
@@ -57,29 +60,40 @@ def tell_many(
     """
     study = named.locked()
     trials = Trial.objects.get_by_numbers(study, [number for number, _ in results])
+    retries = waiting_retries(study, trials.values())
     told: list[Trial | DomainError] = []
     finished: list[FinishedTrial] = []
     for number, result in results:
         try:
+            result.fence.check_study(study)
             if number not in trials:
                 raise TrialNotFound.numbered(number)
-            newly_finished = _apply(study, trials[number], result)
+            finished += _apply(study, trials[number], result, retries)
         except DomainError as error:
             told.append(error)
         else:
             told.append(trials[number])
-            if newly_finished is not None:
-                finished.append(newly_finished)
     if finished:
         finish_trials(study, finished, actor=actor)
     return told
 
 
-def _apply(study: Study, trial: Trial, result: TrialResult) -> FinishedTrial | None:
-    """Apply the result and return the finished trial; None if the same result is already stored."""
+def _apply(
+    study: Study, trial: Trial, result: TrialResult, retries: Mapping[int, Trial]
+) -> list[FinishedTrial]:
+    """Apply the result and return the trials that end; none if the same result is stored already.
+
+    `retries` are the WAITING next attempts, by the number of the trial that lost its lease.
+    """
     check_result(study, result)
-    if is_repeated(trial, result):
-        return None
+    is_late = accepts_late(trial, result, retries)
+    if is_late:
+        result.fence.check_holder(trial)
+    elif is_repeated(trial, result):
+        trial.retry_refused = why_not_retried(study, trial)
+        return []
     was = TrialState(trial.state)
     steps = apply_result(trial, result)
-    return FinishedTrial(trial, was, _RECORDED_AS[result.state], steps, retry=bool(result.retry))
+    action = _RECORDED_AS[result.state]
+    finished = [FinishedTrial(trial, was, action, steps, retry=bool(result.retry))]
+    return [*finished, cancel_retry(trial, retries[trial.number])] if is_late else finished

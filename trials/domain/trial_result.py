@@ -3,25 +3,36 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from optuna_bridge.constraints import constraint_attrs, total_violation
 from optuna_bridge.enums import TrialState
+from optuna_bridge.pruners import corrected_attrs
+from optuna_bridge.steps import changed_steps, same_number
 from studies.models import Study
-from trials.errors import InvalidResult, LeaseLost, StepConflict, TrialFinished, TrialNotRunning
+from trials.domain.fencing import UNFENCED, FencingToken
+from trials.errors import InvalidResult, LeaseLost, TrialFinished, TrialNotRunning
 from trials.models import Trial
 from tuner_project.json_values import same_json
 
 Steps = list[tuple[Trial, int, float]]
 
 
+class StepChanges(NamedTuple):
+    """The intermediate values to store: (trial, step, value), and the steps that had another."""
+
+    changed: Steps
+    replaced: list[int]
+
+
 @dataclass(frozen=True)
 class TrialResult:
     """The result of a trial. `values` has one number for each objective, for COMPLETE only.
 
-    `retry` asks for another attempt at a failed trial; None if the client left it out.
+    `retry` asks for another attempt at a failed trial; None if the client left it out. `fence` says
+    which trial the client means.
     """
 
     state: TrialState
@@ -31,6 +42,7 @@ class TrialResult:
     constraints: Mapping[str, float] | None = None
     reason: str = ""
     retry: bool | None = None
+    fence: FencingToken = UNFENCED
 
 
 def check_result(study: Study, result: TrialResult) -> None:
@@ -68,11 +80,12 @@ def is_repeated(trial: Trial, result: TrialResult) -> bool:
     """Return whether the trial has already ended with this result; False while it is running.
 
     Raises:
-        TrialFinished: it ended with another result.
-        LeaseLost: it was failed because its lease had expired.
         TrialNotRunning: it waits in the queue.
+        StudyReplaced, NotHolder: it is not the trial that the result is for.
+        LeaseLost: it was failed because its lease had expired.
+        TrialFinished: it ended with another result.
     """
-    check_is_held(trial)
+    check_is_held(trial, result.fence)
     if not TrialState(trial.state).is_finished:
         return False
     if not _agrees(trial, result):
@@ -80,27 +93,26 @@ def is_repeated(trial: Trial, result: TrialResult) -> bool:
     return True
 
 
-def check_is_held(trial: Trial) -> None:
-    """Check that the trial has been handed out, and has not lost its lease.
+def check_is_held(trial: Trial, fence: FencingToken) -> None:
+    """Check that the trial has been handed out as `fence` says, and has not lost its lease.
 
     Raises:
         TrialNotRunning: it waits in the queue.
+        StudyReplaced, NotHolder: it is not the trial that `fence` names.
         LeaseLost: it was failed because its lease had expired.
     """
+    fence.check_study(trial.study)
     if trial.state == TrialState.WAITING:
         raise TrialNotRunning(f"trial {trial.number} is WAITING: it has not been handed out yet")
+    fence.check_holder(trial)
     if trial.has_lost_lease:
         raise LeaseLost.of_trial(trial.number, trial.retried_as)
 
 
 def apply_result(trial: Trial, result: TrialResult) -> Steps:
-    """Apply a result to a trial, and return the new intermediate values.
-
-    Raises:
-        StepConflict: another value is stored for a step; nothing is changed.
-    """
+    """Apply a result to a trial, and return its new and replaced intermediate values."""
     study = trial.study
-    steps = take_steps(trial, result.intermediate_values)
+    steps = _take_last_steps(trial, result.intermediate_values)
     trial.state = result.state
     trial.values = _final_values(trial, result)
     trial.user_attrs = trial.user_attrs | dict(result.user_attrs)
@@ -148,21 +160,35 @@ def _undominated(study: Study, values: Sequence[Sequence[float]]) -> list[bool]:
     return np.logical_not((no_worse & better).any(axis=0)).tolist()
 
 
-def take_steps(trial: Trial, reported: Mapping[int, float]) -> Steps:
-    """Add intermediate values to the trial, and return those that are new.
-
-    Raises:
-        StepConflict: another value is stored for a step; nothing is changed.
-    """
+def take_steps(trial: Trial, reported: Mapping[int, float]) -> StepChanges:
+    """Set intermediate values of the trial; of a step the last value counts."""
     stored = trial.intermediate_values
-    for step, value in reported.items():
-        if step in stored and not _same(stored[step], value):
-            raise StepConflict(f"step {step} has the value {stored[step]} already, not {value}")
-    new = {step: value for step, value in reported.items() if step not in stored}
-    merged = sorted((stored | new).items())
+    changed = changed_steps(stored, reported)
+    merged = sorted((stored | changed).items())
     trial.steps = [step for step, _ in merged]
     trial.step_values = [value for _, value in merged]
-    return [(trial, step, value) for step, value in new.items()]
+    return StepChanges(
+        [(trial, step, value) for step, value in changed.items()], sorted(changed.keys() & stored)
+    )
+
+
+def _take_last_steps(trial: Trial, reported: Mapping[int, float]) -> Steps:
+    """Set intermediate values that no pruner decides about, and what earlier decisions stored."""
+    old = trial.intermediate_values
+    steps = take_steps(trial, reported)
+    if steps.replaced:
+        study = trial.study
+        attrs = corrected_attrs(
+            study.pruner,
+            study.pruner_options,
+            trial.system_attrs,
+            study_name=study.name,
+            number=trial.number,
+            old=old,
+            new=trial.intermediate_values,
+        )
+        trial.replace_system_attrs(attrs)
+    return steps.changed
 
 
 def _final_values(trial: Trial, result: TrialResult) -> list[float] | None:
@@ -184,7 +210,7 @@ def _agrees(trial: Trial, result: TrialResult) -> bool:
         and result.reason in ("", trial.reason)
         and result.retry in (None, trial.is_retry_wanted)
         and all(
-            step in stored and _same(stored[step], value)
+            step in stored and same_number(stored[step], value)
             for step, value in result.intermediate_values.items()
         )
         and all(
@@ -198,7 +224,3 @@ def _described(trial: Trial) -> str:
     values = "no value" if trial.values is None else f"values {trial.values}"
     because = f", because: {trial.reason:.200}" if trial.reason else ""
     return f"it has state {trial.state} and {values}{because}"
-
-
-def _same(one: float, other: float) -> bool:
-    return one == other or (math.isnan(one) and math.isnan(other))

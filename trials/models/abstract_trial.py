@@ -3,6 +3,7 @@
 They are in their own module, so that the manager and its statements can refer to them.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, NoReturn, Self
 
@@ -72,6 +73,11 @@ class AbstractTrial(GuardedModel):
     is_retry_wanted = models.BooleanField(
         default=False, help_text="Whether it was told to fail with another attempt."
     )
+    reoffers = models.IntegerField(
+        default=0,
+        db_default=0,
+        help_text="How often it was returned to its worker since the last report or heartbeat.",
+    )
     attempt = models.IntegerField(default=1)
     retry_of = models.IntegerField(null=True, help_text="The number of the previous attempt.")
     retried_as = models.IntegerField(null=True, help_text="The number of the next attempt.")
@@ -89,6 +95,9 @@ class AbstractTrial(GuardedModel):
     steps: list[int]
     step_values: list[float]
     reoffered = False  # whether an ask returned it to the worker that already held it
+    cancelled_retry: int | None = None  # the queued attempt that its late result has replaced
+    retry_refused: str | None = None  # why the requested next attempt was not queued
+    has_lost_attrs = False  # whether system attributes were removed, of which Optuna has rows
 
     class Meta(GuardedModel.Meta):
         abstract = True
@@ -111,6 +120,11 @@ class AbstractTrial(GuardedModel):
         """Restart the lease at `now`, if the trial has one."""
         if self.lease_seconds is not None:
             self.lease_expires_at = now + timedelta(seconds=self.lease_seconds)
+
+    def replace_system_attrs(self, attrs: Mapping[str, Any]) -> None:
+        """Set the system attributes; those that `attrs` leaves out are removed in both schemas."""
+        self.has_lost_attrs = bool(self.system_attrs.keys() - attrs.keys())
+        self.system_attrs = dict(attrs)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -139,6 +153,10 @@ class AbstractTrial(GuardedModel):
     @property
     def has_lost_lease(self) -> bool:
         return self.state == TrialState.FAIL and self.lease_expires_at is not None
+
+    def has_lapsed(self, now: datetime) -> bool:
+        """Return whether its lease has expired."""
+        return self.lease_expires_at is not None and self.lease_expires_at <= now
 
     @property
     def duration_seconds(self) -> float | None:

@@ -15,24 +15,28 @@ from tuner_project.db.prepared import prepared_cursor, row_of, run
 # do not read leases.
 _RENEW = """
 UPDATE trials_trial AS t
-   SET lease_expires_at = statement_timestamp() + make_interval(secs => t.lease_seconds)
+   SET lease_expires_at = statement_timestamp() + make_interval(secs => t.lease_seconds),
+       reoffers = 0
   FROM studies_study AS s
  WHERE s.name = %(name)s AND t.study_id = s.id AND t.number = %(number)s AND t.state = 'RUNNING'
+   AND s.id = coalesce(%(study)s::int, s.id) AND t.worker_id = coalesce(%(worker)s, t.worker_id)
 RETURNING t.lease_expires_at, s.state, s.state_reason
 """
 _HOLD = """
 WITH held AS (
     UPDATE trials_trial AS t
        SET lease_seconds = {lease},
-           lease_expires_at = clock_timestamp() + make_interval(secs => {lease})
+           lease_expires_at = clock_timestamp() + make_interval(secs => {lease}),
+           reoffers = t.reoffers + 1,
+           attempt = t.attempt + coalesce(t.lease_expires_at <= %(now)s, false)::int
      WHERE t.id = ANY(%(trials)s)
-    RETURNING t.id, t.lease_seconds, t.lease_expires_at
+    RETURNING t.id, t.lease_seconds, t.lease_expires_at, t.reoffers, t.attempt
 ), noted AS (
     UPDATE studies_study SET next_lease_expiry = least(
         next_lease_expiry, (SELECT min(lease_expires_at) FROM held))
      WHERE id = %(study)s
 )
-SELECT id, lease_seconds, lease_expires_at FROM held
+SELECT id, lease_seconds, lease_expires_at, reoffers, attempt FROM held
 """
 _FIND_NEXT_EXPIRY = """
 UPDATE studies_study SET next_lease_expiry = (
@@ -55,23 +59,32 @@ class Lease:
 OF_STUDY = Lease(is_studys=True)
 
 
-def renew(study_name: str, number: int) -> tuple[Any, ...] | None:
+def renew(
+    study_name: str, number: int, study_id: int | None, worker_id: str | None
+) -> tuple[Any, ...] | None:
     """Renew a running trial's lease, and return (expiry, study's state, state's reason).
 
-    Returns None if there is no such running trial.
+    Returns None if there is no such running trial, or it is of another study or worker than those
+    given.
     """
-    return row_of(_RENEW, {"name": study_name, "number": number})
+    arguments = {"name": study_name, "number": number, "study": study_id, "worker": worker_id}
+    return row_of(_RENEW, arguments)
 
 
-def hold(study_id: int, trials: Sequence[AbstractTrial], lease: Lease) -> None:
-    """Give running trials a lease that starts now; `OF_STUDY` keeps the length of each one's."""
+def hold(study: Study, trials: Sequence[AbstractTrial], lease: Lease) -> None:
+    """Give running trials a lease that starts now; `OF_STUDY` keeps the length of each one's.
+
+    It is counted as a reoffer and, if the lease has expired, as another attempt.
+    """
     statement = _HOLD.format(lease="t.lease_seconds" if lease.is_studys else "%(lease)s::float8")
-    arguments = {"study": study_id, "trials": [t.id for t in trials], "lease": lease.seconds}
+    trial_ids = [trial.id for trial in trials]
+    arguments = {"study": study.id, "trials": trial_ids, "lease": lease.seconds, "now": study.now}
     with prepared_cursor() as cursor:
         cursor.execute(statement, arguments)
-        held = {trial_id: lease for trial_id, *lease in cursor.fetchall()}
+        held = {trial_id: written for trial_id, *written in cursor.fetchall()}
     for trial in trials:
-        trial.lease_seconds, trial.lease_expires_at = held[trial.id]
+        written = held[trial.id]
+        trial.lease_seconds, trial.lease_expires_at, trial.reoffers, trial.attempt = written
 
 
 def find_next_expiry(study_id: int) -> None:

@@ -97,7 +97,7 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         return {trial.number: trial for trial in _of(study, trials)}
 
     def held(self, study: Study, worker_id: str) -> list[T]:
-        """Return the running trials that a worker holds, ordered by number."""
+        """Return the running trials that a worker holds, with their steps, ordered by number."""
         return _of(study, self._held.all(study=study.id, worker=worker_id))
 
     @cached_property
@@ -105,7 +105,7 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         these = {"study_id": Parameter("study"), "worker_id": Parameter("worker")}
         # The conditions are those of the partial index, so that it can be used.
         running = self.filter(state=Literal("RUNNING"), **these).exclude(worker_id=Literal(""))
-        return PreparedQuery(lambda: running.order_by("number"))
+        return PreparedQuery(lambda: running.with_steps().order_by("number"))
 
     def queue(self, study: Study, n: int) -> list[T]:
         """Return the first n WAITING trials, in the order in which they are handed out."""
@@ -174,17 +174,16 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
     ) -> None:
         """Store the changes of trials of one study, which the caller has locked.
 
-        `was` has the trials' states before, and `steps` the new (trial, step, value). The study's
-        counts are updated.
+        `was` has the trials' states before, and `steps` the new and replaced (trial, step, value).
+        The study's counts are updated.
         """
         study.revision += 1
         for trial in trials:
             trial.revision = study.revision
         moves = Counter(trial.state for trial in trials)
         moves.subtract(was)
-        moves[FAILURES] = sum(
-            trial.is_failure for trial, before in zip(trials, was, strict=True) if before != "FAIL"
-        )
+        # A FAIL trial changes only if it was retried, so that it was no failure before.
+        moves[FAILURES] = sum(trial.is_failure for trial in trials)
         waited = "WAITING" in was
         with pipelined():
             write_statements.update(trials, steps, are_started=waited)
@@ -217,19 +216,27 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         write_statements.update_counters_and_front(study, moves, front, until)
         study.count(moves)
 
-    def renew(self, study_name: str, number: int) -> tuple[datetime | None, str, str] | None:
+    def renew(
+        self,
+        study_name: str,
+        number: int,
+        *,
+        study_id: int | None = None,
+        worker_id: str | None = None,
+    ) -> tuple[datetime | None, str, str] | None:
         """Renew a running trial's lease, without a lock on its study.
 
-        Returns (expiry, study's state, state's reason); None if there is no such running trial.
+        Returns (expiry, study's state, state's reason); None if there is no such running trial, or
+        it is of another study or worker than those given.
         """
-        return leases.renew(study_name, number)
+        return leases.renew(study_name, number, study_id, worker_id)
 
     def hold(self, study: Study, trials: Sequence[T], lease: Lease) -> None:
-        """Give running trials of a locked study a new lease, which starts now.
+        """Return running trials of a locked study to their worker, with a lease that starts now.
 
         If `lease` is `OF_STUDY`, each keeps the length of its last lease.
         """
-        leases.hold(study.id, trials, lease)
+        leases.hold(study, trials, lease)
 
     def find_next_expiry(self, study: Study) -> None:
         """Store on the study when its next lease expires."""

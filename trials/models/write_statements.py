@@ -27,6 +27,7 @@ _CHANGEABLE = (
     "constraints",
     "violation",
     "lease_expires_at",
+    "reoffers",
     "should_prune",
     "is_retry_wanted",
     "retried_as",
@@ -43,9 +44,10 @@ _STARTED = (
     "token",
     "lease_seconds",
     "study_attrs",
+    "retry_of",
     *_CHANGEABLE,
 )
-_COLUMNS = ("id", "study_id", "number", "priority", "attempt", "retry_of", *_STARTED)
+_COLUMNS = ("id", "study_id", "number", "priority", "attempt", *_STARTED)
 
 _INSERT = (
     f"INSERT INTO trials_trial ({', '.join(_COLUMNS)}) SELECT {', '.join(_COLUMNS)} "
@@ -67,6 +69,7 @@ _INSERT_STEPS = (
     "INSERT INTO trials_intermediatevalue (trial_id, step, value) SELECT trial_id, step, value "
     "FROM json_populate_recordset(NULL::trials_intermediatevalue, %(steps)s)"
 )
+_UPSERT_STEPS = _INSERT_STEPS + " ON CONFLICT (trial_id, step) DO UPDATE SET value = excluded.value"
 
 # The number of trials is a literal: for a parameter the planner would expect a thousand rows, and
 # plan the statement again at each execution.
@@ -174,14 +177,14 @@ def update(
     steps: Sequence[tuple[AbstractTrial, int, float]],
     are_started: bool,
 ) -> None:
-    """Store the changes of trials, and their new (trial, step, value)."""
+    """Store the changes of trials, and their new or replaced (trial, step, value)."""
     columns = _STARTED if are_started else _CHANGEABLE
     news = {name: f"n.{name}" for name in columns} | {"lease_expires_at": _LEASE_NOW}
     changes = ", ".join(f"{name} = {new}" for name, new in news.items())
     statement = _UPDATE.format(changes=changes, n=len(trials))
     arguments = {"rows": _rows(trials, ("id", *columns))}
     if steps:
-        statement = f"WITH new_steps AS ({_INSERT_STEPS}) {statement}"
+        statement = f"WITH new_steps AS ({_UPSERT_STEPS}) {statement}"
         arguments["steps"] = _step_rows(steps)
     run(statement, arguments)
 

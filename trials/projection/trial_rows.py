@@ -112,6 +112,11 @@ SELECT coalesce(array_agg(key), '{{}}') FROM {SCHEMA}.study_system_attributes
 
 _THESE = "t.id = ANY(%(trials)s)"
 
+_DELETE_LOST_ATTRIBUTES = (
+    f"DELETE FROM {SCHEMA}.{SYSTEM_ATTRIBUTES.name} AS o USING trials_trial AS t "
+    f"WHERE o.trial_id = t.id AND {_THESE} AND t.system_attrs->o.key IS NULL"
+)
+
 
 def _one_statement(statements: Sequence[str]) -> str:
     """Combine statements into one; foreign keys between their rows are checked at its end."""
@@ -131,12 +136,14 @@ def add_trial_rows(trials: Sequence[Trial], with_steps: bool) -> None:
 def change_trial_rows(trials: Sequence[Trial], steps: Sequence[int], with_params: bool) -> None:
     """Update Optuna's rows of changed trials, in one statement.
 
-    `steps` are the added steps. `with_params` is set if WAITING trials started: then their
-    parameters, and attributes that the sampler set on the study, are inserted.
+    `steps` are the added and replaced steps. `with_params` is set if WAITING trials started: then
+    their parameters, and attributes that the sampler set on the study, are inserted.
     """
     tables = [TRIALS, *_tables_of_contents(trials, bool(steps))]
     if with_params:
         tables += [PARAMS, STUDY_ATTRIBUTES]
+    if any(trial.has_lost_attrs for trial in trials):
+        _execute(_DELETE_LOST_ATTRIBUTES, _ids(trials))
     _execute(_upsert(tuple(tables)), _ids(trials), steps=list(steps))
 
 
@@ -181,7 +188,7 @@ def _upsert(tables: tuple[ProjectedTable, ...]) -> str:
 
 def _change(table: ProjectedTable) -> str:
     if table is INTERMEDIATE_VALUES:
-        return table.insert(f"{_THESE} AND v.step = ANY(%(steps)s)")
+        return table.upsert(f"{_THESE} AND v.step = ANY(%(steps)s)")
     return table.insert(_THESE) if table in _NEVER_CHANGED else table.upsert(_THESE)
 
 

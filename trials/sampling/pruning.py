@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
+from optuna_bridge.pruners import PRUNERS
 from optuna_bridge.pruning import PruningDecision, ask_pruner
+from optuna_bridge.steps import changed_steps
 from trials.sampling.session import SamplerSession
 
 
@@ -14,14 +16,14 @@ def decide_pruning(
     The pruner decides by all that is committed.
 
     Returns:
-        The decision; None if the study has no pruner, the trial is not running, or all steps are
+        The decision; None if the study has no pruner, the trial is not running, or all values are
         already stored.
     """
     if not session.has_pruner:
         return None
     session.sync()
     trial = session.running_trial(number)
-    if trial is None or steps.keys() <= trial.intermediate_values.keys():
+    if trial is None or not (changed := changed_steps(trial.intermediate_values, steps)):
         return None
-    sampler = session.optuna_study.sampler
-    return ask_pruner(session.pruner, session, trial, steps, sampler=sampler)
+    kind, sampler = PRUNERS[session.study.pruner], session.optuna_study.sampler
+    return ask_pruner(session.pruner, session, trial, changed, kind=kind, sampler=sampler)

@@ -49,7 +49,7 @@ def test_study_page_shows_state_and_budgets(admin_client: Client, study: Study) 
         "<td>max_trials</td><td>40</td>",
         "<td>target_value</td><td>0.5</td>",
         "39 of 40",
-        "1 retries; a lease expires after 0:01:30 without a heartbeat",
+        "1 retries, 10 reoffers; a lease expires after 0:01:30 without a heartbeat",
         "latency",
     ):
         assert part in text

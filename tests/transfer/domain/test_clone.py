@@ -69,8 +69,9 @@ def test_kept_trials_are_unchanged_and_renumbered(api: APIClient) -> None:
     clone_study(api)
 
     kept = [trial for trial in list_trials(api) if trial["state"] != "FAIL"]
+    clone = {"study_name": "clone", "study_id": get_study(api, "clone")["study_id"]}
     assert list_trials(api, "clone") == [
-        trial | {"trial_id": number, "study_name": "clone"} for number, trial in enumerate(kept)
+        trial | clone | {"trial_id": number} for number, trial in enumerate(kept)
     ]
     best = api.get(f"{STUDIES}/search/best").json()
     best_of_clone = api.get(f"{STUDIES}/clone/best").json()

@@ -136,7 +136,6 @@ BAD_TRIALS: list[tuple[str, Callable[[JSON], Any], str, str]] = [
     ("COMPLETE", set_keys(intermediate_values={"-1": 1}), "/intermediate_values/-1", "a step is"),
     ("COMPLETE", set_keys(intermediate_values={"1": None}), "/intermediate_values/1", "null"),
     ("COMPLETE", set_keys(worker_id=" "), "/worker_id", "not only blanks"),
-    ("COMPLETE", set_keys(attempt=2), "/attempt", "expected 1, not 2"),
     ("COMPLETE", set_keys(retry_of=0), "/retry_of", "no trial was retried as trial 0"),
     ("COMPLETE", set_keys(state="DONE"), "/state", '"DONE" is not a valid choice'),
     (
@@ -178,6 +177,13 @@ def test_retry_without_its_back_reference_is_refused(api: APIClient, file: bytes
     response = post_file(api, with_line_changed(file, line, set_keys(retry_of=None, attempt=1)))
     detail = assert_line_refused(response, line)["detail"]
     assert detail == f"line {line}: /retry_of: trial 1 was retried as trial {line - 2}"
+
+
+def test_retry_that_is_no_later_attempt_is_refused(api: APIClient, file: bytes) -> None:
+    line = next(n for n, each in enumerate(parsed_lines(file), 1) if each.get("retry_of") == 1)
+    response = post_file(api, with_line_changed(file, line, set_keys(attempt=1)))
+    detail = assert_line_refused(response, line)["detail"]
+    assert detail == f"line {line}: /attempt: expected more than 1, not 1"
 
 
 def test_retry_of_a_missing_trial_is_refused(api: APIClient, file: bytes) -> None:

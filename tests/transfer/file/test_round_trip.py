@@ -143,7 +143,7 @@ def test_played_study_is_restored(api: APIClient) -> None:
     assert repr(columns()) == repr(before)
     study, listed = get_study(api), list_trials(api)
     assert study | {"study_id": 0} == shown[0] | {"study_id": 0}
-    assert listed == shown[1]
+    assert listed == [each | {"study_id": study["study_id"]} for each in shown[1]]
     assert_schemas_agree()
     assert export_study(api) == file
 

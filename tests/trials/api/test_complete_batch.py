@@ -112,7 +112,10 @@ def test_batch_items_are_decided_one_by_one(api: APIClient) -> None:
     ("item", "trial_id", "pointers"),
     [
         ({"state": "COMPLETE", "values": 1}, None, ["/trial_id"]),
-        ({"trial_id": 1, "values": 1}, 1, ["/state"]),
+        ({"trial_id": 1}, 1, ["/state"]),
+        ({"trial_id": 1, "reason": "no"}, 1, ["/state"]),
+        ({"trial_id": 1, "values": 1, "retry": True}, 1, ["/retry"]),
+        ({"trial_id": 1, "state": "PRUNED", "retry": False}, 1, ["/retry"]),
         ({"trial_id": 1, "state": "COMPLETE"}, 1, ["/values"]),
         ({"trial_id": 1, "state": "COMPLETE", "values": None}, 1, ["/values"]),
         ({"trial_id": 1, "state": "COMPLETE", "values": "1"}, 1, ["/values"]),
@@ -134,7 +137,7 @@ def test_batch_items_are_decided_one_by_one(api: APIClient) -> None:
         ({"trial_id": 1, "state": "FAIL", "why": "no"}, 1, ["/why"]),
         ({"trial_id": 1, "state": "FAIL", "user_attrs": []}, 1, ["/user_attrs"]),
         (
-            {"trial_id": 1, "state": "FAIL", "intermediate_values": {"0": None}},
+            {"trial_id": 1, "state": "FAIL", "intermediate_values": {"0": "1"}},
             1,
             ["/intermediate_values/0"],
         ),
@@ -143,7 +146,7 @@ def test_batch_items_are_decided_one_by_one(api: APIClient) -> None:
         ([], None, [""]),
         ("x", None, [""]),
         (7, None, [""]),
-        ({}, None, ["/state", "/trial_id"]),
+        ({}, None, ["/trial_id"]),
     ],
 )
 def test_malformed_item_is_refused_alone(

@@ -28,7 +28,13 @@ MEDIAN: JSON = {
     "pruner": "median",
     "pruner_options": {"n_startup_trials": 1, "n_warmup_steps": 0},
 }
-GO_ON = {"should_prune": False, "should_stop": False, "reason": None, "lease_expires_at": None}
+GO_ON: JSON = {
+    "should_prune": False,
+    "should_stop": False,
+    "reason": None,
+    "lease_expires_at": None,
+    "replaced": [],
+}
 NO_SIGNS = {"should_stop": False, "reason": None, "lease_expires_at": None}
 PRUNE = GO_ON | {"should_prune": True}
 
@@ -145,40 +151,6 @@ def test_report_of_old_and_new_steps_decides_on_the_last(api: APIClient) -> None
     suggest(api)
     assert report(api, 1, step=0, value=2)["should_prune"] is False
     assert report(api, 1, values={"0": 2, "1": 2})["should_prune"] is True
-
-
-@pytest.mark.parametrize(
-    ("stored", "other"),
-    [
-        (0.71, {"step": 3, "value": 0.72}),
-        (0.71, {"step": 3, "value": -0.71}),
-        (0.71, {"step": 3, "value": None}),
-        (None, {"step": 3, "value": 0}),
-        (0.71, {"values": {"3": 0.72}}),
-        (0.71, {"values": {"2": 0.5, "3": 0.72, "4": 0.5}}),
-    ],
-)
-def test_report_of_another_value_is_refused(
-    api: APIClient, stored: float | None, other: JSON
-) -> None:
-    create_study_with_running_trial(api)
-    report(api, 0, step=3, value=stored)
-    before = api.get(f"{URL}/0").json()
-    response = api.post(f"{URL}/0/report", other)
-    assert (response.status_code, response.json()["code"]) == (409, "step_conflict")
-    assert response["Content-Type"] == "application/problem+json"
-    assert api.get(f"{URL}/0").json() == before
-    assert report(api, 0, step=3, value=stored) == GO_ON
-
-
-def test_complete_accepts_reported_values_and_refuses_others(api: APIClient) -> None:
-    create_study_with_running_trial(api)
-    report(api, 0, step=3, value=0.71)
-    url = f"{URL}/0/complete"
-    response = api.post(url, {"values": 1, "intermediate_values": {"3": 0.72}})
-    assert (response.status_code, response.json()["code"]) == (409, "step_conflict")
-    response = api.post(url, {"values": 1, "intermediate_values": {"3": 0.71, "4": 0.8}})
-    assert response.json()["intermediate_values"] == {"3": 0.71, "4": 0.8}
 
 
 # A run that diverged ---------------------------------------------------------------------

@@ -54,7 +54,8 @@ REFUSED: list[tuple[JSON, str]] = [
     *(({"values": {"0": 0.5, key: 0.5}}, f"/values/{key}") for key in NO_KEYS),
     *(({"values": {"0": 0.5, "3": value}}, "/values/3") for value in NO_VALUES),
     ({"step": 3, "value": 0.5, "epoch": 3}, "/epoch"),
-    ({"step": 3, "value": 0.5, "worker_id": "a"}, "/worker_id"),
+    ({"step": 3, "value": 0.5, "worker_id": ""}, "/worker_id"),
+    ({"step": 3, "value": 0.5, "study_id": "1"}, "/study_id"),
 ]
 
 

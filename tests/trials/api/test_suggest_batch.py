@@ -19,6 +19,11 @@ SPACE = [
     {"type": "categorical", "name": "kind", "choices": ["a", "b", "c"]},
 ]
 
+KEYS = (
+    *("trial_id", "params", "study_name", "study_id", "worker_id", "lease_expires_at", "attempt"),
+    *("retry_of", "reoffers", "user_attrs", "intermediate_values"),
+)
+
 create = partial(create_study, search_space=SPACE, sampler="random", pruner="none")
 
 
@@ -31,10 +36,8 @@ def test_batch_starts_the_requested_number(api: APIClient, sampler: str, count: 
     assert [each["trial_id"] for each in offers] == list(range(1, count + 1))
     stored = list_trials(api)
     assert [each["state"] for each in stored] == ["RUNNING"] * (count + 1)
-    keys = ("trial_id", "params", "study_name", "worker_id", "lease_expires_at", "attempt")
     for offer, trial in zip(offers, stored[1:], strict=True):
-        same = {key: trial[key] for key in (*keys, "retry_of")}
-        assert offer == same | {"reoffered": False}
+        assert offer == {key: trial[key] for key in KEYS} | {"reoffered": False}
     assert len({each["lease_expires_at"] for each in offers}) == 1  # of one moment
     assert api.get(URL).json()["trial_counts"]["RUNNING"] == count + 1
 

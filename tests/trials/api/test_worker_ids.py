@@ -38,8 +38,8 @@ def test_worker_asking_again_gets_its_trial_back(api: APIClient, sampler: str) -
     create(api, sampler=sampler)
     first = suggest(api, worker_id="w")
     assert (first["trial_id"], first["worker_id"], first["reoffered"]) == (0, "w", False)
-    for _ in range(2):
-        assert suggest(api, worker_id="w") == first | {"reoffered": True}
+    for n in (1, 2):
+        assert suggest(api, worker_id="w") == first | {"reoffered": True, "reoffers": n}
     (trial,) = list_trials(api)
     assert (trial["state"], trial["worker_id"]) == ("RUNNING", "w")
     assert trial["params"] == first["params"]
@@ -53,7 +53,7 @@ def test_worker_gets_the_lower_number_of_two_that_it_holds(api: APIClient) -> No
     assert (second["trial_id"], second["reoffered"], second["worker_id"]) == (2, False, "w")
     assert suggest(api, worker_id="w")["trial_id"] == 1
     complete(api, "search", 1, 1)
-    assert suggest(api, worker_id="w") == second | {"reoffered": True}
+    assert suggest(api, worker_id="w") == second | {"reoffered": True, "reoffers": 1}
     assert suggest(api, worker_id="w", new=False)["trial_id"] == 2
 
 
@@ -102,7 +102,7 @@ def test_queued_trial_is_reoffered_to_the_worker_that_it_was_given_to(api: APICl
     api.post(f"{URL}/trials", [{"params": {"x": 0.25}}, {"params": {"x": 0.5}}])
     first = suggest(api, worker_id="w")
     assert (first["params"], first["reoffered"]) == ({"x": 0.25}, False)
-    assert suggest(api, worker_id="w") == first | {"reoffered": True}
+    assert suggest(api, worker_id="w") == first | {"reoffered": True, "reoffers": 1}
     assert [each["state"] for each in list_trials(api)] == ["RUNNING", "WAITING"]
 
 
@@ -187,7 +187,7 @@ def test_repeated_batch_gets_the_same_trials(api: APIClient) -> None:
     first = suggest_batch(api, 3, worker_id="w")
     assert offered(first) == [(1, False), (2, False), (3, False)]
     again = suggest_batch(api, 3, worker_id="w")
-    assert again == [each | {"reoffered": True} for each in first]
+    assert again == [each | {"reoffered": True, "reoffers": 1} for each in first]
     assert len(list_trials(api)) == 4
 
 

@@ -53,6 +53,7 @@ def test_queued_trial_waits_for_an_ask(api: APIClient) -> None:
     assert trial == {
         "trial_id": 0,
         "study_name": "search",
+        "study_id": trial["study_id"],
         "state": "WAITING",
         "values": None,
         "params": FULL,
@@ -68,6 +69,9 @@ def test_queued_trial_waits_for_an_ask(api: APIClient) -> None:
         "attempt": 1,
         "retry_of": None,
         "retried_as": None,
+        "reoffers": 0,
+        "retry_refused": None,
+        "cancelled_retry": None,
         "priority": 3,
     }
     assert list_trials(api) == [trial]

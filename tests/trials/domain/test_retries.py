@@ -6,10 +6,20 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from studies.models import Study
 from tests.support import JSON
-from tests.support.api_client import create_study, list_trials, suggest, suggest_batch, trial_action
+from tests.support.api_client import (
+    complete,
+    create_study,
+    list_trials,
+    suggest,
+    suggest_batch,
+    trial_action,
+)
 from tests.support.database import move_leases_into_past
 from trials import domain
+from trials.sampling.session import SamplerSession
+from trials.sampling.session_registry import session_registry
 
 pytestmark = pytest.mark.usefixtures("both_schemas_agree")
 
@@ -142,17 +152,13 @@ def test_late_tell_is_accepted_until_the_trial_is_ended(
 
 
 @pytest.mark.parametrize("max_retries", [0, 1])
-@pytest.mark.parametrize("by_ask", [True, False])
-def test_late_tell_of_an_ended_trial_is_refused(
-    api: APIClient, max_retries: int, by_ask: bool
+def test_late_tell_of_a_trial_that_is_retried_or_given_up_is_refused(
+    api: APIClient, max_retries: int
 ) -> None:
     create(api, max_retries=max_retries)
     suggest(api, lease_seconds=60)
     move_leases_into_past()
-    if by_ask:
-        suggest(api)
-    else:
-        domain.expire_trials()
+    suggest(api)
     before = list_trials(api)
     calls = [(call, body) for call, body, _ in LATE]
     signs = [("heartbeat", {}), ("report", {"step": 0, "value": 1.0})]
@@ -168,12 +174,90 @@ def test_late_tell_in_a_batch_is_refused(api: APIClient) -> None:
     create(api, max_retries=1)
     suggest(api, lease_seconds=60), suggest(api)
     move_leases_into_past()
-    domain.expire_trials()
+    suggest(api)
     told = [{"trial_id": number, "state": "COMPLETE", "values": 1} for number in (0, 1)]
     results = api.post(f"{URL}/trials/complete-batch", {"trials": told}).json()["results"]
     assert [each["status"] for each in results] == [409, 200]
     assert results[0]["error"]["code"] == "lease_lost"
     assert results[0]["error"]["retry_trial_id"] == 2
+
+
+@pytest.mark.parametrize(("call", "body", "state"), LATE)
+@pytest.mark.parametrize("in_batch", [False, True])
+def test_late_result_is_accepted_while_the_retry_waits(
+    api: APIClient, call: str, body: JSON, state: str, in_batch: bool
+) -> None:
+    create(api, max_retries=1, max_failures=9)
+    suggest(api, lease_seconds=60)
+    move_leases_into_past()
+    domain.expire_trials()
+    assert [each["state"] for each in list_trials(api)] == ["FAIL", "WAITING"]
+    if in_batch:
+        item = {"trial_id": 0, "state": state} | body
+        response = api.post(f"{URL}/trials/complete-batch", {"trials": [item]})
+        told = response.json()["results"][0]["trial"]
+    else:
+        told = trial_action(api, 0, call, **body)
+    assert (told["state"], told["cancelled_retry"], told["retried_as"]) == (state, 1, None)
+    late, retry = list_trials(api)
+    assert (retry["state"], retry["retry_of"]) == ("FAIL", None)
+    assert retry["reason"] == "cancelled: the result of trial 0 arrived after all"
+    counts = api.get(URL).json()["trial_counts"]
+    assert (counts["WAITING"], counts["RUNNING"]) == (0, 0)
+    assert counts[state] == (2 if state == "FAIL" else 1)
+    study = Study.objects.get()
+    assert study.n_failures == (1 if state == "FAIL" else 0)
+    assert trial_action(api, 0, call, **body) == late  # repeated
+    if state == "COMPLETE":
+        assert api.get(f"{URL}/best").json()["trial_id"] == 0
+    assert suggest(api)["trial_id"] == 2  # the retry is not handed out any more
+
+
+def test_late_failure_that_asks_for_a_retry_leaves_the_queued_one(api: APIClient) -> None:
+    create(api, max_retries=1)
+    suggest(api, lease_seconds=60)
+    move_leases_into_past()
+    domain.expire_trials()
+    before = list_trials(api)
+    response = api.post(f"{URL}/trials/0/fail", {"retry": True})
+    assert (response.json()["code"], response.json()["retry_trial_id"]) == ("lease_lost", 1)
+    assert list_trials(api) == before
+
+
+def test_late_result_of_another_worker_is_refused(api: APIClient) -> None:
+    create(api, max_retries=1)
+    suggest(api, worker_id="w", lease_seconds=60)
+    move_leases_into_past()
+    domain.expire_trials()
+    before = list_trials(api)
+    response = api.post(f"{URL}/trials/0/complete", {"values": 1, "worker_id": "v"})
+    assert (response.status_code, response.json()["code"]) == (409, "not_holder")
+    assert list_trials(api) == before
+
+
+@pytest.mark.django_db(transaction=True)  # else no session is kept from request to request
+@pytest.mark.parametrize("sampler", ["tpe", "random", "nsgaii", "qmc"])
+def test_samplers_see_a_late_result(api: APIClient, sampler: str) -> None:
+    """Also in a session that has read the trial as FAIL before."""
+    create(api, sampler=sampler, max_retries=1, sampler_options={"seed": 1})
+    for number in range(12):
+        suggest(api, lease_seconds=60)
+        if number != 5:
+            complete(api, "search", number, number)
+    move_leases_into_past()
+    domain.expire_trials()
+    session = session_registry.of(Study.objects.get())
+    session.sync()
+    complete(api, "search", 5, 0.5)
+    fresh = SamplerSession(session.study)
+    for each in (session, fresh):
+        each.sync()
+        each.apply_pending()
+    seen = [(each.state.name, each.values) for each in session.get_all_trials(0)]
+    assert seen[5] == ("COMPLETE", [0.5])
+    assert seen == [(each.state.name, each.values) for each in fresh.get_all_trials(0)]
+    if session.columns is not None and fresh.columns is not None:
+        assert session.columns.n_finished == fresh.columns.n_finished == 12
 
 
 # After a failure -------------------------------------------------------------------------
@@ -223,8 +307,9 @@ def test_fail_with_retry_without_retries_only_fails(api: APIClient) -> None:
     suggest(api)
     told = fail(api, 0, reason="gone", retry=True)
     assert (told["state"], told["reason"], told["retried_as"]) == ("FAIL", "gone", None)
+    assert told["retry_refused"] == "max_retries is 0"
     assert fail(api, 0, reason="gone", retry=True) == told
-    assert list_trials(api) == [told]
+    assert list_trials(api) == [told | {"retry_refused": None}]
 
 
 @pytest.mark.parametrize("max_retries", [0, 1])

@@ -16,7 +16,7 @@ from studies.enums import StudyState
 from studies.errors import BudgetInFlight, TooManyRunning
 from studies.models import Study
 from trials.domain.asking.running_limit import too_many_running
-from trials.domain.expire_leases import expire_leases
+from trials.domain.expire_leases import expire_leases, fail_reoffered_trials
 from trials.domain.finish_trial import complete_if_used_up
 from trials.models import Trial
 from trials.models.leases import OF_STUDY, Lease
@@ -102,11 +102,11 @@ def serve_with_care(
     n_new = _n_new(study, n - n_queued)
     n_planned = 0 if plan is None else plan.n_new(n_new)
     if n_planned < n_new and not is_as_planned:
-        return Replan()
+        return _replan(held)
     queued = Trial.objects.queue(study, n_queued) if n_queued > 0 else []
     drafts = _queued_drafts(session, queued, plan)
     if drafts is None:
-        return Replan()
+        return _replan(held)
     _start_queued(session, study, queued, drafts, request)
     new: list[Trial] = []
     if plan is not None and n_planned > 0:
@@ -116,6 +116,13 @@ def serve_with_care(
         new = _start_new(session, reserved, plan, request)
     trials = [*held, *queued, *new]
     return Served(trials) if trials else Refused(_refusal(study, room))
+
+
+def _replan(held: Sequence[Trial]) -> Replan:
+    """Return `Replan`; if trials were returned to their worker, undo that, or it counts twice."""
+    if held:
+        raise PlanInvalidated
+    return Replan()
 
 
 # Limits ------------------------------------------------------------------------------------
@@ -162,15 +169,28 @@ def _refusal(study: Study, room: int) -> DomainError:
 
 
 def _reoffer(study: Study, request: AskRequest) -> list[Trial]:
-    """Return the trials that the worker already holds, with a new lease."""
+    """Return the trials that the worker already holds, with a new lease.
+
+    A trial that was returned too often without a sign that it is evaluated fails. After an expired
+    lease it is another attempt, so the trial is returned only if `max_retries` allows.
+    """
     if not request.may_be_reoffered or not study.is_open:
         return []
-    held = Trial.objects.held(study, request.worker_id)[: request.count]
-    if held:
-        Trial.objects.hold(study, held, request.lease)
-    for trial in held:
+    held = Trial.objects.held(study, request.worker_id)
+    worn_out = [trial for trial in held if trial.reoffers >= study.max_reoffers]
+    if worn_out:
+        fail_reoffered_trials(study, worn_out, actor=request.actor)
+    kept = [
+        trial
+        for trial in held
+        if trial.state == TrialState.RUNNING
+        and (trial.attempt <= study.max_retries or not trial.has_lapsed(study.now))
+    ][: request.count]
+    if kept:
+        Trial.objects.hold(study, kept, request.lease)
+    for trial in kept:
         trial.reoffered = True
-    return held
+    return kept
 
 
 def _queued_drafts(
@@ -242,3 +262,4 @@ def _hand_out(
     trial.token = request.actor.token_id
     trial.lease_seconds = lease_seconds
     trial.renew_lease(now)
+    trial.steps, trial.step_values = [], []
