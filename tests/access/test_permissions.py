@@ -95,6 +95,7 @@ OPERATIONS = [
     Operation("POST", f"{STUDY}/trials/complete-batch", "worker", 200, _TRIAL_RESULTS),
     Operation("GET", TRIAL, "read"),
     Operation("DELETE", TRIAL, "manage", trial=4),
+    Operation("PATCH", TRIAL, "worker", 200, {"user_attrs": {"a": 1}}),
     Operation("POST", f"{TRIAL}/report", "worker", 200, {"step": 1, "value": 0.5}),
     Operation("POST", f"{TRIAL}/heartbeat", "worker"),
     Operation("POST", f"{TRIAL}/complete", "worker", 200, {"values": 0.5}),

@@ -31,6 +31,7 @@ from tuner_project.rest.serializers import (
 MAX_BATCH = 1000
 ENDED = [state.value for state in TrialState if state.is_finished]
 ADDED = [TrialState.WAITING.value, *ENDED]
+ADDED_ATTRS = "They are added to those that the trial has; one of the same name is replaced."
 RETRY = "Queue its parameters again, if `max_retries` allows. Default: false."
 
 
@@ -129,6 +130,14 @@ class FailSerializer(TellSerializer):
 class HeartbeatSerializer(FencedSerializer):
     """A sign that a worker still evaluates its trial."""
 
+    user_attrs = UserAttributesField(required=False, help_text=ADDED_ATTRS)
+
+
+class ChangeTrialSerializer(FencedSerializer):
+    """Changes of a running trial."""
+
+    user_attrs = UserAttributesField(help_text=ADDED_ATTRS)
+
 
 class ReportSerializer(FencedSerializer):
     """Intermediate values of a running trial, of one step or of several."""
@@ -138,16 +147,16 @@ class ReportSerializer(FencedSerializer):
     values = ReportedStepsField(
         required=False, help_text="Values by step, instead of `step` and `value`."
     )
+    user_attrs = UserAttributesField(required=False, help_text=ADDED_ATTRS)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = super().validate(attrs)
-        fence = attrs.pop("fence")
-        if attrs.keys() == {"step", "value"}:
-            value = attrs["value"]
-            steps = {attrs["step"]: math.nan if value is None else value}
-            return {"steps": steps, "fence": fence}
-        if attrs.keys() == {"values"} and attrs["values"]:
-            return {"steps": attrs["values"], "fence": fence}
+        given = {key: attrs.pop(key) for key in ("step", "value", "values") if key in attrs}
+        if given.keys() == {"step", "value"}:
+            value = given["value"]
+            return attrs | {"steps": {given["step"]: math.nan if value is None else value}}
+        if given.keys() == {"values"} and given["values"]:
+            return attrs | {"steps": given["values"]}
         raise serializers.ValidationError(
             "expected step and value, or values with at least one step"
         )

@@ -20,7 +20,10 @@ urlpatterns = [
     path(f"{_TRIALS}/suggest", TrialViewSet.as_view({"post": "suggest"})),
     path(f"{_TRIALS}/suggest-batch", TrialViewSet.as_view({"post": "suggest_batch"})),
     path(f"{_TRIALS}/complete-batch", TrialViewSet.as_view({"post": "complete_batch"})),
-    path(_TRIAL, TrialViewSet.as_view({"get": "retrieve", "delete": "destroy"})),
+    path(
+        _TRIAL,
+        TrialViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
+    ),
     *(
         path(f"{_TRIAL}/{action}", TrialViewSet.as_view({"post": action}))
         for action in ("report", "heartbeat", "complete", "prune", "fail")

@@ -11,6 +11,7 @@ from studies.api.views import StudyScope
 from trials import domain
 from trials.api.query_serializers import TrialQuerySerializer
 from trials.api.request_serializers import (
+    ChangeTrialSerializer,
     CompleteBatchSerializer,
     CompleteSerializer,
     FailSerializer,
@@ -50,6 +51,7 @@ BODIES: dict[str, type[StrictSerializer]] = {
     "prune": PruneSerializer,
     "fail": FailSerializer,
     "create": NewTrialSerializer,
+    "partial_update": ChangeTrialSerializer,
 }
 
 # The actions that the scope `worker` allows; the queue and known results need `manage`.
@@ -58,6 +60,7 @@ WORK = (
     "suggest_batch",
     "report",
     "heartbeat",
+    "partial_update",
     "complete",
     "complete_batch",
     "prune",
@@ -133,6 +136,15 @@ class TrialViewSet(StudyScope):
         named = self.named_study(study_name)
         signs = domain.heartbeat(named=named, number=trial_id, **self.body())
         return self.answer(SignsSerializer, signs)
+
+    @extend_schema(
+        operation_id="updateTrial", request=ChangeTrialSerializer, responses=TrialSerializer
+    )
+    def partial_update(self, request: Request, study_name: str, trial_id: int) -> Response:
+        """Add user attributes to a running trial, such as the path of a checkpoint."""
+        named = self.named_study(study_name)
+        trial = domain.add_user_attrs(named=named, number=trial_id, **self.body())
+        return self.answer(TrialSerializer, trial)
 
     # Tell ------------------------------------------------------------------------------------
 

@@ -4,7 +4,13 @@ from trials.domain.asking.ask import ask, ask_many
 from trials.domain.expire_leases import expire_trials
 from trials.domain.fencing import FencingToken
 from trials.domain.queueing import NewTrial, add_trials, cancel_trial
-from trials.domain.reporting import HeartbeatReply, ReportReply, heartbeat, report
+from trials.domain.reporting import (
+    HeartbeatReply,
+    ReportReply,
+    add_user_attrs,
+    heartbeat,
+    report,
+)
 from trials.domain.telling import tell, tell_many
 from trials.domain.trial_result import TrialResult
 
@@ -15,6 +21,7 @@ __all__ = [
     "ReportReply",
     "TrialResult",
     "add_trials",
+    "add_user_attrs",
     "ask",
     "ask_many",
     "cancel_trial",

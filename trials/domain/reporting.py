@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from types import MappingProxyType
+from typing import Any
 
 from django.db import transaction
 
 from optuna_bridge.enums import TrialState
 from studies.enums import StudyState
-from studies.models import NamedStudy
+from studies.models import NamedStudy, Study
 from trials.domain.fencing import UNFENCED, FencingToken
 from trials.domain.trial_result import check_is_held, take_steps
 from trials.errors import TrialFinished
@@ -17,6 +19,8 @@ from trials.models import Trial
 from trials.sampling.pruning import decide_pruning
 from trials.sampling.session import SamplerSession
 from trials.sampling.session_registry import session_registry
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ def report(
     named: NamedStudy,
     number: int,
     steps: Mapping[int, float],
+    user_attrs: Mapping[str, Any] = NOTHING,
     fence: FencingToken = UNFENCED,
 ) -> ReportReply:
     """Store intermediate values of a RUNNING trial, renew its lease, and ask the pruner.
@@ -57,42 +62,72 @@ def report(
         StudyReplaced, NotHolder: it is not the trial that `fence` names.
         TrialFinished, TrialNotRunning, LeaseLost: the trial is not running.
     """
-    return session_registry.use(named, lambda session: _report(session, number, steps, fence))
+    return session_registry.use(
+        named, lambda session: _report(session, number, steps, user_attrs, fence)
+    )
 
 
-def heartbeat(*, named: NamedStudy, number: int, fence: FencingToken = UNFENCED) -> HeartbeatReply:
-    """Renew a RUNNING trial's lease.
+def heartbeat(
+    *,
+    named: NamedStudy,
+    number: int,
+    user_attrs: Mapping[str, Any] = NOTHING,
+    fence: FencingToken = UNFENCED,
+) -> HeartbeatReply:
+    """Renew a RUNNING trial's lease; with `user_attrs`, add them to the trial's.
 
     Raises:
         StudyNotFound, TrialNotFound
         StudyReplaced, NotHolder: it is not the trial that `fence` names.
         TrialFinished, TrialNotRunning, LeaseLost: the trial is not running.
     """
+    if user_attrs:
+        trial = add_user_attrs(named=named, number=number, user_attrs=user_attrs, fence=fence)
+        return _reply(trial.lease_expires_at, trial.study.state, trial.study.state_reason)
     renew = partial(Trial.objects.renew, study_id=fence.study_id, worker_id=fence.worker_id)
     while (renewed := renew(named.name, number)) is None:
-        study = named.one()
-        fence.check_study(study)
-        _check_runs(Trial.objects.get_by_number(study, number), fence)
+        _running_trial(named.one(), number, fence)
     return _reply(*renewed)
 
 
+@transaction.atomic
+def add_user_attrs(
+    *,
+    named: NamedStudy,
+    number: int,
+    user_attrs: Mapping[str, Any],
+    fence: FencingToken = UNFENCED,
+) -> Trial:
+    """Add user attributes to those of a RUNNING trial, and renew its lease, as by a heartbeat.
+
+    Raises:
+        StudyNotFound, TrialNotFound
+        StudyReplaced, NotHolder: it is not the trial that `fence` names.
+        TrialFinished, TrialNotRunning, LeaseLost: the trial is not running.
+    """
+    study = named.locked()
+    trial = _running_trial(study, number, fence)
+    _store_sign_of_life(study, trial, user_attrs)
+    return trial
+
+
 def _report(
-    session: SamplerSession, number: int, steps: Mapping[int, float], fence: FencingToken
+    session: SamplerSession,
+    number: int,
+    steps: Mapping[int, float],
+    user_attrs: Mapping[str, Any],
+    fence: FencingToken,
 ) -> ReportReply:
     decision = decide_pruning(session, number, steps)
     with transaction.atomic():
         study = session.locked_study()
-        fence.check_study(study)
-        trial = Trial.objects.get_by_number(study, number)
-        _check_runs(trial, fence)
+        trial = _running_trial(study, number, fence)
         changes = take_steps(trial, steps)
         if decision is not None and changes.changed:
             trial.should_prune = decision.should_prune
             kept = {k: v for k, v in trial.system_attrs.items() if k not in decision.dropped}
             trial.replace_system_attrs(kept | dict(decision.system_attrs))
-        trial.renew_lease(study.now)
-        trial.reoffers = 0
-        Trial.objects.change(study, [trial], was=[TrialState.RUNNING], steps=changes.changed)
+        _store_sign_of_life(study, trial, user_attrs, changes.changed)
     reply = _reply(trial.lease_expires_at, study.state, study.state_reason)
     reason = reply.reason
     if trial.should_prune and reason is None:
@@ -100,6 +135,26 @@ def _report(
     return ReportReply(
         reply.lease_expires_at, reply.should_stop, reason, trial.should_prune, changes.replaced
     )
+
+
+def _running_trial(study: Study, number: int, fence: FencingToken) -> Trial:
+    fence.check_study(study)
+    trial = Trial.objects.get_by_number(study, number)
+    _check_runs(trial, fence)
+    return trial
+
+
+def _store_sign_of_life(
+    study: Study,
+    trial: Trial,
+    user_attrs: Mapping[str, Any],
+    steps: Sequence[tuple[Trial, int, float]] = (),
+) -> None:
+    """Renew a running trial's lease, and store what was changed on it and its new steps."""
+    trial.user_attrs = trial.user_attrs | dict(user_attrs)
+    trial.renew_lease(study.now)
+    trial.reoffers = 0
+    Trial.objects.change(study, [trial], was=[TrialState.RUNNING], steps=steps)
 
 
 def _check_runs(trial: Trial, fence: FencingToken) -> None:

@@ -208,3 +208,46 @@ def test_retry_brings_the_attributes_of_the_attempt_before(api: APIClient) -> No
     trial_action(api, 0, "fail", retry=True, user_attrs={"checkpoint": "s3://a/b"})
     again = suggest(api)
     assert (again["attempt"], again["user_attrs"]) == (2, {"checkpoint": "s3://a/b"})
+
+
+@pytest.mark.parametrize(
+    ("call", "body"), [("heartbeat", {}), ("report", {"step": 3, "value": 0.5}), (None, {})]
+)
+def test_running_trial_keeps_the_attributes_that_its_worker_sends(
+    api: APIClient, call: str | None, body: JSON
+) -> None:
+    create_study(api, sampler="random", pruner="none", lease_seconds=60)
+    offer = suggest(api, worker_id="w")
+    fence = {"study_id": offer["study_id"], "worker_id": "w"}
+
+    def send(**user_attrs: Any) -> Any:
+        if call is None:
+            return api.patch(f"{URL}/0", {"user_attrs": user_attrs} | fence)
+        return api.post(f"{URL}/0/{call}", body | {"user_attrs": user_attrs} | fence)
+
+    assert send(checkpoint="a", epoch=1).status_code == 200
+    answer = send(checkpoint="b").json()
+    assert answer["lease_expires_at"] > offer["lease_expires_at"]
+    again = suggest(api, worker_id="w")
+    assert again["user_attrs"] == {"checkpoint": "b", "epoch": 1}
+    assert again["reoffers"] == 1
+    assert load_optuna_study("search").trials[0].user_attrs == {"checkpoint": "b", "epoch": 1}
+    complete(api, "search", 0, 1)
+    assert send(checkpoint="c").json()["code"] == "trial_finished"
+    assert api.get(f"{URL}/0").json()["user_attrs"] == {"checkpoint": "b", "epoch": 1}
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({}, "/user_attrs"),
+        ({"user_attrs": []}, "/user_attrs"),
+        ({"user_attrs": {}, "values": 1}, "/values"),
+        ({"user_attrs": {}, "worker_id": ""}, "/worker_id"),
+    ],
+)
+def test_invalid_change_of_a_trial_is_refused(api: APIClient, body: JSON, pointer: str) -> None:
+    create_study_with_running_trial(api)
+    response = api.patch(f"{URL}/0", body)
+    assert response.status_code == 400
+    assert [each["pointer"] for each in response.json()["errors"]] == [pointer]
