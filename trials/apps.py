@@ -12,12 +12,15 @@ class TrialsConfig(AppConfig):
 
     def ready(self) -> None:
         from optuna_bridge.enums import TrialState
+        from studies.domain import lifecycle
         from trials import receivers  # noqa: F401  (connect the signals)
         from trials.api import openapi
         from trials.api.request_serializers import ADDED, ENDED
+        from trials.domain.expire_leases import limit_running_trials
 
         extensions.register_api_urls("trials.api.urls")
         extensions.register_openapi_links(openapi.LINKS)
         extensions.register_openapi_enums(TrialState=TrialState, EndedState=ENDED, AddedState=ADDED)
         extensions.register_problem_members(**openapi.PROBLEM_MEMBERS)
         extensions.register_metrics("trials.metrics")
+        lifecycle.CHANGE_HOOKS.append(limit_running_trials)

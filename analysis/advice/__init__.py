@@ -11,6 +11,7 @@ __all__ = ["Advice", "advice"]
 # The most urgent first.
 RULES: tuple[Callable[[Evidence], Iterator[Advice]], ...] = (
     results.nothing_completes,
+    results.failing,
     results.many_failures,
     results.stale_trials,
     results.nan_reports,

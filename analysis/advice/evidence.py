@@ -6,6 +6,7 @@ from functools import cached_property
 from statistics import median
 
 from django.db import connection
+from django.db.models.functions import Now
 
 from analysis.completed_trials import CompletedTrials
 from optuna_bridge.enums import TrialState
@@ -51,15 +52,11 @@ class Evidence:
     def running(self) -> list[Trial]:
         """The first `MAX_RUNNING` running trials, by number."""
         trials = self.study.trials.filter(state=TrialState.RUNNING).order_by("number")
-        return list(trials.defer(*_LONG)[:MAX_RUNNING])
+        return list(trials.defer(*_LONG).annotate(read_at=Now())[:MAX_RUNNING])
 
-    @cached_property
-    def now(self) -> datetime:
-        """The database's current time."""
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT clock_timestamp()")
-            (now,) = cursor.fetchone()
-            return now
+    def seconds_since(self, moment: datetime) -> float:
+        """Return the seconds from a moment until `running` was read, by the database's clock."""
+        return (self.running[0].read_at - moment).total_seconds()  # type: ignore[attr-defined]
 
     @cached_property
     def usual_seconds(self) -> float | None:

@@ -12,6 +12,7 @@ from trials.models import Trial
 
 STALE_FACTOR = 10  # times the usual duration
 STALE_LEAST = 3600  # seconds
+STALE_UNKNOWN = 86_400  # seconds, while no trial has completed
 NEAR = 0.02  # fraction of a parameter's range that counts as being at a bound
 
 
@@ -37,6 +38,18 @@ def many_failures(evidence: Evidence) -> Iterator[Advice]:
         )
 
 
+def failing(evidence: Evidence) -> Iterator[Advice]:
+    """Advise how to end a series of failures."""
+    study = evidence.study
+    if study.n_consecutive_failures >= FEW and study.is_open:
+        yield Advice(
+            "failing",
+            f"the last {study.n_consecutive_failures:,} trials have failed{_because(evidence)}. "
+            "Set max_consecutive_failures to pause the study when that happens, and lease_seconds "
+            "if workers are lost.",
+        )
+
+
 def _because(evidence: Evidence) -> str:
     reasons = Counter(trial.reason for trial in evidence.recent if trial.state == "FAIL")
     reasons.pop("", None)
@@ -49,7 +62,9 @@ def _because(evidence: Evidence) -> str:
 def stale_trials(evidence: Evidence) -> Iterator[Advice]:
     """Advise if leases have expired, or if running trials without a lease have been silent."""
     expired = [
-        t for t in evidence.running if t.lease_expires_at and t.lease_expires_at < evidence.now
+        t
+        for t in evidence.running
+        if t.lease_expires_at and evidence.seconds_since(t.lease_expires_at) > 0
     ]
     if expired:
         yield Advice(
@@ -61,24 +76,21 @@ def stale_trials(evidence: Evidence) -> Iterator[Advice]:
     if silent:
         yield Advice(
             "stale_trials",
-            f"{_named(silent)} have run, and reported nothing, for {STALE_FACTOR} times as long as "
+            f"{_named(silent)} have no lease, and have shown no sign of life for much longer than "
             "others take: their workers may be gone, and samplers keep away from their points. "
-            "End them by `fail`; for trials with lease_seconds that happens by itself.",
+            "End them by `fail-running`; with lease_seconds, which a change of the study also "
+            "gives to running trials, that happens by itself.",
         )
 
 
 def _is_silent(evidence: Evidence, trial: Trial) -> bool:
-    """Return whether a trial without a lease was last written much longer ago than others take.
-
-    A trial has no time of its last write, so the earliest end of a trial with a later revision is
-    used.
-    """
-    if trial.lease_expires_at is not None or evidence.usual_seconds is None:
+    """Return whether a trial without a lease was last seen much longer ago than others take."""
+    seen_at = trial.seen_at or trial.datetime_start
+    if trial.lease_expires_at is not None or seen_at is None:
         return False
-    later = [t.datetime_complete for t in evidence.recent if t.revision > trial.revision]
-    since = min((moment for moment in later if moment), default=None)
-    limit = max(STALE_FACTOR * evidence.usual_seconds, STALE_LEAST)
-    return since is not None and (evidence.now - since).total_seconds() > limit
+    usual = evidence.usual_seconds
+    limit = STALE_UNKNOWN if usual is None else max(STALE_FACTOR * usual, STALE_LEAST)
+    return evidence.seconds_since(seen_at) > limit
 
 
 def _named(trials: Sequence[Trial]) -> str:

@@ -64,12 +64,19 @@ def remaining_trials(study: Study) -> str:
 
 @admin.display(description="retries and leases")
 def retries_and_leases(study: Study) -> str:
-    """How often a trial is retried, and when a lease expires."""
+    """How often a trial is retried, when a lease expires, and what else ends trials."""
     lease = "leases do not expire"
     if study.lease_seconds is not None:
         seconds = display.duration(study.lease_seconds)
         lease = f"a lease expires after {seconds} without a heartbeat"
-    return f"{study.max_retries} retries, {study.max_reoffers} reoffers; {lease}"
+    parts = [f"{study.max_retries} retries, {study.max_reoffers} reoffers", lease]
+    if study.max_trial_seconds is not None:
+        parts.append(f"a trial ends after {display.duration(study.max_trial_seconds)}")
+    if study.max_consecutive_failures is not None:
+        parts.append(f"{study.max_consecutive_failures} failures in a row pause the study")
+    if study.stop_running:
+        parts.append("running trials are told to stop when the study is completed")
+    return "; ".join(parts)
 
 
 @admin.display(description="created (UTC)", ordering="created_at")

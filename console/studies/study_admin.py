@@ -33,6 +33,7 @@ from console.studies.state_actions import (
     resume_studies,
     state_action_view,
 )
+from console.studies.trial_actions import fail_silent_trials
 from studies import domain
 from studies.domain.lifecycle import allowed_actions
 from studies.models import Study
@@ -75,6 +76,7 @@ class StudyAdmin(ReadOnlyAdmin):
         resume_studies,
         complete_studies,
         cancel_studies,
+        fail_silent_trials,
         export_studies,
         clone_selected,
     ]

@@ -63,6 +63,19 @@ class LifeSerializer(StrictSerializer):
         allow_null=True,
         help_text="The time at which the study is completed: no trial is handed out after it.",
     )
+    max_consecutive_failures = _positive_integer(
+        "The number of trials failing in a row that pauses the study, with the reason `failing`. "
+        "Default: none."
+    )
+    max_trial_seconds = LeaseSecondsField(
+        help_text="Seconds that a trial may run, however often it reports; then it ends like one "
+        "whose lease has expired. null or left out: no limit."
+    )
+    stop_running = StrictBooleanField(
+        required=False,
+        help_text="Whether reports and heartbeats of running trials return `should_stop` once the "
+        "study is completed. Default: false.",
+    )
     lease_seconds = LeaseSecondsField(
         help_text="Seconds that a running trial may go without a report or heartbeat; null: the "
         "lease never expires. Default at creation: the service's setting DEFAULT_LEASE_SECONDS."
@@ -168,3 +181,13 @@ class TransitionSerializer(StrictSerializer):
     """The reason of a change of state."""
 
     reason = ReasonField()
+
+
+class CompleteStudySerializer(TransitionSerializer):
+    """The completion of a study."""
+
+    stop_running = StrictBooleanField(
+        required=False,
+        help_text="Whether reports and heartbeats of running trials return `should_stop` from now "
+        "on. Default: the study's `stop_running`, which is replaced.",
+    )

@@ -11,6 +11,7 @@ from access.actors import Actor
 from studies import domain
 from studies.api.request_serializers import (
     ChangeStudySerializer,
+    CompleteStudySerializer,
     CreateStudySerializer,
     TransitionSerializer,
 )
@@ -57,6 +58,7 @@ BODIES: dict[str, type[StrictSerializer]] = {
     "create": CreateStudySerializer,
     "partial_update": ChangeStudySerializer,
     **dict.fromkeys(ACTIONS.values(), TransitionSerializer),
+    "complete": CompleteStudySerializer,
 }
 
 
@@ -127,17 +129,23 @@ class StudyViewSet(StudyScope):
         return self._enter(study_name, StudyState.ACTIVE)
 
     @extend_schema(
-        operation_id="completeStudy", request=TransitionSerializer, responses=StudySerializer
+        operation_id="completeStudy", request=CompleteStudySerializer, responses=StudySerializer
     )
     def complete(self, request: Request, study_name: str) -> Response:
-        """Complete a study: no trials are handed out any more; running ones may still end."""
+        """Complete a study: no trials are handed out any more; running ones may still end.
+
+        With `stop_running` their reports and heartbeats return `should_stop`.
+        """
         return self._enter(study_name, StudyState.COMPLETED)
 
     @extend_schema(
         operation_id="cancelStudy", request=TransitionSerializer, responses=StudySerializer
     )
     def cancel(self, request: Request, study_name: str) -> Response:
-        """Cancel a study for good; reports and heartbeats of its trials return `should_stop`."""
+        """Cancel a study for good; reports and heartbeats of its trials return `should_stop`.
+
+        A completed study can be cancelled while trials run.
+        """
         return self._enter(study_name, StudyState.CANCELLED)
 
     def _enter(self, study_name: str, state: StudyState) -> Response:

@@ -1,6 +1,6 @@
 """The lifecycle of a study: its states, and the budgets that complete it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -31,7 +31,7 @@ ACTIONS = {
 _LEADS_TO: Mapping[StudyState, tuple[StudyState, ...]] = {
     StudyState.ACTIVE: (StudyState.PAUSED, StudyState.COMPLETED, StudyState.CANCELLED),
     StudyState.PAUSED: (StudyState.ACTIVE, StudyState.COMPLETED, StudyState.CANCELLED),
-    StudyState.COMPLETED: (StudyState.ACTIVE,),
+    StudyState.COMPLETED: (StudyState.ACTIVE, StudyState.CANCELLED),
     StudyState.CANCELLED: (),
 }
 _RECORDED_AS = {
@@ -41,11 +41,26 @@ _RECORDED_AS = {
     StudyState.CANCELLED: Action.CANCELLED,
 }
 SPACE_EXHAUSTED = "space_exhausted"
+FAILING = "failing"
+
+# Called by `change_study` within its transaction, with the locked study and the changed fields. An
+# app above this one appends what it has to change then.
+CHANGE_HOOKS: list[Callable[[Study, Collection[str]], None]] = []
 
 
 @transaction.atomic
-def change_state(*, actor: Actor, named: NamedStudy, to: StudyState, reason: str = "") -> Study:
+def change_state(
+    *,
+    actor: Actor,
+    named: NamedStudy,
+    to: StudyState,
+    reason: str = "",
+    stop_running: bool | None = None,
+) -> Study:
     """Pause, resume, complete or cancel a study; do nothing if it is in that state already.
+
+    `stop_running`, if given, replaces the study's: whether its running trials are told to stop once
+    it is completed. A completed study can be cancelled while trials run, and resumed.
 
     Raises:
         StudyNotFound: There is no study with this name.
@@ -55,31 +70,44 @@ def change_state(*, actor: Actor, named: NamedStudy, to: StudyState, reason: str
     """
     study = named.locked()
     state = StudyState(study.state)
+    if stop_running not in (None, study.stop_running):
+        study.stop_running = bool(stop_running)
+        study.save(update_fields=["stop_running"])
+        record_study(actor, Action.CHANGED, study, stop_running=study.stop_running)
     if state == to:
         return study
     allowed = allowed_actions(study)
     if state == StudyState.CANCELLED:
         raise StudyCancelled(f'study "{study.name}" was cancelled, which is final', allowed=allowed)
-    if to not in _LEADS_TO[state]:
+    if ACTIONS[to] not in allowed:
         detail = f'study "{study.name}" is {state}: {ACTIONS[to]} is not possible, '
         raise IllegalTransition(f"{detail}only {' or '.join(allowed)}", allowed=allowed)
     if state == StudyState.COMPLETED and (budget := _used_up(study)):
         detail = f'study "{study.name}" cannot be resumed: {budget} leaves no room'
         raise StudyCompleted(detail, reason=budget, allowed=allowed)
+    if to == StudyState.ACTIVE:
+        study.n_consecutive_failures = 0
     enter(study, to, reason, actor=actor)
     return study
 
 
 def allowed_actions(study: Study) -> list[str]:
-    """Return the actions that a study's state allows; a used-up budget may prevent `resume`."""
-    return [ACTIONS[each] for each in _LEADS_TO[StudyState(study.state)]]
+    """Return the actions that a study's state allows; a used-up budget may prevent `resume`.
+
+    A completed study is cancelled only to stop trials that still run.
+    """
+    leads_to = _LEADS_TO[StudyState(study.state)]
+    if study.state == StudyState.COMPLETED and study.n_running == 0:
+        leads_to = (StudyState.ACTIVE,)
+    return [ACTIONS[each] for each in leads_to]
 
 
 @transaction.atomic
 def change_study(*, actor: Actor, named: NamedStudy, changes: Mapping[str, Any]) -> Study:
     """Change budgets, retries, the lease and user attributes; None removes a budget.
 
-    If a budget is used up after the change, the study is completed.
+    If a budget is used up after the change, the study is completed. A lease or `max_trial_seconds`
+    also applies to running trials that have none.
 
     Raises:
         StudyNotFound: There is no study with this name.
@@ -90,10 +118,13 @@ def change_study(*, actor: Actor, named: NamedStudy, changes: Mapping[str, Any])
     for field, value in changes.items():
         setattr(study, field, value)
     study.save(update_fields=changes.keys())
+    for hook in CHANGE_HOOKS:
+        hook(study, changes.keys())
     if changes:
         details = {field: _as_recorded(field, value) for field, value in changes.items()}
         record_study(actor, Action.CHANGED, study, **details)
     complete_if_budget_is_used_up(study, actor=actor)
+    pause_if_failing(study, actor=actor)
     return study
 
 
@@ -115,6 +146,15 @@ def complete_if_budget_is_used_up(study: Study, *, actor: Actor) -> None:
     budget = _used_up(study)
     if budget and (budget != "max_trials" or study.is_idle):
         enter(study, StudyState.COMPLETED, budget, actor=SERVICE.within(actor))
+
+
+def pause_if_failing(study: Study, *, actor: Actor) -> None:
+    """Pause a locked ACTIVE study of which too many trials have failed in a row.
+
+    In the audit log the service is the actor, with the address and id of `actor`'s request.
+    """
+    if study.state == StudyState.ACTIVE and study.is_failing:
+        enter(study, StudyState.PAUSED, FAILING, actor=SERVICE.within(actor))
 
 
 def enter(study: Study, state: StudyState, reason: str, *, actor: Actor) -> None:

@@ -107,6 +107,17 @@ class Study(models.Model):
         db_default=10,
         help_text="How often a trial is returned to its worker without a report or heartbeat.",
     )
+    max_consecutive_failures = models.IntegerField(
+        null=True, help_text="FAIL in a row; then the study is paused."
+    )
+    max_trial_seconds = models.FloatField(
+        null=True, help_text="How long a trial may run, however often it reports."
+    )
+    stop_running = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Whether running trials are told to stop once the study is completed.",
+    )
     max_trials = models.IntegerField(null=True, help_text="Of all states but FAIL.")
     max_concurrent = models.IntegerField(null=True, help_text="RUNNING at a time.")
     max_failures = models.IntegerField(null=True, help_text="FAIL and not retried.")
@@ -129,6 +140,9 @@ class Study(models.Model):
     n_failures = models.IntegerField(
         default=0, help_text="Trials that ran and failed, and were not retried."
     )
+    n_consecutive_failures = models.IntegerField(
+        default=0, db_default=0, help_text="FAIL since the last COMPLETE or PRUNED, or resumption."
+    )
     next_lease_expiry = models.DateTimeField(
         null=True, help_text="No lease runs out before; heartbeats leave it behind."
     )
@@ -143,8 +157,16 @@ class Study(models.Model):
     objects = StudyQuerySet.as_manager()
 
     BUDGETS = ("max_trials", "max_concurrent", "max_failures", "target_value", "deadline")
-    LIFE = (*BUDGETS, "lease_seconds", "max_retries", "max_reoffers")
-    STATE = ("state", "state_reason", "state_history")
+    LIFE = (
+        *BUDGETS,
+        "lease_seconds",
+        "max_retries",
+        "max_reoffers",
+        "max_trial_seconds",
+        "max_consecutive_failures",
+        "stop_running",
+    )
+    STATE = ("state", "state_reason", "state_history", "n_consecutive_failures")
     # The fields that may change after creation: trials, and the sampler sessions of other
     # processes, rely on the others.
     UNKNOWN_TO_OPTUNA = frozenset({*LIFE, *STATE})
@@ -187,6 +209,12 @@ class Study(models.Model):
     @property
     def trial_counts(self) -> dict[str, int]:
         return {state: getattr(self, field) for state, field in TALLIES.items()}
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether `max_consecutive_failures` trials have failed in a row."""
+        most = self.max_consecutive_failures
+        return most is not None and self.n_consecutive_failures >= most
 
     @property
     def is_open(self) -> bool:

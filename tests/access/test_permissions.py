@@ -95,6 +95,7 @@ OPERATIONS = [
     Operation("POST", f"{STUDY}/trials/complete-batch", "worker", 200, _TRIAL_RESULTS),
     Operation("GET", TRIAL, "read"),
     Operation("DELETE", TRIAL, "manage", trial=4),
+    Operation("POST", f"{STUDY}/trials/fail-running", "manage", 200, {"silent_for_seconds": 9}),
     Operation("PATCH", TRIAL, "worker", 200, {"user_attrs": {"a": 1}}),
     Operation("POST", f"{TRIAL}/report", "worker", 200, {"step": 1, "value": 0.5}),
     Operation("POST", f"{TRIAL}/heartbeat", "worker"),

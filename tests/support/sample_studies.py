@@ -140,13 +140,21 @@ def start_trials(api: APIClient, n: int) -> None:
 
 
 def set_completion_age(hours: float, minutes: float = 1) -> None:
-    """Let the completed trials have ended this long ago, after some minutes each."""
+    """Let the completed trials have ended this long ago, after some minutes each.
+
+    The running ones were last seen then.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE trials_trial SET datetime_complete = clock_timestamp() - %(hours)s * "
             "interval '1 hour', datetime_start = clock_timestamp() - %(hours)s * interval '1 hour' "
             "- %(minutes)s * interval '1 minute' WHERE state = 'COMPLETE'",
             {"hours": hours, "minutes": minutes},
+        )
+        cursor.execute(
+            "UPDATE trials_trial SET seen_at = clock_timestamp() - %s * interval '1 hour' "
+            "WHERE state = 'RUNNING'",
+            [hours],
         )
 
 

@@ -233,6 +233,9 @@ class _RandomStudy:
             "lease_seconds": self.maybe(self.random.uniform(0.001, 1e6)),
             "max_retries": self.random.randint(0, 1000),
             "max_reoffers": self.random.randint(0, 1000),
+            "max_trial_seconds": self.random.choice([None, 0.5, 3600.0]),
+            "max_consecutive_failures": self.random.choice([None, 1, 10]),
+            "stop_running": self.random.random() < 0.5,
         }
         head = {
             "kind": "study",

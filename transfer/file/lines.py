@@ -115,7 +115,7 @@ class StudyLineSerializer(DefinitionSerializer):
         }
         if "datetime_start" in attrs:
             stored["created_at"] = attrs.pop("datetime_start")
-        for name in ("max_retries", "max_reoffers"):  # null is not a value of these
+        for name in ("max_retries", "max_reoffers", "stop_running"):  # null is not a value of these
             if life[name] is None:
                 del life[name]
         definition = Definition(name=attrs.pop("study_name"), **attrs, life=life)
@@ -239,8 +239,6 @@ def _incoherent(state: TrialState, attrs: dict[str, Any]) -> list[tuple[str, str
     if state.is_finished and start and complete and complete < start:
         faults.append(("datetime_complete", "it is before datetime_start"))
     has_lease = attrs.get("lease_seconds") is not None
-    if "lease_expires_at" in attrs and not has_lease:
-        faults.append(("lease_seconds", "required if lease_expires_at is given"))
     if state == TrialState.RUNNING and has_lease and "lease_expires_at" not in attrs:
         faults.append(("lease_expires_at", "required for a running trial with lease_seconds"))
     if "retried_as" in attrs and state != TrialState.FAIL:

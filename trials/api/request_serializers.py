@@ -162,6 +162,19 @@ class ReportSerializer(FencedSerializer):
         )
 
 
+class FailRunningSerializer(StrictSerializer):
+    """Which running trials to fail."""
+
+    silent_for_seconds = StrictFloatField(
+        min_value=0,
+        max_value=MAX_STEP,
+        help_text="Only trials whose workers have not asked, reported or sent a heartbeat for so "
+        "long.",
+    )
+    retry = StrictBooleanField(required=False, help_text=RETRY)
+    reason = ReasonField()
+
+
 class ToldTrialSerializer(FencedSerializer, ResultFields):
     """The result of one of several trials; `state` may be left out where there are `values`."""
 

@@ -89,12 +89,26 @@ class TrialSerializer(SuggestionSerializer):
     )
 
 
+class FailedTrialSerializer(serializers.Serializer[Any]):
+    """A trial that was failed, and its next attempt."""
+
+    trial_id = serializers.IntegerField(source="number")
+    retried_as = serializers.IntegerField(allow_null=True)
+
+
+class FailedTrialsSerializer(serializers.Serializer[Any]):
+    """Trials that were failed."""
+
+    trials = FailedTrialSerializer(many=True)
+
+
 class SignsSerializer(serializers.Serializer[Any]):
     """The answer to a heartbeat."""
 
     lease_expires_at = UTCDateTimeField(allow_null=True)
     should_stop = serializers.BooleanField(
-        help_text="True if the study was cancelled: stop the evaluation."
+        help_text="True if the study was cancelled, or completed with `stop_running`, or the trial "
+        "has run for `max_trial_seconds`: stop the evaluation."
     )
     reason = serializers.CharField(allow_null=True)
 

@@ -20,6 +20,7 @@ urlpatterns = [
     path(f"{_TRIALS}/suggest", TrialViewSet.as_view({"post": "suggest"})),
     path(f"{_TRIALS}/suggest-batch", TrialViewSet.as_view({"post": "suggest_batch"})),
     path(f"{_TRIALS}/complete-batch", TrialViewSet.as_view({"post": "complete_batch"})),
+    path(f"{_TRIALS}/fail-running", TrialViewSet.as_view({"post": "fail_running"})),
     path(
         _TRIAL,
         TrialViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),

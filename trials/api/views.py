@@ -14,6 +14,7 @@ from trials.api.request_serializers import (
     ChangeTrialSerializer,
     CompleteBatchSerializer,
     CompleteSerializer,
+    FailRunningSerializer,
     FailSerializer,
     HeartbeatSerializer,
     NewTrialSerializer,
@@ -25,6 +26,7 @@ from trials.api.request_serializers import (
     read_new_trials,
 )
 from trials.api.serializers import (
+    FailedTrialsSerializer,
     OfferSerializer,
     OffersSerializer,
     ResultsSerializer,
@@ -50,6 +52,7 @@ BODIES: dict[str, type[StrictSerializer]] = {
     "complete_batch": CompleteBatchSerializer,
     "prune": PruneSerializer,
     "fail": FailSerializer,
+    "fail_running": FailRunningSerializer,
     "create": NewTrialSerializer,
     "partial_update": ChangeTrialSerializer,
 }
@@ -229,6 +232,20 @@ class TrialViewSet(StudyScope):
             actor=self.actor, named=self.named_study(study_name), number=trial_id
         )
         return self.answer(TrialSerializer, trial)
+
+    @extend_schema(
+        operation_id="failRunningTrials",
+        request=FailRunningSerializer,
+        responses=FailedTrialsSerializer,
+    )
+    def fail_running(self, request: Request, study_name: str) -> Response:
+        """Fail the running trials whose workers have been silent for long, as if they had failed.
+
+        Trials with a lease end by themselves; this is for those without.
+        """
+        named = self.named_study(study_name)
+        trials = domain.fail_running_trials(actor=self.actor, named=named, **self.body())
+        return self.answer(FailedTrialsSerializer, {"trials": trials})
 
     # Reading ---------------------------------------------------------------------------------
 

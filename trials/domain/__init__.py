@@ -1,7 +1,7 @@
 """The use cases of trials."""
 
 from trials.domain.asking.ask import ask, ask_many
-from trials.domain.expire_leases import expire_trials
+from trials.domain.expire_leases import expire_trials, fail_running_trials
 from trials.domain.fencing import FencingToken
 from trials.domain.queueing import NewTrial, add_trials, cancel_trial
 from trials.domain.reporting import (
@@ -26,6 +26,7 @@ __all__ = [
     "ask_many",
     "cancel_trial",
     "expire_trials",
+    "fail_running_trials",
     "heartbeat",
     "report",
     "tell",

@@ -1,6 +1,7 @@
 """Failing the trials whose workers did not report in time, or do not survive them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import timedelta
 from functools import partial
 
 from django.db import transaction
@@ -18,6 +19,7 @@ from trials.models import Trial
 from trials.signals import leases_expired
 
 LEASE_EXPIRED = "lease expired"
+RAN_TOO_LONG = "ran longer than max_trial_seconds"
 REOFFERED_TOO_OFTEN = "reoffered too often"
 
 
@@ -31,7 +33,8 @@ def expire_leases(study: Study, *, actor: Actor) -> list[Trial]:
         return []
     expired = Trial.objects.expired(study)
     for trial in expired:
-        trial.state, trial.reason = TrialState.FAIL, LEASE_EXPIRED
+        trial.state = TrialState.FAIL
+        trial.reason = RAN_TOO_LONG if has_run_too_long(trial) else LEASE_EXPIRED
     if expired:
         finished = [
             FinishedTrial(trial, TrialState.RUNNING, Action.EXPIRED, retry=True)
@@ -41,6 +44,51 @@ def expire_leases(study: Study, *, actor: Actor) -> list[Trial]:
         transaction.on_commit(partial(leases_expired.send, None, count=len(expired)))
     Trial.objects.find_next_expiry(study)
     return expired
+
+
+def has_run_too_long(trial: Trial) -> bool:
+    """Return whether a running trial of a locked study has run for `max_trial_seconds`."""
+    most, study = trial.study.max_trial_seconds, trial.study
+    if most is None or trial.datetime_start is None:
+        return False
+    return trial.datetime_start + timedelta(seconds=most) <= study.now
+
+
+def limit_running_trials(study: Study, changed: Collection[str]) -> None:
+    """Apply a changed lease or `max_trial_seconds` of a locked study to its running trials."""
+    if not {"lease_seconds", "max_trial_seconds"}.isdisjoint(changed):
+        Trial.objects.limit_running(study)
+
+
+@transaction.atomic
+def fail_running_trials(
+    *,
+    actor: Actor,
+    named: NamedStudy,
+    silent_for_seconds: float,
+    retry: bool = False,
+    reason: str = "",
+) -> list[Trial]:
+    """Fail the running trials whose workers have been silent for so long, and return them.
+
+    It is for trials without a lease, which nothing else ends. If `retry`, each is queued again as
+    `max_retries` allows.
+
+    Raises:
+        StudyNotFound
+    """
+    study = named.locked()
+    silent = Trial.objects.silent(study, study.now - timedelta(seconds=silent_for_seconds))
+    for trial in silent:
+        trial.state = TrialState.FAIL
+        trial.reason = reason or f"no sign of life for {silent_for_seconds:g} s"
+        trial.lease_expires_at, trial.is_retry_wanted = None, retry
+    finished = [
+        FinishedTrial(trial, TrialState.RUNNING, Action.FAILED, retry=retry) for trial in silent
+    ]
+    if finished:
+        finish_trials(study, finished, actor=actor)
+    return silent
 
 
 def fail_reoffered_trials(study: Study, trials: Sequence[Trial], *, actor: Actor) -> None:

@@ -7,7 +7,12 @@ from access.actors import SERVICE, Actor
 from access.models.audit_entry import Action
 from optuna_bridge.enums import TrialState
 from optuna_bridge.system_attrs import FIXED_PARAMS
-from studies.domain.lifecycle import SPACE_EXHAUSTED, complete_if_budget_is_used_up, enter
+from studies.domain.lifecycle import (
+    SPACE_EXHAUSTED,
+    complete_if_budget_is_used_up,
+    enter,
+    pause_if_failing,
+)
 from studies.domain.limits import n_trials_left
 from studies.enums import Duplicates, StudyState
 from studies.models import Study
@@ -37,7 +42,8 @@ def finish_trials(study: Study, finished: Sequence[FinishedTrial], *, actor: Act
 
     If another attempt is requested, the study is open, and `max_retries` and MAX_TRIALS_PER_STUDY
     allow it, the trial is queued again with the same parameters; the failure's audit entry names
-    the new trial. The study is completed if its budget or its space is now used up.
+    the new trial. The study is completed if its budget or its space is now used up, and paused if
+    too many trials failed in a row.
     """
     retried = [each.trial for each in finished if each.retry and may_be_retried(study, each.trial)]
     retried = retried[: n_trials_left(study)]
@@ -52,6 +58,7 @@ def finish_trials(study: Study, finished: Sequence[FinishedTrial], *, actor: Act
         Trial.objects.change(study, trials, was=[each.was for each in finished], steps=steps)
         record_trials(actor, study, [(each.action, each.trial) for each in finished])
     complete_if_used_up(study, actor=actor)
+    pause_if_failing(study, actor=actor)
 
 
 def may_be_retried(study: Study, trial: Trial) -> bool:

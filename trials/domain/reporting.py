@@ -83,7 +83,7 @@ def heartbeat(
     """
     if user_attrs:
         trial = add_user_attrs(named=named, number=number, user_attrs=user_attrs, fence=fence)
-        return _reply(trial.lease_expires_at, trial.study.state, trial.study.state_reason)
+        return _reply_of(trial)
     renew = partial(Trial.objects.renew, study_id=fence.study_id, worker_id=fence.worker_id)
     while (renewed := renew(named.name, number)) is None:
         _running_trial(named.one(), number, fence)
@@ -128,7 +128,7 @@ def _report(
             kept = {k: v for k, v in trial.system_attrs.items() if k not in decision.dropped}
             trial.replace_system_attrs(kept | dict(decision.system_attrs))
         _store_sign_of_life(study, trial, user_attrs, changes.changed)
-    reply = _reply(trial.lease_expires_at, study.state, study.state_reason)
+    reply = _reply_of(trial)
     reason = reply.reason
     if trial.should_prune and reason is None:
         reason = f"the pruner {study.pruner} would stop it at step {trial.steps[-1]}"
@@ -152,7 +152,7 @@ def _store_sign_of_life(
 ) -> None:
     """Renew a running trial's lease, and store what was changed on it and its new steps."""
     trial.user_attrs = trial.user_attrs | dict(user_attrs)
-    trial.renew_lease(study.now)
+    trial.renew_lease(study.now, study.max_trial_seconds)
     trial.reoffers = 0
     Trial.objects.change(study, [trial], was=[TrialState.RUNNING], steps=steps)
 
@@ -163,8 +163,30 @@ def _check_runs(trial: Trial, fence: FencingToken) -> None:
         raise TrialFinished(f"trial {trial.number} has ended: it is {trial.state}")
 
 
-def _reply(lease_expires_at: datetime | None, state: str, state_reason: str) -> HeartbeatReply:
-    should_stop = state == StudyState.CANCELLED
+def _reply_of(trial: Trial) -> HeartbeatReply:
+    study = trial.study
+    return _reply(
+        trial.lease_expires_at,
+        study.state,
+        study.state_reason,
+        study.stop_running,
+        trial.has_lapsed(study.now),
+    )
+
+
+def _reply(
+    lease_expires_at: datetime | None,
+    state: str,
+    state_reason: str,
+    stop_running: bool,
+    has_run_too_long: bool,
+) -> HeartbeatReply:
     because = f": {state_reason}" if state_reason else ""
-    reason = f"the study was cancelled{because}" if should_stop else None
-    return HeartbeatReply(lease_expires_at, should_stop, reason)
+    reason = None
+    if state == StudyState.CANCELLED:
+        reason = f"the study was cancelled{because}"
+    elif state == StudyState.COMPLETED and stop_running:
+        reason = f"the study is completed{because}"
+    elif has_run_too_long:
+        reason = "the trial has run for max_trial_seconds"
+    return HeartbeatReply(lease_expires_at, reason is not None, reason)

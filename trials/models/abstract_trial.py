@@ -67,6 +67,9 @@ class AbstractTrial(GuardedModel):
     lease_expires_at = models.DateTimeField(
         null=True, help_text="While it runs; of a failed trial, when its lease was lost."
     )
+    seen_at = models.DateTimeField(
+        null=True, help_text="The last ask, report or heartbeat of its worker."
+    )
     should_prune = models.BooleanField(
         default=False, help_text="What the pruner said of its last report."
     )
@@ -116,10 +119,13 @@ class AbstractTrial(GuardedModel):
             **fields,
         )
 
-    def renew_lease(self, now: datetime) -> None:
-        """Restart the lease at `now`, if the trial has one."""
-        if self.lease_seconds is not None:
-            self.lease_expires_at = now + timedelta(seconds=self.lease_seconds)
+    def renew_lease(self, now: datetime, max_trial_seconds: float | None) -> None:
+        """Restart the lease at `now`, if the trial has one; it ends with `max_trial_seconds`."""
+        self.seen_at = now
+        ends = [(now, self.lease_seconds), (self.datetime_start or now, max_trial_seconds)]
+        self.lease_expires_at = min(
+            (start + timedelta(seconds=n) for start, n in ends if n is not None), default=None
+        )
 
     def replace_system_attrs(self, attrs: Mapping[str, Any]) -> None:
         """Set the system attributes; those that `attrs` leaves out are removed in both schemas."""

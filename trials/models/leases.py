@@ -15,19 +15,24 @@ from tuner_project.db.prepared import prepared_cursor, row_of, run
 # do not read leases.
 _RENEW = """
 UPDATE trials_trial AS t
-   SET lease_expires_at = statement_timestamp() + make_interval(secs => t.lease_seconds),
-       reoffers = 0
+   SET lease_expires_at = least(
+           statement_timestamp() + make_interval(secs => t.lease_seconds),
+           t.datetime_start + make_interval(secs => s.max_trial_seconds)),
+       seen_at = statement_timestamp(), reoffers = 0
   FROM studies_study AS s
  WHERE s.name = %(name)s AND t.study_id = s.id AND t.number = %(number)s AND t.state = 'RUNNING'
    AND s.id = coalesce(%(study)s::int, s.id) AND t.worker_id = coalesce(%(worker)s, t.worker_id)
-RETURNING t.lease_expires_at, s.state, s.state_reason
+RETURNING t.lease_expires_at, s.state, s.state_reason, s.stop_running,
+          coalesce(t.lease_expires_at <= statement_timestamp(), false)
 """
 _HOLD = """
 WITH held AS (
     UPDATE trials_trial AS t
        SET lease_seconds = {lease},
-           lease_expires_at = clock_timestamp() + make_interval(secs => {lease}),
-           reoffers = t.reoffers + 1,
+           lease_expires_at = least(
+               clock_timestamp() + make_interval(secs => {lease}),
+               t.datetime_start + make_interval(secs => %(max_trial_seconds)s::float8)),
+           seen_at = clock_timestamp(), reoffers = t.reoffers + 1,
            attempt = t.attempt + coalesce(t.lease_expires_at <= %(now)s, false)::int
      WHERE t.id = ANY(%(trials)s)
     RETURNING t.id, t.lease_seconds, t.lease_expires_at, t.reoffers, t.attempt
@@ -37,6 +42,18 @@ WITH held AS (
      WHERE id = %(study)s
 )
 SELECT id, lease_seconds, lease_expires_at, reoffers, attempt FROM held
+"""
+# A running trial without a lease gets the study's; one that has a lease keeps its length.
+_LIMIT = """
+UPDATE trials_trial AS t
+   SET lease_seconds = coalesce(t.lease_seconds, s.lease_seconds),
+       lease_expires_at = least(
+           CASE WHEN t.lease_seconds IS NULL THEN clock_timestamp() ELSE
+               coalesce(t.seen_at, clock_timestamp()) END
+               + make_interval(secs => coalesce(t.lease_seconds, s.lease_seconds)),
+           t.datetime_start + make_interval(secs => s.max_trial_seconds))
+  FROM studies_study AS s
+ WHERE s.id = %(study)s AND t.study_id = s.id AND t.state = 'RUNNING'
 """
 _FIND_NEXT_EXPIRY = """
 UPDATE studies_study SET next_lease_expiry = (
@@ -62,7 +79,10 @@ OF_STUDY = Lease(is_studys=True)
 def renew(
     study_name: str, number: int, study_id: int | None, worker_id: str | None
 ) -> tuple[Any, ...] | None:
-    """Renew a running trial's lease, and return (expiry, study's state, state's reason).
+    """Renew a running trial's lease.
+
+    Returns (expiry, study's state, state's reason, its `stop_running`, whether the trial has run
+    for `max_trial_seconds`).
 
     Returns None if there is no such running trial, or it is of another study or worker than those
     given.
@@ -78,13 +98,22 @@ def hold(study: Study, trials: Sequence[AbstractTrial], lease: Lease) -> None:
     """
     statement = _HOLD.format(lease="t.lease_seconds" if lease.is_studys else "%(lease)s::float8")
     trial_ids = [trial.id for trial in trials]
-    arguments = {"study": study.id, "trials": trial_ids, "lease": lease.seconds, "now": study.now}
+    arguments = {
+        **{"study": study.id, "trials": trial_ids, "lease": lease.seconds, "now": study.now},
+        "max_trial_seconds": study.max_trial_seconds,
+    }
     with prepared_cursor() as cursor:
         cursor.execute(statement, arguments)
         held = {trial_id: written for trial_id, *written in cursor.fetchall()}
     for trial in trials:
         written = held[trial.id]
         trial.lease_seconds, trial.lease_expires_at, trial.reoffers, trial.attempt = written
+
+
+def limit_running(study_id: int) -> None:
+    """Apply the study's lease, if they have none, and `max_trial_seconds` to its running trials."""
+    run(_LIMIT, {"study": study_id})
+    find_next_expiry(study_id)
 
 
 def find_next_expiry(study_id: int) -> None:

@@ -11,12 +11,14 @@ from typing import Any, Generic, NoReturn, Self, TypeVar
 
 from django.db import models
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Coalesce
 
 from studies.errors import StudyNotFound
 from studies.models import FAILURES, DirectWriteRefused, Study
 from trials.errors import TrialNotFound
 from trials.models import leases, write_statements
 from trials.models.abstract_trial import AbstractTrial
+from trials.models.failure_streak import FailureStreak
 from trials.models.leases import Lease
 from trials.models.reservation import Reservation
 from trials.signals import study_attrs_added, trials_added, trials_changed
@@ -117,6 +119,13 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         running = self.filter(study_id=study.id, state="RUNNING", lease_expires_at__lte=study.now)
         return _of(study, running.order_by("number").select_for_update(of=("self",)))
 
+    def silent(self, study: Study, before: datetime) -> list[T]:
+        """Return the running trials not seen since a time, by number, locked against heartbeats."""
+        seen_at = Coalesce("seen_at", "datetime_start")
+        running = self.filter(study_id=study.id, state="RUNNING").annotate(last=seen_at)
+        silent = running.filter(last__lte=before).order_by("number")
+        return _of(study, silent.select_for_update(of=("self",)))
+
     # Writing ---------------------------------------------------------------------------------
 
     def reserve(
@@ -185,9 +194,10 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         # A FAIL trial changes only if it was retried, so that it was no failure before.
         moves[FAILURES] = sum(trial.is_failure for trial in trials)
         waited = "WAITING" in was
+        ended = [t.state for t, before in zip(trials, was, strict=True) if before == "RUNNING"]
         with pipelined():
             write_statements.update(trials, steps, are_started=waited)
-            self._update_counters_and_front(study, trials, moves)
+            self._update_counters_and_front(study, trials, moves, ended)
             trials_changed.send(
                 sender=self.model,
                 trials=list(trials),
@@ -207,14 +217,16 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
             study_attrs_added.send(sender=self.model, trial_ids=list(by_id))
 
     def _update_counters_and_front(
-        self, study: Study, trials: Sequence[T], moves: Counter[str]
+        self, study: Study, trials: Sequence[T], moves: Counter[str], ended: Sequence[str] = ()
     ) -> None:
         front = [trial.id for trial in trials if trial.on_front]
         running = [trial for trial in trials if trial.state == "RUNNING"]
         expiries = [trial.lease_expires_at for trial in running if trial.lease_expires_at]
         until = min(expiries, default=None)
-        write_statements.update_counters_and_front(study, moves, front, until)
+        streak = FailureStreak.of(ended)
+        write_statements.update_counters_and_front(study, moves, front, until, streak)
         study.count(moves)
+        study.n_consecutive_failures = streak.after(study.n_consecutive_failures)
 
     def renew(
         self,
@@ -223,11 +235,12 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         *,
         study_id: int | None = None,
         worker_id: str | None = None,
-    ) -> tuple[datetime | None, str, str] | None:
+    ) -> tuple[datetime | None, str, str, bool, bool] | None:
         """Renew a running trial's lease, without a lock on its study.
 
-        Returns (expiry, study's state, state's reason); None if there is no such running trial, or
-        it is of another study or worker than those given.
+        Returns (expiry, study's state, state's reason, its `stop_running`, whether the trial has
+        run for `max_trial_seconds`); None if there is no such running trial, or it is of another
+        study or worker than those given.
         """
         return leases.renew(study_name, number, study_id, worker_id)
 
@@ -237,6 +250,10 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         If `lease` is `OF_STUDY`, each keeps the length of its last lease.
         """
         leases.hold(study, trials, lease)
+
+    def limit_running(self, study: Study) -> None:
+        """Apply a locked study's lease and `max_trial_seconds` to its running trials."""
+        leases.limit_running(study.id)
 
     def find_next_expiry(self, study: Study) -> None:
         """Store on the study when its next lease expires."""

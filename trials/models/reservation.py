@@ -14,3 +14,4 @@ class Reservation:
     ids: Sequence[int]
     now: datetime  # the database's clock
     lease_seconds: float | None
+    max_trial_seconds: float | None  # of the study

@@ -13,6 +13,7 @@ from django.conf import settings
 
 from studies.models import COUNTERS, Study
 from trials.models.abstract_trial import AbstractTrial
+from trials.models.failure_streak import FailureStreak
 from trials.models.leases import Lease
 from tuner_project.db.prepared import row_of, run
 from tuner_project.json_values import finite_or_text
@@ -27,6 +28,7 @@ _CHANGEABLE = (
     "constraints",
     "violation",
     "lease_expires_at",
+    "seen_at",
     "reoffers",
     "should_prune",
     "is_retry_wanted",
@@ -80,7 +82,7 @@ UPDATE studies_study
 RETURNING next_number - {n:d}, revision,
           (SELECT array_agg(nextval('optuna.trials_trial_id_seq'))
              FROM generate_series(1, {n:d})),
-          clock_timestamp(), {lease}
+          clock_timestamp(), {lease}, max_trial_seconds
 """
 # The conditions under which an ask needs no further checks of the study.
 _ROOM = """
@@ -94,7 +96,8 @@ _ROOM_LEFT = " AND next_number + {n:d} <= {most:d}"
 _START = """
     n_running = n_running + {n:d},
     next_lease_expiry = least(
-        next_lease_expiry, statement_timestamp() + make_interval(secs => {lease})),
+        next_lease_expiry, statement_timestamp() + make_interval(secs => {lease}),
+        statement_timestamp() + make_interval(secs => max_trial_seconds)),
 """
 
 # A trial is on the front while no other beats it: by being at least as good in every objective
@@ -133,7 +136,7 @@ UPDATE studies_study
 _UPDATE_COUNTERS = "UPDATE studies_study SET {counts} {rest} WHERE id = %(study)s"
 # If no trial is running after the change, there is no lease.
 _REST = (
-    "revision = %(revision)s, next_lease_expiry = CASE WHEN n_running + {running:d} > 0 "
+    "{streak}revision = %(revision)s, next_lease_expiry = CASE WHEN n_running + {running:d} > 0 "
     "THEN least(next_lease_expiry, %(until)s::timestamptz) END"
 )
 
@@ -197,18 +200,22 @@ def update_study_attrs(attrs: Mapping[int, Mapping[str, Any]]) -> None:
 
 
 def update_counters_and_front(
-    study: Study, moves: Mapping[str, int], new: Sequence[int], until: datetime | None = None
+    study: Study,
+    moves: Mapping[str, int],
+    new: Sequence[int],
+    until: datetime | None,
+    streak: FailureStreak,
 ) -> None:
     """Update the study's counts, and its best trial or Pareto front.
 
-    `moves` are the changes of the counts, `new` the ids of trials that may be on the front, and
-    `until` is the earliest expiry of the changed trials' leases.
+    `moves` are the changes of the counts, `new` the ids of trials that may be on the front, `until`
+    is the earliest expiry of the changed trials' leases, and `streak` the trials that ended.
     """
     arguments: dict[str, Any] = {"study": study.id, "revision": study.revision, "until": until}
     if new:
         arguments |= {"new": list(new), "signs": study.signs}
     statement = _UPDATE_COUNTERS_AND_FRONT if new else _UPDATE_COUNTERS
-    rest = _REST.format(running=moves.get("RUNNING", 0))
+    rest = _REST.format(running=moves.get("RUNNING", 0), streak=streak.assignment)
     run(statement.format(counts=_counts(moves), rest=rest), arguments)
 
 

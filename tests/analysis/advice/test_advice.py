@@ -71,7 +71,7 @@ RULES: dict[str, tuple[JSON, Situation, list[Situation], str]] = {
                 lambda api: trial_action(api, 0, "report", step=1, value=0.5),
             ),
         ],
-        "7 running trials (0, 1, 2, 3, 4, …) have run, and reported nothing, for 10 times as long",
+        "7 running trials (0, 1, 2, 3, 4, …) have no lease, and have shown no sign of life",
     ),
     "objective_is_nan": (
         {},

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from rest_framework.test import APIClient
 
+from access.models import AuditEntry
 from studies.models import Study
 from tests.support import X_SPACE
 from tests.support.api_client import (
@@ -23,6 +25,7 @@ from tests.support.api_client import (
     suggest,
 )
 
+NAMES = ("search", "other")
 LIST = "/admin/studies/study/"
 SPACE_TO = '[{{"type": "float", "name": "x", "low": 0, "high": {}}}]'
 CHOICES = '[{{"type": "categorical", "name": "x", "choices": ["{}"]}}]'
@@ -66,6 +69,26 @@ def test_actions_change_the_states_of_selected_studies(
     assert said(response) == [f'study "{name}" is {state}' for name in ("search", "other")]
     assert study_state(api) == study_state(api, "other") == (state, None)
     assert LogEntry.objects.count() == 2 * len(actions)
+    assert_schemas_agree()
+
+
+def test_silent_trials_of_selected_studies_are_failed(
+    admin_client: Client, api: APIClient, study: Study
+) -> None:
+    create_study(api, name="other", max_retries=1)
+    other = Study.objects.get(name="other")
+    start_trial(api), start_trial(api, "other")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE trials_trial SET seen_at = seen_at - interval '2 hours'")
+    start_trial(api, "other")
+    response = choose(admin_client, "fail_silent_trials", study, other)
+    assert said(response) == [f'study "{name}": 1 silent trials failed' for name in NAMES]
+    assert get_study(api)["trial_counts"]["FAIL"] == 1
+    counts = get_study(api, "other")["trial_counts"]
+    assert (counts["FAIL"], counts["WAITING"], counts["RUNNING"]) == (1, 1, 1)
+    assert {entry.actor_kind for entry in AuditEntry.objects.filter(action="failed")} == {"user"}
+    response = choose(admin_client, "fail_silent_trials", study)
+    assert said(response) == ['study "search": 0 silent trials failed']
     assert_schemas_agree()
 
 

@@ -152,7 +152,6 @@ BAD_TRIALS: list[tuple[str, Callable[[JSON], Any], str, str]] = [
     ("WAITING", set_keys(datetime_start="2026-01-01T00:00:00Z"), "/datetime_start", "has none"),
     ("RUNNING", set_keys(datetime_complete="2026-01-01T00:00:00Z"), "/datetime_complete", "none"),
     ("RUNNING", set_keys(lease_expires_at=None), "/lease_expires_at", "required for a running"),
-    ("RUNNING", set_keys(lease_seconds=None), "/lease_seconds", "required if lease_expires_at"),
 ]
 
 

@@ -102,8 +102,11 @@ def play(api: APIClient) -> None:
     api.post(f"{STUDIES}/search/pause", {"reason": "lunch"})
 
 
+NOT_MOVED = ("id", "revision", "seen_at", "n_consecutive_failures")
+
+
 def columns() -> tuple[JSON, list[JSON], list[JSON]]:
-    """The study and its trials as they are stored, but for ids and revisions.
+    """The study and its trials as they are stored, but for ids, revisions and what only runs need.
 
     Heartbeats leave `next_lease_expiry` behind; an import finds it anew.
     """
@@ -112,11 +115,11 @@ def columns() -> tuple[JSON, list[JSON], list[JSON]]:
     leases = Trial.objects.filter(state="RUNNING").values_list("lease_expires_at", flat=True)
     assert expiry is None or expiry <= min(leases)
     rows = [
-        {key: value for key, value in row.items() if key not in ("id", "study_id", "revision")}
+        {key: value for key, value in row.items() if key not in ("study_id", *NOT_MOVED)}
         for row in Trial.objects.order_by("number").values()
     ]
     steps = [trial.intermediate_values for trial in Trial.objects.order_by("number")]
-    return {k: v for k, v in study.items() if k not in ("id", "revision")}, rows, steps
+    return {k: v for k, v in study.items() if k not in NOT_MOVED}, rows, steps
 
 
 def test_played_study_is_restored(api: APIClient) -> None:

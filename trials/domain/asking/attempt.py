@@ -16,7 +16,11 @@ from studies.enums import StudyState
 from studies.errors import BudgetInFlight, TooManyRunning
 from studies.models import Study
 from trials.domain.asking.running_limit import too_many_running
-from trials.domain.expire_leases import expire_leases, fail_reoffered_trials
+from trials.domain.expire_leases import (
+    expire_leases,
+    fail_reoffered_trials,
+    has_run_too_long,
+)
 from trials.domain.finish_trial import complete_if_used_up
 from trials.models import Trial
 from trials.models.leases import OF_STUDY, Lease
@@ -184,6 +188,7 @@ def _reoffer(study: Study, request: AskRequest) -> list[Trial]:
         trial
         for trial in held
         if trial.state == TrialState.RUNNING
+        and not has_run_too_long(trial)
         and (trial.attempt <= study.max_retries or not trial.has_lapsed(study.now))
     ][: request.count]
     if kept:
@@ -222,7 +227,8 @@ def _start_queued(
             trial.internal_params = study.space.to_internal(draft.params)
             trial.system_attrs = trial.system_attrs | draft.system_attrs
             trial.study_attrs = new_study_attrs(study, draft.study_attrs) or None
-        _hand_out(trial, study.now, request.lease.of(study), request)
+        trial.lease_seconds = request.lease.of(study)
+        _hand_out(trial, study.now, study.max_trial_seconds, request)
     mark_points(session, queued, list(drafts.values()))
     if queued:
         Trial.objects.change(study, queued, was=[TrialState.WAITING] * len(queued))
@@ -246,7 +252,8 @@ def _start_new(
             system_attrs=draft.system_attrs,
             study_attrs=draft.study_attrs or None,
         )
-        _hand_out(trial, reserved.now, reserved.lease_seconds, request)
+        trial.lease_seconds = reserved.lease_seconds
+        _hand_out(trial, reserved.now, reserved.max_trial_seconds, request)
         trials.append(trial)
     mark_points(session, trials, plan.new[: len(trials)])
     Trial.objects.add(trials)
@@ -254,12 +261,11 @@ def _start_new(
 
 
 def _hand_out(
-    trial: Trial, now: datetime, lease_seconds: float | None, request: AskRequest
+    trial: Trial, now: datetime, max_trial_seconds: float | None, request: AskRequest
 ) -> None:
     trial.state = TrialState.RUNNING
     trial.datetime_start = now
     trial.worker_id = request.worker_id
     trial.token = request.actor.token_id
-    trial.lease_seconds = lease_seconds
-    trial.renew_lease(now)
+    trial.renew_lease(now, max_trial_seconds)
     trial.steps, trial.step_values = [], []
