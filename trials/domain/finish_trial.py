@@ -88,13 +88,13 @@ def complete_if_used_up(study: Study, *, actor: Actor) -> None:
 
 
 def _is_exhausted(study: Study) -> bool:
-    """Return whether the study avoids duplicates and each point of its space was visited."""
+    """Return whether the study avoids duplicates and no point of its space is left."""
     if study.duplicates != Duplicates.AVOID:
         return False
     n_points = study.points.n
-    if n_points is None or study.n_counted < n_points:
+    if n_points is None or study.n_trials < n_points:
         return False
-    return count_points(study.id) >= n_points
+    return count_points(study) >= n_points
 
 
 def _queue_again(study: Study, trials: Sequence[Trial]) -> None:

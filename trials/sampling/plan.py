@@ -113,5 +113,5 @@ def mark_points(session: SamplerSession, trials: Sequence[Trial], drafts: Sequen
         trial.params_hash = session.study.point_hash(trial.internal_params)
         if trial.params_hash is not None and trial.number not in duplicates:
             points.append(trial.params_hash)
-    if points and has_point(session.study.id, points):
+    if points and has_point(session.study.id, points, session.visited.max_failures):
         raise PlanInvalidated

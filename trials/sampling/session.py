@@ -13,6 +13,7 @@ from studies.models import NamedStudy, Study
 from trials.models import Trial
 from trials.sampling.drafts import Annotations, Draft, PlanInvalidated
 from trials.sampling.trial_cache import TrialCache
+from trials.sampling.visited_points import max_failures
 from tuner_project.db.database import release_connection
 from tuner_project.observability.stopwatch import stopwatch
 
@@ -91,6 +92,8 @@ class SamplerSession(TrialCache):
         study = NamedStudy(self.study.name).locked()
         if study.id != self.study.id:
             raise StudyNotFound.named(self.study.name)
+        if self.visited is not None:
+            self.visited.max_failures = max_failures(study)
         return study
 
     def needs_draft(self, trial: Trial) -> bool:

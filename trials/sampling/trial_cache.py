@@ -7,6 +7,8 @@ data again. Here one statement reads only the changes.
 import threading
 from typing import Any
 
+from django.db.models import BooleanField, ExpressionWrapper, Q
+
 from optuna_bridge.frozen_trials import frozen_trial
 from optuna_bridge.pruners import PRUNERS
 from optuna_bridge.sampler_storage import CommittedTrial, SamplerStorage
@@ -19,7 +21,7 @@ from trials.sampling.drafts import Draft
 from trials.sampling.visited_points import VisitedPoints
 from tuner_project.db.prepared import Parameter, PreparedQuery
 
-_COLUMNS = ("revision", "study_attrs", "number", "id", "state", "values", "system_attrs")
+_COLUMNS = ("revision", "study_attrs", "number", "id", "state", "has_run", "values", "system_attrs")
 _STEP_COLUMNS = ("steps", "step_values")
 
 
@@ -128,11 +130,12 @@ class TrialCache(SamplerStorage[Draft]):
         number: int,
         trial_id: int,
         state: str,
+        has_run: bool,
         *rest: Any,
     ) -> CommittedTrial:
         """Build a trial as a sampler sees it; a WAITING one has no parameters."""
         if self.visited is not None:
-            self.visited.update(number, internal_params, state)
+            self.visited.update(number, internal_params, state, has_run=has_run)
         if state == "WAITING":
             self._waiting.add(number)
             internal_params = [None] * len(internal_params)
@@ -153,7 +156,8 @@ def _written() -> TrialQuerySet:
     They are in the order of the index, so that every query plan uses it and reads no other trials.
     """
     trials = Trial.objects.filter(study_id=Parameter("study"), revision__gt=Parameter("revision"))
-    return trials.order_by("revision")
+    started = ExpressionWrapper(Q(datetime_start__isnull=False), output_field=BooleanField())
+    return trials.annotate(has_run=started).order_by("revision")
 
 
 _WRITTEN = PreparedQuery(lambda: _written().values_list(*_COLUMNS, "internal_params"))

@@ -11,55 +11,83 @@ from optuna_bridge.points import Point
 from studies.models import Study
 from tuner_project.db.prepared import row_of
 
+# A point is visited if a trial that did not fail has it, or if trials failed at it too often. A
+# trial that was cancelled in the queue has not failed at its point.
 _COUNT_POINTS = """
-SELECT count(DISTINCT params_hash) FROM trials_trial
- WHERE study_id = %(study)s AND state <> 'FAIL' AND params_hash IS NOT NULL
+SELECT count(*) FROM (
+    SELECT FROM trials_trial WHERE study_id = %(study)s AND params_hash IS NOT NULL
+     GROUP BY params_hash
+    HAVING bool_or(state <> 'FAIL') OR count(datetime_start) >= %(max_failures)s
+) AS visited
 """
 _HAS_POINT = """
-SELECT EXISTS (SELECT FROM trials_trial
- WHERE study_id = %(study)s AND state <> 'FAIL' AND params_hash = ANY(%(points)s))
+SELECT EXISTS (
+    SELECT FROM trials_trial WHERE study_id = %(study)s AND params_hash = ANY(%(points)s)
+     GROUP BY params_hash
+    HAVING bool_or(state <> 'FAIL') OR count(datetime_start) >= %(max_failures)s
+)
 """
 
 
 class VisitedPoints:
-    """The points of a study's trials that have not failed: finished, running or queued ones."""
+    """The points that a study's trials must not repeat.
+
+    These are the points of the trials that have not failed, be they finished, running or queued,
+    and those at which `max_failures` trials have failed.
+    """
 
     def __init__(self, study: Study) -> None:
         self._space = study.space
         self._points = study.points
-        self._by_number: dict[int, Point] = {}
-        self._counts: Counter[Point] = Counter()
+        self.max_failures = max_failures(study)
+        # By number: whether the trial failed, and its point.
+        self._by_number: dict[int, tuple[bool, Point]] = {}
+        self._visits: Counter[Point] = Counter()
+        self._failures: Counter[Point] = Counter()
         n = self._points.n
-        self._counts_by_index = None if n is None else np.zeros(n, dtype=np.int32)
+        # For a finite space, (2, n): the visits of each point, and the failures at it.
+        self._by_index = None if n is None else np.zeros((2, n), dtype=np.int32)
 
     def __contains__(self, point: Point | None) -> bool:
-        return point in self._counts
+        if point is None:
+            return False
+        return point in self._visits or self._failures[point] >= self.max_failures
 
     @property
     def n_left(self) -> int | None:
         """The number of unvisited points; None if the space is infinite."""
-        return None if self._points.n is None else self._points.n - len(self._counts)
+        return None if self._by_index is None else int(np.count_nonzero(self._are_left()))
+
+    def _are_left(self) -> np.ndarray:
+        visits, failures = self._by_index if self._by_index is not None else np.zeros((2, 0))
+        return (visits == 0) & (failures < self.max_failures)
 
     def point_of(self, params: Mapping[str, Any]) -> Point | None:
         """Return the point of these parameters, or None if one is missing."""
         return self._points.point(self._space.to_internal(params))
 
-    def update(self, number: int, internal_params: Sequence[float | None], state: str) -> None:
+    def update(
+        self, number: int, internal_params: Sequence[float | None], state: str, *, has_run: bool
+    ) -> None:
         """Update the parameters and the state of the trial with this number."""
         before = self._by_number.pop(number, None)
-        point = None if state == "FAIL" else self._points.point(internal_params)
-        if point is not None:
-            self._by_number[number] = point
-        if point == before:
+        point, now = self._points.point(internal_params), None
+        if point is not None and (state != "FAIL" or has_run):
+            now = self._by_number[number] = (state == "FAIL", point)
+        if now == before:
             return
-        if self._counts_by_index is not None:
-            # A trial's point never changes: either it is freed or, once complete, it is visited.
-            self._counts_by_index[self._points.index(internal_params)] += -1 if before else 1
-        for each, n in ((before, -1), (point, 1)):
-            if each is not None:
-                self._counts[each] += n
-                if not self._counts[each]:
-                    del self._counts[each]
+        # A trial's point never changes, once it is complete.
+        index = None if self._by_index is None else self._points.index(internal_params)
+        for counted, n in ((before, -1), (now, 1)):
+            if counted is None:
+                continue
+            is_failure, at = counted
+            counts = self._failures if is_failure else self._visits
+            counts[at] += n
+            if not counts[at]:
+                del counts[at]
+            if self._by_index is not None:
+                self._by_index[int(is_failure), index] += n
 
     def pick_other(
         self, fixed: Mapping[str, Any], drafts: Iterable[Mapping[str, Any]], seed: Any
@@ -69,11 +97,11 @@ class VisitedPoints:
         Returns:
             Its parameters; None if there is no such point, or the space is infinite.
         """
-        if self._counts_by_index is None:
+        if self._by_index is None:
             return None
         points = self._points
         left = points.indexes(self._space.to_internal(fixed))
-        left = left[self._counts_by_index[left] == 0]
+        left = left[self._are_left()[left]]
         others = [points.index(self._space.to_internal(params)) for params in drafts]
         left = np.setdiff1d(left, [index for index in others if index is not None])
         if not len(left):
@@ -82,13 +110,20 @@ class VisitedPoints:
         return self._space.to_external(points.params(int(chosen)))
 
 
-def count_points(study_id: int) -> int:
-    """Return the number of points visited by trials that have not failed."""
-    row = row_of(_COUNT_POINTS, {"study": study_id})
+def max_failures(study: Study) -> int:
+    """Return how many trials may fail at a point before it counts as visited."""
+    return study.max_retries + 1
+
+
+def count_points(study: Study) -> int:
+    """Return the number of points that a study's trials have visited."""
+    arguments = {"study": study.id, "max_failures": max_failures(study)}
+    row = row_of(_COUNT_POINTS, arguments)
     return int(row[0]) if row else 0
 
 
-def has_point(study_id: int, points: Sequence[UUID]) -> bool:
-    """Return whether one of these points was visited by a trial that has not failed."""
-    row = row_of(_HAS_POINT, {"study": study_id, "points": list(points)})
+def has_point(study_id: int, points: Sequence[UUID], max_failures: int) -> bool:
+    """Return whether one of these points was visited."""
+    arguments = {"study": study_id, "points": list(points), "max_failures": max_failures}
+    row = row_of(_HAS_POINT, arguments)
     return bool(row and row[0])

@@ -116,7 +116,8 @@ def test_batches_cover_the_whole_space(api: APIClient, sampler: str) -> None:
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_failed_trial_frees_its_point(api: APIClient, sampler: str) -> None:
-    create(api, sampler)
+    """`max_retries` of 1 allows one failure at a point."""
+    create(api, sampler, max_retries=1)
     trials = [suggest(api) for _ in range(N_POINTS)]
     for trial in trials[:-1]:
         if trial["trial_id"] not in (3, 8):
@@ -134,8 +135,65 @@ def test_failed_trial_frees_its_point(api: APIClient, sampler: str) -> None:
     assert_exhausted(api)
 
 
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("max_retries", [0, 2])
+def test_point_that_fails_too_often_is_not_handed_out_again(
+    api: APIClient, sampler: str, max_retries: int
+) -> None:
+    create(api, sampler, max_retries=max_retries)
+    bad = {("a", 2), (True, 6)}
+    asks = 0
+    failures: Counter[Point] = Counter()
+    while study_state(api)[0] == "ACTIVE":
+        trial = suggest(api)
+        asks += 1
+        if (trial["params"]["c"], trial["params"]["n"]) in bad:
+            failures[point(trial)] += 1
+            end(api, trial, "fail")
+        else:
+            end(api, trial)
+    assert_exhausted(api)
+    assert set(failures.values()) == {max_retries + 1}
+    assert len(failures) == 6
+    assert asks == N_POINTS + 6 * max_retries
+
+
+def test_retried_failures_count_at_their_point(api: APIClient) -> None:
+    create(api, search_space=GRID[2:], max_retries=1)
+    first = suggest(api)
+    trial_action(api, 0, "fail", retry=True)
+    retry = suggest(api)
+    assert retry["params"] == first["params"]
+    trial_action(api, 1, "fail", retry=True)
+    other = suggest(api)
+    assert other["params"] != first["params"]
+    end(api, other)
+    assert_exhausted(api)
+
+
+@pytest.mark.django_db(transaction=True)  # else no session is kept from request to request
+def test_changed_max_retries_counts(api: APIClient) -> None:
+    create(api, search_space=GRID[2:])
+    first, second = suggest_batch(api, 2)
+    end(api, first, "fail")
+    assert_try_later(post_suggest(api), "budget_in_flight")
+    api.patch(URL, {"max_retries": 1})
+    assert_try_later(post_suggest(api), "budget_in_flight")  # the session learns of the change
+    again = suggest(api)
+    assert again["params"] == first["params"]
+    end(api, second), end(api, again, "fail")
+    assert_exhausted(api)
+
+
+def test_cancelled_trial_is_no_failure_at_its_point(api: APIClient) -> None:
+    create(api, search_space=GRID[2:])
+    add_trials(api, {"params": {"c": "a", "one": 0.5}})
+    api.delete(f"{URL}/trials/0")
+    assert {trial["params"]["c"] for trial in suggest_batch(api, 5)} == {"a", True}
+
+
 def test_failed_last_trial_leaves_the_study_active(api: APIClient) -> None:
-    create(api)
+    create(api, max_retries=1)
     *trials, last = (suggest(api) for _ in range(N_POINTS))
     for trial in trials:
         end(api, trial)
@@ -283,7 +341,7 @@ def test_queued_points_count_as_visited(api: APIClient, sampler: str) -> None:
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_recorded_points_count_as_visited_unless_failed(api: APIClient, sampler: str) -> None:
-    create(api, sampler)
+    create(api, sampler, max_retries=1)
     params = {"n": 4, "x": 0.2, "c": "a", "one": 0.5}
     recorded = [
         add_trials(api, dict(params=params | {"n": n}, state=state, **more))
