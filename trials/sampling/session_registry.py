@@ -12,6 +12,7 @@ from django.db import connection
 from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study
 from trials.sampling.session import SamplerSession
+from tuner_project.errors import DomainError
 
 Result = TypeVar("Result")
 
@@ -27,8 +28,8 @@ class SessionRegistry:
         """Call `action` with the session of the named study, and return its result.
 
         If the session is known, the study is not read, since its definition never changes. If the
-        action then raises `StudyNotFound`, the study was deleted: the action is repeated with the
-        study that has the name now.
+        action then fails because the study was deleted, be it with `StudyNotFound` or since the
+        sampler could not draw, the action is repeated with the study that has the name now.
 
         Raises:
             StudyNotFound: there is no study with this name.
@@ -38,6 +39,12 @@ class SessionRegistry:
             try:
                 return action(session)
             except StudyNotFound:
+                self.forget(session)
+            except DomainError:
+                raise
+            except Exception:
+                if Study.objects.filter(id=session.study.id).exists():
+                    raise
                 self.forget(session)
         return action(self.of(named.one()))
 

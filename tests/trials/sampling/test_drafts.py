@@ -14,12 +14,14 @@ import pytest
 from django.db import connection, transaction
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
+from rest_framework.test import APIClient
 
 from optuna_bridge.samplers.kind import SamplerKind
 from optuna_bridge.samplers.registry import SAMPLERS
 from studies.errors import StudyNotFound
 from studies.models import Study
 from tests.support import ROOT
+from tests.support.api_client import create_study, suggest
 from tests.support.database import call_and_close_connection, wait_for_lock_waiters
 from tests.support.optuna_oracle import optuna_url
 from tests.support.study_builders import (
@@ -63,6 +65,19 @@ class FailingSampler(RandomSampler):
 
     def fail(self, *args: Any) -> None:
         raise ZeroDivisionError
+
+
+@pytest.mark.django_db(transaction=True)
+def test_failing_sampler_of_a_deleted_study_is_not_kept(api: APIClient) -> None:
+    """A later study of that name has a sampler of its own."""
+    create_study(api, sampler="random", pruner="none")
+    session = session_registry.of(Study.objects.get())
+    session.optuna_study.sampler = FailingSampler("sample_independent")
+    api.raise_request_exception = False
+    assert api.post("/api/v1/studies/search/trials/suggest").status_code == 500
+    api.delete("/api/v1/studies/search")
+    create_study(api, sampler="random", pruner="none")
+    assert suggest(api)["trial_id"] == 0
 
 
 class WaitingSampler(RandomSampler):
