@@ -15,6 +15,7 @@ class StudiesConfig(AppConfig):
     def ready(self) -> None:
         import optuna
 
+        from optuna_bridge.samplers.registry import missing_samplers
         from studies import receivers  # noqa: F401  (connect the signals)
         from studies.api import openapi
         from studies.domain.defaults import check_defaults
@@ -26,6 +27,7 @@ class StudiesConfig(AppConfig):
         extensions.register_openapi_enums(StudyState=StudyState)
         extensions.register_problem_members(**openapi.PROBLEM_MEMBERS)
         extensions.register_readiness_check(_wrong_optuna_schema)
+        extensions.register_optional_parts(missing_samplers)
         extensions.register_metrics("studies.metrics")
 
         check_defaults()

@@ -81,6 +81,14 @@ class Busy(DomainError):
     wait = 1
 
 
+class SamplerUnavailable(DomainError):
+    """A part of the installation that the study's sampler needs is missing."""
+
+    status = 503
+    code = "sampler_unavailable"
+    wait = 60
+
+
 class TooManyRunning(Busy):
     """`max_concurrent` trials are running."""
 

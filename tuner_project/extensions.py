@@ -34,6 +34,7 @@ OPENAPI_ENUMS: dict[str, Any] = {}
 PROBLEM_MEMBERS: dict[str, "Field[Any, Any, Any, Any]"] = {}
 # Operations: health.py, cleanup.py, observability/metrics.py.
 READINESS_CHECKS: list[ReadinessCheck] = []
+UNAVAILABLE: list[Callable[[], Mapping[str, str]]] = []
 CLEANUP_JOBS: list[CleanupJob] = []
 METRICS: list[str] = []
 
@@ -46,6 +47,11 @@ def register_api_urls(module: str, *, first: bool = False) -> None:
         first: Put them before those of the other apps, if a pattern there matches them, too.
     """
     API_URLS.insert(0 if first else len(API_URLS), module)
+
+
+def register_optional_parts(unavailable: Callable[[], Mapping[str, str]]) -> None:
+    """Add what /health answers of optional parts: a function from nothing to name and reason."""
+    UNAVAILABLE.append(unavailable)
 
 
 def register_page_urls(module: str) -> None:

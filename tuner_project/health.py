@@ -34,6 +34,10 @@ class HealthSerializer(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=["healthy", "degraded"])
     version = serializers.CharField()
     storage_connected = serializers.BooleanField()
+    unavailable = serializers.DictField(
+        child=serializers.CharField(),
+        help_text="The optional parts that this installation lacks, and what installs them.",
+    )
 
 
 class ReadySerializer(serializers.Serializer[Any]):
@@ -63,7 +67,11 @@ class HealthViewSet(ApiViewSet):
         """Report liveness: 200 even without the database, which a restart would not bring back."""
         connected = _finding.now().is_connected
         status = "healthy" if connected else "degraded"
-        document = {"status": status, "version": settings.VERSION, "storage_connected": connected}
+        unavailable = {name: why for each in extensions.UNAVAILABLE for name, why in each().items()}
+        document = {
+            **{"status": status, "version": settings.VERSION, "storage_connected": connected},
+            "unavailable": unavailable,
+        }
         return Response(HealthSerializer(document).data)
 
     @extend_schema(

@@ -1,8 +1,9 @@
 """The traits of a kind of sampler that the service needs, besides the options in the API."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,21 @@ def reseed(sampler: BaseSampler, seed: int, number: int) -> None:
 
 
 @dataclass(frozen=True)
+class OptionalPart:
+    """A part of the installation that may be missing.
+
+    Attributes:
+        module: The name by which it is imported.
+        name: What people call it.
+        command: What installs it.
+    """
+
+    module: str
+    name: str
+    command: str
+
+
+@dataclass(frozen=True)
 class SamplerKind(Kind):
     """A kind of sampler: how Optuna's sampler is built, its options, and its traits.
 
@@ -38,6 +54,7 @@ class SamplerKind(Kind):
     suit any sampler that uses only Optuna's public interface.
 
     Attributes:
+        requires: The optional parts of the installation without which it cannot draw.
         needs_number: Whether a trial's number determines its point. If so, it draws inside the
             transaction, after the number is reserved, and a draw must take microseconds.
         reads_columns: Whether it reads a `ColumnStorage` instead of looping over trials.
@@ -59,6 +76,7 @@ class SamplerKind(Kind):
             None if there is no limit.
     """
 
+    requires: Sequence[OptionalPart] = ()
     needs_number: bool = False
     reads_columns: bool = False
     reads_steps: bool = False
@@ -71,3 +89,11 @@ class SamplerKind(Kind):
     budget: tuple[int, int] | None = None
     slow_beyond: int | None = None
     max_running: Callable[[Options, int], int | None] = lambda options, n_known: None
+
+    @property
+    def missing(self) -> str | None:
+        """Which part that it requires is not installed, and what installs it; None if all are."""
+        for part in self.requires:
+            if find_spec(part.module) is None:
+                return f"{part.name} is not installed; install it: {part.command}"
+        return None

@@ -13,9 +13,11 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 
 from optuna_bridge.options import SEED, Option
-from optuna_bridge.samplers.kind import SamplerKind, reseed
+from optuna_bridge.samplers.kind import OptionalPart, SamplerKind, reseed
 from optuna_bridge.samplers.qmc import NumberedQMCSampler
 from optuna_bridge.samplers.tpe import ColumnTPESampler
+
+PYTORCH = OptionalPart("torch", "PyTorch", "make torch, or pip install torch")
 
 
 def _reseed_gp(sampler: GPSampler, seed: int, number: int) -> None:
@@ -54,6 +56,7 @@ SAMPLERS: dict[str, SamplerKind] = {
             "n_startup_trials": Option("int", 10, "Random trials before a model.", 0, 10**6),
             "deterministic_objective": Option("bool", False, "The objective has no noise."),
         },
+        requires=[PYTORCH],
         max_redraws=1,  # a draw is slow, and usually returns the same point again
         reseed=_reseed_gp,
         budget=(10, 500),
@@ -94,6 +97,11 @@ SAMPLERS: dict[str, SamplerKind] = {
         shares_seed=lambda options: options["scramble"],  # all processes need the same sequence
     ),
 }
+
+
+def missing_samplers() -> dict[str, str]:
+    """Return the samplers that cannot draw in this installation, and why."""
+    return {name: missing for name, kind in SAMPLERS.items() if (missing := kind.missing)}
 
 
 def build_sampler(

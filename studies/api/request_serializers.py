@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from optuna_bridge.enums import Direction
 from optuna_bridge.pruners import PRUNERS
-from optuna_bridge.samplers.registry import SAMPLERS
+from optuna_bridge.samplers.registry import SAMPLERS, missing_samplers
 from studies.api.fields import (
     MAX_NAME,
     DirectionField,
@@ -40,6 +40,12 @@ def _positive_integer(what: str) -> StrictIntegerField:
     return StrictIntegerField(
         required=False, allow_null=True, min_value=1, max_value=MAX_COUNT, help_text=what
     )
+
+
+def _unavailable_samplers() -> str | None:
+    """Return what the OpenAPI document says of samplers that this installation lacks."""
+    missing = [f"{name} ({why})" for name, why in missing_samplers().items()]
+    return f"Not available here: {', '.join(missing)}." if missing else None
 
 
 class LifeSerializer(StrictSerializer):
@@ -115,7 +121,9 @@ class DefinitionSerializer(LifeSerializer):
         required=False,
         help_text="One direction, or a list with one for each objective. Default: maximize.",
     )
-    sampler = serializers.ChoiceField(choices=list(SAMPLERS), required=False)
+    sampler = serializers.ChoiceField(
+        choices=list(SAMPLERS), required=False, help_text=_unavailable_samplers()
+    )
     sampler_options = SamplerOptionsField(required=False)
     pruner = serializers.ChoiceField(choices=list(PRUNERS), required=False)
     pruner_options = PrunerOptionsField(required=False)

@@ -90,6 +90,13 @@ def new_study(definition: Definition) -> Study:
     )
 
 
+def check_sampler_is_installed(sampler: str) -> None:
+    """Raise `InvalidStudy` if a part of the installation that the sampler needs is missing."""
+    if missing := SAMPLERS[sampler].missing:
+        detail = f"the sampler {sampler} is not available here: {missing}"
+        raise InvalidStudy(detail, [(("sampler",), detail)])
+
+
 def check_options(definition: Definition, sampler: str, pruner: str | None) -> None:
     """Check the sampler and pruner options of a definition.
 

@@ -8,7 +8,7 @@ from access.actors import Actor
 from access.models.audit_entry import Action
 from optuna_bridge.constraints import constraint_attrs
 from optuna_bridge.enums import TrialState
-from studies.domain import Definition, new_study
+from studies.domain import Definition, check_sampler_is_installed, new_study
 from studies.domain.audit import record_study
 from studies.errors import BudgetExceeded
 from studies.models import NamedStudy, Study
@@ -77,6 +77,7 @@ def clone_study(
     with snapshot(mode="READ WRITE"):
         source = named.one()
         study = new_study(_definition(source, name, changes))
+        check_sampler_is_installed(study.sampler)
         save_new(study, actor)
         writer = TrialWriter(study)
         for trial in _fitting(source, study) if with_trials else ():

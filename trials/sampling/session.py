@@ -8,7 +8,7 @@ from typing import Any
 from optuna_bridge.points import Point
 from optuna_bridge.pruners import NO_PRUNER, PRUNERS, build_pruner
 from optuna_bridge.samplers.registry import SAMPLERS, build_sampler
-from studies.errors import StudyNotFound
+from studies.errors import SamplerUnavailable, StudyNotFound
 from studies.models import NamedStudy, Study
 from trials.models import Trial
 from trials.sampling.drafts import Annotations, Draft, PlanInvalidated
@@ -82,6 +82,13 @@ class SamplerSession(TrialCache):
     def remember_attempt(self, *, was_refused: bool) -> None:
         """Remember whether the last attempt of an ask was refused."""
         self._was_refused = was_refused
+
+    def check_sampler_is_installed(self) -> None:
+        """Raise `SamplerUnavailable` if a part of the installation that it needs is missing."""
+        if missing := self._kind.missing:
+            raise SamplerUnavailable(
+                f"the sampler {self.study.sampler} is not available: {missing}"
+            )
 
     def locked_study(self) -> Study:
         """Read the study, and lock it until the transaction ends.

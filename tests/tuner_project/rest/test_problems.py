@@ -15,6 +15,7 @@ from django.test import Client
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from optuna_bridge.samplers.registry import missing_samplers
 from studies.models import Study
 from tests.support import ROOT
 from tests.support.api_client import STUDIES, STUDY_URL, assert_problem
@@ -275,7 +276,9 @@ def test_service_answers_without_a_database() -> None:
     )
     health, ready, listed, created, invalid, unknown = json.loads(done.stdout)
     assert health[0] == 200
+    unavailable = health[3].pop("unavailable")
     assert health[3] == {"status": "degraded", "version": "0.1.0", "storage_connected": False}
+    assert unavailable == missing_samplers()
     assert ready[0] == 503
     assert ready[3] == {"status": "not_ready", "reason": "the database cannot be reached"}
     for status, kind, retry_after, document in (listed, created):
@@ -295,6 +298,7 @@ def test_health_is_healthy(api: APIClient, settings: Settings) -> None:
         "status": "healthy",
         "version": settings.VERSION,
         "storage_connected": True,
+        "unavailable": missing_samplers(),
     }
 
 

@@ -61,6 +61,7 @@ def ask_many(
         StudyNotFound
         StudyPaused, StudyCompleted, StudyCancelled
         TooManyTrials
+        SamplerUnavailable: a part of the installation is missing.
         TooManyRunning, TooManyRunningOfToken, BudgetInFlight, Contended: try again later.
     """
     request = AskRequest(actor, count, worker_id, new, lease)
@@ -74,6 +75,7 @@ def ask_many(
 
 def _ask(session: SamplerSession, request: AskRequest) -> list[Trial]:
     """Draw a plan without a lock and try to serve it in a transaction, until a plan fits."""
+    session.check_sampler_is_installed()
     is_holding = request.may_be_reoffered and Trial.objects.held(session.study, request.worker_id)
     # Draw only if new trials will probably be needed.
     is_drawing = not is_holding and not session.expects_refusal
