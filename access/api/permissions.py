@@ -7,16 +7,9 @@ from rest_framework.exceptions import NotAuthenticated
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
+from access.errors import InsufficientScope
 from access.models.audit_entry import ActorKind
 from access.scopes import Scope
-from tuner_project.errors import DomainError
-
-
-class InsufficientScope(DomainError):
-    """The token's scope or the user's permissions are not sufficient for the request."""
-
-    status = 403
-    code = "insufficient_scope"
 
 
 class HasScope(BasePermission):

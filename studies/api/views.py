@@ -67,6 +67,8 @@ class StudyViewSet(StudyScope):
     """Create, list, change and delete studies."""
 
     query_serializers: ClassVar[dict[str, Any]] = {"list": LongPageQuerySerializer}
+    # A worker loads an existing study; that it creates none is checked where one is created.
+    scopes: ClassVar[dict[str, str]] = {"create": "worker"}
 
     def get_serializer_class(self) -> Any:
         return BODIES.get(self.action or "", EmptySerializer)
@@ -84,7 +86,8 @@ class StudyViewSet(StudyScope):
 
         If the study exists, and its definition agrees with the fields in the body, the response is
         200. If they differ, it is 409 `study_conflict`, which names the differences. With
-        `load_if_exists: false` an existing name is a 409 `study_exists`.
+        `load_if_exists: false` an existing name is a 409 `study_exists`. The scope `worker` is
+        enough to load a study; creating one needs `manage`.
         """
         study, is_new = domain.create_study(actor=self.actor, **self.body())
         return self.answer(StudySerializer, study, status=201 if is_new else 200)

@@ -6,10 +6,18 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from access.actors import Actor
+from access.errors import InsufficientScope
 from access.models.audit_entry import Action
+from access.scopes import Scope
 from optuna_bridge.search_space import same_space
 from studies.domain.audit import record_study
-from studies.domain.definition import Definition, as_json, check_options, new_study
+from studies.domain.definition import (
+    Definition,
+    as_json,
+    check_options,
+    check_sampler_is_installed,
+    new_study,
+)
 from studies.domain.limits import check_room_for_study
 from studies.errors import StudyConflict, StudyExists
 from studies.models import Study, check_seen
@@ -25,16 +33,18 @@ def create_study(
         The study, and whether it is new.
 
     Raises:
-        InvalidStudy: An option does not exist or has an invalid value.
+        InsufficientScope: There is no such study, and the actor may not create one.
+        InvalidStudy: An option does not exist or has an invalid value, or the sampler is missing.
         StudyConflict: The existing study differs in a field that the definition contains.
         StudyExists: The name exists, and `load_if_exists` is false.
         StudyNotFound: The actor may not see studies of this name.
         TooManyStudies: MAX_STUDIES is reached.
     """
-    check_seen(definition.name, actor)
-    stored = Study.objects.filter(name=definition.name).first()
+    stored = Study.objects.seen_by(actor).filter(name=definition.name).first()
     if stored is None:
+        _check_may_create(definition.name, actor)
         study = new_study(definition)
+        check_sampler_is_installed(study.sampler)
         check_room_for_study()
         try:
             _store(study, actor)
@@ -55,6 +65,15 @@ def create_study(
     if differing:
         raise StudyConflict(f'study "{stored.name}" exists and differs: {"; ".join(differing)}')
     return stored, False
+
+
+def _check_may_create(name: str, actor: Actor) -> None:
+    if not actor.scope.includes(Scope.MANAGE):
+        raise InsufficientScope(
+            f'there is no study "{name}", and creating one needs the scope "manage"; '
+            f'"{actor.name}" has "{actor.scope}"'
+        )
+    check_seen(name, actor)
 
 
 @transaction.atomic

@@ -152,7 +152,7 @@ def test_scopes_include_lower_scopes() -> None:
 
 
 def test_missing_scope_is_named(client_of: Make) -> None:
-    response = create(client_of("worker", name="gpu-7"), "a")
+    response = client_of("worker", name="gpu-7").delete("/api/v1/studies/a")
 
     assert problem_of(response) == (403, "insufficient_scope")
     assert response.json()["detail"] == 'this needs the scope "manage", and "gpu-7" has "worker"'
