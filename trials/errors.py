@@ -52,6 +52,13 @@ class TrialNotRunning(DomainError):
     code = "trial_not_running"
 
 
+class TrialNotFailed(DomainError):
+    """The trial has not failed."""
+
+    status = 409
+    code = "trial_not_failed"
+
+
 class TrialNotWaiting(DomainError):
     """The trial is not in the queue, or no longer."""
 

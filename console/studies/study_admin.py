@@ -33,7 +33,7 @@ from console.studies.state_actions import (
     resume_studies,
     state_action_view,
 )
-from console.studies.trial_actions import fail_silent_trials
+from console.studies.trial_actions import fail_silent_trials, retry_failed
 from studies import domain
 from studies.domain.lifecycle import allowed_actions
 from studies.models import Study
@@ -77,6 +77,7 @@ class StudyAdmin(ReadOnlyAdmin):
         complete_studies,
         cancel_studies,
         fail_silent_trials,
+        retry_failed,
         export_studies,
         clone_selected,
     ]

@@ -82,13 +82,30 @@ def change_state(
     if ACTIONS[to] not in allowed:
         detail = f'study "{study.name}" is {state}: {ACTIONS[to]} is not possible, '
         raise IllegalTransition(f"{detail}only {' or '.join(allowed)}", allowed=allowed)
-    if state == StudyState.COMPLETED and (budget := _used_up(study)):
-        detail = f'study "{study.name}" cannot be resumed: {budget} leaves no room'
-        raise StudyCompleted(detail, reason=budget, allowed=allowed)
     if to == StudyState.ACTIVE:
-        study.n_consecutive_failures = 0
-    enter(study, to, reason, actor=actor)
+        _resume(study, reason, actor=actor)
+    else:
+        enter(study, to, reason, actor=actor)
     return study
+
+
+def reopen_if_room(study: Study, *, actor: Actor) -> None:
+    """Resume a locked, completed study that has trials to hand out again.
+
+    Raises:
+        StudyCompleted: A budget is used up.
+    """
+    if study.state_reason == SPACE_EXHAUSTED:
+        study.state_reason = ""  # its points may be repeated on request
+    _resume(study, "", actor=actor)
+
+
+def _resume(study: Study, reason: str, *, actor: Actor) -> None:
+    if study.state == StudyState.COMPLETED and (budget := _used_up(study)):
+        detail = f'study "{study.name}" cannot be resumed: {budget} leaves no room'
+        raise StudyCompleted(detail, reason=budget, allowed=allowed_actions(study))
+    study.n_consecutive_failures = 0
+    enter(study, StudyState.ACTIVE, reason, actor=actor)
 
 
 def allowed_actions(study: Study) -> list[str]:

@@ -95,6 +95,8 @@ OPERATIONS = [
     Operation("POST", f"{STUDY}/trials/complete-batch", "worker", 200, _TRIAL_RESULTS),
     Operation("GET", TRIAL, "read"),
     Operation("DELETE", TRIAL, "manage", trial=4),
+    Operation("POST", f"{STUDY}/retry-failed", "manage", 200, {}),
+    Operation("POST", f"{TRIAL}/retry", "manage", trial=5),
     Operation("POST", f"{STUDY}/trials/fail-running", "manage", 200, {"silent_for_seconds": 9}),
     Operation("PATCH", TRIAL, "worker", 200, {"user_attrs": {"a": 1}}),
     Operation("POST", f"{TRIAL}/report", "worker", 200, {"step": 1, "value": 0.5}),
@@ -124,6 +126,7 @@ def create_studies(client: APIClient) -> None:
             post(f"/{name}/trials/{number}/complete", result)
     post("/one/trials/0/report", {"step": 0, "value": 0.1})
     post("/one/trials", {"params": {"x": 0.1}})  # number 4, WAITING
+    post("/one/trials", {"params": {"x": 0.1, "y": 0.1}, "state": "FAIL"})  # number 5
 
 
 def url_patterns() -> Iterator[tuple[str, Any]]:
@@ -250,6 +253,23 @@ def test_operation_is_answered_by_scope(
         assert outcome(of(scope, studies="theirs-*")) == not_there
     for scope in SCOPES[suffices:]:
         assert outcome(of(scope)) == (operation.status, None)
+
+
+def test_worker_loads_an_existing_study_and_creates_none(file: str, token: MakeToken) -> None:
+    worker = authorized_client(token("worker")[1])
+    response = worker.post("/api/v1/studies", {"name": "one", **_NEW})
+    assert (response.status_code, response.json()["study_name"]) == (200, "one")
+    other = {"name": "one", **_NEW, "direction": "minimize", "sampler": "qmc"}
+    assert worker.post("/api/v1/studies", other).json()["code"] == "study_conflict"
+    response = worker.post("/api/v1/studies", {"name": "missing", **_NEW})
+    assert (response.status_code, response.json()["code"]) == (403, "insufficient_scope")
+    assert '"manage"' in response.json()["detail"]
+    reader = authorized_client(token("read")[1])
+    response = reader.post("/api/v1/studies", {"name": "one", **_NEW})
+    assert (response.status_code, response.json()["code"]) == (403, "insufficient_scope")
+    foreign = authorized_client(token("worker", studies="theirs-*")[1])
+    response = foreign.post("/api/v1/studies", {"name": "one", **_NEW})
+    assert (response.status_code, response.json()["code"]) == (403, "insufficient_scope")
 
 
 def test_other_methods_are_not_allowed(file: str, token: MakeToken) -> None:

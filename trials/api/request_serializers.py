@@ -175,6 +175,20 @@ class FailRunningSerializer(StrictSerializer):
     reason = ReasonField()
 
 
+class RetryFailedSerializer(StrictSerializer):
+    """How many failed trials to queue again."""
+
+    limit = StrictIntegerField(
+        required=False,
+        min_value=1,
+        max_value=MAX_BATCH,
+        help_text=f"The first of them, by number. Default: {MAX_BATCH}.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return {"limit": MAX_BATCH} | attrs
+
+
 class ToldTrialSerializer(FencedSerializer, ResultFields):
     """The result of one of several trials; `state` may be left out where there are `values`."""
 

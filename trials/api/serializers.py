@@ -102,6 +102,12 @@ class FailedTrialsSerializer(serializers.Serializer[Any]):
     trials = FailedTrialSerializer(many=True)
 
 
+class RetriedTrialsSerializer(FailedTrialsSerializer):
+    """Failed trials that were queued again."""
+
+    n_left = serializers.IntegerField(help_text="The failed trials that are not retried yet.")
+
+
 class SignsSerializer(serializers.Serializer[Any]):
     """The answer to a heartbeat."""
 

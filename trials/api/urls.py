@@ -20,6 +20,10 @@ urlpatterns = [
     path(f"{_TRIALS}/suggest", TrialViewSet.as_view({"post": "suggest"})),
     path(f"{_TRIALS}/suggest-batch", TrialViewSet.as_view({"post": "suggest_batch"})),
     path(f"{_TRIALS}/complete-batch", TrialViewSet.as_view({"post": "complete_batch"})),
+    path(
+        "studies/<study_name:study_name>/retry-failed",
+        TrialViewSet.as_view({"post": "retry_failed"}),
+    ),
     path(f"{_TRIALS}/fail-running", TrialViewSet.as_view({"post": "fail_running"})),
     path(
         _TRIAL,
@@ -27,6 +31,6 @@ urlpatterns = [
     ),
     *(
         path(f"{_TRIAL}/{action}", TrialViewSet.as_view({"post": action}))
-        for action in ("report", "heartbeat", "complete", "prune", "fail")
+        for action in ("report", "heartbeat", "complete", "prune", "fail", "retry")
     ),
 ]

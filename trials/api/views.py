@@ -20,6 +20,7 @@ from trials.api.request_serializers import (
     NewTrialSerializer,
     PruneSerializer,
     ReportSerializer,
+    RetryFailedSerializer,
     SuggestBatchSerializer,
     SuggestSerializer,
     ToldTrialSerializer,
@@ -30,6 +31,7 @@ from trials.api.serializers import (
     OfferSerializer,
     OffersSerializer,
     ResultsSerializer,
+    RetriedTrialsSerializer,
     SignsSerializer,
     TrialSerializer,
     VerdictSerializer,
@@ -53,6 +55,7 @@ BODIES: dict[str, type[StrictSerializer]] = {
     "prune": PruneSerializer,
     "fail": FailSerializer,
     "fail_running": FailRunningSerializer,
+    "retry_failed": RetryFailedSerializer,
     "create": NewTrialSerializer,
     "partial_update": ChangeTrialSerializer,
 }
@@ -246,6 +249,30 @@ class TrialViewSet(StudyScope):
         named = self.named_study(study_name)
         trials = domain.fail_running_trials(actor=self.actor, named=named, **self.body())
         return self.answer(FailedTrialsSerializer, {"trials": trials})
+
+    @extend_schema(operation_id="retryTrial", request=None, responses=TrialSerializer)
+    def retry(self, request: Request, study_name: str, trial_id: int) -> Response:
+        """Queue a failed trial again, whatever `max_retries` is; `retried_as` is the next attempt.
+
+        A completed study becomes ACTIVE, or the answer is a 409 `study_completed` if a budget
+        leaves no room. Repeating the request is safe.
+        """
+        self.body()
+        trial = domain.retry_trial(
+            actor=self.actor, named=self.named_study(study_name), number=trial_id
+        )
+        return self.answer(TrialSerializer, trial)
+
+    @extend_schema(
+        operation_id="retryFailedTrials",
+        request=RetryFailedSerializer,
+        responses=RetriedTrialsSerializer,
+    )
+    def retry_failed(self, request: Request, study_name: str) -> Response:
+        """Queue the failed trials that were not retried again, as `retry` does for one."""
+        named = self.named_study(study_name)
+        retried = domain.retry_failed_trials(actor=self.actor, named=named, **self.body())
+        return self.answer(RetriedTrialsSerializer, retried)
 
     # Reading ---------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from trials.domain.reporting import (
     heartbeat,
     report,
 )
+from trials.domain.retry import Retried, retry_failed_trials, retry_trial
 from trials.domain.telling import tell, tell_many
 from trials.domain.trial_result import TrialResult
 
@@ -19,6 +20,7 @@ __all__ = [
     "HeartbeatReply",
     "NewTrial",
     "ReportReply",
+    "Retried",
     "TrialResult",
     "add_trials",
     "add_user_attrs",
@@ -29,6 +31,8 @@ __all__ = [
     "fail_running_trials",
     "heartbeat",
     "report",
+    "retry_failed_trials",
+    "retry_trial",
     "tell",
     "tell_many",
 ]

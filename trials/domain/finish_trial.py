@@ -15,6 +15,7 @@ from studies.domain.lifecycle import (
 )
 from studies.domain.limits import n_trials_left
 from studies.enums import Duplicates, StudyState
+from studies.errors import BudgetExceeded
 from studies.models import Study
 from trials.domain.audit import record_trials
 from trials.domain.trial_result import Steps
@@ -48,7 +49,7 @@ def finish_trials(study: Study, finished: Sequence[FinishedTrial], *, actor: Act
     retried = [each.trial for each in finished if each.retry and may_be_retried(study, each.trial)]
     retried = retried[: n_trials_left(study)]
     if retried:
-        _queue_again(study, retried)
+        queue_again(study, retried)
     trials = [each.trial for each in finished]
     for trial in trials:
         trial.datetime_complete = study.now
@@ -97,7 +98,19 @@ def _is_exhausted(study: Study) -> bool:
     return count_points(study) >= n_points
 
 
-def _queue_again(study: Study, trials: Sequence[Trial]) -> None:
+def check_budget(study: Study, n: int) -> None:
+    """Raise `BudgetExceeded` if `max_trials` of a locked study leaves no room for n more trials."""
+    if study.max_trials is not None and study.n_counted + n > study.max_trials:
+        room = max(0, study.max_trials - study.n_counted)
+        detail = f"max_trials is {study.max_trials}: there is room for {room} trials more, not {n}"
+        raise BudgetExceeded(detail)
+
+
+def queue_again(study: Study, trials: Sequence[Trial]) -> list[Trial]:
+    """Queue the parameters of ended trials of a locked study again, and return the next attempts.
+
+    `retried_as` is set on the trials, which the caller has to store.
+    """
     reserved = Trial.objects.reserve(study, {TrialState.WAITING: len(trials)})
     retries = [
         Trial.reserved(
@@ -118,3 +131,4 @@ def _queue_again(study: Study, trials: Sequence[Trial]) -> None:
     for trial, retry in zip(trials, retries, strict=True):
         trial.retried_as = retry.number
     Trial.objects.add(retries)
+    return retries

@@ -13,10 +13,14 @@ from optuna_bridge.enums import TrialState
 from optuna_bridge.system_attrs import FIXED_PARAMS
 from studies.domain.lifecycle import refusal
 from studies.domain.limits import check_room_for_trials
-from studies.errors import BudgetExceeded
 from studies.models import NamedStudy, Study
 from trials.domain.audit import record_trials
-from trials.domain.finish_trial import FinishedTrial, complete_if_used_up, finish_trials
+from trials.domain.finish_trial import (
+    FinishedTrial,
+    check_budget,
+    complete_if_used_up,
+    finish_trials,
+)
 from trials.domain.trial_result import Steps, TrialResult, apply_result, check_result
 from trials.errors import InvalidResult, InvalidTrial, TrialNotWaiting
 from trials.models import Trial
@@ -121,11 +125,7 @@ def _check_room(study: Study, new: Sequence[NewTrial]) -> None:
     if not study.is_open and (error := refusal(study)):
         raise error
     check_room_for_trials(study, len(new))
-    n = sum(trial.state != TrialState.FAIL for trial in new)
-    if study.max_trials is not None and study.n_counted + n > study.max_trials:
-        room = max(0, study.max_trials - study.n_counted)
-        detail = f"max_trials is {study.max_trials}: there is room for {room} trials more, not {n}"
-        raise BudgetExceeded(detail)
+    check_budget(study, sum(trial.state != TrialState.FAIL for trial in new))
 
 
 def _add(

@@ -126,6 +126,12 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         silent = running.filter(last__lte=before).order_by("number")
         return _of(study, silent.select_for_update(of=("self",)))
 
+    def failures(self, study: Study, n: int) -> list[T]:
+        """Return the first n trials, by number, that ran, failed and were not retried."""
+        failed = self.filter(study_id=study.id, state="FAIL", retried_as=None)
+        failed = failed.exclude(datetime_start=None).with_steps()
+        return _of(study, failed.order_by("number")[:n])
+
     # Writing ---------------------------------------------------------------------------------
 
     def reserve(
@@ -180,19 +186,20 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         trials: Sequence[T],
         was: Sequence[str],
         steps: Sequence[tuple[T, int, float]] = (),
+        were_failures: int = 0,
     ) -> None:
         """Store the changes of trials of one study, which the caller has locked.
 
         `was` has the trials' states before, and `steps` the new and replaced (trial, step, value).
-        The study's counts are updated.
+        `were_failures` is the number of those that were counted as failures. The study's counts are
+        updated.
         """
         study.revision += 1
         for trial in trials:
             trial.revision = study.revision
         moves = Counter(trial.state for trial in trials)
         moves.subtract(was)
-        # A FAIL trial changes only if it was retried, so that it was no failure before.
-        moves[FAILURES] = sum(trial.is_failure for trial in trials)
+        moves[FAILURES] = sum(trial.is_failure for trial in trials) - were_failures
         waited = "WAITING" in was
         ended = [t.state for t, before in zip(trials, was, strict=True) if before == "RUNNING"]
         with pipelined():

@@ -23,6 +23,7 @@ from tests.support.api_client import (
     start_trial,
     study_state,
     suggest,
+    trial_action,
 )
 
 NAMES = ("search", "other")
@@ -89,6 +90,24 @@ def test_silent_trials_of_selected_studies_are_failed(
     assert {entry.actor_kind for entry in AuditEntry.objects.filter(action="failed")} == {"user"}
     response = choose(admin_client, "fail_silent_trials", study)
     assert said(response) == ['study "search": 0 silent trials failed']
+    assert_schemas_agree()
+
+
+def test_failed_trials_of_selected_studies_are_queued_again(
+    admin_client: Client, api: APIClient, study: Study
+) -> None:
+    create_study(api, name="other")
+    other = Study.objects.get(name="other")
+    for name in NAMES:
+        trial_action(api, start_trial(api, name), "fail", name)
+    api.post(f"{STUDIES}/other/cancel")
+    response = choose(admin_client, "retry_failed", study, other)
+    assert said(response) == [
+        'study "search": 1 failed trials queued again',
+        'study "other" was cancelled',
+    ]
+    assert get_study(api)["trial_counts"]["WAITING"] == 1
+    assert get_study(api, "other")["trial_counts"]["WAITING"] == 0
     assert_schemas_agree()
 
 

@@ -116,7 +116,9 @@ def test_concurrent_asks_on_a_grid_get_a_point_each(
     send_together: SendTogether, client: HttpClient, sampler: str
 ) -> None:
     study = f"grid-{sampler}"
-    client.create_study(name=study, search_space=GRID, sampler=sampler, duplicates="avoid")
+    client.create_study(
+        name=study, search_space=GRID, sampler=sampler, duplicates="avoid", max_retries=1
+    )
 
     answers = send_together(one_for_each_worker(suggest_request(study)))
 

@@ -1,0 +1,77 @@
+"""Retries on request: queueing failed trials again, also of a study that is completed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from access.actors import Actor
+from access.models.audit_entry import Action
+from optuna_bridge.enums import TrialState
+from studies.domain.lifecycle import refusal, reopen_if_room
+from studies.domain.limits import check_room_for_trials
+from studies.enums import StudyState
+from studies.models import NamedStudy, Study
+from trials.domain.audit import record_trials
+from trials.domain.finish_trial import check_budget, queue_again
+from trials.errors import TrialNotFailed
+from trials.models import Trial
+
+
+@dataclass(frozen=True)
+class Retried:
+    """Failed trials that were queued again, and how many are left that could be."""
+
+    trials: list[Trial]
+    n_left: int
+
+
+@transaction.atomic
+def retry_trial(*, actor: Actor, named: NamedStudy, number: int) -> Trial:
+    """Queue a failed trial again, whatever `max_retries` is; once it is retried, do nothing.
+
+    A completed study becomes ACTIVE, if its budgets leave room.
+
+    Raises:
+        StudyNotFound, TrialNotFound
+        TrialNotFailed: it is not FAIL.
+        StudyCompleted, StudyCancelled
+        BudgetExceeded, TooManyTrials
+    """
+    study = named.locked()
+    trial = Trial.objects.get_by_number(study, number)
+    if trial.state != TrialState.FAIL:
+        raise TrialNotFailed(f"trial {number} is {trial.state}: only a FAIL one is retried")
+    if trial.retried_as is None:
+        _retry(study, [trial], actor)
+    return trial
+
+
+@transaction.atomic
+def retry_failed_trials(*, actor: Actor, named: NamedStudy, limit: int) -> Retried:
+    """Queue the first `limit` trials again that ran, failed and were not retried, by number.
+
+    Raises:
+        StudyNotFound
+        StudyCompleted, StudyCancelled
+        BudgetExceeded, TooManyTrials
+    """
+    study = named.locked()
+    failed = Trial.objects.failures(study, limit)
+    if failed:
+        _retry(study, failed, actor)
+    return Retried(failed, study.n_failures)
+
+
+def _retry(study: Study, failed: Sequence[Trial], actor: Actor) -> None:
+    if study.state == StudyState.CANCELLED and (error := refusal(study)):
+        raise error
+    check_room_for_trials(study, len(failed))
+    check_budget(study, len(failed))
+    n_failures = sum(trial.is_failure for trial in failed)
+    retries = queue_again(study, failed)
+    was = [TrialState.FAIL] * len(failed)
+    Trial.objects.change(study, failed, was=was, were_failures=n_failures)
+    record_trials(actor, study, [(Action.QUEUED, retry) for retry in retries])
+    if study.state == StudyState.COMPLETED:
+        reopen_if_room(study, actor=actor)
