@@ -49,7 +49,7 @@ class PruningStorage:
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        trials = self._stored.get_all_trials(study_id)
+        trials = self._stored.stored_trials()
         trials[self.trial.number] = self.trial
         return trials if states is None else [each for each in trials if each.state in states]
 

@@ -18,6 +18,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_bridge.frozen_trials import DIRECTIONS, FrozenTrials, StudyDefinition
+from optuna_bridge.infeasible import LearntTrials
 from optuna_bridge.samplers.trial_columns import TrialColumns
 from optuna_bridge.system_attrs import FIXED_PARAMS, TRANSIENT_ATTRIBUTES
 
@@ -27,6 +28,7 @@ class CommittedTrial(NamedTuple):
 
     trial: FrozenTrial
     internal_params: list[float | None]
+    is_infeasible: bool = False
 
 
 class DraftTrial:
@@ -95,6 +97,7 @@ class SamplerStorage(FrozenTrials, Generic[D]):
     ) -> None:
         super().__init__(study)
         self.pruning_direction = DIRECTIONS[pruning_direction]
+        self._learnt = LearntTrials(self._directions)
         self.columns: TrialColumns | None = None
         if names is not None:
             self.columns = TrialColumns(names, len(self._directions), self.pruning_direction)
@@ -134,11 +137,19 @@ class SamplerStorage(FrozenTrials, Generic[D]):
         """Return a copy of the list of drafts, since other threads may add and drop some."""
         return list(self._drafts.values())
 
-    def _put(self, trial: FrozenTrial) -> None:
+    def _put(self, trial: FrozenTrial, *, is_infeasible: bool = False) -> None:
         if trial.number == len(self._trials):
             self._trials.append(trial)
         else:
             self._trials[trial.number] = trial
+        self._learnt.put(trial, is_infeasible=is_infeasible)
+
+    def stored_trials(self) -> list[FrozenTrial]:
+        """Return committed trials as they are stored, by number, then visible drafts."""
+        return self._trials + self._visible_drafts()
+
+    def _visible_drafts(self) -> list[FrozenTrial]:
+        return [each.trial for each in self._listed_drafts() if each.is_visible]
 
     # What Optuna reads -----------------------------------------------------------------------
 
@@ -148,10 +159,13 @@ class SamplerStorage(FrozenTrials, Generic[D]):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        """Return committed trials by number, then visible drafts; `deepcopy` is ignored."""
+        """Return committed trials by number, then visible drafts; `deepcopy` is ignored.
+
+        Infeasible trials are seen as in `LearntTrials`. Only the thread that draws may call this.
+        """
         if states == (TrialState.WAITING,):
             return []  # Study.ask would start one; the service starts them in the database
-        trials = self._trials + [each.trial for each in self._listed_drafts() if each.is_visible]
+        trials = self._learnt.all_of(self._trials) + self._visible_drafts()
         return trials if states is None else [each for each in trials if each.state in states]
 
     def drafts(self) -> list[FrozenTrial]:
@@ -160,7 +174,7 @@ class SamplerStorage(FrozenTrials, Generic[D]):
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         draft = self._drafts.get(trial_id)
-        return super().get_trial(trial_id) if draft is None else draft.trial
+        return self._learnt.of(super().get_trial(trial_id)) if draft is None else draft.trial
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
         drafts = [draft.study_attrs for draft in self._listed_drafts()]

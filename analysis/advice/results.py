@@ -46,7 +46,8 @@ def failing(evidence: Evidence) -> Iterator[Advice]:
             "failing",
             f"the last {study.n_consecutive_failures:,} trials have failed{_because(evidence)}. "
             "Set max_consecutive_failures to pause the study when that happens, and lease_seconds "
-            "if workers are lost.",
+            "if workers are lost; if the parameters are the reason, fail trials as infeasible, so "
+            "that the sampler learns from it.",
         )
 
 

@@ -52,8 +52,8 @@ class LifeSerializer(StrictSerializer):
     """Budgets, retries and leases of a study."""
 
     max_trials = _positive_integer(
-        "The maximum number of trials. WAITING, RUNNING, COMPLETE and PRUNED trials count; FAIL "
-        "trials do not."
+        "The maximum number of trials. WAITING, RUNNING, COMPLETE, PRUNED and infeasible trials "
+        "count; other FAIL trials do not."
     )
     max_concurrent = _positive_integer("The maximum number of trials that are RUNNING at a time.")
     max_failures = _positive_integer(

@@ -4,6 +4,7 @@ from studies.models.named_study import NamedStudy, check_seen
 from studies.models.study import (
     COUNTERS,
     FAILURES,
+    INFEASIBLE,
     TALLIES,
     DirectWriteRefused,
     Study,
@@ -13,6 +14,7 @@ from studies.models.study import (
 __all__ = [
     "COUNTERS",
     "FAILURES",
+    "INFEASIBLE",
     "TALLIES",
     "DirectWriteRefused",
     "NamedStudy",

@@ -29,7 +29,8 @@ TALLIES = {
 
 # A failure is a trial that ran, failed and was not retried.
 FAILURES = "failures"
-COUNTERS = TALLIES | {FAILURES: "n_failures"}
+INFEASIBLE = "infeasible"
+COUNTERS = TALLIES | {FAILURES: "n_failures", INFEASIBLE: "n_infeasible"}
 
 
 class DirectWriteRefused(RuntimeError):
@@ -118,7 +119,9 @@ class Study(models.Model):
         db_default=False,
         help_text="Whether running trials are told to stop once the study is completed.",
     )
-    max_trials = models.IntegerField(null=True, help_text="Of all states but FAIL.")
+    max_trials = models.IntegerField(
+        null=True, help_text="Of all states but FAIL; infeasible trials count."
+    )
     max_concurrent = models.IntegerField(null=True, help_text="RUNNING at a time.")
     max_failures = models.IntegerField(null=True, help_text="FAIL and not retried.")
     target_value = models.FloatField(null=True, help_text="The value that is good enough.")
@@ -139,6 +142,9 @@ class Study(models.Model):
     n_fail = models.IntegerField(default=0)
     n_failures = models.IntegerField(
         default=0, help_text="Trials that ran and failed, and were not retried."
+    )
+    n_infeasible = models.IntegerField(
+        default=0, db_default=0, help_text="Of the FAIL trials: those that count as an answer."
     )
     n_consecutive_failures = models.IntegerField(
         default=0, db_default=0, help_text="FAIL since the last COMPLETE or PRUNED, or resumption."
@@ -236,7 +242,7 @@ class Study(models.Model):
     @property
     def n_counted(self) -> int:
         """The number of trials that count against `max_trials`."""
-        return self.next_number - self.n_fail
+        return self.next_number - self.n_fail + self.n_infeasible
 
     @property
     def is_idle(self) -> bool:

@@ -295,6 +295,7 @@ class _RandomStudy:
             return
         retry = self.random.choice(later)
         trial["retried_as"], retry["retry_of"] = retry["number"], trial["number"]
+        trial["infeasible"] = False
         retry["attempt"] = trial["attempt"] + 1
 
     def trial(self, study: Document, number: int, n_objectives: int) -> Document:
@@ -339,6 +340,7 @@ class _RandomStudy:
             "lease_expires_at": self.moment() if has_expiry else None,
             "should_prune": has_started and self.random.random() < 0.2,
             "is_retry_wanted": state == "FAIL" and has_started and self.random.random() < 0.5,
+            "infeasible": state == "FAIL" and has_started and self.random.random() < 0.2,
             "attempt": 1,
             "retry_of": None,
             "retried_as": None,

@@ -209,6 +209,8 @@ HISTORY = [
     ("access", "0003_audit"),
     ("trials", "0005_tokens"),
     ("trials", "0006_running_of_token"),
+    ("studies", "0004_attempts"),
+    ("trials", "0007_attempts"),
 ]
 OURS = {app for app, _ in HISTORY}
 

@@ -45,7 +45,8 @@ class TrialWriter:
         check_room_for_trials(self._study, len(trials))
         failures = sum(trial.is_failure for trial in trials)
         states = Counter(trial.state for trial in trials)
-        reserved = Trial.objects.reserve(self._study, states, failures)
+        infeasible = sum(trial.infeasible for trial in trials)
+        reserved = Trial.objects.reserve(self._study, states, failures, infeasible)
         for trial, trial_id in zip(trials, reserved.ids, strict=True):
             trial.id = trial.id or trial_id  # an adopted trial keeps its id
             trial.revision = reserved.revision

@@ -86,6 +86,7 @@ def trial_line(trial: Trial, numbers: Mapping[int, int]) -> Document:
         "lease_expires_at": moment(trial.lease_expires_at),
         "should_prune": trial.should_prune,
         "is_retry_wanted": trial.is_retry_wanted,
+        "infeasible": trial.infeasible,
         "attempt": trial.attempt,
         "retry_of": trial.retry_of,
         "retried_as": trial.retried_as,

@@ -171,6 +171,7 @@ class TrialLineSerializer(StrictSerializer):
     lease_expires_at = StrictDateTimeField(required=False)
     should_prune = StrictBooleanField(required=False)
     is_retry_wanted = StrictBooleanField(required=False)
+    infeasible = StrictBooleanField(required=False)
     attempt = StrictIntegerField(required=False, min_value=1, max_value=MAX_COUNT)
     retry_of = _number()
     retried_as = _number()
@@ -234,6 +235,8 @@ def _incoherent(state: TrialState, attrs: dict[str, Any]) -> list[tuple[str, str
         ]
     if attrs.get("is_retry_wanted") and state != TrialState.FAIL:
         faults.append(("is_retry_wanted", f"a {state} trial is not tried again"))
+    if attrs.get("infeasible") and (state != TrialState.FAIL or "retried_as" in attrs):
+        faults.append(("infeasible", "only a FAIL trial that is not retried is infeasible"))
     if "reason" in attrs and not state.is_finished:
         faults.append(("reason", f"a {state} trial has none"))
     if state.is_finished and start and complete and complete < start:

@@ -32,6 +32,10 @@ MAX_BATCH = 1000
 ENDED = [state.value for state in TrialState if state.is_finished]
 ADDED = [TrialState.WAITING.value, *ENDED]
 ADDED_ATTRS = "They are added to those that the trial has; one of the same name is replaced."
+INFEASIBLE = (
+    "Whether the parameters cannot be evaluated, so that the failure is an answer: samplers learn "
+    "from it, it counts against `max_trials`, and it is not retried. Default: false."
+)
 RETRY = "Queue its parameters again, if `max_retries` allows. Default: false."
 
 
@@ -125,6 +129,11 @@ class FailSerializer(TellSerializer):
 
     state = TrialState.FAIL
     retry = StrictBooleanField(required=False, help_text=RETRY)
+    infeasible = StrictBooleanField(required=False, help_text=INFEASIBLE)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        check_failure(attrs)
+        return super().validate(attrs)
 
 
 class HeartbeatSerializer(FencedSerializer):
@@ -198,6 +207,7 @@ class ToldTrialSerializer(FencedSerializer, ResultFields):
     )
     values = ReportedValuesField(required=False)
     retry = StrictBooleanField(required=False, help_text=f"For FAIL only. {RETRY}")
+    infeasible = StrictBooleanField(required=False, help_text=f"For FAIL only. {INFEASIBLE}")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = super().validate(attrs)
@@ -207,10 +217,19 @@ class ToldTrialSerializer(FencedSerializer, ResultFields):
             text = "expected COMPLETE, PRUNED or FAIL; it may be left out where there are values"
             raise serializers.ValidationError({"state": [text]})
         check_values(attrs)
-        if "retry" in attrs and attrs["state"] != TrialState.FAIL:
-            raise serializers.ValidationError({"retry": ["only a FAIL trial is retried"]})
+        misplaced = attrs.keys() & {"retry", "infeasible"}
+        if misplaced and attrs["state"] != TrialState.FAIL:
+            raise serializers.ValidationError({key: ["for FAIL only"] for key in misplaced})
+        check_failure(attrs)
         state = TrialState(attrs.pop("state"))
         return {"told": (attrs.pop("trial_id"), TrialResult(state=state, **attrs))}
+
+
+def check_failure(attrs: Mapping[str, Any]) -> None:
+    """Check that a retry is not requested for an infeasible trial."""
+    if attrs.get("infeasible") and attrs.get("retry"):
+        text = "an infeasible trial is not retried: its parameters would fail again"
+        raise serializers.ValidationError({"retry": [text]})
 
 
 def check_values(attrs: Mapping[str, Any]) -> None:

@@ -74,6 +74,9 @@ class TrialSerializer(SuggestionSerializer):
         source="constraints_by_name", child=serializers.FloatField(), allow_null=True
     )
     reason = TextOrNullField(help_text="The reason why the trial ended in its state.")
+    infeasible = serializers.BooleanField(
+        help_text="Whether it is FAIL since its parameters cannot be evaluated."
+    )
     priority = serializers.IntegerField(help_text="Order in the queue: higher priorities first.")
     retried_as = serializers.IntegerField(
         allow_null=True, help_text="The trial_id of the next attempt."

@@ -34,14 +34,15 @@ def retry_trial(*, actor: Actor, named: NamedStudy, number: int) -> Trial:
 
     Raises:
         StudyNotFound, TrialNotFound
-        TrialNotFailed: it is not FAIL.
+        TrialNotFailed: it is not FAIL, or it is infeasible.
         StudyCompleted, StudyCancelled
         BudgetExceeded, TooManyTrials
     """
     study = named.locked()
     trial = Trial.objects.get_by_number(study, number)
-    if trial.state != TrialState.FAIL:
-        raise TrialNotFailed(f"trial {number} is {trial.state}: only a FAIL one is retried")
+    if trial.state != TrialState.FAIL or trial.infeasible:
+        which = "infeasible" if trial.infeasible else trial.state
+        raise TrialNotFailed(f"trial {number} is {which}: only one that has failed is retried")
     if trial.retried_as is None:
         _retry(study, [trial], actor)
     return trial

@@ -31,7 +31,8 @@ class StepChanges(NamedTuple):
 class TrialResult:
     """The result of a trial. `values` has one number for each objective, for COMPLETE only.
 
-    `retry` asks for another attempt at a failed trial; None if the client left it out. `fence` says
+    `retry` asks for another attempt at a failed trial; None if the client left it out. An
+    `infeasible` trial is FAIL, and an answer: its parameters cannot be evaluated. `fence` says
     which trial the client means.
     """
 
@@ -42,6 +43,7 @@ class TrialResult:
     constraints: Mapping[str, float] | None = None
     reason: str = ""
     retry: bool | None = None
+    infeasible: bool = False
     fence: FencingToken = UNFENCED
 
 
@@ -118,6 +120,7 @@ def apply_result(trial: Trial, result: TrialResult) -> Steps:
     trial.user_attrs = trial.user_attrs | dict(result.user_attrs)
     trial.reason = result.reason
     trial.is_retry_wanted = bool(result.retry)
+    trial.infeasible = result.infeasible
     trial.lease_expires_at = None
     if result.constraints is not None:
         named = {name: result.constraints[name] for name in study.constraints}
@@ -209,6 +212,7 @@ def _agrees(trial: Trial, result: TrialResult) -> bool:
         and (result.constraints is None or trial.constraints_by_name == result.constraints)
         and result.reason in ("", trial.reason)
         and result.retry in (None, trial.is_retry_wanted)
+        and result.infeasible in (False, trial.infeasible)
         and all(
             step in stored and same_number(stored[step], value)
             for step, value in result.intermediate_values.items()

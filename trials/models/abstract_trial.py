@@ -81,6 +81,11 @@ class AbstractTrial(GuardedModel):
         db_default=0,
         help_text="How often it was returned to its worker since the last report or heartbeat.",
     )
+    infeasible = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Whether it failed since its parameters cannot be evaluated: that is an answer.",
+    )
     attempt = models.IntegerField(default=1)
     retry_of = models.IntegerField(null=True, help_text="The number of the previous attempt.")
     retried_as = models.IntegerField(null=True, help_text="The number of the next attempt.")
@@ -149,9 +154,10 @@ class AbstractTrial(GuardedModel):
 
     @property
     def is_failure(self) -> bool:
-        """Whether the trial ran, failed, and is not retried."""
+        """Whether the trial ran, failed without being infeasible, and is not retried."""
         return (
             self.state == TrialState.FAIL
+            and not self.infeasible
             and self.retried_as is None
             and self.datetime_start is not None
         )

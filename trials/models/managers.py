@@ -14,7 +14,7 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 
 from studies.errors import StudyNotFound
-from studies.models import FAILURES, DirectWriteRefused, Study
+from studies.models import FAILURES, INFEASIBLE, DirectWriteRefused, Study
 from trials.errors import TrialNotFound
 from trials.models import leases, write_statements
 from trials.models.abstract_trial import AbstractTrial
@@ -128,23 +128,28 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
 
     def failures(self, study: Study, n: int) -> list[T]:
         """Return the first n trials, by number, that ran, failed and were not retried."""
-        failed = self.filter(study_id=study.id, state="FAIL", retried_as=None)
+        failed = self.filter(study_id=study.id, state="FAIL", infeasible=False, retried_as=None)
         failed = failed.exclude(datetime_start=None).with_steps()
         return _of(study, failed.order_by("number")[:n])
 
     # Writing ---------------------------------------------------------------------------------
 
     def reserve(
-        self, study: Study, states: Mapping[str, int], failures: int | None = None
+        self,
+        study: Study,
+        states: Mapping[str, int],
+        failures: int | None = None,
+        infeasible: int = 0,
     ) -> Reservation:
         """Reserve numbers and ids for new trials; `states` has their number by state.
 
         The statement also locks the study, so that numbers, ids and commits have the same order.
         `failures` says how many of the FAIL trials count as failures; by default, all do.
+        `infeasible` of them are infeasible.
         """
         n = sum(states.values())
         failures = states.get("FAIL", 0) if failures is None else failures
-        moves = Counter(states) + Counter({FAILURES: failures})
+        moves = Counter(states) + Counter({FAILURES: failures, INFEASIBLE: infeasible})
         row = write_statements.reserve(study.id, moves, n)
         if row is None:
             raise StudyNotFound.named(study.name)  # deleted since it was read
@@ -200,8 +205,13 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         moves = Counter(trial.state for trial in trials)
         moves.subtract(was)
         moves[FAILURES] = sum(trial.is_failure for trial in trials) - were_failures
+        moves[INFEASIBLE] = sum(trial.infeasible for trial in trials)
         waited = "WAITING" in was
-        ended = [t.state for t, before in zip(trials, was, strict=True) if before == "RUNNING"]
+        ended = [
+            INFEASIBLE if trial.infeasible else trial.state
+            for trial, before in zip(trials, was, strict=True)
+            if before == "RUNNING"
+        ]
         with pipelined():
             write_statements.update(trials, steps, are_started=waited)
             self._update_counters_and_front(study, trials, moves, ended)

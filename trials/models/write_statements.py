@@ -32,6 +32,7 @@ _CHANGEABLE = (
     "reoffers",
     "should_prune",
     "is_retry_wanted",
+    "infeasible",
     "retried_as",
     "user_attrs",
     "system_attrs",
@@ -87,7 +88,7 @@ RETURNING next_number - {n:d}, revision,
 # The conditions under which an ask needs no further checks of the study.
 _ROOM = """
    AND state = 'ACTIVE' AND n_waiting = 0
-   AND coalesce(next_number - n_fail + {n:d} <= max_trials, true)
+   AND coalesce(next_number - n_fail + n_infeasible + {n:d} <= max_trials, true)
    AND coalesce(n_running + {n:d} <= max_concurrent, true)
    AND coalesce(deadline > statement_timestamp(), true)
    AND coalesce(next_lease_expiry > statement_timestamp(), true)

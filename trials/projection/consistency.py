@@ -30,7 +30,7 @@ class Difference:
 _TALLIES = """
 SELECT 'Django', format('tallies %%s, counted %%s', tallied, counted)
   FROM (SELECT ARRAY[s.next_number, s.n_waiting, s.n_running, s.n_complete, s.n_pruned, s.n_fail,
-                     s.n_failures] AS tallied,
+                     s.n_failures, s.n_infeasible] AS tallied,
                (SELECT ARRAY[count(*),
                              count(*) FILTER (WHERE state = 'WAITING'),
                              count(*) FILTER (WHERE state = 'RUNNING'),
@@ -38,7 +38,8 @@ SELECT 'Django', format('tallies %%s, counted %%s', tallied, counted)
                              count(*) FILTER (WHERE state = 'PRUNED'),
                              count(*) FILTER (WHERE state = 'FAIL'),
                              count(*) FILTER (WHERE state = 'FAIL' AND retried_as IS NULL
-                                              AND datetime_start IS NOT NULL)]::int[]
+                                              AND datetime_start IS NOT NULL AND NOT infeasible),
+                             count(*) FILTER (WHERE infeasible)]::int[]
                   FROM trials_trial WHERE study_id = s.id) AS counted
           FROM studies_study AS s WHERE s.id = %(study)s) AS both_counts
  WHERE tallied <> counted

@@ -21,7 +21,17 @@ from trials.sampling.drafts import Draft
 from trials.sampling.visited_points import VisitedPoints
 from tuner_project.db.prepared import Parameter, PreparedQuery
 
-_COLUMNS = ("revision", "study_attrs", "number", "id", "state", "has_run", "values", "system_attrs")
+_COLUMNS = (
+    "revision",
+    "study_attrs",
+    "number",
+    "id",
+    "state",
+    "has_run",
+    "infeasible",
+    "values",
+    "system_attrs",
+)
 _STEP_COLUMNS = ("steps", "step_values")
 
 
@@ -79,8 +89,8 @@ class TrialCache(SamplerStorage[Draft]):
             # Drafts that are closed by now were committed before the read below, or never will be.
             closed = [draft for draft in self._listed_drafts() if draft.is_closed]
             latest, written, study_attrs = self._read_written()
-            for trial, _ in written:
-                self._put(trial)
+            for each in written:
+                self._put(each.trial, is_infeasible=each.is_infeasible)
             if study_attrs:  # the first value of a key counts
                 self._study_attrs = study_attrs | self._study_attrs
             if self.columns is not None:
@@ -101,7 +111,8 @@ class TrialCache(SamplerStorage[Draft]):
                 if draft.is_superseded:
                     self._drop(draft)
         if self.columns is not None:
-            self.columns.put(*zip(*pending, strict=True) if pending else ((), ()))
+            seen = [self._learnt.in_columns(each.trial) for each in pending]
+            self.columns.put(seen, [each.internal_params for each in pending])
 
     def _read_written(self) -> tuple[int, list[CommittedTrial], dict[str, Any]]:
         """Read the latest revision, the trials written since the last one, and study attributes.
@@ -131,11 +142,13 @@ class TrialCache(SamplerStorage[Draft]):
         trial_id: int,
         state: str,
         has_run: bool,
+        infeasible: bool,
         *rest: Any,
     ) -> CommittedTrial:
         """Build a trial as a sampler sees it; a WAITING one has no parameters."""
         if self.visited is not None:
-            self.visited.update(number, internal_params, state, has_run=has_run)
+            kept = "COMPLETE" if infeasible else state  # an infeasible point is visited
+            self.visited.update(number, internal_params, kept, has_run=has_run)
         if state == "WAITING":
             self._waiting.add(number)
             internal_params = [None] * len(internal_params)
@@ -143,7 +156,7 @@ class TrialCache(SamplerStorage[Draft]):
             self._waiting.discard(number)
         # User attributes and times are left out, since no sampler or pruner reads them.
         trial = frozen_trial(self._space, internal_params, number, trial_id, state, *rest)
-        return CommittedTrial(trial, internal_params)
+        return CommittedTrial(trial, internal_params, infeasible)
 
     def _has(self, number: int | None) -> bool:
         """Return whether the trial with this number was read, and is not WAITING."""

@@ -17,14 +17,14 @@ _COUNT_POINTS = """
 SELECT count(*) FROM (
     SELECT FROM trials_trial WHERE study_id = %(study)s AND params_hash IS NOT NULL
      GROUP BY params_hash
-    HAVING bool_or(state <> 'FAIL') OR count(datetime_start) >= %(max_failures)s
+    HAVING bool_or(state <> 'FAIL' OR infeasible) OR count(datetime_start) >= %(max_failures)s
 ) AS visited
 """
 _HAS_POINT = """
 SELECT EXISTS (
     SELECT FROM trials_trial WHERE study_id = %(study)s AND params_hash = ANY(%(points)s)
      GROUP BY params_hash
-    HAVING bool_or(state <> 'FAIL') OR count(datetime_start) >= %(max_failures)s
+    HAVING bool_or(state <> 'FAIL' OR infeasible) OR count(datetime_start) >= %(max_failures)s
 )
 """
 
@@ -32,8 +32,8 @@ SELECT EXISTS (
 class VisitedPoints:
     """The points that a study's trials must not repeat.
 
-    These are the points of the trials that have not failed, be they finished, running or queued,
-    and those at which `max_failures` trials have failed.
+    These are the points of the trials that have not failed, be they finished, running or queued, or
+    are infeasible, and those at which `max_failures` trials have failed.
     """
 
     def __init__(self, study: Study) -> None:

@@ -78,7 +78,7 @@ def test_check_finds_wrong_counters(played: dict[str, Any]) -> None:
 
     assert found == [
         'study "search": studies_study: only in Django: '
-        "tallies {3,0,5,1,1,0,0}, counted {3,0,1,1,1,0,0}"
+        "tallies {3,0,5,1,1,0,0,0}, counted {3,0,1,1,1,0,0,0}"
     ]
 
 

@@ -27,6 +27,7 @@ UNEVENTFUL: JSON = {
     "retry_of": None,
     "reoffers": 0,
     "retried_as": None,
+    "infeasible": False,
     "retry_refused": None,
     "cancelled_retry": None,
 }

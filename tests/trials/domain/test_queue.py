@@ -70,6 +70,7 @@ def test_queued_trial_waits_for_an_ask(api: APIClient) -> None:
         "retry_of": None,
         "retried_as": None,
         "reoffers": 0,
+        "infeasible": False,
         "retry_refused": None,
         "cancelled_retry": None,
         "priority": 3,
