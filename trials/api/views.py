@@ -7,35 +7,28 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from studies.api.views import StudyScope
 from trials import domain
+from trials.api.management import MANAGEMENT_BODIES, TrialManagement
 from trials.api.query_serializers import TrialQuerySerializer
 from trials.api.request_serializers import (
     ChangeTrialSerializer,
     CompleteBatchSerializer,
     CompleteSerializer,
-    FailRunningSerializer,
     FailSerializer,
     HeartbeatSerializer,
-    NewTrialSerializer,
     PruneSerializer,
     ReportSerializer,
-    RetryFailedSerializer,
     SuggestBatchSerializer,
     SuggestSerializer,
     ToldTrialSerializer,
-    read_new_trials,
 )
 from trials.api.serializers import (
-    FailedTrialsSerializer,
     OfferSerializer,
     OffersSerializer,
     ResultsSerializer,
-    RetriedTrialsSerializer,
     SignsSerializer,
     TrialSerializer,
     VerdictSerializer,
-    one_or_many,
 )
 from trials.domain import TrialResult
 from trials.models import Trial
@@ -46,6 +39,7 @@ from tuner_project.rest.problems import domain_problem
 from tuner_project.rest.serializers import EmptySerializer, StrictSerializer
 
 BODIES: dict[str, type[StrictSerializer]] = {
+    **MANAGEMENT_BODIES,
     "suggest": SuggestSerializer,
     "suggest_batch": SuggestBatchSerializer,
     "report": ReportSerializer,
@@ -54,9 +48,6 @@ BODIES: dict[str, type[StrictSerializer]] = {
     "complete_batch": CompleteBatchSerializer,
     "prune": PruneSerializer,
     "fail": FailSerializer,
-    "fail_running": FailRunningSerializer,
-    "retry_failed": RetryFailedSerializer,
-    "create": NewTrialSerializer,
     "partial_update": ChangeTrialSerializer,
 }
 
@@ -79,7 +70,7 @@ TOLD_TRIAL = ToldTrialSerializer()
 
 
 @extend_schema(tags=["trials"])
-class TrialViewSet(StudyScope):
+class TrialViewSet(TrialManagement):
     """Ask for trials, report, tell results, and list trials."""
 
     staff_permission = "trials.view_trial"
@@ -206,73 +197,6 @@ class TrialViewSet(StudyScope):
             return {"trial_id": number, "status": result.status, "error": problem}
         trial = self.answer(TrialSerializer, result).data
         return {"trial_id": number, "status": 200, "trial": trial}
-
-    # The queue, and known results ------------------------------------------------------------
-
-    @extend_schema(
-        operation_id="addTrials",
-        request=one_or_many("NewTrials", NewTrialSerializer),
-        responses={201: one_or_many("AddedTrials", TrialSerializer)},
-    )
-    def create(self, request: Request, study_name: str) -> Response:
-        """Queue a trial, or record a finished one; a list of trials is added whole or not at all.
-
-        A queued trial is handed out before new ones are drawn; parameters that its `params` leave
-        out are suggested then. A finished trial has the `state` COMPLETE, PRUNED or FAIL and all
-        parameters, and samplers learn from it. Values are checked against the search space.
-        """
-        new = read_new_trials(self.request.data)
-        trials = domain.add_trials(actor=self.actor, named=self.named_study(study_name), new=new)
-        if isinstance(self.request.data, list):
-            return self.answer_list(TrialSerializer, trials, status=201)
-        return self.answer(TrialSerializer, trials[0], status=201)
-
-    @extend_schema(operation_id="cancelTrial", responses={200: TrialSerializer})
-    def destroy(self, request: Request, study_name: str, trial_id: int) -> Response:
-        """Cancel a WAITING trial: it becomes FAIL."""
-        self.body()
-        trial = domain.cancel_trial(
-            actor=self.actor, named=self.named_study(study_name), number=trial_id
-        )
-        return self.answer(TrialSerializer, trial)
-
-    @extend_schema(
-        operation_id="failRunningTrials",
-        request=FailRunningSerializer,
-        responses=FailedTrialsSerializer,
-    )
-    def fail_running(self, request: Request, study_name: str) -> Response:
-        """Fail the running trials whose workers have been silent for long, as if they had failed.
-
-        Trials with a lease end by themselves; this is for those without.
-        """
-        named = self.named_study(study_name)
-        trials = domain.fail_running_trials(actor=self.actor, named=named, **self.body())
-        return self.answer(FailedTrialsSerializer, {"trials": trials})
-
-    @extend_schema(operation_id="retryTrial", request=None, responses=TrialSerializer)
-    def retry(self, request: Request, study_name: str, trial_id: int) -> Response:
-        """Queue a failed trial again, whatever `max_retries` is; `retried_as` is the next attempt.
-
-        A completed study becomes ACTIVE, or the answer is a 409 `study_completed` if a budget
-        leaves no room. Repeating the request is safe.
-        """
-        self.body()
-        trial = domain.retry_trial(
-            actor=self.actor, named=self.named_study(study_name), number=trial_id
-        )
-        return self.answer(TrialSerializer, trial)
-
-    @extend_schema(
-        operation_id="retryFailedTrials",
-        request=RetryFailedSerializer,
-        responses=RetriedTrialsSerializer,
-    )
-    def retry_failed(self, request: Request, study_name: str) -> Response:
-        """Queue the failed trials that were not retried again, as `retry` does for one."""
-        named = self.named_study(study_name)
-        retried = domain.retry_failed_trials(actor=self.actor, named=named, **self.body())
-        return self.answer(RetriedTrialsSerializer, retried)
 
     # Reading ---------------------------------------------------------------------------------
 
