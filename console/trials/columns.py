@@ -29,8 +29,11 @@ def state(trial: Trial) -> SafeString:
 
 @admin.display(description="reason")
 def reason_text(trial: Trial) -> str:
-    """Why the trial ended in its state."""
-    return display.truncated(trial.reason, 120) or display.EMPTY
+    """Why the trial ended in its state, and whether that is an answer."""
+    parts = ["infeasible"] if trial.infeasible else []
+    if trial.reason:
+        parts.append(display.truncated(trial.reason, 120))
+    return ": ".join(parts) or display.EMPTY
 
 
 # Worker and time ------------------------------------------------------------------------------

@@ -7,10 +7,13 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from rest_framework.test import APIClient
 
 from optuna_bridge.enums import TrialState
 from studies.domain import Definition, create_study
 from studies.models import Study
+from tests.support.api_client import create_study as create_study_by_api
+from tests.support.api_client import suggest, trial_action
 from tests.support.study_builders import (
     COMMAND,
     add_finished_trials,
@@ -159,6 +162,20 @@ def test_trial_page_shows_everything(admin_client: Client, study: Study) -> None
         assert admin_client.get(f"{LIST}{other.pk}/history/").status_code == 200
     running = Trial.objects.get_by_number(study, 4).pk
     assert "completed_rung_0" in admin_client.get(f"{LIST}{running}/change/").content.decode()
+
+
+def test_trial_pages_say_that_a_trial_is_infeasible(admin_client: Client, api: APIClient) -> None:
+    create_study_by_api(api)
+    suggest(api), suggest(api)
+    trial_action(api, 0, "fail", infeasible=True, reason="too large")
+    trial_action(api, 1, "fail", infeasible=True)
+    first, second = Trial.objects.order_by("number")
+    assert "infeasible: too large" in text_of(admin_client, first)
+    assert "infeasible" in text_of(admin_client, second)
+
+
+def text_of(client: Client, trial: Trial) -> str:
+    return client.get(f"/admin/trials/trial/{trial.pk}/change/").content.decode()
 
 
 def test_trial_page_is_bounded(admin_client: Client, db: None) -> None:
