@@ -40,6 +40,8 @@ class NameField(StrictCharField):
         unprintable = {"Cc", "Cn", "Cs", "Zl", "Zp"}  # controls, unassigned, line ends
         if any(unicodedata.category(character) in unprintable for character in name):
             raise serializers.ValidationError("a name consists of printable characters")
+        if not name.strip():
+            raise serializers.ValidationError("a name does not consist of blanks only")
         return name
 
 

@@ -560,7 +560,21 @@ def test_user_attr_name_that_optuna_cannot_store_is_refused(api: APIClient) -> N
 
 @pytest.mark.parametrize(
     "name",
-    ["", "a/b", "/", ".", "..", "x" * 257, "a\nb", "a\tb", "\x7f", "\u2028", "\u0378"],
+    [
+        "",
+        "a/b",
+        "/",
+        ".",
+        "..",
+        "x" * 257,
+        "a\nb",
+        "a\tb",
+        "\x7f",
+        "\u2028",
+        "\u0378",
+        " ",
+        "\u3000 \u00a0",
+    ],
 )
 def test_name_that_does_not_fit_a_path_is_refused(api: APIClient, name: str) -> None:
     assert_invalid(post(api, name=name), "/name")
