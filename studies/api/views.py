@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from access.actors import Actor
 from studies import domain
+from studies.api.query_serializers import StudyQuerySerializer
 from studies.api.request_serializers import (
     ChangeStudySerializer,
     CompleteStudySerializer,
@@ -17,11 +18,11 @@ from studies.api.request_serializers import (
 )
 from studies.api.serializers import StudySerializer, StudySummarySerializer
 from studies.domain.lifecycle import ACTIONS, change_state, change_study
+from studies.domain.listing import filter_studies
 from studies.enums import StudyState
 from studies.models import NamedStudy, Study, StudyQuerySet, check_seen
 from tuner_project.rest.serializers import (
     EmptySerializer,
-    LongPageQuerySerializer,
     StrictSerializer,
 )
 from tuner_project.rest.views import ApiViewSet
@@ -66,7 +67,7 @@ BODIES: dict[str, type[StrictSerializer]] = {
 class StudyViewSet(StudyScope):
     """Create, list, change and delete studies."""
 
-    query_serializers: ClassVar[dict[str, Any]] = {"list": LongPageQuerySerializer}
+    query_serializers: ClassVar[dict[str, Any]] = {"list": StudyQuerySerializer}
     # A worker loads an existing study; that it creates none is checked where one is created.
     scopes: ClassVar[dict[str, str]] = {"create": "worker"}
 
@@ -94,9 +95,14 @@ class StudyViewSet(StudyScope):
 
     @extend_schema(operation_id="listStudies", responses=StudySummarySerializer(many=True))
     def list(self, request: Request) -> Response:
-        """List the studies, newest first."""
+        """List the studies, newest first or in the order of `order_by`.
+
+        `user_attr.KEY=TEXT` returns only studies with this user attribute; a number or a boolean is
+        written as in JSON.
+        """
         limit, offset = self.query["limit"], self.query["offset"]
-        studies = self.studies().newest_first()
+        given = {key: self.query[key] for key in self.query.keys() - {"limit", "offset"}}
+        studies = filter_studies(self.studies(), **given)
         page = studies[offset : offset + limit]
         return self.answer_page(StudySummarySerializer, page, studies.count())
 

@@ -45,9 +45,6 @@ class StudyQuerySet(models.QuerySet["Study"]):
         regex = regex_of(actor.studies)
         return self.all() if regex is None else self.filter(name__regex=regex)
 
-    def newest_first(self) -> Self:
-        return self.order_by("-id")
-
     def update(self, **kwargs: Any) -> NoReturn:
         raise DirectWriteRefused("Study.objects.update() sends no signals: use study.save()")
 

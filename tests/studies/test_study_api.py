@@ -9,6 +9,7 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from studies.models import Study
+from tests.support.api_client import complete, create_study, page_links, start_trial
 from trials.models import Trial
 
 SPACE = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
@@ -21,7 +22,7 @@ NAMES = [
     "search.v2",
     "...",
     "a+b&c=d;e",
-    " ",
+    " a ",
     "日本語 🎉",
     "suggest",
     "trials",
@@ -261,3 +262,85 @@ def test_delete_with_a_body_of_unknown_keys_is_refused(api: APIClient, study: An
     response = api.delete("/api/v1/studies/search", {"force": True})
     assert response.status_code == 400
     assert Study.objects.count() == 1
+
+
+# Filters and orders ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def several(api: APIClient) -> None:
+    for name, direction, sampler, attrs in (
+        ("search-a", "maximize", "tpe", {"team": "x", "size": 5, "paid": True}),
+        ("search-b", "minimize", "random", {"team": "y", "size": 5.5}),
+        ("other", "maximize", "tpe", {"team": "x", "a.b": "c", "note": None}),
+    ):
+        create_study(api, name=name, direction=direction, sampler=sampler, user_attrs=attrs)
+    for name, value in (("search-a", 1), ("other", 3), ("other", 2)):
+        complete(api, name, start_trial(api, name), value)
+    api.post("/api/v1/studies/search-b/pause")
+
+
+@pytest.mark.usefixtures("several")
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({}, ["other", "search-b", "search-a"]),
+        ({"order_by": "-created"}, ["other", "search-b", "search-a"]),
+        ({"order_by": "created"}, ["search-a", "search-b", "other"]),
+        ({"order_by": "name"}, ["other", "search-a", "search-b"]),
+        ({"order_by": "-name"}, ["search-b", "search-a", "other"]),
+        ({"order_by": "trials"}, ["search-b", "search-a", "other"]),
+        ({"order_by": "-trials"}, ["other", "search-a", "search-b"]),
+        ({"order_by": "best"}, ["search-a", "other", "search-b"]),
+        ({"order_by": "-best"}, ["other", "search-a", "search-b"]),
+        ({"name": "search-*"}, ["search-b", "search-a"]),
+        ({"name": "*a"}, ["search-a"]),
+        ({"name": "search.a"}, []),
+        ({"name": "*"}, ["other", "search-b", "search-a"]),
+        ({"state": "PAUSED"}, ["search-b"]),
+        ({"sampler": "tpe", "order_by": "name"}, ["other", "search-a"]),
+        ({"user_attr.team": "x"}, ["other", "search-a"]),
+        ({"user_attr.team": "x", "user_attr.size": "5"}, ["search-a"]),
+        ({"user_attr.paid": "true"}, ["search-a"]),
+        ({"user_attr.a.b": "c"}, ["other"]),
+        ({"user_attr.note": ""}, []),
+        ({"user_attr.team": "'; --"}, []),
+        ({"user_attr.": "x"}, []),
+    ],
+)
+def test_studies_are_filtered_and_ordered(
+    api: APIClient, query: dict[str, str], expected: list[str]
+) -> None:
+    response = api.get("/api/v1/studies", query)
+    assert names(response) == expected
+    assert response["X-Total-Count"] == str(len(expected))
+
+
+@pytest.mark.usefixtures("several")
+def test_links_keep_the_filters(api: APIClient) -> None:
+    query = {"user_attr.team": "x", "order_by": "name", "limit": "1"}
+    first = api.get("/api/v1/studies", query)
+    assert (names(first), first["X-Total-Count"]) == (["other"], "2")
+    second = api.get(page_links(first)["next"])
+    assert names(second) == ["search-a"]
+    assert "next" not in page_links(second)
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer"),
+    [
+        ({"state": "active"}, "/state"),
+        ({"sampler": "cmaes"}, "/sampler"),
+        ({"order_by": "value"}, "/order_by"),
+        ({"name": ""}, "/name"),
+        ({"user_attrs.team": "x"}, "/user_attrs.team"),
+        ({"user_attr.team": "x\0"}, None),
+    ],
+)
+def test_invalid_filter_is_refused(
+    api: APIClient, query: dict[str, str], pointer: str | None
+) -> None:
+    response = api.get("/api/v1/studies", query)
+    assert response.status_code == 400
+    if pointer is not None:
+        assert [each["pointer"] for each in response.json()["errors"]] == [pointer]

@@ -75,7 +75,7 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         self, shape: type[serializers.Serializer[Any]], contents: Iterable[Any], total: int
     ) -> Response:
         """Return a page of a list, with headers that link to the other pages by offset."""
-        query = {key: value for key, value in self.query.items() if value is not None}
+        query = {"limit": self.query["limit"], **self.request.query_params.dict()}
         pages = {name: query | {"offset": start} for name, start in self._offsets(total).items()}
         return self._answer_page(shape, contents, total, pages)
 
