@@ -24,32 +24,32 @@ ABSENT = OptionalPart("no_such_module_anywhere", "NoSuchPart", "pip install no-s
 
 
 @pytest.fixture
-def no_gp(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Call it to remove what the sampler gp needs."""
-    without = replace(SAMPLERS["gp"], requires=[ABSENT])
-    return lambda: monkeypatch.setitem(SAMPLERS, "gp", without)
+def no_random(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Call it to remove what the sampler random needs."""
+    without = replace(SAMPLERS["random"], requires=[ABSENT])
+    return lambda: monkeypatch.setitem(SAMPLERS, "random", without)
 
 
-def test_study_with_a_missing_sampler_is_not_created(api: APIClient, no_gp: Any) -> None:
-    no_gp()
-    problem = assert_refused(post_study(api, sampler="gp"), 400, "invalid")
+def test_study_with_a_missing_sampler_is_not_created(api: APIClient, no_random: Any) -> None:
+    no_random()
+    problem = assert_refused(post_study(api, sampler="random"), 400, "invalid")
     (error,) = problem["errors"]
     assert error["pointer"] == "/sampler"
-    for part in ("gp", "NoSuchPart is not installed", "pip install no-such-part"):
+    for part in ("random", "NoSuchPart is not installed", "pip install no-such-part"):
         assert part in error["detail"]
     assert api.get("/api/v1/studies").json() == []
 
 
-def test_missing_default_sampler_is_refused(api: APIClient, no_gp: Any, settings: Any) -> None:
-    no_gp()
-    settings.DEFAULT_SAMPLER = "gp"
+def test_missing_default_sampler_is_refused(api: APIClient, no_random: Any, settings: Any) -> None:
+    no_random()
+    settings.DEFAULT_SAMPLER = "random"
     assert_refused(post_study(api), 400, "invalid")
 
 
-def test_study_whose_sampler_went_missing_answers_503(api: APIClient, no_gp: Any) -> None:
-    create_study(api, sampler="gp", pruner="none")
+def test_study_whose_sampler_went_missing_answers_503(api: APIClient, no_random: Any) -> None:
+    create_study(api, sampler="random", pruner="none")
     suggest(api)
-    no_gp()
+    no_random()
     assert create_study_again(api).status_code == 200
     before = list_trials(api)
     response = api.post(f"{URL}/trials/suggest")
@@ -65,12 +65,12 @@ def test_study_whose_sampler_went_missing_answers_503(api: APIClient, no_gp: Any
 
 
 def create_study_again(api: APIClient) -> Any:
-    return post_study(api, sampler="gp", pruner="none")
+    return post_study(api, sampler="random", pruner="none")
 
 
-def test_health_names_the_missing_part(api: APIClient, no_gp: Any) -> None:
-    no_gp()
+def test_health_names_the_missing_part(api: APIClient, no_random: Any) -> None:
+    no_random()
     unavailable = api.get("/api/v1/health").json()["unavailable"]
-    assert unavailable == {
-        "gp": "NoSuchPart is not installed; install it: pip install no-such-part"
-    }
+    assert unavailable["random"] == (
+        "NoSuchPart is not installed; install it: pip install no-such-part"
+    )
