@@ -275,9 +275,20 @@ def test_worker_loads_an_existing_study_and_creates_none(file: str, token: MakeT
 def test_other_methods_are_not_allowed(file: str, token: MakeToken) -> None:
     manager = authorized_client(token()[1])
     for path in {each.path for each in OPERATIONS}:
-        for method in ("PUT", "TRACE", "OPTIONS", "BREW"):
+        for method in ("PUT", "TRACE", "BREW"):
             assert APIClient().generic(method, path).status_code == 401
             assert manager.generic(method, path).status_code == 405
+
+
+def test_options_answers_the_allowed_methods(file: str, token: MakeToken) -> None:
+    reader = authorized_client(token("read")[1])
+    for route, path in {(each.route, each.path) for each in OPERATIONS}:
+        assert APIClient().options(path).status_code == 401
+        response = reader.options(path)
+        assert (response.status_code, response.content) == (204, b"")
+        methods = {each.method for each in OPERATIONS if each.route == route}
+        methods |= {"HEAD"} if "GET" in methods else set()
+        assert set(response["Allow"].split(", ")) == methods | {"OPTIONS"}
 
 
 def test_head_needs_the_scope_of_get(file: str, token: MakeToken) -> None:

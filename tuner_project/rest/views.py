@@ -50,6 +50,10 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
             raise serializers.ValidationError({key: ["given more than once"] for key in repeated})
         self.query = _instance(shape).run_validation(request.query_params.dict())
 
+    def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
+        """Answer the methods of the path, in the header `Allow`."""
+        return Response(status=204)
+
     def body(self) -> dict[str, Any]:
         """Validate the body of this request, and return its values."""
         shape: Any = self.get_serializer_class()

@@ -68,7 +68,6 @@ def test_unknown_study_and_trial_are_not_found(api: APIClient, study: dict[str, 
     [
         ("put", STUDIES, "GET, POST"),
         ("delete", STUDIES, "GET, POST"),
-        ("options", STUDIES, "GET, POST"),
         ("post", "/api/v1/studies/search", "GET, PATCH, DELETE"),
         ("put", "/api/v1/studies/search", "GET, PATCH, DELETE"),
         ("get", SUGGEST, "POST"),
