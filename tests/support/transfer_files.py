@@ -344,6 +344,7 @@ class _RandomStudy:
             "attempt": 1,
             "retry_of": None,
             "retried_as": None,
+            "cancelled_retry": None,
         }
 
     def steps(self) -> dict[str, Any]:

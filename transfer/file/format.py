@@ -90,6 +90,7 @@ def trial_line(trial: Trial, numbers: Mapping[int, int]) -> Document:
         "attempt": trial.attempt,
         "retry_of": trial.retry_of,
         "retried_as": trial.retried_as,
+        "cancelled_retry": trial.cancelled_retry,
     }
 
 

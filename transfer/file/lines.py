@@ -175,6 +175,7 @@ class TrialLineSerializer(StrictSerializer):
     attempt = StrictIntegerField(required=False, min_value=1, max_value=MAX_COUNT)
     retry_of = _number()
     retried_as = _number()
+    cancelled_retry = _number()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         del attrs["kind"]

@@ -87,8 +87,7 @@ class TrialSerializer(SuggestionSerializer):
     )
     cancelled_retry = serializers.IntegerField(
         allow_null=True,
-        help_text="Of the answer to a late result: the trial_id of the queued attempt that was "
-        "cancelled for it.",
+        help_text="The trial_id of the queued attempt that was cancelled for its late result.",
     )
 
 

@@ -89,6 +89,9 @@ class AbstractTrial(GuardedModel):
     attempt = models.IntegerField(default=1)
     retry_of = models.IntegerField(null=True, help_text="The number of the previous attempt.")
     retried_as = models.IntegerField(null=True, help_text="The number of the next attempt.")
+    cancelled_retry = models.IntegerField(
+        null=True, help_text="The number of the queued attempt that its late result has replaced."
+    )
     user_attrs = PlainJSONField(default=dict)
     system_attrs = PlainJSONField(default=dict, help_text="What samplers and pruners note on it.")
     study_attrs = PlainJSONField(
@@ -103,7 +106,6 @@ class AbstractTrial(GuardedModel):
     steps: list[int]
     step_values: list[float]
     reoffered = False  # whether an ask returned it to the worker that already held it
-    cancelled_retry: int | None = None  # the queued attempt that its late result has replaced
     retry_refused: str | None = None  # why the requested next attempt was not queued
     has_lost_attrs = False  # whether system attributes were removed, of which Optuna has rows
 

@@ -34,6 +34,7 @@ _CHANGEABLE = (
     "is_retry_wanted",
     "infeasible",
     "retried_as",
+    "cancelled_retry",
     "user_attrs",
     "system_attrs",
     "on_front",

@@ -207,7 +207,7 @@ def test_late_result_is_accepted_while_the_retry_waits(
     assert counts[state] == (2 if state == "FAIL" else 1)
     study = Study.objects.get()
     assert study.n_failures == (1 if state == "FAIL" else 0)
-    assert trial_action(api, 0, call, **body) == late  # repeated
+    assert trial_action(api, 0, call, **body) == late == told  # repeated, and read
     if state == "COMPLETE":
         assert api.get(f"{URL}/best").json()["trial_id"] == 0
     assert suggest(api)["trial_id"] == 2  # the retry is not handed out any more
