@@ -79,8 +79,12 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         self, shape: type[serializers.Serializer[Any]], contents: Iterable[Any], total: int
     ) -> Response:
         """Return a page of a list, with headers that link to the other pages by offset."""
-        query = {"limit": self.query["limit"], **self.request.query_params.dict()}
-        pages = {name: query | {"offset": start} for name, start in self._offsets(total).items()}
+        given = {**self.request.query_params.dict(), "limit": self.query["limit"]}
+        rest = {key: text for key, text in given.items() if key not in ("limit", "offset")}
+        pages = {
+            name: {"limit": given["limit"], "offset": start} | rest
+            for name, start in self._offsets(total).items()
+        }
         return self._answer_page(shape, contents, total, pages)
 
     def answer_cursor_page(
