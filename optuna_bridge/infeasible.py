@@ -8,7 +8,6 @@ infeasible trials is seen as it is, and so is one without a completed trial, whi
 """
 
 import math
-from collections import deque
 from collections.abc import Sequence
 from copy import copy
 
@@ -33,7 +32,7 @@ class LearntTrials:
         self._worst: list[float] | None = None  # losses, one for each objective
         self._worst_constraints: dict[str, float] = {}
         self._infeasible: set[int] = set()
-        self._changed: deque[int] = deque()  # numbers, since the last read
+        self._changed: set[int] = set()  # numbers, since the last read
         self._seen: list[FrozenTrial] = []
 
     def put(self, trial: FrozenTrial, *, is_infeasible: bool) -> None:
@@ -41,21 +40,21 @@ class LearntTrials:
         if is_infeasible:
             self._infeasible.add(trial.number)
         if trial.state == TrialState.COMPLETE and self._is_worse(trial):
-            self._changed.extend(self._infeasible)
+            self._changed.update(self._infeasible)
         if self._infeasible:
-            self._changed.append(trial.number)
+            self._changed.add(trial.number)
 
     def all_of(self, stored: list[FrozenTrial]) -> list[FrozenTrial]:
         """Return the stored trials, by number, as the sampler sees them."""
         if not self._infeasible or self._worst is None:
             return stored
-        if not self._seen:
-            self._changed.clear()
+        while self._changed:
+            number = self._changed.pop()
+            if number < len(self._seen):
+                self._seen[number] = self.of(stored[number])
+        # After the changed ones, since `put` may name a trial that has not been seen yet.
         while len(self._seen) < len(stored):
             self._seen.append(self.of(stored[len(self._seen)]))
-        while self._changed:
-            number = self._changed.popleft()
-            self._seen[number] = self.of(stored[number])
         return self._seen
 
     def of(self, trial: FrozenTrial) -> FrozenTrial:
