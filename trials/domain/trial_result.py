@@ -83,7 +83,7 @@ def is_repeated(trial: Trial, result: TrialResult) -> bool:
 
     Raises:
         TrialNotRunning: it waits in the queue.
-        StudyReplaced, NotHolder: it is not the trial that the result is for.
+        NotHolder: it was handed out to another worker.
         LeaseLost: it was failed because its lease had expired.
         TrialFinished: it ended with another result.
     """
@@ -98,12 +98,13 @@ def is_repeated(trial: Trial, result: TrialResult) -> bool:
 def check_is_held(trial: Trial, fence: FencingToken) -> None:
     """Check that the trial has been handed out as `fence` says, and has not lost its lease.
 
+    The caller has checked the study, before it looked for the trial.
+
     Raises:
         TrialNotRunning: it waits in the queue.
-        StudyReplaced, NotHolder: it is not the trial that `fence` names.
+        NotHolder: it was handed out to another worker.
         LeaseLost: it was failed because its lease had expired.
     """
-    fence.check_study(trial.study)
     if trial.state == TrialState.WAITING:
         raise TrialNotRunning(f"trial {trial.number} is WAITING: it has not been handed out yet")
     fence.check_holder(trial)

@@ -79,10 +79,9 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         self, shape: type[serializers.Serializer[Any]], contents: Iterable[Any], total: int
     ) -> Response:
         """Return a page of a list, with headers that link to the other pages by offset."""
-        given = {**self.request.query_params.dict(), "limit": self.query["limit"]}
-        rest = {key: text for key, text in given.items() if key not in ("limit", "offset")}
+        query = self._query_without("offset")
         pages = {
-            name: {"limit": given["limit"], "offset": start} | rest
+            name: {"limit": query["limit"], "offset": start} | query
             for name, start in self._offsets(total).items()
         }
         return self._answer_page(shape, contents, total, pages)
@@ -95,14 +94,18 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         cursor: str | None,
     ) -> Response:
         """Return a page of a list whose next page, if there is one, begins at a cursor."""
-        given = {"limit": self.query["limit"], **self.request.query_params.dict()}
-        query = {key: text for key, text in given.items() if key not in ("offset", "cursor")}
+        query = self._query_without("offset", "cursor")
         offsets = self._offsets(total) if self.query["offset"] > 0 else {"first": 0}
         pages = {name: query | {"offset": start} for name, start in offsets.items()}
         pages.pop("next", None)
         if cursor is not None:
             pages["next"] = query | {"cursor": cursor}
         return self._answer_page(shape, contents, total, pages)
+
+    def _query_without(self, *keys: str) -> dict[str, Any]:
+        """Return the query as it was sent, with its limit, and without the keys that say where."""
+        given = {"limit": self.query["limit"], **self.request.query_params.dict()}
+        return {key: text for key, text in given.items() if key not in keys}
 
     def _answer_page(
         self,
