@@ -15,7 +15,7 @@ from rest_framework.exceptions import ParseError, ValidationError
 
 from access.actors import Actor
 from console.studies.permissions import may_clone
-from optuna_bridge.pruners import PRUNERS
+from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
 from studies.api.fields import MAX_NAME
 from studies.models import NamedStudy, Study

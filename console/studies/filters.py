@@ -8,7 +8,7 @@ from django.db import models
 from django.http import HttpRequest
 
 from console.choice_filter import ChoiceFilter
-from optuna_bridge.pruners import PRUNERS
+from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
 from studies.enums import StudyState
 

@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from optuna_bridge.enums import Direction
-from optuna_bridge.pruners import PRUNERS
+from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
 from studies.api.option_serializers import options_schema
 from tuner_project.rest.numbers import finite

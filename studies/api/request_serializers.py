@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from optuna_bridge.enums import Direction
-from optuna_bridge.pruners import PRUNERS
+from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS, missing_samplers
 from studies.api.fields import (
     MAX_NAME,

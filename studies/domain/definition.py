@@ -10,7 +10,7 @@ from django.conf import settings
 
 from optuna_bridge.enums import Direction
 from optuna_bridge.options import Kind
-from optuna_bridge.pruners import NO_PRUNER, PRUNERS
+from optuna_bridge.pruners.registry import NO_PRUNER, PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
 from optuna_bridge.search_space import Parameter, SearchSpace
 from studies.domain.lifecycle import check_budgets

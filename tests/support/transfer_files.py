@@ -12,7 +12,7 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from optuna_bridge.options import Kind, Option
-from optuna_bridge.pruners import PRUNERS
+from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
 from optuna_bridge.storage import SCHEMA
 from studies.models import Study

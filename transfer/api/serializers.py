@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from optuna_bridge.pruners import PRUNERS
+from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
 from studies.api.fields import NameField, PrunerOptionsField, SamplerOptionsField
 from studies.api.parameter_serializers import ParameterField

@@ -9,8 +9,8 @@ import numpy as np
 
 from optuna_bridge.constraints import constraint_attrs, total_violation
 from optuna_bridge.enums import TrialState
-from optuna_bridge.pruners import corrected_attrs
-from optuna_bridge.steps import changed_steps, same_number
+from optuna_bridge.pruners.registry import corrected_attrs
+from optuna_bridge.pruners.steps import changed_steps, same_number
 from studies.models import Study
 from trials.domain.fencing import UNFENCED, FencingToken
 from trials.errors import InvalidResult, LeaseLost, TrialFinished, TrialNotRunning

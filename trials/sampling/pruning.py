@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from optuna_bridge.pruners import PRUNERS
-from optuna_bridge.pruning import PruningDecision, ask_pruner
-from optuna_bridge.steps import changed_steps
+from optuna_bridge.pruners.pruning import PruningDecision, ask_pruner
+from optuna_bridge.pruners.registry import PRUNERS
+from optuna_bridge.pruners.steps import changed_steps
 from trials.sampling.session import SamplerSession
 
 

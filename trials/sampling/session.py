@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from optuna_bridge.points import Point
-from optuna_bridge.pruners import NO_PRUNER, PRUNERS, build_pruner
+from optuna_bridge.pruners.registry import NO_PRUNER, PRUNERS, build_pruner
 from optuna_bridge.samplers.registry import SAMPLERS, build_sampler
 from studies.errors import SamplerUnavailable, StudyNotFound
 from studies.models import NamedStudy, Study

@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from optuna_bridge.frozen_trials import frozen_trial
-from optuna_bridge.pruners import PRUNERS
+from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.sampler_storage import CommittedTrial, SamplerStorage
 from optuna_bridge.samplers.registry import SAMPLERS
 from studies.enums import Duplicates

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
-from optuna_bridge.steps import correct_rungs
+from optuna_bridge.pruners.steps import correct_rungs
 from tests.support import JSON
 from tests.support.api_client import (
     complete,

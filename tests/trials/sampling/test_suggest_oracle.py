@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from optuna_bridge.enums import TrialState
-from optuna_bridge.pruners import build_pruner
+from optuna_bridge.pruners.registry import build_pruner
 from optuna_bridge.samplers.registry import SAMPLERS, build_sampler
 from optuna_bridge.system_attrs import TRANSIENT_ATTRIBUTES
 from studies.models import Study

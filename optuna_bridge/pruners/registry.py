@@ -10,7 +10,7 @@ from optuna import Study
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 
 from optuna_bridge.options import Kind, Option
-from optuna_bridge.steps import correct_rungs
+from optuna_bridge.pruners.steps import correct_rungs
 
 NO_PRUNER = "none"  # prunes no trial; also used for studies that Optuna does not prune
 _STEPS = 2**31 - 1

@@ -12,9 +12,9 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_bridge.pruners import PrunerKind
+from optuna_bridge.pruners.registry import PrunerKind
+from optuna_bridge.pruners.steps import correct_rungs, reopen_last_rungs
 from optuna_bridge.sampler_storage import SamplerStorage
-from optuna_bridge.steps import correct_rungs, reopen_last_rungs
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Pruners: a registry, how one is asked, and the intermediate values that it reads."""
