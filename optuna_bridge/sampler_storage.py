@@ -144,6 +144,12 @@ class SamplerStorage(FrozenTrials, Generic[D]):
             self._trials[trial.number] = trial
         self._learnt.put(trial, is_infeasible=is_infeasible)
 
+    def _has_lost_result(self, trial: FrozenTrial) -> bool:
+        """Return whether a stored trial had a result when it was last read, and has none now."""
+        if trial.state != TrialState.FAIL or trial.number >= len(self._trials):
+            return False
+        return self._trials[trial.number].state in (TrialState.COMPLETE, TrialState.PRUNED)
+
     def stored_trials(self) -> list[FrozenTrial]:
         """Return committed trials as they are stored, by number, then visible drafts."""
         return self._trials + self._visible_drafts()

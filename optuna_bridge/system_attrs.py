@@ -1,4 +1,7 @@
-"""Names of the system attributes that Optuna and its samplers set on trials."""
+"""The system attributes that Optuna and its samplers set on trials and studies."""
+
+from collections.abc import Mapping
+from typing import Any
 
 # The fixed parameters of an enqueued trial.
 FIXED_PARAMS = "fixed_params"
@@ -6,3 +9,13 @@ FIXED_PARAMS = "fixed_params"
 # Attributes by which a sampler shares a trial's parameters with other processes while only some
 # of them are stored. This service stores all parameters at once and does not need them.
 TRANSIENT_ATTRIBUTES = ("tpe:relative_params", "gp:relative_params")
+
+
+def keys_referring_to(study_attrs: Mapping[str, Any], trial_id: int) -> list[str]:
+    """Return the keys of a study's attributes that list a trial's id, like NSGA-II's parents.
+
+    Without such an attribute, its sampler finds its value again when it needs it.
+    """
+    return [
+        key for key, value in study_attrs.items() if isinstance(value, list) and trial_id in value
+    ]

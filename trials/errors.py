@@ -59,6 +59,13 @@ class TrialNotFailed(DomainError):
     code = "trial_not_failed"
 
 
+class TrialHasNoResult(DomainError):
+    """The trial is not COMPLETE or PRUNED, so that it has no result to invalidate."""
+
+    status = 409
+    code = "trial_has_no_result"
+
+
 class TrialNotWaiting(DomainError):
     """The trial is not in the queue, or no longer."""
 

@@ -7,8 +7,18 @@ from django.dispatch import receiver
 
 from studies.models import DirectWriteRefused
 from trials.models import IntermediateValue, Trial
-from trials.projection.trial_rows import add_study_attribute_rows, add_trial_rows, change_trial_rows
-from trials.signals import study_attrs_added, trials_added, trials_changed
+from trials.projection.trial_rows import (
+    add_study_attribute_rows,
+    add_trial_rows,
+    change_trial_rows,
+    remove_study_attribute_rows,
+)
+from trials.signals import (
+    study_attrs_added,
+    study_attrs_removed,
+    trials_added,
+    trials_changed,
+)
 
 
 @receiver(trials_added, sender=Trial, dispatch_uid="trials.project_added")
@@ -29,6 +39,12 @@ def project_changed(
 def project_study_attrs(trial_ids: list[int], **kwargs: Any) -> None:
     """Project attributes that samplers set on a study."""
     add_study_attribute_rows(trial_ids)
+
+
+@receiver(study_attrs_removed, sender=Trial, dispatch_uid="trials.project_removed_study_attrs")
+def project_removed_study_attrs(study_id: int, keys: list[str], **kwargs: Any) -> None:
+    """Project the removal of attributes that samplers set on a study."""
+    remove_study_attribute_rows(study_id, keys)
 
 
 # Loading a fixture calls neither save() nor the manager, but sends pre_save.

@@ -1,9 +1,9 @@
 """The signals of trials.
 
-`trials_added`, `trials_changed` and `study_attrs_added` are sent inside the transaction that writes
-the trials, so that a receiver's error rolls the write back. They are sent within `pipelined()`: a
-receiver can read the written rows, but the `rowcount` of its own statements is not known yet, so
-it cannot call `save()` on a stored row.
+All but the last two are sent inside the transaction that writes the trials, so that a receiver's
+error rolls the write back. They are sent within `pipelined()`: a receiver can read the written
+rows, but the `rowcount` of its own statements is not known yet, so it cannot call `save()` on a
+stored row.
 """
 
 from django.dispatch import Signal
@@ -19,6 +19,9 @@ trials_changed = Signal()
 # Arguments: trial_ids (list[int]): trials of one study whose `study_attrs`, and nothing else, were
 # stored after the trials were added.
 study_attrs_added = Signal()
+
+# Arguments: study_id (int); keys (list[str]): those of the attributes that were removed.
+study_attrs_removed = Signal()
 
 # The following two are received by the metrics, which exist only in serving processes.
 

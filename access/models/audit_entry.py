@@ -45,6 +45,7 @@ class Action(models.TextChoices):
     PRUNED = "pruned"
     FAILED = "failed"
     EXPIRED = "expired"
+    INVALIDATED = "invalidated"
     REVOKED = "revoked"
 
 
@@ -80,7 +81,7 @@ class AuditEntry(models.Model):
     actor_id = models.BigIntegerField(null=True, help_text="Of the token or user.")
     address = models.GenericIPAddressField(null=True)
     request_id = models.CharField(max_length=128, blank=True, default="")
-    action = models.CharField(max_length=9, choices=Action.choices)
+    action = models.CharField(max_length=11, choices=Action.choices)
     kind = models.CharField("what", max_length=5, choices=SubjectKind.choices)
     subject = models.CharField(max_length=256, help_text="The name of the study or token.")
     subject_id = models.BigIntegerField(help_text="Of the study or token.")

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 
 
 def may_change_states(request: HttpRequest) -> bool:
-    """Whether the user may pause, resume, complete and cancel studies."""
+    """Whether the user may change the states of studies, and correct their trials."""
     user: Any = request.user
     return bool(user.has_perm("studies.change_study"))
 

@@ -10,7 +10,9 @@ from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedi
 from django.urls import URLPattern, path, reverse
 
 from console.read_only_admin import ReadOnlyAdmin
+from console.studies.permissions import may_change_states
 from console.trials import columns
+from console.trials.actions import CorrectionForm, invalidate_results, retry_trials
 from console.trials.changelist import SORTABLE, TrialChangeList, TrialPaginator
 from console.trials.csv_export import csv_response
 from console.trials.filters import (
@@ -30,7 +32,7 @@ MAX_NUMBER = 2**31 - 1
 
 
 class TrialAdmin(ReadOnlyAdmin):
-    """Trials: shown, and exported as CSV; they are deleted with their study only."""
+    """Trials: shown, corrected, and exported as CSV; they are deleted with their study only."""
 
     list_display = [
         "number",
@@ -47,6 +49,8 @@ class TrialAdmin(ReadOnlyAdmin):
     lookups = [STUDY, STATE, WORKER, FRONT]
     search_fields = ["number"]
     search_help_text = "The number of a trial."
+    actions = [invalidate_results, retry_trials]
+    action_form = CorrectionForm
     list_per_page = 100
     list_max_show_all = 100
     show_full_result_count = False
@@ -84,6 +88,9 @@ class TrialAdmin(ReadOnlyAdmin):
         ("Intermediate values", {"fields": [columns.intermediate_values]}),
         ("Attributes", {"fields": [columns.user_attributes, columns.system_attributes]}),
     ]
+
+    # A name that Django derives from the `permissions` of actions.
+    has_change_trials_permission = staticmethod(may_change_states)
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         return super().get_queryset(request).select_related("study")

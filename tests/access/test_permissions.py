@@ -97,6 +97,7 @@ OPERATIONS = [
     Operation("DELETE", TRIAL, "manage", trial=4),
     Operation("POST", f"{STUDY}/retry-failed", "manage", 200, {}),
     Operation("POST", f"{TRIAL}/retry", "manage", trial=5),
+    Operation("POST", f"{TRIAL}/invalidate", "manage", trial=1, body={"reason": "wrong data"}),
     Operation("POST", f"{STUDY}/trials/fail-running", "manage", 200, {"silent_for_seconds": 9}),
     Operation("PATCH", TRIAL, "worker", 200, {"user_attrs": {"a": 1}}),
     Operation("POST", f"{TRIAL}/report", "worker", 200, {"step": 1, "value": 0.5}),

@@ -211,6 +211,7 @@ HISTORY = [
     ("trials", "0006_running_of_token"),
     ("studies", "0004_attempts"),
     ("trials", "0007_attempts"),
+    ("access", "0004_action_invalidated"),
 ]
 OURS = {app for app, _ in HISTORY}
 

@@ -8,6 +8,7 @@ from studies.api.views import StudyScope
 from trials import domain
 from trials.api.request_serializers import (
     FailRunningSerializer,
+    InvalidateSerializer,
     NewTrialSerializer,
     RetryFailedSerializer,
     read_new_trials,
@@ -23,6 +24,7 @@ from tuner_project.rest.serializers import StrictSerializer
 MANAGEMENT_BODIES: dict[str, type[StrictSerializer]] = {
     "create": NewTrialSerializer,
     "fail_running": FailRunningSerializer,
+    "invalidate": InvalidateSerializer,
     "retry_failed": RetryFailedSerializer,
 }
 
@@ -81,6 +83,21 @@ class TrialManagement(StudyScope):
         self.body()
         trial = domain.retry_trial(
             actor=self.actor, named=self.named_study(study_name), number=trial_id
+        )
+        return self.answer(TrialSerializer, trial)
+
+    @extend_schema(
+        operation_id="invalidateTrial", request=InvalidateSerializer, responses=TrialSerializer
+    )
+    def invalidate(self, request: Request, study_name: str, trial_id: int) -> Response:
+        """Invalidate the result of a COMPLETE or PRUNED trial, which turned out to be wrong.
+
+        It becomes FAIL and loses its values: samplers forget it, and the best trial, the Pareto
+        front and the counters do without it. The study's state stays as it is. The trial can be
+        retried. Repeating the request is safe.
+        """
+        trial = domain.invalidate_trial(
+            actor=self.actor, named=self.named_study(study_name), number=trial_id, **self.body()
         )
         return self.answer(TrialSerializer, trial)
 

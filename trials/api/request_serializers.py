@@ -184,6 +184,14 @@ class FailRunningSerializer(StrictSerializer):
     reason = ReasonField()
 
 
+class InvalidateSerializer(StrictSerializer):
+    """Why a trial's result is invalid."""
+
+    reason = ReasonField(
+        required=True, allow_blank=False, help_text="What is wrong with the result."
+    )
+
+
 class RetryFailedSerializer(StrictSerializer):
     """How many failed trials to queue again."""
 

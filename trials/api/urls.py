@@ -31,6 +31,6 @@ urlpatterns = [
     ),
     *(
         path(f"{_TRIAL}/{action}", TrialViewSet.as_view({"post": action}))
-        for action in ("report", "heartbeat", "complete", "prune", "fail", "retry")
+        for action in ("report", "heartbeat", "complete", "prune", "fail", "retry", "invalidate")
     ),
 ]

@@ -1,6 +1,8 @@
 """The use cases of trials."""
 
 from trials.domain.asking.ask import ask, ask_many
+from trials.domain.corrections.invalidate import invalidate_trial
+from trials.domain.corrections.retry import Retried, retry_failed_trials, retry_trial
 from trials.domain.expire_leases import expire_trials, fail_running_trials
 from trials.domain.fencing import FencingToken
 from trials.domain.queueing import NewTrial, add_trials, cancel_trial
@@ -11,7 +13,6 @@ from trials.domain.reporting import (
     heartbeat,
     report,
 )
-from trials.domain.retry import Retried, retry_failed_trials, retry_trial
 from trials.domain.telling import tell, tell_many
 from trials.domain.trial_result import TrialResult
 
@@ -30,6 +31,7 @@ __all__ = [
     "expire_trials",
     "fail_running_trials",
     "heartbeat",
+    "invalidate_trial",
     "report",
     "retry_failed_trials",
     "retry_trial",

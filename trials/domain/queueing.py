@@ -68,7 +68,9 @@ def add_trials(*, actor: Actor, named: NamedStudy, new: Sequence[NewTrial]) -> l
     recorded = [each for each in new if each.result is not None]
     annotations = Annotations()
     if recorded:
-        annotations = session_registry.of(checked).annotations(recorded[0].params)
+        annotations = session_registry.use_anew(
+            checked, lambda session: session.annotations(recorded[0].params)
+        )
     with transaction.atomic():
         study = named.locked()
         if study.id != checked.id:  # deleted and created again meanwhile

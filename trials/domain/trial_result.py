@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from optuna_bridge.constraints import constraint_attrs, total_violation
 from optuna_bridge.enums import TrialState
 from optuna_bridge.pruners.registry import corrected_attrs
@@ -135,33 +133,18 @@ def apply_result(trial: Trial, result: TrialResult) -> Steps:
 def mark_front(study: Study, trials: Sequence[Trial]) -> None:
     """Mark the ended trials that may be the study's best one, or on its Pareto front.
 
-    With one objective they are compared with the best so far, with several among each other. The
-    statement that stores them compares them with the rest of the front.
+    With one objective each is compared with the best before it. With several, they are compared
+    with the front, and with each other, when they are stored.
     """
     complete = [
         (trial, trial.values)
         for trial in trials
         if trial.state == TrialState.COMPLETE and trial.values is not None and trial.violation == 0
     ]
-    if study.is_multi_objective:
-        undominated = _undominated(study, [values for _, values in complete])
-        for (trial, _), is_undominated in zip(complete, undominated, strict=True):
-            trial.on_front = is_undominated
-        return
     for trial, values in complete:
         trial.on_front = study.may_be_best(values, trial.number)
-        if trial.on_front:  # the next one is compared with it
+        if trial.on_front and not study.is_multi_objective:  # the next one is compared with it
             study.remember_best(trial.number, values, trial.internal_params)
-
-
-def _undominated(study: Study, values: Sequence[Sequence[float]]) -> list[bool]:
-    """Return for each of several trials' values whether no other one dominates it."""
-    if len(values) < 2:
-        return [True] * len(values)
-    losses = np.array(values) * study.signs
-    no_worse = (losses[:, None, :] <= losses[None, :, :]).all(axis=2)
-    better = (losses[:, None, :] < losses[None, :, :]).any(axis=2)
-    return np.logical_not((no_worse & better).any(axis=0)).tolist()
 
 
 def take_steps(trial: Trial, reported: Mapping[int, float]) -> StepChanges:

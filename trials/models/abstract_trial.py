@@ -107,7 +107,9 @@ class AbstractTrial(GuardedModel):
     step_values: list[float]
     reoffered = False  # whether an ask returned it to the worker that already held it
     retry_refused: str | None = None  # why the requested next attempt was not queued
-    has_lost_attrs = False  # whether system attributes were removed, of which Optuna has rows
+    # Whether system attributes, and values, were removed, of which Optuna has rows.
+    has_lost_attrs = False
+    has_lost_values = False
 
     class Meta(GuardedModel.Meta):
         abstract = True
@@ -138,6 +140,12 @@ class AbstractTrial(GuardedModel):
         """Set the system attributes; those that `attrs` leaves out are removed in both schemas."""
         self.has_lost_attrs = bool(self.system_attrs.keys() - attrs.keys())
         self.system_attrs = dict(attrs)
+
+    def remove_values(self) -> list[float]:
+        """Remove its values in both schemas, and return them."""
+        removed, self.values = self.values or [], None
+        self.has_lost_values = True
+        return removed
 
     @property
     def params(self) -> dict[str, Any]:

@@ -16,12 +16,17 @@ from django.db.models.functions import Coalesce
 from studies.errors import StudyNotFound
 from studies.models import FAILURES, INFEASIBLE, DirectWriteRefused, Study
 from trials.errors import TrialNotFound
-from trials.models import leases, write_statements
+from trials.models import front, leases, write_statements
 from trials.models.abstract_trial import AbstractTrial
 from trials.models.failure_streak import FailureStreak
 from trials.models.leases import Lease
 from trials.models.reservation import Reservation
-from trials.signals import study_attrs_added, trials_added, trials_changed
+from trials.signals import (
+    study_attrs_added,
+    study_attrs_removed,
+    trials_added,
+    trials_changed,
+)
 from tuner_project.db.prepared import Literal, Parameter, PreparedQuery, pipelined
 
 T = TypeVar("T", bound=AbstractTrial)  # in the model's manager: Trial
@@ -71,8 +76,8 @@ class TrialQuerySet(GuardedQuerySet):
 class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # type: ignore[misc]
     """Trial's manager; trials are written only by its methods.
 
-    `add`, `change` and `add_study_attrs` also update Optuna's rows. `renew` and `hold` write
-    leases, which Optuna does not have.
+    `add`, `change`, `add_study_attrs` and `remove_study_attrs` also update Optuna's rows. `renew`
+    and `hold` write leases, and `restore_front` the front, which Optuna does not have.
     """
 
     # Reading ---------------------------------------------------------------------------------
@@ -178,11 +183,12 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
 
         Pass `study` if some of them may be the study's best or on its front: it is updated.
         """
+        beaten = None if study is None else self._take_off_dominated(study, trials)
         with pipelined():
             write_statements.insert(trials)
             write_statements.insert_steps(steps)
             if study is not None:
-                self._update_counters_and_front(study, trials, Counter())
+                self._update_counters_and_front(study, trials, Counter(), beaten)
             trials_added.send(sender=self.model, trials=list(trials), with_steps=bool(steps))
 
     def change(
@@ -212,9 +218,10 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
             for trial, before in zip(trials, was, strict=True)
             if before == "RUNNING"
         ]
+        beaten = self._take_off_dominated(study, trials)
         with pipelined():
             write_statements.update(trials, steps, are_started=waited)
-            self._update_counters_and_front(study, trials, moves, ended)
+            self._update_counters_and_front(study, trials, moves, beaten, ended)
             trials_changed.send(
                 sender=self.model,
                 trials=list(trials),
@@ -233,15 +240,54 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
             write_statements.update_study_attrs(by_id)
             study_attrs_added.send(sender=self.model, trial_ids=list(by_id))
 
+    def remove_study_attrs(self, study: Study, keys: Sequence[str]) -> None:
+        """Remove attributes that samplers set on a locked study."""
+        with pipelined():
+            write_statements.remove_study_attrs(study.id, keys)
+            study_attrs_removed.send(sender=self.model, study_id=study.id, keys=list(keys))
+
+    def restore_front(self, study: Study, removed: Sequence[float]) -> None:
+        """Find the best trial or the front of a locked study, of which one was removed.
+
+        `removed` are the values of that trial, which has been stored without them.
+        """
+        released: list[int] = []
+        if study.is_multi_objective:
+            these = self.filter(study_id=study.id, state="COMPLETE", violation=0)
+            rest = these.filter(on_front=True), these.filter(on_front=False)
+            released = front.released(study, removed, *rest)
+        write_statements.restore_front(study, released)
+
+    def _take_off_dominated(self, study: Study, trials: Sequence[T]) -> list[int] | None:
+        """Compare several new trials with the front, and clear `on_front` where one is dominated.
+
+        Returns the ids of the trials that are no longer on the front; None if the statement that
+        updates the study is to compare the one new trial.
+        """
+        new = [trial for trial in trials if trial.on_front]
+        if len(new) < 2:
+            return None
+        if study.is_multi_objective:
+            on_front = self.filter(study_id=study.id, on_front=True)
+            return front.take_off_dominated(study, new, on_front)
+        for trial in new[:-1]:  # each was better than those before it
+            trial.on_front = False
+        return None
+
     def _update_counters_and_front(
-        self, study: Study, trials: Sequence[T], moves: Counter[str], ended: Sequence[str] = ()
+        self,
+        study: Study,
+        trials: Sequence[T],
+        moves: Counter[str],
+        beaten: Sequence[int] | None,
+        ended: Sequence[str] = (),
     ) -> None:
-        front = [trial.id for trial in trials if trial.on_front]
+        new = [trial.id for trial in trials if trial.on_front]
         running = [trial for trial in trials if trial.state == "RUNNING"]
         expiries = [trial.lease_expires_at for trial in running if trial.lease_expires_at]
         until = min(expiries, default=None)
         streak = FailureStreak.of(ended)
-        write_statements.update_counters_and_front(study, moves, front, until, streak)
+        write_statements.update_counters_and_front(study, moves, new, beaten, until, streak)
         study.count(moves)
         study.n_consecutive_failures = streak.after(study.n_consecutive_failures)
 

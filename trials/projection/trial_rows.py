@@ -117,6 +117,12 @@ _DELETE_LOST_ATTRIBUTES = (
     f"WHERE o.trial_id = t.id AND {_THESE} AND t.system_attrs->o.key IS NULL"
 )
 
+_DELETE_LOST_VALUES = (
+    f"DELETE FROM {SCHEMA}.{VALUES.name} AS o USING trials_trial AS t "
+    f"WHERE o.trial_id = t.id AND {_THESE} AND t.values IS NULL"
+)
+_DELETE_STUDY_ATTRIBUTES = f"{STUDY_ATTRIBUTES.delete()} AND key = ANY(%(keys)s)"
+
 
 def _one_statement(statements: Sequence[str]) -> str:
     """Combine statements into one; foreign keys between their rows are checked at its end."""
@@ -144,12 +150,19 @@ def change_trial_rows(trials: Sequence[Trial], steps: Sequence[int], with_params
         tables += [PARAMS, STUDY_ATTRIBUTES]
     if any(trial.has_lost_attrs for trial in trials):
         _execute(_DELETE_LOST_ATTRIBUTES, _ids(trials))
+    if any(trial.has_lost_values for trial in trials):
+        _execute(_DELETE_LOST_VALUES, _ids(trials))
     _execute(_upsert(tuple(tables)), _ids(trials), steps=list(steps))
 
 
 def add_study_attribute_rows(trial_ids: Sequence[int]) -> None:
     """Write Optuna's rows of the study attributes that were stored with these trials."""
     _execute(_insert((STUDY_ATTRIBUTES,)), trial_ids)
+
+
+def remove_study_attribute_rows(study_id: int, keys: Sequence[str]) -> None:
+    """Delete Optuna's rows of the study attributes with these keys."""
+    run(_DELETE_STUDY_ATTRIBUTES, {"study": study_id, "keys": list(keys)})
 
 
 def new_study_attrs(study: Study, attrs: Mapping[str, Any]) -> dict[str, Any]:

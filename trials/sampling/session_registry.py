@@ -12,6 +12,7 @@ from django.db import connection
 from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study
 from trials.sampling.session import SamplerSession
+from trials.sampling.trial_cache import SessionOutdated
 from tuner_project.errors import DomainError
 
 Result = TypeVar("Result")
@@ -29,7 +30,8 @@ class SessionRegistry:
 
         If the session is known, the study is not read, since its definition never changes. If the
         action then fails because the study was deleted, be it with `StudyNotFound` or since the
-        sampler could not draw, the action is repeated with the study that has the name now.
+        sampler could not draw, the action is repeated with the study that has the name now. It is
+        also repeated, with a new session, where the known one is outdated.
 
         Raises:
             StudyNotFound: there is no study with this name.
@@ -38,7 +40,7 @@ class SessionRegistry:
         if session is not None:
             try:
                 return action(session)
-            except StudyNotFound:
+            except (StudyNotFound, SessionOutdated):
                 self.forget(session)
             except DomainError:
                 raise
@@ -46,7 +48,16 @@ class SessionRegistry:
                 if Study.objects.filter(id=session.study.id).exists():
                     raise
                 self.forget(session)
-        return action(self.of(named.one()))
+        return self.use_anew(named.one(), action)
+
+    def use_anew(self, study: Study, action: Callable[[SamplerSession], Result]) -> Result:
+        """Call `action` with the session of a study, again with a new one if it is outdated."""
+        while True:
+            session = self.of(study)
+            try:
+                return action(session)
+            except SessionOutdated:  # a result was invalidated meanwhile
+                self.forget(session)
 
     def known(self, name: str) -> SamplerSession | None:
         """Return the session of the study that had this name when last read, or None."""
@@ -71,7 +82,7 @@ class SessionRegistry:
             return session
 
     def forget(self, session: SamplerSession) -> None:
-        """Drop the session of a study that was deleted."""
+        """Drop a session of a study that was deleted, or that is outdated."""
         with self._lock:
             if self._by_name.get(session.study.name) is session:
                 del self._by_name[session.study.name]

@@ -35,6 +35,13 @@ _COLUMNS = (
 _STEP_COLUMNS = ("steps", "step_values")
 
 
+class SessionOutdated(Exception):
+    """Raised where a result was invalidated that the session's sampler has learnt from.
+
+    Samplers keep what they have learnt in many places, so the session has to be built anew.
+    """
+
+
 class TrialCache(SamplerStorage[Draft]):
     """The committed trials of a study as they were last read, and drafts of new ones.
 
@@ -84,11 +91,16 @@ class TrialCache(SamplerStorage[Draft]):
 
         Every write increments the study's revision under the study's lock, so that revisions are
         committed in order and none is ever missed.
+
+        Raises:
+            SessionOutdated: a result that was read before has been invalidated.
         """
         with self._reading:
             # Drafts that are closed by now were committed before the read below, or never will be.
             closed = [draft for draft in self._listed_drafts() if draft.is_closed]
             latest, written, study_attrs = self._read_written()
+            if any(self._has_lost_result(each.trial) for each in written):
+                raise SessionOutdated
             for each in written:
                 self._put(each.trial, is_infeasible=each.is_infeasible)
             if study_attrs:  # the first value of a key counts

@@ -148,7 +148,7 @@ class ReasonField(StrictCharField):
     """The client's reason for an action, as free text."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(required=False, max_length=10_000, **kwargs)
+        super().__init__(**{"required": False, "max_length": 10_000} | kwargs)
 
 
 class AttributesField(serializers.DictField):

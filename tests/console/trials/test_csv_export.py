@@ -101,12 +101,12 @@ def test_export_keeps_exact_numbers(admin_client: Client, api: APIClient) -> Non
     ("query", "expected"),
     [
         ({"state__exact": "COMPLETE"}, [0, 1, 3]),
-        ({"state__exact": "COMPLETE", "o": "-2", "p": "7"}, None),
+        ({"state__exact": "COMPLETE", "o": "-3", "p": "7"}, None),
         ({"worker_id": "<w>"}, [2]),
         ({"on_front": "1"}, [0]),
         ({"q": "4"}, [4]),
         ({"state__exact": "PRUNED"}, []),
-        ({"o": "2"}, [0, 1, 2, 3, 4, 5]),
+        ({"o": "3"}, [0, 1, 2, 3, 4, 5]),
     ],
 )
 def test_export_is_filtered_as_the_list(

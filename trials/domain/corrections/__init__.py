@@ -1,0 +1,1 @@
+"""Corrections of trials that have ended, by those who manage a study."""

@@ -1,0 +1,71 @@
+"""Invalidating results that turned out to be wrong."""
+
+from typing import Any
+
+from django.db import transaction
+
+from access.actors import Actor
+from access.domain.audit import Change, record, shortened
+from access.models.audit_entry import Action, SubjectKind
+from optuna_bridge.enums import TrialState
+from optuna_bridge.system_attrs import keys_referring_to
+from studies.models import NamedStudy, Study
+from trials.errors import TrialHasNoResult
+from trials.models import Trial
+from tuner_project.db.prepared import pipelined
+from tuner_project.json_values import finite_or_text
+
+_WITH_RESULT = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+@transaction.atomic
+def invalidate_trial(*, actor: Actor, named: NamedStudy, number: int, reason: str) -> Trial:
+    """Make a COMPLETE or PRUNED trial FAIL, as if its result had never been; repeating is harmless.
+
+    Its values are removed, and samplers, the best trial or Pareto front and the counters do without
+    it. Its parameters, intermediate values and attributes stay, and the audit keeps what it was. It
+    counts as a failure, which may be retried on request. The study's state stays as it is.
+
+    Raises:
+        StudyNotFound, TrialNotFound
+        TrialHasNoResult: it has not ended, or has failed.
+    """
+    study = named.locked()
+    trial = Trial.objects.get_by_number(study, number)
+    if trial.state == TrialState.FAIL and trial.reason == reason:
+        return trial
+    if trial.state not in _WITH_RESULT:
+        raise TrialHasNoResult(
+            f"trial {number} is {trial.state}: only a COMPLETE or PRUNED one has a result"
+        )
+    was, was_on_front = TrialState(trial.state), trial.on_front
+    change = _change(study, trial, reason)
+    trial.state, trial.reason, trial.on_front = TrialState.FAIL, reason, False
+    removed = trial.remove_values()
+    with pipelined():
+        Trial.objects.change(study, [trial], was=[was])
+        record(actor, change)
+    if was_on_front:
+        Trial.objects.restore_front(study, removed)
+    _forget_in_study_attrs(study, trial)
+    return trial
+
+
+def _change(study: Study, trial: Trial, reason: str) -> Change:
+    """Return what the audit keeps: the result, and why it was invalidated."""
+    details: dict[str, Any] = {"was": trial.state, "reason": shortened(reason)}
+    if trial.values is not None:
+        details["values"] = [finite_or_text(value) for value in trial.values]
+    if trial.reason:
+        details["reason_before"] = shortened(trial.reason)
+    numbers = [trial.number]
+    return Change(Action.INVALIDATED, SubjectKind.TRIAL, study.name, study.id, numbers, details)
+
+
+def _forget_in_study_attrs(study: Study, trial: Trial) -> None:
+    """Remove the attributes of a study that refer to the trial; its sampler finds them anew."""
+    found = Trial.objects.filter(study_id=study.id, study_attrs__isnull=False)
+    stored = found.values_list("study_attrs", flat=True)
+    keys = {key for attrs in stored for key in keys_referring_to(attrs, trial.id)}
+    if keys:
+        Trial.objects.remove_study_attrs(study, sorted(keys))
