@@ -83,6 +83,11 @@ class Actor:
         """The id of the token, or None for other kinds of actors."""
         return self.id if self.kind == ActorKind.TOKEN else None
 
+    @property
+    def caller(self) -> tuple[Any, ...]:
+        """Who it is over several requests: the token, the user, or else the address."""
+        return self.kind, self.address if self.id is None else self.id
+
     def sees(self, study_name: str) -> bool:
         """Return whether it may see studies of this name."""
         return self.studies == EVERY_STUDY or matches(self.studies, study_name)

@@ -89,6 +89,18 @@ class SamplerUnavailable(DomainError):
     wait = 60
 
 
+class StudyBusy(DomainError):
+    """The study's sampler is busy with other asks; try again."""
+
+    status = 503
+    code = "study_busy"
+
+    def __init__(self, detail: str, *, wait: int) -> None:
+        """Create the error for a number of seconds that the sampler takes, as far as known."""
+        super().__init__(detail)
+        self.wait = min(max(1, wait), 30)
+
+
 class TooManyRunning(Busy):
     """`max_concurrent` trials are running."""
 

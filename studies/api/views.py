@@ -1,5 +1,6 @@
 """The endpoints of studies."""
 
+from collections.abc import Hashable
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -41,6 +42,9 @@ class StudyScope(ApiViewSet):
         """The actor that sent the request."""
         authenticated: Any = self.request.user
         return authenticated or Actor.anonymous(self.request._request)
+
+    def caller(self) -> Hashable:
+        return self.actor.caller
 
     def studies(self) -> StudyQuerySet:
         return Study.objects.seen_by(self.actor)

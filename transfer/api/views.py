@@ -25,6 +25,7 @@ from transfer.domain.importing import Result, import_studies
 from transfer.file.format import MEDIA_TYPE
 from transfer.file.reading import lines_of
 from tuner_project.db.database import release_connection
+from tuner_project.rest.disconnection import while_connected
 from tuner_project.rest.serializers import EmptySerializer
 
 OTHER_MEDIA_TYPE = "application/jsonl"
@@ -54,6 +55,7 @@ class TransferViewSet(StudyScope):
     """Export and clone a study."""
 
     staff_permission = "trials.view_trial"
+    heavy = frozenset({"export", "clone"})
 
     def get_serializer_class(self) -> Any:
         return CloneStudySerializer if self.action == "clone" else EmptySerializer
@@ -100,6 +102,7 @@ class TransferViewSet(StudyScope):
 class ImportViewSet(StudyViewSet):
     """Import files at `studies/import`; other methods address the study of this name."""
 
+    heavy = frozenset({"import_studies"})
     query_serializers: ClassVar[dict[str, Any]] = {"import_studies": ImportQuerySerializer}
 
     def get_parsers(self) -> Any:
@@ -126,7 +129,8 @@ class ImportViewSet(StudyViewSet):
         """
         body: Any = self.request.data or BytesIO()  # without a body nothing is parsed
         with body as file:
-            studies = import_studies(actor=self.actor, lines=lines_of(file), **self.query)
+            lines = while_connected(request._request, lines_of(file))
+            studies = import_studies(actor=self.actor, lines=lines, **self.query)
         is_stored = any(each.outcome != Result.SKIPPED for each in studies)
         status = 201 if is_stored and not self.query["dry_run"] else 200
         answer = {"dry_run": self.query["dry_run"], "studies": studies}

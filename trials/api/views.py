@@ -64,7 +64,12 @@ WORK = (
     "fail",
 )
 
-NOTHING_NOW = {"429": "any other code, no trial can be handed out now"}
+NOTHING_NOW = {
+    "429": "any other code, no trial can be handed out now",
+    "503": "`study_busy`, the study's sampler is busy with other asks",
+}
+
+LONG = 200  # a list of more trials is a heavy request
 
 TOLD_TRIAL = ToldTrialSerializer()
 
@@ -80,6 +85,9 @@ class TrialViewSet(TrialManagement):
         "suggest": NOTHING_NOW,
         "suggest_batch": NOTHING_NOW,
     }
+
+    def is_heavy(self) -> bool:
+        return self.action == "list" and self.query["limit"] > LONG
 
     def get_serializer_class(self) -> Any:
         return BODIES.get(self.action or "", EmptySerializer)

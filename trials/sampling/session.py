@@ -1,6 +1,5 @@
 """A study's sampler and pruner on its cached trials; no database lock is held while they work."""
 
-import threading
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +11,7 @@ from studies.errors import SamplerUnavailable, StudyNotFound
 from studies.models import NamedStudy, Study
 from trials.models import Trial
 from trials.sampling.drafts import Annotations, Draft, PlanInvalidated
+from trials.sampling.sampler_lock import SamplerLock
 from trials.sampling.trial_cache import TrialCache
 from trials.sampling.visited_points import max_failures
 from tuner_project.db.database import release_connection
@@ -33,7 +33,7 @@ class SamplerSession(TrialCache):
 
     def __init__(self, study: Study) -> None:
         super().__init__(study)
-        self.lock = threading.Lock()
+        self.lock = SamplerLock()
         self._kind = SAMPLERS[study.sampler]
         self._seed: int | None = study.sampler_options.get("seed")
         self._was_refused = False
@@ -126,8 +126,11 @@ class SamplerSession(TrialCache):
         """Hold the sampler's lock within the block, after reading all that is committed.
 
         While the thread waits for the lock, its database connection is back in the pool.
+
+        Raises:
+            StudyBusy: the sampler is slow, and enough threads wait for it already.
         """
-        if not self.lock.acquire(blocking=False):
+        if not self.lock.try_acquire():
             with stopwatch("waiting"):
                 release_connection()
                 self.lock.acquire()
@@ -155,9 +158,10 @@ class SamplerSession(TrialCache):
         Raises:
             PlanInvalidated: another thread uses the sampler, and the transaction must not wait.
         """
-        # A sampler that needs the number holds the lock for microseconds.
-        if not self.lock.acquire(blocking=self.needs_number):
-            raise PlanInvalidated
+        if not self.lock.try_acquire():
+            if not self.needs_number:
+                raise PlanInvalidated
+            self.lock.acquire()  # which such a sampler holds for microseconds
         try:
             if instead_of is not None:
                 self._drop(instead_of)

@@ -47,7 +47,8 @@ class TunerSchema(AutoSchema):
             "`code`: `overloaded`, the service is overloaded; `storage_away`, the database cannot "
             "be reached; `storage_busy`, the database is overloaded or took too long; "
             "`storage_full`, the database has no space left; `storage_read_only`, the database is "
-            "read-only; `service_full`, the service's own disk has no space left for a file.",
+            "read-only; `service_full`, the service's own disk has no space left for a file"
+            f"{self._further_causes('503')}.",
         }
         if self._needed_scope():
             problems["401"] = "The token is missing, unknown, expired or revoked."
@@ -55,7 +56,7 @@ class TunerSchema(AutoSchema):
             problems["429"] = (
                 "Try again after `Retry-After` seconds. The causes by `code`: `too_many_requests`, "
                 "the token or the address has sent more requests per minute than it may"
-                f"{self._further_causes('429')}."
+                f"{self._heavy_cause()}{self._further_causes('429')}."
             )
         if "{" in self.path:
             problems["404"] = "The object in the path does not exist, or the token may not see it."
@@ -65,6 +66,11 @@ class TunerSchema(AutoSchema):
             problems["413"] = "The body is too large."
             problems["415"] = "The body is not JSON."
         return problems
+
+    def _heavy_cause(self) -> str:
+        if getattr(self.view, "action", None) not in getattr(self.view, "heavy", ()):
+            return ""
+        return "; `too_many_heavy_requests`, other heavy requests of the token are being served"
 
     def _further_causes(self, status: str) -> str:
         """Return the further causes of a status that the view declares for this action."""

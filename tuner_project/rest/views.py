@@ -1,16 +1,19 @@
 """The base class of the API's views: strict queries and bodies, pagination."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
+from contextlib import ExitStack
 from functools import cache
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+from django.http import HttpResponseBase
 from django.utils.encoding import escape_uri_path
 from rest_framework import serializers, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tuner_project.rest.serializers import EmptySerializer
+from tuner_project.rest.thread_shares import thread_shares
 
 
 @cache
@@ -24,13 +27,15 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
 
     `query_serializers` maps an action to the serializer of its query; an action without one accepts
     no query keys. `scopes` maps an action to its required scope, by default `read` for reads and
-    `manage` for the rest; `staff_permission` is the permission that a staff session needs.
+    `manage` for the rest; `staff_permission` is the permission that a staff session needs. `heavy`
+    are the actions that may take seconds, of which one caller cannot hold all threads.
     `problem_causes` is for the OpenAPI document: further causes of a status, by action and status.
     """
 
     scopes: ClassVar[dict[str, str]] = {}
     staff_permission: ClassVar[str] = ""
     query_serializers: ClassVar[dict[str, type[serializers.Serializer[Any]]]] = {}
+    heavy: ClassVar[frozenset[str]] = frozenset()
     problem_causes: ClassVar[dict[str, dict[str, str]]] = {}
     query: dict[str, Any]
 
@@ -49,6 +54,24 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         if repeated:
             raise serializers.ValidationError({key: ["given more than once"] for key in repeated})
         self.query = _instance(shape).run_validation(request.query_params.dict())
+        if self.is_heavy():
+            self._end_heavy.callback(thread_shares.take(self.caller()))
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Serve a request; a heavy one counts until its response has been sent, or has failed."""
+        with ExitStack() as self._end_heavy:
+            response: Any = super().dispatch(request, *args, **kwargs)
+            # Django has no public way to learn of the end of a response.
+            response._resource_closers.append(self._end_heavy.pop_all().close)  # noqa: SLF001
+        return response
+
+    def is_heavy(self) -> bool:
+        """Return whether this request may take seconds."""
+        return self.action in self.heavy
+
+    def caller(self) -> Hashable:
+        """Return who sends the request; heavy requests are counted by caller."""
+        return None
 
     def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         """Answer the methods of the path, in the header `Allow`."""

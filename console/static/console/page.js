@@ -3,10 +3,18 @@ export const section = document.getElementById("tuner-study");
 export const objectiveCount = Number(section.dataset.objectives);
 export const element = (name) => document.getElementById(`tuner-${name}`);
 
-// The JSON of a GET of the study's API; an error has the problem's detail and the HTTP status.
-export async function fetchJson(path) {
+const MAX_RETRIES = 20;
+
+// The JSON of a GET of the study's API; an error has the problem's detail and the HTTP status. While
+// other plots of the user are being computed (429), it is asked for again.
+export async function fetchJson(path, retries = MAX_RETRIES) {
   const response = await fetch(section.dataset.api + path, { headers: { Accept: "application/json" } });
   if (response.ok) return response.json();
+  if (response.status === 429 && retries > 0) {
+    const seconds = Number(response.headers.get("Retry-After") ?? 1) * (1 + Math.random());
+    await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+    return fetchJson(path, retries - 1);
+  }
   const { detail } = await response.json().catch(() => ({ detail: response.statusText }));
   throw Object.assign(new Error(detail), { status: response.status });
 }

@@ -62,6 +62,7 @@ def ask_many(
         StudyPaused, StudyCompleted, StudyCancelled
         TooManyTrials
         SamplerUnavailable: a part of the installation is missing.
+        StudyBusy: too many asks wait for the study's sampler.
         TooManyRunning, TooManyRunningOfToken, BudgetInFlight, Contended: try again later.
     """
     request = AskRequest(actor, count, worker_id, new, lease)
