@@ -19,6 +19,7 @@ class Best:
     params: dict[str, Any]
     value: float | list[float]
     trial_id: int
+    metric_names: list[str] | None
 
 
 def best(*, study: Study) -> Best:
@@ -31,7 +32,7 @@ def best(*, study: Study) -> Best:
     params, value, number = study.best_params, study.best_value, study.best_number
     if params is None or value is None or number is None:
         raise _no_best(study)
-    return Best(params=params, value=value, trial_id=number)
+    return Best(params=params, value=value, trial_id=number, metric_names=study.metric_names)
 
 
 def _no_best(study: Study) -> DomainError:

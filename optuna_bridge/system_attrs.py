@@ -6,6 +6,9 @@ from typing import Any
 # The fixed parameters of an enqueued trial.
 FIXED_PARAMS = "fixed_params"
 
+# The attribute of a study with the names of its objectives.
+METRIC_NAMES = "study:metric_names"
+
 # Attributes by which a sampler shares a trial's parameters with other processes while only some
 # of them are stored. This service stores all parameters at once and does not need them.
 TRANSIENT_ATTRIBUTES = ("tpe:relative_params", "gp:relative_params")

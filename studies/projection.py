@@ -4,6 +4,7 @@ from django.db import connection
 
 from optuna_bridge.storage import SCHEMA
 from optuna_bridge.storage.projected_table import OF_STUDY, ProjectedTable
+from optuna_bridge.system_attrs import METRIC_NAMES
 
 STUDY_TABLES = (
     ProjectedTable(
@@ -30,15 +31,24 @@ STUDY_TABLES = (
         "FROM studies_study AS s, json_each(s.user_attrs) AS a WHERE {where}",
         OF_STUDY,
     ),
+    ProjectedTable(
+        "study_system_attributes",
+        ("study_id", "key", "value_json"),
+        ("study_id", "key"),
+        f"SELECT s.id, '{METRIC_NAMES}', s.metric_names::text "
+        "FROM studies_study AS s WHERE s.metric_names IS NOT NULL AND {where}",
+        f"{OF_STUDY} AND o.key = '{METRIC_NAMES}'",
+    ),
 )
 
 
 def write_study_rows(study_id: int) -> None:
     """Update Optuna's rows of a study, except those of its trials."""
     arguments = {"study": study_id}
-    studies, directions, user_attributes = STUDY_TABLES
+    studies, directions, *attributes = STUDY_TABLES
     with connection.cursor() as cursor:
         cursor.execute(studies.upsert("s.id = %(study)s"), arguments)
         cursor.execute(directions.upsert("s.id = %(study)s"), arguments)
-        cursor.execute(user_attributes.delete(), arguments)
-        cursor.execute(user_attributes.insert("s.id = %(study)s"), arguments)
+        for table in attributes:
+            cursor.execute(table.delete(), arguments)
+            cursor.execute(table.insert("s.id = %(study)s"), arguments)

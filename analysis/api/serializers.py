@@ -18,6 +18,11 @@ class BestSerializer(serializers.Serializer[Any]):
     params = serializers.DictField()
     value = ValueField()
     trial_id = serializers.IntegerField()
+    metric_names = serializers.ListField(
+        child=serializers.CharField(),
+        allow_null=True,
+        help_text="The name of each value, if the study has `metric_names`.",
+    )
 
 
 class ParetoTrialSerializer(serializers.Serializer[Any]):

@@ -187,7 +187,7 @@ def _timeline(request: PlotRequest) -> Drawing:
 
 def _pareto_front(request: PlotRequest) -> Drawing:
     _check_several(request.study)
-    names = [f"Objective {index}" for index in range(len(request.study.directions))]
+    names = request.study.objective_names
     if len(names) > 3:
         raise PlotUnavailable(f"a Pareto front is drawn for 2 or 3 objectives, not {len(names)}")
     completed = CompletedTrials.of(request.study)

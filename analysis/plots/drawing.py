@@ -26,7 +26,7 @@ class PlotRequest:
     def objective_name(self) -> str:
         if self.target == FRONT:
             return "the Pareto front"
-        return f"Objective {self.target_idx}" if self.study.is_multi_objective else "Objective"
+        return self.study.objective_names[self.target_idx]
 
 
 @dataclass(frozen=True)

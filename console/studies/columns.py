@@ -111,10 +111,11 @@ def best_value(study: Study) -> SafeString | str:
     if study.best_values is None:
         return display.EMPTY
     text = "{} (first of the Pareto front)" if study.is_multi_objective else "{}"
+    names = f": {', '.join(study.metric_names)}" if study.metric_names else ""
     return format_html(
         '<a href="{}" title="{}">{}</a>',
         trials_url(study, on_front="1"),
-        f"trial {study.best_number}",
+        f"trial {study.best_number}{names}",
         text.format(display.numbers(study.best_values)),
     )
 
@@ -130,8 +131,11 @@ def best_params(study: Study) -> SafeString | str:
 
 @admin.display(description="directions", ordering="directions")
 def directions(study: Study) -> str:
-    """The direction of each objective."""
-    return ", ".join(study.directions)
+    """The direction of each objective, with its name if it has one."""
+    if not study.metric_names:
+        return ", ".join(study.directions)
+    named = zip(study.metric_names, study.directions, strict=True)
+    return display.truncated(", ".join(f"{name}: {direction}" for name, direction in named))
 
 
 @admin.display(description="parameters")

@@ -125,6 +125,7 @@ class StudyAdmin(ReadOnlyAdmin):
             "subtitle": None,
             "api_url": reverse("study", args=[study.name]),
             "object_links": _object_links(request, study),
+            "objectives": zip(study.objective_names, study.directions, strict=True),
             "actions": allowed_actions(study) if may_change_states(request) else [],
             "confirmed_actions": CONFIRMED_ACTIONS,
             # Shown until the page's script has fetched them.

@@ -9,16 +9,15 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import cached_property
 
-from console.trials import columns
 from console.trials.filters import STUDY, listed_study
-from console.trials.parameter_columns import columns_note
+from console.trials.parameter_columns import ValuesColumn, columns_note
 from studies.models import Study
 from trials.models import Trial
 from trials.queries.ordering import NUMBER, VALUE, TrialOrdering
 
 NEWEST = 10_000  # trials that are listed if no study is selected
 # The sortable columns of one study's trials, and their keys for `TrialOrdering`.
-SORTABLE: dict[Any, str] = {"number": NUMBER, columns.final_values: VALUE}
+SORTABLE: dict[Any, str] = {"number": NUMBER, ValuesColumn(): VALUE}
 
 
 class TrialPaginator(Paginator):

@@ -87,10 +87,13 @@ def completed(trial: Trial) -> SafeString | str:
 # Parameters, results and attributes -----------------------------------------------------------
 
 
-@admin.display(description="values", ordering="values")
-def final_values(trial: Trial) -> str:
-    """The value of each objective."""
-    return display.numbers(trial.values)
+@admin.display(description="values")
+def final_values(trial: Trial) -> SafeString | str:
+    """The value of each objective, with its name if it has one."""
+    if trial.values is None or trial.study.metric_names is None:
+        return display.numbers(trial.values)
+    by_name = zip(trial.study.metric_names, map(display.number, trial.values), strict=True)
+    return display.table(["Metric", "Value"], by_name)
 
 
 @admin.display(description="constraints")

@@ -51,11 +51,10 @@ def _chunks(trials: models.QuerySet[Trial]) -> Iterator[list[Trial]]:
 
 
 def _head(study: Study) -> list[str]:
-    n = len(study.directions)
     return [
         "number",
         "state",
-        *(["value"] if n == 1 else [f"values_{index}" for index in range(n)]),
+        *_value_heads(study),
         *(f"params_{parameter['name']}" for parameter in study.search_space),
         "datetime_start",
         "datetime_complete",
@@ -64,6 +63,14 @@ def _head(study: Study) -> list[str]:
         "reason",
         "user_attrs",
     ]
+
+
+def _value_heads(study: Study) -> list[str]:
+    """Return the heads of the values, as Optuna's `Study.trials_dataframe()` names them."""
+    if not study.is_multi_objective:
+        return ["_".join(["value", *(study.metric_names or ())])]
+    names = study.metric_names or range(len(study.directions))
+    return [f"values_{name}" for name in names]
 
 
 def _row(trial: Trial) -> list[Any]:

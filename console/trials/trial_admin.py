@@ -26,7 +26,7 @@ from console.trials.filters import (
     WorkerFilter,
     listed_study,
 )
-from console.trials.parameter_columns import parameter_columns
+from console.trials.parameter_columns import ValuesColumn, parameter_columns
 
 MAX_NUMBER = 2**31 - 1
 
@@ -38,7 +38,7 @@ class TrialAdmin(ReadOnlyAdmin):
         "number",
         columns.study_link,
         columns.state,
-        columns.final_values,
+        ValuesColumn(),
         columns.params_line,
         columns.worker,
         columns.reason_text,
@@ -106,7 +106,7 @@ class TrialAdmin(ReadOnlyAdmin):
         return [
             "number",
             columns.state,
-            columns.final_values,
+            ValuesColumn.of(study),
             *parameter_columns(study),
             columns.worker,
             columns.reason_text,

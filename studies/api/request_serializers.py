@@ -9,6 +9,7 @@ from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS, missing_samplers
 from studies.api.fields import (
     MAX_NAME,
+    MAX_OBJECTIVES,
     DirectionField,
     LeaseSecondsField,
     NameField,
@@ -102,10 +103,31 @@ class LifeSerializer(StrictSerializer):
     )
 
 
+class MetricNamesField(serializers.ListField):
+    """The names of the objectives, in their order: as many as directions, and unique."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            child=StrictCharField(max_length=MAX_NAME),
+            required=False,
+            min_length=1,
+            max_length=MAX_OBJECTIVES,
+            help_text="A name for each objective, which plots, pages, CSV and `/best` show.",
+            **kwargs,
+        )
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        names: list[str] = super().to_internal_value(data)
+        if len(set(names)) < len(names):
+            raise serializers.ValidationError("two objectives have the same name; names are unique")
+        return names
+
+
 class ChangeStudySerializer(LifeSerializer):
-    """Changes of a study; null removes a budget, or the expiry of leases."""
+    """Changes of a study; null removes a budget, the expiry of leases, or the metric names."""
 
     user_attrs = UserAttributesField(required=False, help_text="Replaces all user attributes.")
+    metric_names = MetricNamesField(allow_null=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         return {"changes": attrs}
@@ -128,6 +150,7 @@ class DefinitionSerializer(LifeSerializer):
     pruner = serializers.ChoiceField(choices=list(PRUNERS), required=False)
     pruner_options = PrunerOptionsField(required=False)
     user_attrs: AttributesField = UserAttributesField(required=False)
+    metric_names = MetricNamesField()
     constraints = serializers.ListField(
         child=StrictCharField(max_length=MAX_NAME),
         required=False,

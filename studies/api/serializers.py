@@ -69,6 +69,7 @@ class StudySummarySerializer(serializers.Serializer[Any]):
     max_consecutive_failures = serializers.IntegerField(allow_null=True)
     stop_running = serializers.BooleanField()
     constraints = serializers.ListField(child=serializers.CharField())
+    metric_names = serializers.ListField(child=serializers.CharField(), allow_null=True)
     duplicates = serializers.ChoiceField(choices=Duplicates.choices)
     pruning_direction = TextOrNullField()
 

@@ -119,7 +119,7 @@ class StudyViewSet(StudyScope):
         operation_id="updateStudy", request=ChangeStudySerializer, responses=StudySerializer
     )
     def partial_update(self, request: Request, study_name: str) -> Response:
-        """Change budgets, retries, the lease or user attributes.
+        """Change budgets, retries, the lease, user attributes or metric names.
 
         A budget that is used up by the change completes the study. A larger budget does not resume
         a completed study.

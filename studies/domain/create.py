@@ -109,6 +109,9 @@ def _differences(study: Study, definition: Definition) -> Iterator[str]:
         if key not in first or not same_json(first[key], value)
     }
     yield from _differing("user_attrs", study.user_attrs, attrs)
+    names, first = definition.metric_names, study.created_with.get("metric_names")
+    if names is not None and list(names) not in (study.metric_names, first):
+        yield f"metric_names are {study.metric_names!r}, not {list(names)!r}"
     constraints = definition.constraints
     if constraints is not None and sorted(constraints) != sorted(study.constraints):
         yield f"constraints are {study.constraints!r}, not {list(constraints)!r}"

@@ -13,7 +13,7 @@ from optuna_bridge.options import Kind
 from optuna_bridge.pruners.registry import NO_PRUNER, PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
 from optuna_bridge.search_space import Parameter, SearchSpace
-from studies.domain.lifecycle import check_budgets
+from studies.domain.lifecycle import check_budgets, check_metric_names
 from studies.enums import Duplicates
 from studies.errors import InvalidStudy
 from studies.models import Study
@@ -35,6 +35,7 @@ class Definition:
     duplicates: str | None = None
     pruning_direction: str | None = None
     user_attrs: Mapping[str, Any] | None = None
+    metric_names: Sequence[str] | None = None
     # The budgets, retries and lease that the client gave; a lease of None never expires.
     life: Mapping[str, Any] = field(default_factory=dict)
 
@@ -49,7 +50,7 @@ def new_study(definition: Definition) -> Study:
     """Return a new study, not stored yet, from a definition.
 
     Raises:
-        InvalidStudy: An option or the pruning direction is invalid.
+        InvalidStudy: An option, the pruning direction or a metric's name is invalid.
         InvalidBudget: `target_value` for several objectives.
     """
     sampler = definition.sampler or settings.DEFAULT_SAMPLER
@@ -57,6 +58,7 @@ def new_study(definition: Definition) -> Study:
     check_options(definition, sampler, pruner)
     n_objectives = len(definition.directions)
     check_budgets(definition.life, n_objectives=n_objectives)
+    check_metric_names(definition.metric_names, n_objectives=n_objectives)
     if definition.pruning_direction and n_objectives == 1:
         detail = "pruning_direction is for several objectives; with one, the direction applies"
         raise InvalidStudy(detail, [(("pruning_direction",), detail)])
@@ -70,6 +72,8 @@ def new_study(definition: Definition) -> Study:
         sampler_options["seed"] = secrets.randbits(32)
     life = {"lease_seconds": settings.DEFAULT_LEASE_SECONDS, **definition.life}
     user_attrs = dict(definition.user_attrs or {})
+    metric_names = definition.metric_names and list(definition.metric_names)
+    first = {"user_attrs": user_attrs, "metric_names": metric_names}
     return Study(
         name=definition.name,
         directions=definition.directions,
@@ -81,11 +85,12 @@ def new_study(definition: Definition) -> Study:
         pruner=pruner,
         pruner_options=pruner_options,
         user_attrs=user_attrs,
+        metric_names=metric_names,
         constraints=list(definition.constraints or []),
         duplicates=definition.duplicates or Duplicates.ALLOW,
         pruning_direction=definition.pruning_direction or "",
         created_with={name: as_json(value) for name, value in life.items()}
-        | {"user_attrs": user_attrs},
+        | {name: value for name, value in first.items() if value is not None},
         **life,
     )
 

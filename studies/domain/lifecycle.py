@@ -1,6 +1,6 @@
 """The lifecycle of a study: its states, and the budgets that complete it."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from studies.enums import Duplicates, StudyState
 from studies.errors import (
     IllegalTransition,
     InvalidBudget,
+    InvalidStudy,
     NotOpen,
     StudyCancelled,
     StudyCompleted,
@@ -121,7 +122,7 @@ def allowed_actions(study: Study) -> list[str]:
 
 @transaction.atomic
 def change_study(*, actor: Actor, named: NamedStudy, changes: Mapping[str, Any]) -> Study:
-    """Change budgets, retries, the lease and user attributes; None removes a budget.
+    """Change budgets, retries, the lease, user attributes and metric names; None removes them.
 
     If a budget is used up after the change, the study is completed. A lease or `max_trial_seconds`
     also applies to running trials that have none.
@@ -129,9 +130,11 @@ def change_study(*, actor: Actor, named: NamedStudy, changes: Mapping[str, Any])
     Raises:
         StudyNotFound: There is no study with this name.
         InvalidBudget: `target_value` for several objectives.
+        InvalidStudy: There is not one metric name for each objective.
     """
     study = named.locked()
     check_budgets(changes, n_objectives=len(study.directions))
+    check_metric_names(changes.get("metric_names"), n_objectives=len(study.directions))
     for field, value in changes.items():
         setattr(study, field, value)
     study.save(update_fields=changes.keys())
@@ -150,6 +153,13 @@ def check_budgets(budgets: Mapping[str, Any], *, n_objectives: int) -> None:
     if budgets.get("target_value") is not None and n_objectives > 1:
         detail = f"target_value is for one objective, and the study has {n_objectives}"
         raise InvalidBudget(detail, [(("target_value",), detail)])
+
+
+def check_metric_names(names: Sequence[str] | None, *, n_objectives: int) -> None:
+    """Raise `InvalidStudy` unless there is one metric name for each objective, or none at all."""
+    if names is not None and len(names) != n_objectives:
+        detail = f"expected a name for each of the {n_objectives} objectives, not {len(names)}"
+        raise InvalidStudy(f"metric_names: {detail}", [(("metric_names",), detail)])
 
 
 def complete_if_budget_is_used_up(study: Study, *, actor: Actor) -> None:
@@ -199,7 +209,7 @@ def refusal(study: Study) -> NotOpen | None:
 
 def _as_recorded(field: str, value: Any) -> Any:
     """Return the audit log's value of a changed field; user attributes are not recorded."""
-    if field not in Study.LIFE:
+    if field == "user_attrs":
         return "…"
     return value.isoformat() if isinstance(value, datetime) else value
 

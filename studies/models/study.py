@@ -81,6 +81,9 @@ class Study(models.Model):
     pruner = models.CharField(max_length=16)
     pruner_options = PlainJSONField(default=dict)
     user_attrs = PlainJSONField(default=dict)
+    metric_names = PlainJSONField(
+        null=True, help_text="A list with the name of each objective; null: they have none."
+    )
     constraints = ArrayField(
         models.TextField(), default=list, help_text="Names of what is feasible up to 0."
     )
@@ -173,7 +176,7 @@ class Study(models.Model):
     # The fields that may change after creation: trials, and the sampler sessions of other
     # processes, rely on the others.
     UNKNOWN_TO_OPTUNA = frozenset({*LIFE, *STATE})
-    CHANGEABLE = UNKNOWN_TO_OPTUNA | {"user_attrs"}
+    CHANGEABLE = UNKNOWN_TO_OPTUNA | {"user_attrs", "metric_names"}
 
     class Meta:
         base_manager_name = "objects"
@@ -195,6 +198,15 @@ class Study(models.Model):
     @property
     def is_multi_objective(self) -> bool:
         return len(self.directions) > 1
+
+    @property
+    def objective_names(self) -> list[str]:
+        """The name of each objective: the metric's, or its position."""
+        if self.metric_names is not None:
+            return list(self.metric_names)
+        if not self.is_multi_objective:
+            return ["Objective"]
+        return [f"Objective {index}" for index in range(len(self.directions))]
 
     @property
     def can_prune(self) -> bool:

@@ -237,6 +237,10 @@ class _RandomStudy:
             "max_consecutive_failures": self.random.choice([None, 1, 10]),
             "stop_running": self.random.random() < 0.5,
         }
+        names = self.maybe([f"{name} {index}" for index in range(n_objectives)])
+        first = {**life, "user_attrs": self.attributes()}
+        if names:
+            first["metric_names"] = names
         head = {
             "kind": "study",
             "format": 1,
@@ -253,9 +257,10 @@ class _RandomStudy:
             "duplicates": self.random.choice(("allow", "avoid")),
             "pruning_direction": pruning_direction,
             "user_attrs": self.attributes(),
+            "metric_names": names,
             **life,
             **self.state(),
-            "created_with": self.maybe({**life, "user_attrs": self.attributes()}) or {},
+            "created_with": self.maybe(first) or {},
             "datetime_start": self.moment(),
         }
         trials = self.trials(head, n_objectives)

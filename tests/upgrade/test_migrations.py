@@ -125,6 +125,7 @@ def fill(apps: Apps) -> None:
             if "trials.trial" in models:
                 for trial in study.trials:
                     _store(models, past, row, trial)
+                _name_metrics(models["trials.trial"], row, study)
 
 
 def _trial(number: int, state: str, values: list[float] | None, steps: Any) -> FrozenTrial:
@@ -191,6 +192,20 @@ def _store(models: Any, past: Past, study: Any, trial: FrozenTrial) -> None:
         steps.create(trial=row, step=step, value=value)
 
 
+def _name_metrics(trial_model: Any, row: Any, study: optuna.Study) -> None:
+    """Name the objectives; before studies had the field, imports did so with the first trial."""
+    first = trial_model.objects.filter(study=row, number=0)
+    if hasattr(trial_model, "study_attrs") and first.exists():
+        names = [f"metric {index}" for index in range(len(study.directions))]
+        attrs: dict[str, Any] = {"study:metric_names": names, "other": 1}
+        first.update(study_attrs=attrs)
+        if hasattr(row, "metric_names"):
+            row.metric_names = names
+            row.save()
+        for key, value in attrs.items():
+            study._storage.set_study_system_attr(study._study_id, key, value)
+
+
 def _in_utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.replace(tzinfo=UTC)
 
@@ -212,6 +227,7 @@ HISTORY = [
     ("studies", "0004_attempts"),
     ("trials", "0007_attempts"),
     ("access", "0004_action_invalidated"),
+    ("studies", "0005_metric_names"),
 ]
 OURS = {app for app, _ in HISTORY}
 
@@ -310,6 +326,9 @@ def _assert_old_data_is_served(api: APIClient) -> None:
         for number, (state, values, _) in enumerate(SEARCH.outcomes)
     ]
     assert [trial.params for trial in stock] == [trial["params"] for trial in trials]
+    with rdb_storage("optuna") as storage:
+        named = optuna.load_study(study_name="search", storage=storage).metric_names
+    assert studies["search"]["metric_names"] == named
     best = api.get("/api/v1/studies/search/best").json()
     assert (best["trial_id"], best["value"], best["params"]) == (1, 0.25, POINTS[1])
     front = api.get("/api/v1/studies/front/pareto").json()

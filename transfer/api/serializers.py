@@ -8,7 +8,12 @@ from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
 from studies.api.fields import NameField, PrunerOptionsField, SamplerOptionsField
 from studies.api.parameter_serializers import ParameterField
-from studies.api.request_serializers import MAX_PARAMETERS, DefinitionSerializer, LifeSerializer
+from studies.api.request_serializers import (
+    MAX_PARAMETERS,
+    DefinitionSerializer,
+    LifeSerializer,
+    MetricNamesField,
+)
 from studies.api.serializers import StudySerializer
 from studies.enums import Duplicates
 from transfer.domain.importing import Conflict, Result
@@ -68,6 +73,7 @@ class CloneStudySerializer(LifeSerializer):
     )
     duplicates = serializers.ChoiceField(choices=Duplicates.choices, required=False)
     user_attrs = UserAttributesField(required=False)
+    metric_names = MetricNamesField(allow_null=True)
     trials = StrictBooleanField(
         required=False,
         help_text="Keep the COMPLETE and PRUNED trials that fit the search space. Default: true.",

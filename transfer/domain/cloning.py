@@ -101,6 +101,7 @@ def _definition(source: Study, name: str, changes: Mapping[str, Any]) -> Definit
         duplicates=changes.get("duplicates", source.duplicates),
         pruning_direction=source.pruning_direction or None,
         user_attrs=changes.get("user_attrs", source.user_attrs),
+        metric_names=changes.get("metric_names", source.metric_names),
         life={field: changes.get(field, getattr(source, field)) for field in Study.LIFE},
     )
 

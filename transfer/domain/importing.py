@@ -93,6 +93,9 @@ def _store(section: Section, conflict: Conflict, actor: Actor) -> Imported:
         writer.put(trial, size)
     writer.flush()
     store_notes(study, section.notes)
+    if names := section.old_metric_names:
+        study.metric_names = names
+        study.save(update_fields=["metric_names"])
     record_study(actor, Action.IMPORTED, study, trials=section.n_trials)
     return Imported(name, study.name, result, section.n_trials)
 

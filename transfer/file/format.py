@@ -41,6 +41,7 @@ def study_line(study: Study) -> Document:
         "duplicates": study.duplicates,
         "pruning_direction": study.pruning_direction or None,
         "user_attrs": study.user_attrs,
+        "metric_names": study.metric_names,
         "max_trials": study.max_trials,
         "max_concurrent": study.max_concurrent,
         "max_failures": study.max_failures,

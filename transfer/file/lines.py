@@ -18,6 +18,7 @@ from studies.api.request_serializers import (
     MAX_PARAMETERS,
     DefinitionSerializer,
     LifeSerializer,
+    MetricNamesField,
 )
 from studies.domain.definition import Definition, as_json
 from studies.enums import StudyState
@@ -75,6 +76,7 @@ class CreatedWithSerializer(LifeSerializer):
     """The stored initial values of the changeable fields; the keys keep their order."""
 
     user_attrs = AttributesField(required=False)
+    metric_names = MetricNamesField()
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         valid = super().run_validation(data)

@@ -8,7 +8,7 @@ from rest_framework.exceptions import ParseError, ValidationError
 
 from optuna_bridge.constraints import constraints_of, total_violation
 from optuna_bridge.enums import TrialState
-from optuna_bridge.system_attrs import FIXED_PARAMS
+from optuna_bridge.system_attrs import FIXED_PARAMS, METRIC_NAMES
 from studies.domain import new_study
 from studies.models import Study
 from transfer.file.format import Document, parents
@@ -91,13 +91,25 @@ class Section:
     """
 
     def __init__(self, head: Line, rest: Iterator[Line]) -> None:
-        self._last = head
+        self._head = self._last = head
         self._rest = rest
         self._note_lines: dict[int, Line] = {}
         self.notes: dict[int, Mapping[str, Any]] = {}
         self.study = _study(head)
         self.name = self.study.name  # in the file
         self.n_trials = 0
+
+    @property
+    def old_metric_names(self) -> list[str] | None:
+        """The metric names of a file in which they are an attribute that a trial has set.
+
+        Studies have them themselves since the line of a study has the key.
+        """
+        if "metric_names" in self._head.document:
+            return None
+        found = (notes[METRIC_NAMES] for notes in self.notes.values() if METRIC_NAMES in notes)
+        names: list[str] | None = next(found, None)
+        return names if names and all(names) and len(set(names)) == len(names) else None
 
     def trials(self) -> Iterator[tuple[Trial, int]]:
         """Yield each trial and its size in bytes, up to the study's end line."""

@@ -63,8 +63,8 @@ def snapshot(*, mode: str = "READ ONLY") -> Iterator[None]:
 
 def differences(study: Study) -> Iterator[Difference]:
     """Yield each row of a study that only one side has."""
-    checks = {table.name: table.differences() for table in (*STUDY_TABLES, *TRIAL_TABLES)}
-    for table, statement in (checks | {"studies_study": _TALLIES}).items():
+    checks = [(table.name, table.differences()) for table in (*STUDY_TABLES, *TRIAL_TABLES)]
+    for table, statement in [*checks, ("studies_study", _TALLIES)]:
         with connection.cursor() as cursor:
             cursor.execute(statement, {"study": study.id})
             for side, row in cursor.fetchall():

@@ -6,6 +6,7 @@ from typing import Any
 
 from optuna_bridge.storage import SCHEMA
 from optuna_bridge.storage.projected_table import OF_STUDY, OF_TRIALS, ProjectedTable
+from optuna_bridge.system_attrs import METRIC_NAMES
 from studies.models import Study
 from trials.models import Trial
 from tuner_project.db.prepared import row_of, run
@@ -88,8 +89,10 @@ STUDY_ATTRIBUTES = ProjectedTable(
     # If several trials set the same key, the first one counts, as in a SamplerSession.
     "SELECT DISTINCT ON (t.study_id, a.key) t.study_id, a.key, a.value::text "
     "FROM trials_trial AS t, json_each(t.study_attrs) AS a "
-    "WHERE t.study_attrs IS NOT NULL AND {where} ORDER BY t.study_id, a.key, t.number",
-    OF_STUDY,
+    # The names of the metrics are the study's own field.
+    f"WHERE t.study_attrs IS NOT NULL AND a.key <> '{METRIC_NAMES}' AND {{where}} "
+    "ORDER BY t.study_id, a.key, t.number",
+    f"{OF_STUDY} AND o.key <> '{METRIC_NAMES}'",
 )
 
 TRIAL_TABLES = (
