@@ -27,6 +27,14 @@ _NUMBER_OR_LIST = {
 }
 
 
+_UNPRINTABLE = {"Cc", "Cn", "Cs", "Zl", "Zp"}  # controls, unassigned, line ends
+
+
+def is_printable(character: str) -> bool:
+    """Return whether a study's name may contain a character."""
+    return unicodedata.category(character) not in _UNPRINTABLE
+
+
 class NameField(StrictCharField):
     """A study's name: printable, and usable as a segment of a path."""
 
@@ -37,8 +45,7 @@ class NameField(StrictCharField):
         name = super().to_internal_value(data)
         if "/" in name or name in (".", ".."):
             raise serializers.ValidationError('a name has no "/", and is not "." or ".."')
-        unprintable = {"Cc", "Cn", "Cs", "Zl", "Zp"}  # controls, unassigned, line ends
-        if any(unicodedata.category(character) in unprintable for character in name):
+        if not all(map(is_printable, name)):
             raise serializers.ValidationError("a name consists of printable characters")
         if not name.strip():
             raise serializers.ValidationError("a name does not consist of blanks only")

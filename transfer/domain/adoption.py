@@ -11,8 +11,8 @@ from studies.domain.audit import record_study
 from studies.models import Study
 from transfer.domain.trial_writer import TrialWriter, store_notes
 from transfer.file.reading import Section, sections
-from transfer.optuna_source.lines import refusals, study_lines
-from transfer.optuna_source.optuna_mapping import AdoptionRefused
+from transfer.optuna_source.lines import SourceOptions, refusals, study_lines
+from transfer.optuna_source.oddities import AdoptionRefused, NoOddities
 from trials.projection.consistency import differences
 
 
@@ -32,8 +32,9 @@ def adopt(*, actor: Actor, name: str) -> Study:
         source = optuna.load_study(study_name=name, storage=DjangoStorage())
     except KeyError:
         raise AdoptionRefused(f'there is no study "{name}" in Optuna\'s schema') from None
+    lines = study_lines(source, name, SourceOptions(keeps_running=True), NoOddities())
     with refusals():
-        for section in sections(study_lines(source)):
+        for section in sections(lines):
             study = _stored(section, source)
             record_study(actor, Action.ADOPTED, study, trials=section.n_trials)
     difference = next(differences(study), None)

@@ -1,55 +1,108 @@
 """Reading of stock Optuna's storages: databases and journals."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import optuna
 from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from transfer.optuna_source.optuna_mapping import AdoptionRefused
+from transfer.optuna_source.lines import aware
+from transfer.optuna_source.oddities import AdoptionRefused, Oddities, Rule
+
+_FIRST_WITH_UTC = 5  # the major version of Optuna that stores times in UTC
+_TIMES = ("datetime_start", "datetime_complete")
 
 
-def stored_studies(storage: BaseStorage, name: str | None) -> Iterator[optuna.Study]:
-    """Yield the study with a name, or all studies of a storage.
+@dataclass(frozen=True)
+class OptunaSource:
+    """An open storage.
 
-    Raises:
-        AdoptionRefused: There is no such study.
+    Attributes:
+        storage: The storage, as stock Optuna reads it.
+        zone: The time zone in which its database has naive times, which Optuna reads as UTC.
+        has_local_times: Whether it has times of an Optuna before 5, whose zone is not known.
     """
-    names = [name] if name is not None else optuna.get_all_study_names(storage)
-    if not names:
-        raise AdoptionRefused("the storage has no study")
-    for each in names:
+
+    storage: BaseStorage
+    zone: ZoneInfo | None = None
+    has_local_times: bool = False
+
+    def names(self, name: str | None) -> list[str]:
+        """Return one name, or those of all studies.
+
+        Raises:
+            AdoptionRefused: There is no such study, or none at all.
+        """
+        names: list[str] = optuna.get_all_study_names(self.storage)
+        if name is not None and name not in names:
+            raise AdoptionRefused(f'the storage has no study "{name}"')
+        if not names:
+            raise AdoptionRefused("the storage has no study")
+        return names if name is None else [name]
+
+    def study(self, name: str) -> optuna.Study:
+        """Return the study with a name; raises `AdoptionRefused` if it is gone."""
         try:
-            yield optuna.load_study(study_name=each, storage=storage)
+            return optuna.load_study(study_name=name, storage=self.storage)
         except KeyError:
-            raise AdoptionRefused(f'the storage has no study "{each}"') from None
+            raise AdoptionRefused("the storage has no such study any more") from None
+
+    def aware(self, moment: datetime) -> datetime:
+        """Convert a time that Optuna has read to an aware one in UTC."""
+        read = aware(moment)
+        return read if self.zone is None else read.replace(tzinfo=self.zone).astimezone(UTC)
+
+    def note_local_times(self, study: optuna.Study, oddities: Oddities) -> None:
+        """Count the trials with times that may be local, and were read as UTC."""
+        if self.has_local_times:
+            for trial in study.get_trials(deepcopy=False):
+                if trial.datetime_start or trial.datetime_complete:
+                    oddities.note(Rule.LOCAL_TIME, f"trial {trial.number} has local times")
 
 
 @contextmanager
-def opened_storage(url: str) -> Iterator[BaseStorage]:
+def opened_source(url: str, time_zone: str | None = None) -> Iterator[OptunaSource]:
     """Open an existing storage during the block, without creating files or tables.
 
+    Args:
+        url: The URL of a database, or the path of a journal file.
+        time_zone: The name of the zone of local times; None means that they are read as UTC.
+
     Raises:
-        AdoptionRefused: The storage does not exist or cannot be read.
+        AdoptionRefused: The storage does not exist or cannot be read, or there is no such zone.
     """
+    zone = None if time_zone is None else _zone(time_zone)
     try:
         if "://" not in url:
-            yield _journal(url)
+            yield _journal(url, zone)
             return
         storage = _database(url)
         try:
-            yield storage
+            yield OptunaSource(storage, zone, zone is None and _is_of_local_times(storage))
         finally:
             storage.scoped_session.remove()
             storage.engine.dispose()
     except (SQLAlchemyError, OptunaError) as error:
         raise _unreadable(error) from None
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (LookupError, ValueError, OSError):
+        detail = f'there is no time zone "{name}": expected a name such as Europe/Berlin'
+        raise AdoptionRefused(detail) from None
 
 
 def _database(url: str) -> RDBStorage:
@@ -64,13 +117,40 @@ def _database(url: str) -> RDBStorage:
         raise _unreadable(error) from None
 
 
-def _journal(path: str) -> JournalStorage:
+def _is_of_local_times(storage: RDBStorage) -> bool:
+    """Return whether an Optuna before 5 made the tables."""
+    with storage.engine.connect() as connection:
+        version = connection.execute(text("SELECT library_version FROM version_info")).scalar()
+    major = re.match(r"\d+", str(version))
+    return major is not None and int(major[0]) < _FIRST_WITH_UTC
+
+
+class _ZonedJournal(JournalFileBackend):
+    """A journal whose times without an offset, of an Optuna before 5, are those of a zone."""
+
+    def __init__(self, path: str, zone: ZoneInfo | None) -> None:
+        super().__init__(path)
+        self._zone = zone or UTC
+        self.has_local_times = False
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        for log in super().read_logs(log_number_from):
+            for key in _TIMES:
+                if isinstance(log, dict) and isinstance(log.get(key), str):
+                    moment = datetime.fromisoformat(log[key])
+                    self.has_local_times |= moment.tzinfo is None
+                    log[key] = moment.replace(tzinfo=moment.tzinfo or self._zone).isoformat()
+            yield log
+
+
+def _journal(path: str, zone: ZoneInfo | None) -> OptunaSource:
     _check_is_there(path)
-    backend = JournalFileBackend(path)
+    backend = _ZonedJournal(path, zone)
     try:
         has_logs = any(True for _ in backend.read_logs(0))
         if has_logs or Path(path).stat().st_size == 0:
-            return JournalStorage(backend)
+            storage = JournalStorage(backend)
+            return OptunaSource(storage, has_local_times=zone is None and backend.has_local_times)
     except Exception as error:  # noqa: BLE001  (Optuna does not validate the journal's content)
         reason = " ".join(f"{type(error).__name__} {error}".split())
         detail = f"the storage cannot be read: {path} is no journal, or is broken: {reason:.200}"

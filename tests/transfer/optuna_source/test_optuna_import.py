@@ -83,7 +83,7 @@ def same(trial: optuna.trial.FrozenTrial) -> JSON:
 def test_imported_study_equals_its_source(api: APIClient, url: str) -> None:
     study = play(url)
 
-    output = run_import_study("--storage", url)
+    output = run_import_study("--storage", url, "--running", "keep")
 
     assert output == 'study "stock": imported with 16 trials\n'
     assert_schemas_agree("stock")
@@ -160,7 +160,7 @@ def test_nsgaii_parents_are_translated(api: APIClient, tmp_path: Path) -> None:
 
 def test_conflicts_and_dry_runs_are_handled(api: APIClient, url: str) -> None:
     study = play(url)
-    arguments = ("--storage", url)
+    arguments = ("--storage", url, "--running", "keep")
 
     assert run_import_study(*arguments, "--dry-run").splitlines() == [
         'study "stock": imported with 16 trials',

@@ -1,13 +1,13 @@
 """Studies and storages of stock Optuna that are refused, with the reason."""
 
+import sqlite3
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-from django.core.management import CommandError
+from django.core.management import CommandError, call_command
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -22,7 +22,12 @@ from studies.models import Study
 from tests.support.api_client import assert_schemas_agree, get_study
 from tests.support.optuna_oracle import close_storage, create_optuna_study, run_import_study
 from tests.support.study_builders import COMMAND
-from tests.support.transfer_files import delete_study, export_study, import_file
+from tests.support.transfer_files import (
+    assert_nothing_stored,
+    delete_study,
+    export_study,
+    import_file,
+)
 from transfer.domain.adoption import AdoptionRefused, adopt
 
 pytestmark = [
@@ -31,57 +36,88 @@ pytestmark = [
 ]
 
 
-def _dynamic(study: optuna.Study) -> None:
-    for high in (1.0, 2.0):
-        space: Any = {"x": FloatDistribution(0, high)}
-        study.add_trial(create_trial(params={"x": 0.5}, distributions=space, value=1.0))
-
-
-def _without_parameters(study: optuna.Study) -> None:
-    study.add_trial(create_trial(state=TrialState.FAIL))
-
-
-def _with_nan(study: optuna.Study) -> None:
-    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
-    study.set_user_attr("loss", float("nan"))
-
-
 def _with_nothing_wrong(study: optuna.Study) -> None:
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
 
 
-def _queued_outside(study: optuna.Study) -> None:
-    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
-    study.enqueue_trial({"x": 7})
+def _large(study: optuna.Study) -> None:
+    study.optimize(lambda trial: trial.suggest_int("n", 0, 2**60), n_trials=1)
 
 
-@pytest.mark.filterwarnings("ignore:.*is not JSON serializable")
-@pytest.mark.parametrize(
-    ("name", "fill", "reason"),
-    [
-        ("dynamic", _dynamic, 'study "dynamic": parameter "x" of trial 1 is distributed as'),
-        ("bare", _without_parameters, 'study "bare": no trial has parameters'),
-        ("a/b", _with_nothing_wrong, 'study "a/b": /study_name: a name has no "/"'),
-        ("nan", _with_nan, "the study has an attribute with NaN"),
-        ("queued", _queued_outside, 'trial 1 is queued with parameter "x": 7 is not a number'),
-    ],
-)
-def test_unrepresentable_study_is_refused(
-    url: str, name: str, fill: Callable[[optuna.Study], None], reason: str
+LARGE = "/search_space/0/high: "
+
+
+def test_good_studies_are_imported_and_the_others_listed(
+    url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = create_optuna_study(url, "first")
-    first.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
-    study = create_optuna_study(url, name)
-    fill(study)
+    fills = {"first": _with_nothing_wrong, "large": _large, "last": _with_nothing_wrong}
+    studies = [create_optuna_study(url, name) for name in fills]
+    for study, fill in zip(studies, fills.values(), strict=True):
+        fill(study)
 
-    with pytest.raises(CommandError, match=reason) as refused:
+    with pytest.raises(CommandError, match=f'^study "large": {LARGE}') as refused:
+        call_command("import_study", "--storage", url)
+
+    assert refused.value.returncode == 1
+    assert "\n" not in str(refused.value)
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert first == 'study "first": imported with 1 trials'
+    assert second.startswith(f'study "large": refused: {LARGE}')
+    assert third == 'study "last": imported with 1 trials'
+    assert list(Study.objects.order_by("id").values_list("name", flat=True)) == ["first", "last"]
+    for study in studies:
+        close_storage(study)
+    assert_schemas_agree("first")
+
+
+def test_nothing_is_imported_where_all_is_wanted(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    studies = [create_optuna_study(url, name) for name in ("first", *"abcd")]
+    _with_nothing_wrong(studies[0])
+    for study in studies[1:]:
+        _large(study)
+
+    with pytest.raises(CommandError, match=r"; and 1 more .* refused; nothing was stored$"):
+        call_command("import_study", "--storage", url, "--atomic")
+
+    assert 'study "d": refused: ' in capsys.readouterr().out
+    assert_nothing_stored()
+    run_import_study("--storage", url, "--atomic", "--study-name", "first")
+    assert Study.objects.get().name == "first"
+    for study in studies:
+        close_storage(study)
+
+
+def test_existing_study_is_refused_and_the_others_imported(url: str) -> None:
+    first = create_optuna_study(url, "first")
+    _with_nothing_wrong(first)
+    run_import_study("--storage", url)
+    second = create_optuna_study(url, "second")
+    _with_nothing_wrong(second)
+
+    with pytest.raises(CommandError, match=r'^study "first": study "first" exists$'):
         run_import_study("--storage", url)
 
-    assert "\n" not in str(refused.value)
-    assert refused.value.returncode == 1
-    assert not Study.objects.exists()
+    assert list(Study.objects.order_by("id").values_list("name", flat=True)) == ["first", "second"]
     close_storage(first)
-    close_storage(study)
+    close_storage(second)
+
+
+def test_study_that_optuna_cannot_read_is_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/stock.db"
+    for name in ("broken", "good"):
+        study = create_optuna_study(url, name)
+        _with_nothing_wrong(study)
+        close_storage(study)
+    with sqlite3.connect(tmp_path / "stock.db") as database:
+        database.execute("UPDATE trial_params SET distribution_json = '{}' WHERE trial_id = 1")
+    database.close()
+
+    with pytest.raises(CommandError, match=r'^study "broken": its trials cannot be read: KeyError'):
+        run_import_study("--storage", url)
+
+    assert Study.objects.get().name == "good"
 
 
 @pytest.mark.parametrize(
@@ -173,7 +209,6 @@ def _waiting(space: dict[str, BaseDistribution], attrs: dict[str, Any]) -> optun
     return _of(space, value=None, state=TrialState.WAITING, system_attrs=attrs)
 
 
-NOW = datetime(2026, 1, 1)  # noqa: DTZ001  (Optuna's are naive)
 BAD_TRIALS: list[tuple[optuna.trial.FrozenTrial, str]] = [
     (_of({"": X}), "/search_space/0/name: This field may not be blank"),
     (_of({"n": IntDistribution(0, 2**60)}), "/search_space/0/high: "),
@@ -185,13 +220,6 @@ BAD_TRIALS: list[tuple[optuna.trial.FrozenTrial, str]] = [
     (_of({"x": X}, system_attrs={"fixed_params": 5}), "trial 0: /system_attrs/fixed_params: expec"),
     (_waiting({"x": X}, {"fixed_params": 5}), "trial 0: /system_attrs/fixed_params: expected an o"),
 ]
-
-
-@pytest.fixture
-def late() -> optuna.trial.FrozenTrial:
-    trial = _of({"x": X})
-    trial.datetime_start, trial.datetime_complete = NOW, NOW - timedelta(hours=1)
-    return trial
 
 
 def _refusals(study: optuna.Study, url: str, add: Callable[[optuna.Study], None]) -> list[str]:
@@ -219,26 +247,13 @@ def test_trial_refused_by_import_is_not_adopted(
     assert f'study "stock": {reason}' in imported
 
 
-def test_completion_before_start_is_refused(url: str, late: optuna.trial.FrozenTrial) -> None:
-    study = optuna.create_study(study_name="stock", storage=DjangoStorage())
-    adopted, imported = _refusals(study, url, lambda study: study.add_trial(late))
-    assert (
-        adopted
-        == imported
-        == ('study "stock": trial 0: /datetime_complete: it is before datetime_start')
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "n", "reason"), [("a\nb", 1, "/study_name: "), ("eleven", 11, "/direction: ")]
-)
-def test_study_refused_by_import_is_not_adopted(url: str, name: str, n: int, reason: str) -> None:
-    directions: Any = ["minimize"] * n
-    study = optuna.create_study(study_name=name, storage=DjangoStorage(), directions=directions)
-    trial = _of({"x": X}, value=None, values=[1.0] * n)
+def test_study_refused_by_import_is_not_adopted(url: str) -> None:
+    directions: Any = ["minimize"] * 11
+    study = optuna.create_study(study_name="eleven", storage=DjangoStorage(), directions=directions)
+    trial = _of({"x": X}, value=None, values=[1.0] * 11)
     adopted, imported = _refusals(study, url, lambda study: study.add_trial(trial))
     assert adopted == imported
-    assert f'study "{name}": {reason}' in imported
+    assert 'study "eleven": /direction: ' in imported
 
 
 def test_list_of_constraints_is_adopted_and_moves(api: APIClient) -> None:
