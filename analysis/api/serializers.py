@@ -20,9 +20,15 @@ class BestSerializer(serializers.Serializer[Any]):
     trial_id = serializers.IntegerField()
     metric_names = serializers.ListField(
         child=serializers.CharField(),
-        allow_null=True,
+        required=False,
         help_text="The name of each value, if the study has `metric_names`.",
     )
+
+    def to_representation(self, best: Any) -> dict[str, Any]:
+        shown = super().to_representation(best)
+        if best.metric_names is None:
+            del shown["metric_names"]
+        return shown
 
 
 class ParetoTrialSerializer(serializers.Serializer[Any]):

@@ -1,6 +1,7 @@
 """Cloning a study: the action of the list, the form and its page."""
 
 import json
+import re
 from typing import Any
 
 from django import forms
@@ -43,19 +44,31 @@ class CloneForm(forms.Form):
     )
     trials = forms.BooleanField(
         required=False,
-        label="Keep the completed and pruned trials that fit the search space",
+        label="Keep the trials: all, or those that fit another search space",
+    )
+    defaults = forms.CharField(
+        required=False,
+        strip=False,
+        label="Parameters of trials that lack them",
+        widget=forms.TextInput(attrs={"class": "vTextField", "placeholder": '{"dropout": 0.0}'}),
+    )
+    exclude = forms.CharField(
+        required=False,
+        label="Trials to leave out",
+        widget=forms.TextInput(attrs={"class": "vTextField", "placeholder": "3, 17"}),
     )
 
     def clean_search_space(self) -> Any:
-        """Parse the text by the API's strict rules for JSON.
+        return _parsed(self.cleaned_data["search_space"])
 
-        Raises:
-            ValidationError: The text violates these rules.
-        """
-        try:
-            return strict_json(self.cleaned_data["search_space"].encode(), what="it")
-        except ParseError as error:
-            raise forms.ValidationError(str(error.detail)) from None
+    def clean_defaults(self) -> Any:
+        return _parsed(self.cleaned_data["defaults"].strip() or "{}")
+
+    def clean_exclude(self) -> list[int]:
+        numbers = self.cleaned_data["exclude"].replace(",", " ").split()
+        if not all(re.fullmatch(r"[0-9]{1,10}", number) for number in numbers):
+            raise forms.ValidationError("expected the numbers of trials, such as: 3, 17")
+        return [int(number) for number in numbers]
 
     def clone(self, study: Study, actor: Actor) -> Clone | None:
         """Clone the study with the values of the valid form.
@@ -75,6 +88,18 @@ class CloneForm(forms.Form):
         except DomainError as error:
             self.add_error(None, error.detail)
         return None
+
+
+def _parsed(text: str) -> Any:
+    """Parse a text by the API's strict rules for JSON.
+
+    Raises:
+        ValidationError: The text violates these rules.
+    """
+    try:
+        return strict_json(text.encode(), what="it")
+    except ParseError as error:
+        raise forms.ValidationError(str(error.detail)) from None
 
 
 def clone_url(study: Study) -> str:

@@ -144,6 +144,8 @@ def test_best_has_the_names(api: APIClient) -> None:
     add_result(api, [1, 2])
     best = api.get(f"{STUDY_URL}/best").json()
     assert (best["metric_names"], best["value"]) == (["loss", "größe"], [1.0, 2.0])
+    api.patch(STUDY_URL, {"metric_names": None})
+    assert set(api.get(f"{STUDY_URL}/best").json()) == {"params", "value", "trial_id"}
 
 
 def test_plots_use_the_names(api: APIClient) -> None:

@@ -237,7 +237,8 @@ class _RandomStudy:
             "max_consecutive_failures": self.random.choice([None, 1, 10]),
             "stop_running": self.random.random() < 0.5,
         }
-        names = self.maybe([f"{name} {index}" for index in range(n_objectives)])
+        is_named = Random(name).random() < 0.5
+        names = [f"{name} {index}" for index in range(n_objectives)] if is_named else None
         first = {**life, "user_attrs": self.attributes()}
         if names:
             first["metric_names"] = names

@@ -17,9 +17,12 @@ from studies.api.request_serializers import (
 from studies.api.serializers import StudySerializer
 from studies.enums import Duplicates
 from transfer.domain.importing import Conflict, Result
+from trials.api.fields import MAX_STEP
 from tuner_project.rest.serializers import (
+    AttributesField,
     QueryBooleanField,
     StrictBooleanField,
+    StrictIntegerField,
     StrictSerializer,
     UserAttributesField,
 )
@@ -76,14 +79,29 @@ class CloneStudySerializer(LifeSerializer):
     metric_names = MetricNamesField(allow_null=True)
     trials = StrictBooleanField(
         required=False,
-        help_text="Keep the COMPLETE and PRUNED trials that fit the search space. Default: true.",
+        help_text="Keep the trials that fit the search space. Default: true.",
+    )
+    defaults = AttributesField(
+        required=False,
+        help_text="Values of parameters for the finished trials that lack them, by name: a trial "
+        "that lacks a new parameter is left out otherwise.",
+    )
+    exclude = serializers.ListField(
+        child=StrictIntegerField(min_value=0, max_value=MAX_STEP),
+        required=False,
+        help_text="The numbers of trials that are left out.",
     )
 
     validate_search_space = DefinitionSerializer.validate_search_space
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        name, with_trials = attrs.pop("name"), attrs.pop("trials", True)
-        return {"name": name, "changes": attrs, "with_trials": with_trials}
+        return {
+            "name": attrs.pop("name"),
+            "with_trials": attrs.pop("trials", True),
+            "defaults": attrs.pop("defaults", {}),
+            "exclude": attrs.pop("exclude", []),
+            "changes": attrs,
+        }
 
 
 class ClonedStudySerializer(StudySerializer):

@@ -84,11 +84,13 @@ class TransferViewSet(StudyScope):
     def clone(self, request: Request, study_name: str) -> Response:
         """Clone a study, optionally with another search space or sampler.
 
-        The COMPLETE and PRUNED trials that fit the search space become the first trials of the
-        clone, and its sampler learns from them. Parameters that the new space lacks are dropped;
-        a trial that lacks a parameter of it, or has a value outside, is left out. 409
-        `max_trials_exceeded`: the kept trials would use up `max_trials`. 409 `budget_used_up`:
-        they have reached `target_value`, or `deadline` has passed.
+        With the same search space, all trials are kept; a running one is queued, since its result
+        goes to the source. With another, the COMPLETE, PRUNED and infeasible trials that fit it
+        are kept: parameters that the new space lacks are dropped; a trial that lacks a new
+        parameter for which `defaults` has no value, or has a value outside, is left out. `exclude`
+        leaves out trials by number. 409 `max_trials_exceeded`: the kept trials would use up
+        `max_trials`. 409 `budget_used_up`: they have reached `target_value` or `max_failures`, or
+        `deadline` has passed.
         """
         clone = clone_study(actor=self.actor, named=self.named_study(study_name), **self.body())
         return self.answer(ClonedStudySerializer, clone, status=201)

@@ -1,38 +1,23 @@
 """Cloning a study, with those of its trials that fit the search space of the clone."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from access.actors import Actor
 from access.models.audit_entry import Action
-from optuna_bridge.constraints import constraint_attrs
-from optuna_bridge.enums import TrialState
 from studies.domain import Definition, check_sampler_is_installed, new_study
 from studies.domain.audit import record_study
-from studies.errors import BudgetExceeded
+from studies.errors import BudgetExceeded, InvalidStudy
 from studies.models import NamedStudy, Study
 from transfer.domain.exporting import CHUNK
 from transfer.domain.importing import save_new
+from transfer.domain.kept_trials import KeptTrials
 from transfer.domain.trial_writer import TrialWriter
 from trials.domain.finish_trial import complete_if_used_up
 from trials.models import Trial
 from trials.projection.consistency import snapshot
-from trials.sampling.session_registry import session_registry
-from tuner_project.errors import DomainError
-
-_KEPT_STATES = [TrialState.COMPLETE, TrialState.PRUNED]
-_KEPT_FIELDS = (
-    "state",
-    "values",
-    "datetime_start",
-    "datetime_complete",
-    "reason",
-    "constraints",
-    "violation",
-    "worker_id",
-    "user_attrs",
-)
+from tuner_project.errors import DomainError, FieldError
 
 
 class BudgetUsedUp(DomainError):
@@ -58,29 +43,43 @@ def clone_study(
     name: str,
     changes: Mapping[str, Any],
     with_trials: bool = True,
+    defaults: Mapping[str, Any] | None = None,
+    exclude: Sequence[int] = (),
 ) -> Clone:
     """Create an active copy of a study, with changes.
 
     `changes` may contain the search space, the sampler, the pruner, their options, user attributes,
     duplicates, budgets, retries and the lease. Options that are left out are those of the source,
-    or the defaults if the sampler or pruner is another one. The COMPLETE and PRUNED trials that
-    have a value in the new search space for each of its parameters are kept as known results.
+    or the defaults if the sampler or pruner is another one. `KeptTrials` chooses the trials.
+
+    Args:
+        actor: The actor that clones.
+        named: The source.
+        name: The name of the clone.
+        changes: The fields that differ.
+        with_trials: Whether trials are kept.
+        defaults: Values for the parameters that finished trials lack.
+        exclude: The numbers of trials that are left out.
 
     Raises:
         StudyNotFound: The source does not exist, or the actor may not see the new name.
         StudyExists: The new name exists.
-        InvalidStudy, InvalidBudget: As in `create_study`.
+        InvalidStudy, InvalidBudget: As in `create_study`; or a default is not in the search space,
+            or an excluded trial does not exist.
         BudgetExceeded: The kept trials would use up `max_trials`.
-        BudgetUsedUp: A kept trial has reached `target_value`, or `deadline` has passed.
+        BudgetUsedUp: The kept trials reach `target_value` or `max_failures`, or `deadline` has
+            passed.
         TooManyStudies, TooManyTrials: The limit of studies or trials is reached.
     """
     with snapshot(mode="READ WRITE"):
         source = named.one()
         study = new_study(_definition(source, name, changes))
         check_sampler_is_installed(study.sampler)
+        _check_trials(source, study, defaults or {}, exclude)
         save_new(study, actor)
         writer = TrialWriter(study)
-        for trial in _fitting(source, study) if with_trials else ():
+        kept = KeptTrials(source, study, defaults or {}, exclude)
+        for trial in kept.copies(_trials_of(source) if with_trials else ()):
             writer.put(trial)
         writer.flush()
         record_study(actor, Action.CLONED, study, source=source.name, trials=writer.n_written)
@@ -113,56 +112,29 @@ def _kind(what: str, source: Study, changes: Mapping[str, Any]) -> dict[str, Any
     return {what: kind, f"{what}_options": {**options, **changes.get(f"{what}_options", {})}}
 
 
-def _fitting(source: Study, study: Study) -> Iterator[Trial]:
-    """Yield copies of the source's trials that fit the new study, with new numbers."""
-    note: Mapping[str, Any] | None = None
-    number = 0
-    for trial in _finished(source):
-        params = trial.params
-        if not _fits(params, study):
-            continue
-        kept = {name: params[name] for name in study.space.distributions}
-        if note is None:  # system attributes without which the sampler ignores a trial
-            note = session_registry.of(study).annotations(kept).system_attrs
-        yield _kept(trial, study, number, study.space.to_internal(kept), note)
-        number += 1
-
-
-def _finished(source: Study) -> Iterator[Trial]:
-    """Yield the COMPLETE and PRUNED trials of a study by number, read in chunks."""
+def _trials_of(source: Study) -> Iterator[Trial]:
+    """Yield the trials of a study by number, read in chunks."""
     last = -1
-    told = Trial.objects.with_steps().filter(study_id=source.id, state__in=_KEPT_STATES)
-    while chunk := list(told.filter(number__gt=last).order_by("number")[:CHUNK]):
+    trials = Trial.objects.with_steps().filter(study_id=source.id)
+    while chunk := list(trials.filter(number__gt=last).order_by("number")[:CHUNK]):
         for trial in chunk:
             trial.study = source
             yield trial
         last = chunk[-1].number
 
 
-def _fits(params: Mapping[str, Any], study: Study) -> bool:
-    kept = {name: params[name] for name in study.space.distributions if name in params}
-    return len(kept) == len(study.space.distributions) and not study.space.faults(kept)
-
-
-def _kept(
-    trial: Trial,
-    study: Study,
-    number: int,
-    internal_params: list[float | None],
-    note: Mapping[str, Any],
-) -> Trial:
-    fields = {field: getattr(trial, field) for field in _KEPT_FIELDS}
-    constraints = constraint_attrs(trial.constraints_by_name or {})
-    kept = Trial(
-        study=study,
-        number=number,
-        internal_params=internal_params,
-        params_hash=study.point_hash(internal_params),
-        system_attrs={**note, **constraints},
-        **fields,
-    )
-    kept.steps, kept.step_values = trial.steps, trial.step_values
-    return kept
+def _check_trials(
+    source: Study, study: Study, defaults: Mapping[str, Any], exclude: Sequence[int]
+) -> None:
+    """Raise `InvalidStudy` for a default outside the space, or a trial that does not exist."""
+    faults = [FieldError(("defaults", name), text) for name, text in study.space.faults(defaults)]
+    faults += [
+        FieldError(("exclude", index), f'there is no trial {number} in study "{source.name}"')
+        for index, number in enumerate(exclude)
+        if number >= source.next_number
+    ]
+    if faults:
+        raise InvalidStudy(str(faults[0]), faults)
 
 
 def _check_budgets(study: Study) -> None:
@@ -173,9 +145,16 @@ def _check_budgets(study: Study) -> None:
     if study.has_reached_target:
         detail = f"a kept trial has reached target_value, {study.target_value}: "
         raise BudgetUsedUp(f'{detail}give another one, "target_value": null, or trials: false')
-    if study.max_trials is not None and study.n_trials > 0 and study.is_handed_out:
+    if study.max_failures is not None and study.n_failures >= study.max_failures:
+        failed = f"{study.n_failures} kept trials failed"
+        detail = f"max_failures is {study.max_failures}, and {failed}: "
+        raise BudgetUsedUp(f'{detail}give more, "max_failures": null, exclude, or trials: false')
+    is_used_up = study.is_handed_out and study.n_waiting == 0
+    if study.max_trials is None or study.n_trials == 0:
+        return
+    if is_used_up or study.n_counted > study.max_trials:
         detail = (
-            f"max_trials is {study.max_trials}, and {study.n_trials} trials are kept: "
+            f"max_trials is {study.max_trials}, and {study.n_counted} trials are kept: "
             "give a larger max_trials, null for none, or trials: false"
         )
         raise BudgetExceeded(detail)

@@ -224,10 +224,24 @@ def test_study_is_cloned_with_its_trials(
     response = admin_client.post(url, form("next", sampler="random", trials="on"), follow=True)
     clone = get_study(api, "next")
     assert response.redirect_chain == [(f"{LIST}{clone['study_id']}/change/", 302)]
-    assert said(response) == ["1 trials were kept, 1 left out"]
+    assert said(response) == ["2 trials were kept, 0 left out"]
     assert (clone["sampler"], clone["pruner"], clone["best_value"]) == ("random", "none", 0.5)
     assert LogEntry.objects.get().change_message == 'cloned from "search"'
     assert_schemas_agree("next")
+
+
+def test_trials_of_a_clone_are_chosen(admin_client: Client, api: APIClient, study: Study) -> None:
+    for value in (0.5, 0.25, 0.75):
+        complete(api, "search", start_trial(api), value)
+    space = json.dumps([*X_SPACE, {"type": "int", "name": "n", "low": 1, "high": 9}])
+    choice = {"trials": "on", "defaults": '{"n": 3}', "exclude": "0,  1", "search_space": space}
+    url = reverse("admin:studies_study_clone", args=[study.pk])
+
+    response = admin_client.post(url, form("next") | choice, follow=True)
+
+    assert said(response) == ["1 trials were kept, 2 left out"]
+    assert get_study(api, "next")["best_params"]["n"] == 3
+    assert get_study(api, "next")["best_value"] == 0.75
 
 
 @pytest.mark.parametrize(
@@ -236,6 +250,12 @@ def test_study_is_cloned_with_its_trials(
         ({"name": "search"}, 'study "search" exists'),
         ({"name": "a/b"}, '/name: a name has no "/", and is not "." or ".."'),
         ({"search_space": "[]"}, "/search_space: "),
+        ({"defaults": "{"}, "it is not valid JSON"),
+        ({"defaults": "[]"}, "/defaults: expected an object"),
+        ({"defaults": '{"y": 1}'}, "/defaults/y: unknown parameter"),
+        ({"exclude": "0-3"}, "expected the numbers of trials"),
+        ({"exclude": "9" * 5000}, "expected the numbers of trials"),
+        ({"exclude": "7"}, '/exclude/0: there is no trial 7 in study "search"'),
         ({"search_space": "{"}, "it is not valid JSON"),
         ({"search_space": "[" * 20_000}, "nested too deeply"),
         ({"search_space": SPACE_TO.format("9" * 400)}, "too large"),

@@ -1,0 +1,122 @@
+"""The trials of a study that its clone keeps."""
+
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from optuna_bridge.constraints import constraint_attrs
+from optuna_bridge.enums import TrialState
+from optuna_bridge.search_space import same_space
+from optuna_bridge.system_attrs import FIXED_PARAMS
+from studies.models import Study
+from trials.models import Trial
+from trials.sampling.session_registry import session_registry
+
+_FIELDS = (
+    "state",
+    "values",
+    "datetime_start",
+    "datetime_complete",
+    "reason",
+    "constraints",
+    "violation",
+    "worker_id",
+    "user_attrs",
+    "infeasible",
+)
+_QUEUED_FIELDS = ("user_attrs", "priority")
+_LINKS = ("retry_of", "retried_as", "cancelled_retry")
+
+
+class KeptTrials:
+    """Copies of a study's trials for a clone, with new numbers.
+
+    If the search space is the same, all trials are kept, with the links between attempts; one that
+    runs is queued, since its result goes to the source. Else those are kept that teach a sampler
+    something (COMPLETE, PRUNED, infeasible), lie in the new space, and have a value for each
+    parameter that the old space lacks.
+
+    Args:
+        source: The study.
+        clone: The new study.
+        defaults: Values for the parameters that finished trials lack.
+        exclude: The numbers of trials that are left out.
+    """
+
+    def __init__(
+        self, source: Study, clone: Study, defaults: Mapping[str, Any], exclude: Collection[int]
+    ) -> None:
+        self._source = source
+        self._clone = clone
+        self._defaults = defaults
+        self._excluded = sorted(set(exclude))
+        self._is_same_space = same_space(source.search_space, clone.search_space)
+
+    def copies(self, trials: Iterable[Trial]) -> Iterator[Trial]:
+        """Yield copies of those of the source's trials, by number, that are kept."""
+        number = 0
+        for trial in trials:
+            params = self._params(trial) if self._is_wanted(trial) else None
+            if params is not None:
+                yield self._copy(trial, number, params)
+                number += 1
+
+    def _is_wanted(self, trial: Trial) -> bool:
+        is_wanted = self._is_same_space or _is_answer(trial)
+        return is_wanted and self._number(trial.number) is not None
+
+    def _number(self, number: int | None) -> int | None:
+        """Return the new number of a trial if all but the excluded ones are kept."""
+        if number is None:
+            return None
+        position = bisect_left(self._excluded, number)
+        is_excluded = position < len(self._excluded) and self._excluded[position] == number
+        return None if is_excluded else number - position
+
+    def _params(self, trial: Trial) -> dict[str, Any] | None:
+        """Return a trial's parameters in the new space, or None if it does not fit."""
+        space, params = self._clone.space, trial.params
+        if TrialState(trial.state).is_finished:
+            params = {**self._defaults, **params}
+        kept = {name: params[name] for name in space.distributions if name in params}
+        is_new = space.distributions.keys() - self._source.space.distributions.keys()
+        return None if is_new - kept.keys() or space.faults(kept) else kept
+
+    def _copy(self, trial: Trial, number: int, params: Mapping[str, Any]) -> Trial:
+        is_queued = not TrialState(trial.state).is_finished
+        fields = {
+            field: getattr(trial, field) for field in (_QUEUED_FIELDS if is_queued else _FIELDS)
+        }
+        if is_queued:
+            fields |= {"state": TrialState.WAITING.value, "system_attrs": {FIXED_PARAMS: params}}
+        else:
+            fields["system_attrs"] = self._system_attrs(trial, params)
+        if self._is_same_space:
+            fields["attempt"] = trial.attempt
+            fields |= {field: self._number(getattr(trial, field)) for field in _LINKS}
+        internal_params = self._clone.space.to_internal(params)
+        copy = Trial(
+            study=self._clone,
+            number=number,
+            internal_params=internal_params,
+            params_hash=self._clone.point_hash(internal_params),
+            **fields,
+        )
+        copy.steps = [] if is_queued else trial.steps
+        copy.step_values = [] if is_queued else trial.step_values
+        return copy
+
+    def _system_attrs(self, trial: Trial, params: Mapping[str, Any]) -> dict[str, Any]:
+        constraints = constraint_attrs(trial.constraints_by_name or {})
+        return {**self._annotations, **constraints} if _is_answer(trial) else constraints
+
+    @cached_property
+    def _annotations(self) -> Mapping[str, Any]:
+        """The system attributes without which the sampler ignores a trial."""
+        return session_registry.of(self._clone).annotations({}).system_attrs
+
+
+def _is_answer(trial: Trial) -> bool:
+    """Return whether samplers learn from a trial."""
+    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED) or trial.infeasible
