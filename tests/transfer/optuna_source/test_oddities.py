@@ -52,6 +52,12 @@ pytestmark = [
 X: BaseDistribution = FloatDistribution(0, 1)
 
 
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    """Where there is no storage yet, for what does not depend on the kind of storage."""
+    return f"sqlite:///{tmp_path}/stock.db"
+
+
 def add(study: optuna.Study, space: dict[str, BaseDistribution], **more: Any) -> None:
     """Add a trial with the parameters in `params`, or the first ones of the space."""
     first = {name: each.to_external_repr(_first(each)) for name, each in space.items()}
@@ -111,12 +117,12 @@ def space_of(api: APIClient) -> list[JSON]:
 
 
 @pytest.mark.parametrize("n", [0, 2])
-def test_study_without_parameters_has_a_placeholder(api: APIClient, url: str, n: int) -> None:
-    study = create_optuna_study(url)
+def test_study_without_parameters_has_a_placeholder(api: APIClient, database: str, n: int) -> None:
+    study = create_optuna_study(database)
     for value in range(n):
         study.add_trial(create_trial(value=value))
 
-    assert import_and_check(api, url) == [f"1 x {Rule.NO_SPACE}"]
+    assert import_and_check(api, database) == [f"1 x {Rule.NO_SPACE}"]
 
     assert space_of(api) == [{"type": "categorical", "name": "unknown", "choices": ["unknown"]}]
     assert params_of(api) == [{}] * n
@@ -201,8 +207,8 @@ def test_kinds_that_changed_are_joined(api: APIClient, tmp_path: Path) -> None:
     check_ranges(api, f"{tmp_path}/stock.log", MIXED)
 
 
-def test_parameter_outside_its_range_widens_it(api: APIClient, url: str) -> None:
-    study = create_optuna_study(url)
+def test_parameter_outside_its_range_widens_it(api: APIClient, database: str) -> None:
+    study = create_optuna_study(database)
     space: Space = {
         "x": X,
         "n": IntDistribution(2, 10, step=4),
@@ -213,7 +219,7 @@ def test_parameter_outside_its_range_widens_it(api: APIClient, url: str) -> None
         study.tell(study.ask(space), 1.0)
     study.enqueue_trial({"x": 9.0})
 
-    assert import_and_check(api, url) == [f"5 x {Rule.OUTSIDE}"]
+    assert import_and_check(api, database) == [f"5 x {Rule.OUTSIDE}"]
 
     assert space_of(api) == [
         {"type": "float", "name": "x", "low": -1.5, "high": 9.0, "log": False},
@@ -225,15 +231,15 @@ def test_parameter_outside_its_range_widens_it(api: APIClient, url: str) -> None
     close_storage(study)
 
 
-def test_queued_parameters_that_do_not_fit_are_left_out(api: APIClient, url: str) -> None:
-    study = create_optuna_study(url)
+def test_queued_parameters_that_do_not_fit_are_left_out(api: APIClient, database: str) -> None:
+    study = create_optuna_study(database)
     space: Space = {"x": X, "n": IntDistribution(1, 9), "c": CategoricalDistribution(["a", "b"])}
     add(study, space)
     study.enqueue_trial({"x": "much", "n": 2.5, "c": "z", "unknown": 1})
     study.enqueue_trial({"x": 1, "n": 3.0, "c": "b"})
     study.enqueue_trial({"x": float("nan")})
 
-    assert import_and_check(api, url) == [f"5 x {Rule.QUEUED}"]
+    assert import_and_check(api, database) == [f"5 x {Rule.QUEUED}"]
 
     assert params_of(api)[1:] == [{}, {"x": 1.0, "n": 3, "c": "b"}, {}]
     assert suggest(api, "stock")["params"].keys() == {"x", "n", "c"}
@@ -267,8 +273,8 @@ def test_other_choices_are_json_texts(api: APIClient, url: str) -> None:
     close_storage(study)
 
 
-def test_tuples_and_choices_that_optuna_confuses_are_json_texts(api: APIClient, url: str) -> None:
-    study = create_optuna_study(url)
+def test_tuples_and_confused_choices_are_json_texts(api: APIClient, database: str) -> None:
+    study = create_optuna_study(database)
     space: Space = {
         "tuple": CategoricalDistribution(LISTS),
         "confused": CategoricalDistribution([1, True, "a"]),
@@ -276,7 +282,7 @@ def test_tuples_and_choices_that_optuna_confuses_are_json_texts(api: APIClient, 
     }
     add(study, space, params={"tuple": (1, 2), "confused": "a", "twice": "a"})
 
-    assert import_and_check(api, url) == [f"1 x {Rule.CHOICES}", f"2 x {Rule.REPEATED}"]
+    assert import_and_check(api, database) == [f"1 x {Rule.CHOICES}", f"2 x {Rule.REPEATED}"]
 
     choices = [parameter["choices"] for parameter in space_of(api)]
     assert choices == [["[1, 2]", "[]"], ["1", "true", '"a"'], ["a", "b"]]
@@ -284,23 +290,23 @@ def test_tuples_and_choices_that_optuna_confuses_are_json_texts(api: APIClient, 
     close_storage(study)
 
 
-def test_infinite_bound_ends_at_the_values(api: APIClient, url: str) -> None:
-    study = create_optuna_study(url)
+def test_infinite_bound_ends_at_the_values(api: APIClient, database: str) -> None:
+    study = create_optuna_study(database)
     for value in (0.5, 8.0):
         add(study, {"x": FloatDistribution(0, math.inf)}, params={"x": value})
 
-    assert import_and_check(api, url) == [f"1 x {Rule.BOUND}"]
+    assert import_and_check(api, database) == [f"1 x {Rule.BOUND}"]
 
     assert space_of(api) == [{"type": "float", "name": "x", "low": 0.0, "high": 8.0, "log": False}]
     close_storage(study)
 
 
-def test_trials_may_lack_parameters(api: APIClient, url: str) -> None:
-    study = create_optuna_study(url)
+def test_trials_may_lack_parameters(api: APIClient, database: str) -> None:
+    study = create_optuna_study(database)
     add(study, {"kind": CategoricalDistribution(["a", "b"]), "x": X})
     add(study, {"kind": CategoricalDistribution(["a", "b"])})
     add(study, {})
-    assert import_and_check(api, url) == []
+    assert import_and_check(api, database) == []
     assert params_of(api) == [{"kind": "a", "x": 0.0}, {"kind": "a"}, {}]
     close_storage(study)
 
@@ -368,14 +374,14 @@ def test_gaps_in_the_numbers_are_closed(api: APIClient, tmp_path: Path) -> None:
     assert suggest(api, "stock")["trial_id"] == 5
 
 
-def test_end_before_the_start_is_moved(api: APIClient, url: str) -> None:
-    study = create_optuna_study(url)
+def test_end_before_the_start_is_moved(api: APIClient, database: str) -> None:
+    study = create_optuna_study(database)
     trial = create_trial(params={"x": 0.5}, distributions={"x": X}, value=1.0)
     start = datetime(2026, 1, 1, 12)  # noqa: DTZ001  (Optuna's are naive)
     trial.datetime_start, trial.datetime_complete = start, start - timedelta(hours=1)
     study.add_trial(trial)
 
-    assert import_and_check(api, url) == [f"1 x {Rule.TIMES}"]
+    assert import_and_check(api, database) == [f"1 x {Rule.TIMES}"]
 
     (stored,) = list_trials(api, "stock")
     moment = start.astimezone(UTC).isoformat()
@@ -400,13 +406,13 @@ def test_missing_time_is_the_other_one(api: APIClient, tmp_path: Path, column: s
 
 @pytest.mark.parametrize("arguments", [(), ("--running", "fail"), ("--running", "keep")])
 def test_running_trials_fail_or_are_kept(
-    api: APIClient, url: str, arguments: tuple[str, ...]
+    api: APIClient, database: str, arguments: tuple[str, ...]
 ) -> None:
-    study = create_optuna_study(url)
+    study = create_optuna_study(database)
     running = study.ask({"x": X})
     running.report(0.5, 3)
 
-    applied = import_and_check(api, url, *arguments)
+    applied = import_and_check(api, database, *arguments)
 
     (trial,) = list_trials(api, "stock")
     assert trial["intermediate_values"] == {"3": 0.5}
@@ -420,14 +426,14 @@ def test_running_trials_fail_or_are_kept(
     close_storage(study)
 
 
-def test_constraints_are_completed_and_finite(api: APIClient, url: str) -> None:
-    study = create_optuna_study(url)
+def test_constraints_are_completed_and_finite(api: APIClient, database: str) -> None:
+    study = create_optuna_study(database)
     for value, constraints in enumerate([{"a": -1.0, "b": 2.0}, {"a": math.inf}, {"b": math.nan}]):
         attrs = {f"constraints:{name}": each for name, each in constraints.items()}
         add(study, {"x": X}, value=float(value), system_attrs=attrs)
     add(study, {"x": X}, value=3.0)
 
-    assert import_and_check(api, url) == [f"2 x {Rule.CONSTRAINTS}", f"2 x {Rule.UNBOUNDED}"]
+    assert import_and_check(api, database) == [f"2 x {Rule.CONSTRAINTS}", f"2 x {Rule.UNBOUNDED}"]
 
     assert [trial["constraints"] for trial in list_trials(api, "stock")] == [
         {"a": -1.0, "b": 2.0},
@@ -460,12 +466,12 @@ def test_attributes_that_are_not_finite_become_texts(api: APIClient, url: str) -
 
 
 @pytest.mark.parametrize("names", [["loss", "größe"], ["loss", "loss"], ["loss", ""]])
-def test_metric_names_are_taken(api: APIClient, url: str, names: list[str]) -> None:
-    study = create_optuna_study(url, directions=["minimize", "maximize"])
+def test_metric_names_are_taken(api: APIClient, database: str, names: list[str]) -> None:
+    study = create_optuna_study(database, directions=["minimize", "maximize"])
     study.set_metric_names(names)
     add(study, {"x": X}, values=[1.0, 2.0])
 
-    applied = import_and_check(api, url)
+    applied = import_and_check(api, database)
 
     is_good = "größe" in names
     assert applied == ([] if is_good else [f"1 x {Rule.METRIC_NAMES}"])
@@ -491,12 +497,14 @@ NAMES = [("a/b", "a_b"), ("..", "__"), ("a\nb\x00"[:3], "a_b"), ("  ", "study"),
 
 @pytest.mark.parametrize(("name", "expected"), NAMES)
 def test_name_that_cannot_be_used_is_replaced(
-    api: APIClient, url: str, name: str, expected: str
+    api: APIClient, database: str, name: str, expected: str
 ) -> None:
-    study = create_optuna_study(url, name)
+    study = create_optuna_study(database, name)
     add(study, {"x": X})
 
-    first, second = run_import_study("--storage", url).rstrip("\n").split(f'\nstudy "{name}": ')
+    first, second = (
+        run_import_study("--storage", database).rstrip("\n").split(f'\nstudy "{name}": ')
+    )
 
     assert first == f'study "{name}": imported as "{expected}" with 1 trials'
     assert second == f"1 x {Rule.NAME}"
@@ -504,26 +512,26 @@ def test_name_that_cannot_be_used_is_replaced(
     close_storage(study)
 
 
-def test_replacement_is_not_the_name_of_another_study(api: APIClient, url: str) -> None:
-    studies = [create_optuna_study(url, name) for name in ("a/b", "a_b")]
+def test_replacement_is_not_the_name_of_another_study(api: APIClient, database: str) -> None:
+    studies = [create_optuna_study(database, name) for name in ("a/b", "a_b")]
     for study in studies:
         add(study, {"x": X})
-    run_import_study("--storage", url)
+    run_import_study("--storage", database)
     assert set(Study.objects.values_list("name", flat=True)) == {"a_b (2)", "a_b"}
     for study in studies:
         close_storage(study)
 
 
-def test_name_is_given(api: APIClient, url: str) -> None:
-    study = create_optuna_study(url, "a/b")
+def test_name_is_given(api: APIClient, database: str) -> None:
+    study = create_optuna_study(database, "a/b")
     add(study, {"x": X})
-    output = run_import_study("--storage", url, "--as", "ours")
+    output = run_import_study("--storage", database, "--as", "ours")
     assert output == 'study "a/b": imported as "ours" with 1 trials\n'
     with pytest.raises(CommandError, match='a name has no "/"'):
-        run_import_study("--storage", url, "--as", "c/d")
-    other = create_optuna_study(url, "other")
+        run_import_study("--storage", database, "--as", "c/d")
+    other = create_optuna_study(database, "other")
     with pytest.raises(CommandError, match="2 studies cannot all have the same new name"):
-        run_import_study("--storage", url, "--as", "theirs")
+        run_import_study("--storage", database, "--as", "theirs")
     close_storage(study)
     close_storage(other)
 
@@ -574,11 +582,11 @@ def test_time_with_an_offset_is_not_shifted(api: APIClient, tmp_path: Path) -> N
     assert list_trials(api, "stock")[0]["datetime_start"] == started.astimezone(UTC).isoformat()
 
 
-def test_unknown_time_zone_is_refused(url: str) -> None:
-    close_storage(create_optuna_study(url))
+def test_unknown_time_zone_is_refused(database: str) -> None:
+    close_storage(create_optuna_study(database))
     for zone in ("Middle/Earth", "/etc/passwd", ""):
         with pytest.raises(CommandError, match=f'there is no time zone "{zone}"'):
-            run_import_study("--storage", url, "--timezone", zone)
+            run_import_study("--storage", database, "--timezone", zone)
 
 
 # Adoption ------------------------------------------------------------------------------------
