@@ -116,8 +116,7 @@ def _import(
     new_name = request.new_name or usable_name(name, names)
     if new_name != name and request.new_name is None:
         oddities.note(Rule.NAME, f"{name!r} cannot be used as a name")
-    source.note_local_times(study, oddities)
-    options = replace(request.options, aware=source.aware)
+    options = replace(request.options, aware=source.aware, has_local_times=source.has_local_times)
     (imported,) = import_studies(
         actor=actor,
         lines=shown(study_lines(study, new_name, options, oddities)),

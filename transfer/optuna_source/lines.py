@@ -17,17 +17,13 @@ from transfer.file.format import FORMAT, Document, encoded, end_line, moment, re
 from transfer.file.reading import BadLine
 from transfer.optuna_source.oddities import AdoptionRefused, Oddities, Rule
 from transfer.optuna_source.search_space import SourceSpace
+from transfer.optuna_source.storage import aware, trials_of
 from transfer.optuna_source.trial_rules import TrialRules, as_json, constraint_names
 from tuner_project.json_values import finite_or_text, same_json
 
 Lines = Iterator[bytes]
 # The rules after which the parameters that a sampler noted for later may not fit the space.
 _SPACE_RULES = (Rule.RANGE, Rule.BOUND, Rule.CHOICES, Rule.REPEATED, Rule.OUTSIDE)
-
-
-def aware(moment: datetime) -> datetime:
-    """Convert Optuna's datetime to an aware one in UTC; Optuna returns naive local times."""
-    return moment.astimezone(UTC)
 
 
 @dataclass(frozen=True)
@@ -39,12 +35,14 @@ class SourceOptions:
         pruner: The study's pruner; None is the default.
         keeps_running: Whether RUNNING trials remain so; else they fail.
         aware: Converts Optuna's naive datetimes.
+        has_local_times: Whether these may be local times that `aware` does not know.
     """
 
     sampler: str | None = None
     pruner: str | None = None
     keeps_running: bool = False
     aware: Callable[[datetime], datetime] = field(default=aware)
+    has_local_times: bool = False
 
 
 DEFAULTS = SourceOptions()
@@ -74,8 +72,10 @@ def study_lines(
     Raises:
         AdoptionRefused: The study cannot be read, or cannot be represented in the format.
     """
-    trials = _trials_of(study)
+    trials = trials_of(study)
     numbers = {trial.number: position for position, trial in enumerate(trials)}
+    if options.has_local_times:
+        _note_local_times(trials, oddities)
     space = SourceSpace.of(trials, oddities)
     rules = TrialRules(
         n_objectives=len(study.directions),
@@ -95,14 +95,10 @@ def study_lines(
     yield encoded(end_line(name, len(trials)))
 
 
-def _trials_of(study: optuna.Study) -> list[FrozenTrial]:
-    """Return the trials by number, between which numbers may be missing."""
-    try:
-        return sorted(study.get_trials(deepcopy=False), key=lambda trial: trial.number)
-    except (ValueError, TypeError, LookupError, AssertionError) as error:
-        # Optuna does not validate what it reads.
-        reason = " ".join(f"{type(error).__name__} {error}".split())
-        raise AdoptionRefused(f"its trials cannot be read: {reason:.200}") from None
+def _note_local_times(trials: list[FrozenTrial], oddities: Oddities) -> None:
+    for trial in trials:
+        if trial.datetime_start or trial.datetime_complete:
+            oddities.note(Rule.LOCAL_TIME, f"trial {trial.number} has local times")
 
 
 def _encoded(line: Document) -> bytes:

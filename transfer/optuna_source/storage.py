@@ -13,15 +13,34 @@ import optuna
 from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from transfer.optuna_source.lines import aware
-from transfer.optuna_source.oddities import AdoptionRefused, Oddities, Rule
+from transfer.optuna_source.oddities import AdoptionRefused
 
 _FIRST_WITH_UTC = 5  # the major version of Optuna that stores times in UTC
+_OF_READING = (ValueError, TypeError, LookupError, AssertionError, RecursionError)
 _TIMES = ("datetime_start", "datetime_complete")
+
+
+def aware(moment: datetime) -> datetime:
+    """Convert Optuna's datetime to an aware one in UTC; Optuna returns naive local times."""
+    return moment.astimezone(UTC)
+
+
+def trials_of(study: optuna.Study) -> list[FrozenTrial]:
+    """Return a study's trials by number, between which numbers may be missing.
+
+    Raises:
+        AdoptionRefused: Optuna cannot read them; it does not validate what it reads.
+    """
+    try:
+        return sorted(study.get_trials(deepcopy=False), key=lambda trial: trial.number)
+    except (*_OF_READING, SQLAlchemyError, OptunaError) as error:
+        reason = " ".join(f"{type(error).__name__} {error}".split())
+        raise AdoptionRefused(f"its trials cannot be read: {reason:.200}") from None
 
 
 @dataclass(frozen=True)
@@ -62,13 +81,6 @@ class OptunaSource:
         """Convert a time that Optuna has read to an aware one in UTC."""
         read = aware(moment)
         return read if self.zone is None else read.replace(tzinfo=self.zone).astimezone(UTC)
-
-    def note_local_times(self, study: optuna.Study, oddities: Oddities) -> None:
-        """Count the trials with times that may be local, and were read as UTC."""
-        if self.has_local_times:
-            for trial in study.get_trials(deepcopy=False):
-                if trial.datetime_start or trial.datetime_complete:
-                    oddities.note(Rule.LOCAL_TIME, f"trial {trial.number} has local times")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ Each rule changes the trial's line, in which times are datetimes and numbers may
 """
 
 import math
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,7 @@ from transfer.optuna_source.oddities import (
 )
 from trials.api.fields import MAX_STEP
 from tuner_project.json_values import finite_or_text
+from tuner_project.rest.parsers import MAX_DEPTH
 
 LEFT_RUNNING = "left RUNNING in the storage that it was imported from"
 _LARGEST = 1e300  # stands for an infinite constraint
@@ -56,6 +58,10 @@ class TrialRules:
             for applied, reason in rule(self, line):
                 self.oddities.note(applied, f"trial {line['number']}: {reason}")
 
+    def renumbered(self, number: Any) -> Any:
+        """Return the new number of a trial; what is none remains."""
+        return self.numbers.get(number, number) if isinstance(number, int) else number
+
 
 Applied = Iterator[tuple[Rule, str]]
 
@@ -85,9 +91,9 @@ def _number(rules: TrialRules, line: Document) -> Applied:
         yield Rule.GAP, f"the study has no trial {line['number']}"
     attrs = line["system_attrs"]
     if _FAILED_TRIAL in attrs:
-        attrs[_FAILED_TRIAL] = rules.numbers.get(attrs[_FAILED_TRIAL], attrs[_FAILED_TRIAL])
+        attrs[_FAILED_TRIAL] = rules.renumbered(attrs[_FAILED_TRIAL])
     if isinstance(history := attrs.get(_RETRY_HISTORY), list):
-        attrs[_RETRY_HISTORY] = [rules.numbers.get(each, each) for each in history]
+        attrs[_RETRY_HISTORY] = [rules.renumbered(each) for each in history]
 
 
 def _running(rules: TrialRules, line: Document) -> Applied:
@@ -193,21 +199,23 @@ def _attributes(rules: TrialRules, line: Document) -> Applied:
         yield Rule.SYSTEM_ATTRIBUTES, "it has an attribute with NaN or Infinity"
 
 
-def as_json(value: Any) -> Any:
-    """Return a value with NaN and infinities as texts; the same object if it has none."""
+def as_json(value: Any, depth: int = 0) -> Any:
+    """Return a value with NaN and infinities as texts; the same object if it has none.
+
+    Raises:
+        AdoptionRefused: It is nested more deeply than a file may be.
+    """
+    if depth > MAX_DEPTH:
+        raise AdoptionRefused("an attribute is nested too deeply")
     if isinstance(value, float):
         return value if math.isfinite(value) else finite_or_text(value)
     if isinstance(value, list):
-        items = [as_json(each) for each in value]
-        return value if all(map(_is_same, items, value)) else items
+        items = [as_json(each, depth + 1) for each in value]
+        return value if all(map(operator.is_, items, value)) else items
     if isinstance(value, dict):
-        changed = {key: as_json(each) for key, each in value.items()}
-        return value if all(map(_is_same, changed.values(), value.values())) else changed
+        changed = {key: as_json(each, depth + 1) for key, each in value.items()}
+        return value if all(map(operator.is_, changed.values(), value.values())) else changed
     return value
-
-
-def _is_same(one: Any, other: Any) -> bool:
-    return one is other
 
 
 _RULES: Sequence[Callable[[TrialRules, Document], Applied]] = (
