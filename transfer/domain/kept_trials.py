@@ -80,8 +80,8 @@ class KeptTrials:
         if TrialState(trial.state).is_finished:
             params = {**self._defaults, **params}
         kept = {name: params[name] for name in space.distributions if name in params}
-        is_new = space.distributions.keys() - self._source.space.distributions.keys()
-        return None if is_new - kept.keys() or space.faults(kept) else kept
+        new_names = space.distributions.keys() - self._source.space.distributions.keys()
+        return None if new_names - kept.keys() or space.faults(kept) else kept
 
     def _copy(self, trial: Trial, number: int, params: Mapping[str, Any]) -> Trial:
         is_queued = not TrialState(trial.state).is_finished

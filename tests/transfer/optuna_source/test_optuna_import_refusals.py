@@ -44,6 +44,13 @@ def _large(study: optuna.Study) -> None:
     study.optimize(lambda trial: trial.suggest_int("n", 0, 2**60), n_trials=1)
 
 
+def _deep(study: optuna.Study) -> None:
+    value: Any = 1
+    for _ in range(150):
+        value = [value]
+    study.set_user_attr("deep", value)
+
+
 LARGE = "/search_space/0/high: "
 
 
@@ -102,6 +109,14 @@ def test_existing_study_is_refused_and_the_others_imported(url: str) -> None:
     assert list(Study.objects.order_by("id").values_list("name", flat=True)) == ["first", "second"]
     close_storage(first)
     close_storage(second)
+
+
+def test_attribute_that_is_nested_too_deeply_is_refused(url: str) -> None:
+    study = create_optuna_study(url, "deep")
+    _deep(study)
+    with pytest.raises(CommandError, match="an attribute is nested too deeply"):
+        run_import_study("--storage", url)
+    close_storage(study)
 
 
 def test_study_that_optuna_cannot_read_is_refused(tmp_path: Path) -> None:
