@@ -48,6 +48,19 @@ class ImportedSerializer(serializers.Serializer[Any]):
     )
     outcome = serializers.ChoiceField(choices=Result.choices)
     n_trials = serializers.IntegerField()
+    dropped_attributes = serializers.DictField(
+        source="dropped.counts",
+        child=serializers.IntegerField(),
+        required=False,
+        help_text="Only if there are any: the system attributes that are not allowed and were left "
+        "out, counted by the beginning of their keys.",
+    )
+
+    def to_representation(self, imported: Any) -> dict[str, Any]:
+        answer = super().to_representation(imported)
+        if not imported.dropped:
+            del answer["dropped_attributes"]
+        return answer
 
 
 class ImportSerializer(serializers.Serializer[Any]):

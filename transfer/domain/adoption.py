@@ -1,5 +1,7 @@
 """Adoption: adding a study that stock Optuna created in its schema to Django's schema."""
 
+from dataclasses import dataclass
+
 import optuna
 from django.db import transaction
 
@@ -11,17 +13,28 @@ from studies.domain.audit import record_study
 from studies.models import Study
 from transfer.domain.trial_writer import TrialWriter, store_notes
 from transfer.file.reading import Section, sections
+from transfer.file.system_attrs import DroppedAttributes
 from transfer.optuna_source.lines import SourceOptions, refusals, study_lines
 from transfer.optuna_source.oddities import AdoptionRefused, NoOddities
 from trials.projection.consistency import differences
+from trials.projection.trial_rows import delete_foreign_attributes
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """The adopted study, and those of its attributes that are not on the allow-list."""
+
+    study: Study
+    dropped: DroppedAttributes
 
 
 @transaction.atomic
-def adopt(*, actor: Actor, name: str) -> Study:
+def adopt(*, actor: Actor, name: str) -> Adopted:
     """Add a study that exists only in Optuna's schema to Django's, with its trials and ids.
 
     It gets the default sampler and pruner, because Optuna stores neither. A study that could not be
-    imported, or whose rows in Django would differ from Optuna's, is refused.
+    imported, or whose rows in Django would differ from Optuna's, is refused. System attributes that
+    an import would drop are deleted in Optuna's schema.
 
     Raises:
         AdoptionRefused: The message has the reason in one line; nothing is changed.
@@ -35,12 +48,15 @@ def adopt(*, actor: Actor, name: str) -> Study:
     lines = study_lines(source, name, SourceOptions(keeps_running=True), NoOddities())
     with refusals():
         for section in sections(lines):
-            study = _stored(section, source)
-            record_study(actor, Action.ADOPTED, study, trials=section.n_trials)
+            study, dropped = _stored(section, source), section.dropped
+            details = dropped.details()
+            record_study(actor, Action.ADOPTED, study, trials=section.n_trials, **details)
+    if dropped:
+        delete_foreign_attributes(study)
     difference = next(differences(study), None)
     if difference:
         raise AdoptionRefused(f"the adopted study would differ: {difference}")
-    return study
+    return Adopted(study, dropped)
 
 
 def _stored(section: Section, source: optuna.Study) -> Study:

@@ -15,6 +15,7 @@ from studies.errors import StudyExists
 from studies.models import Study, check_seen
 from transfer.domain.trial_writer import TrialWriter, store_notes
 from transfer.file.reading import Section, sections
+from transfer.file.system_attrs import DroppedAttributes
 from tuner_project.db.database import lift_statement_timeout
 
 
@@ -36,18 +37,23 @@ class Result(models.TextChoices):
 
 @dataclass(frozen=True)
 class Imported:
-    """The result for a study of the file; `imported_as` is None if it was skipped."""
+    """The result for a study of the file; `imported_as` is None if it was skipped.
+
+    `dropped` are the attributes that were left out, since they are not on the allow-list.
+    """
 
     study_name: str
     imported_as: str | None
     outcome: Result
     n_trials: int
+    dropped: DroppedAttributes
 
     def __str__(self) -> str:
         if self.outcome == Result.SKIPPED:
             return f'study "{self.study_name}": exists, skipped'
         name = f' as "{self.imported_as}"' if self.outcome == Result.RENAMED else ""
-        return f'study "{self.study_name}": imported{name} with {self.n_trials} trials'
+        dropped = f"; {self.dropped}" if self.dropped else ""
+        return f'study "{self.study_name}": imported{name} with {self.n_trials} trials{dropped}'
 
 
 @transaction.atomic
@@ -87,7 +93,7 @@ def _store(section: Section, conflict: Conflict, actor: Actor) -> Imported:
     result = _save(study, conflict, actor)
     if result == Result.SKIPPED:
         deque(section.trials(), maxlen=0)  # validates the trials
-        return Imported(name, None, result, section.n_trials)
+        return Imported(name, None, result, section.n_trials, DroppedAttributes())
     writer = TrialWriter(study)
     for trial, size in section.trials():
         writer.put(trial, size)
@@ -96,8 +102,10 @@ def _store(section: Section, conflict: Conflict, actor: Actor) -> Imported:
     if names := section.old_metric_names:
         study.metric_names = names
         study.save(update_fields=["metric_names"])
-    record_study(actor, Action.IMPORTED, study, trials=section.n_trials)
-    return Imported(name, study.name, result, section.n_trials)
+    record_study(
+        actor, Action.IMPORTED, study, trials=section.n_trials, **section.dropped.details()
+    )
+    return Imported(name, study.name, result, section.n_trials, section.dropped)
 
 
 def _save(study: Study, conflict: Conflict, actor: Actor) -> Result:

@@ -15,7 +15,7 @@ MEDIA_TYPE = "application/x-ndjson"
 NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 
 # The study attributes in which Optuna's genetic samplers store the parents, by trial_id.
-PARENTS = re.compile(r"[^:]+:parent:\d+")
+PARENTS = re.compile(r"\w+Sampler:parent:\d+")
 
 Document = dict[str, Any]
 

@@ -14,7 +14,7 @@ from studies.models import Study
 from transfer.file.format import Document, parents
 from transfer.file.lines import EndLineSerializer, StudyLineSerializer, TrialLineSerializer
 from transfer.file.retries import RetryLinks
-from transfer.file.system_attrs import note_faults
+from transfer.file.system_attrs import DroppedAttributes, note_faults
 from trials.models import Trial
 from tuner_project.errors import DomainError, FieldError, summary
 from tuner_project.json_values import same_json
@@ -87,7 +87,8 @@ class Section:
     """A study in a file: `study`, which is not stored yet, and an iterator over its trials.
 
     `notes` maps the number of each trial read so far to its `study_attrs`, the attributes that the
-    sampler set on the study when it drew the trial; parents are given by trial number.
+    sampler set on the study when it drew the trial; parents are given by trial number. `dropped`
+    are the attributes of the trials read so far that are not on the allow-list.
     """
 
     def __init__(self, head: Line, rest: Iterator[Line]) -> None:
@@ -95,6 +96,7 @@ class Section:
         self._rest = rest
         self._note_lines: dict[int, Line] = {}
         self.notes: dict[int, Mapping[str, Any]] = {}
+        self.dropped = DroppedAttributes()
         self.study = _study(head)
         self.name = self.study.name  # in the file
         self.n_trials = 0
@@ -128,6 +130,7 @@ class Section:
             text = f'expected a trial or the end of study "{self.name}"'
             raise line.bad(f"{text}, not {line.kind!r:.80}", "kind")
         attrs = line.read(_TRIAL)
+        self.dropped.drop_from(attrs)
         if attrs["number"] != self.n_trials:
             raise line.bad(f"expected trial {self.n_trials}, not {attrs['number']}", "number")
         faults = [*_faults(self.study, attrs), *links.faults(line.number, attrs)]

@@ -1,8 +1,14 @@
-"""Validation of the system attributes of samplers and pruners that Optuna reads."""
+"""The allow-list of Optuna's system attributes, with the type of each.
+
+Samplers, pruners and the dashboard trust what they find under their keys: stock Optuna unpickles an
+optimizer from those of CMA-ES. So only attributes that are known, and data, are imported.
+"""
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from optuna_bridge.constraints import OLD_KEY
@@ -11,8 +17,6 @@ from studies.models import Study
 from transfer.file.format import PARENTS
 from trials.api.fields import MAX_STEP
 from tuner_project.errors import FieldError
-
-Shape = tuple[re.Pattern[str], Callable[[Any], bool], str]
 
 
 def _is_number(value: Any) -> bool:
@@ -31,33 +35,97 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_old_constraints(value: Any) -> bool:
+    return value is None or _is_list(_is_number)(value)
+
+
+def _is_grid(value: Any) -> bool:
+    return _is_object(value) and all(isinstance(each, list) for each in value.values())
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """Attributes that are imported: the pattern of their keys, and their type."""
+
+    key: re.Pattern[str]
+    is_right: Callable[[Any], bool]
+    expected: str
+
+
+def _allowed(key: str, is_right: Callable[[Any], bool], expected: str) -> Allowed:
+    return Allowed(re.compile(key, re.DOTALL), is_right, expected)
+
+
 _COUNT = f"expected an integer from 0 to {MAX_STEP}"
 _NUMBERS = "expected a list of numbers"
-_OF_TRIAL: list[Shape] = [
-    (re.compile(FIXED_PARAMS), lambda value: isinstance(value, dict), "expected an object"),
-    (
-        re.compile(OLD_KEY),
-        lambda value: value is None or _is_list(_is_number)(value),
-        _NUMBERS,
-    ),
-    (re.compile(r"[^:]+:generation"), _is_count, _COUNT),
-    (re.compile(r"completed_rung_\d+"), _is_number, "expected a number"),
-    (re.compile("terminator:cv_scores"), _is_list(_is_number), _NUMBERS),
-    (re.compile(f"({'|'.join(TRANSIENT_ATTRIBUTES)}):.*"), _is_text, "expected a text"),
+_TRIAL_NUMBERS = "expected a list of trials' numbers"
+_TRANSIENT = rf"({'|'.join(TRANSIENT_ATTRIBUTES)}):\d+"
+_OF_TRIAL = [
+    _allowed(FIXED_PARAMS, _is_object, "expected an object"),
+    _allowed(OLD_KEY, _is_old_constraints, _NUMBERS),
+    _allowed(f"{OLD_KEY}:.*", _is_number, "expected a number"),
+    _allowed(r"\w+Sampler:generation", _is_count, _COUNT),
+    _allowed(r"completed_rung_\d+", _is_number, "expected a number"),
+    _allowed("grid_id", _is_count, _COUNT),
+    _allowed("search_space", _is_grid, "expected an object of lists"),
+    _allowed("failed_trial", _is_count, _COUNT),
+    _allowed("retry_history", _is_list(_is_count), _TRIAL_NUMBERS),
+    _allowed("terminator:cv_scores", _is_list(_is_number), _NUMBERS),
+    _allowed(_TRANSIENT, _is_text, "expected a text"),
 ]
-_OF_STUDY: list[Shape] = [
-    (PARENTS, _is_list(_is_count), "expected a list of trials' numbers"),
-    (re.compile("qmc:.*"), _is_count, _COUNT),
-    (re.compile("study:metric_names"), _is_list(_is_text), "expected a list of texts"),
+_OF_STUDY = [
+    Allowed(PARENTS, _is_list(_is_count), _TRIAL_NUMBERS),
+    _allowed("qmc:[0-9a-f]+", _is_count, _COUNT),
+    _allowed("study:metric_names", _is_list(_is_text), "expected a list of texts"),
 ]
+_LISTS = {"system_attrs": _OF_TRIAL, "study_attrs": _OF_STUDY}
+
+
+class DroppedAttributes:
+    """The attributes that are not on the allow-list, counted by the beginning of their keys."""
+
+    MAX_PREFIXES = 20  # the others are counted together
+    OTHERS = "others"
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def drop_from(self, attrs: dict[str, Any]) -> None:
+        """Remove them from the `system_attrs` and `study_attrs` of a trial."""
+        for field, allowed in _LISTS.items():
+            if given := attrs.get(field):
+                kept = {key: given[key] for key in given if _find(allowed, key)}
+                attrs[field] = kept
+                self._count(given.keys() - kept.keys())
+
+    def _count(self, keys: set[str]) -> None:
+        for key in keys:
+            prefix = key.partition(":")[0][:40]
+            has_room = prefix in self.counts or len(self.counts) < self.MAX_PREFIXES
+            self.counts[prefix if has_room else self.OTHERS] += 1
+
+    def details(self) -> dict[str, Any]:
+        """Return what the audit says of them."""
+        return {"dropped_attributes": dict(self.counts)} if self.counts else {}
+
+    def __bool__(self) -> bool:
+        return bool(self.counts)
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{prefix} {n}" for prefix, n in sorted(self.counts.items()))
+        return f"dropped {self.counts.total()} system attributes that are not allowed: {counts}"
 
 
 def note_faults(study: Study, attrs: Mapping[str, Any]) -> Iterator[FieldError]:
-    """Yield the errors in the `system_attrs` and `study_attrs` of a trial."""
+    """Yield the errors in the allowed `system_attrs` and `study_attrs` of a trial."""
     of_trial, of_study = attrs.get("system_attrs", {}), attrs.get("study_attrs", {})
-    faults = list(_misshapen("system_attrs", of_trial, _OF_TRIAL))
+    faults = list(_misshapen("system_attrs", of_trial))
     yield from faults
-    yield from _misshapen("study_attrs", of_study, _OF_STUDY)
+    yield from _misshapen("study_attrs", of_study)
     names = of_study.get("study:metric_names")
     if isinstance(names, list) and len(names) != len(study.directions):
         path = ("study_attrs", "study:metric_names")
@@ -66,11 +134,15 @@ def note_faults(study: Study, attrs: Mapping[str, Any]) -> Iterator[FieldError]:
         yield from _relative_faults(study, of_trial)
 
 
-def _misshapen(field: str, notes: Mapping[str, Any], shapes: list[Shape]) -> Iterator[FieldError]:
+def _find(allowed: list[Allowed], key: str) -> Allowed | None:
+    return next((each for each in allowed if each.key.fullmatch(key)), None)
+
+
+def _misshapen(field: str, notes: Mapping[str, Any]) -> Iterator[FieldError]:
     for key, value in notes.items():
-        for pattern, is_right, expected in shapes:
-            if pattern.fullmatch(key) and not is_right(value):
-                yield FieldError((field, key), f"{expected}, not {value!r:.80}")
+        found = _find(_LISTS[field], key)
+        if found and not found.is_right(value):
+            yield FieldError((field, key), f"{found.expected}, not {value!r:.80}")
 
 
 def _relative_faults(study: Study, notes: Mapping[str, Any]) -> Iterator[FieldError]:

@@ -125,6 +125,13 @@ _DELETE_LOST_VALUES = (
     f"WHERE o.trial_id = t.id AND {_THESE} AND t.values IS NULL"
 )
 _DELETE_STUDY_ATTRIBUTES = f"{STUDY_ATTRIBUTES.delete()} AND key = ANY(%(keys)s)"
+_DELETE_FOREIGN_ATTRIBUTES = (
+    f"DELETE FROM {SCHEMA}.{SYSTEM_ATTRIBUTES.name} AS o USING trials_trial AS t "
+    "WHERE o.trial_id = t.id AND t.study_id = %(study)s AND t.system_attrs->o.key IS NULL",
+    f"{STUDY_ATTRIBUTES.delete()} "
+    "AND o.key NOT IN (SELECT a.key FROM trials_trial AS t, json_each(t.study_attrs) AS a "
+    "WHERE t.study_id = %(study)s AND t.study_attrs IS NOT NULL)",
+)
 
 
 def _one_statement(statements: Sequence[str]) -> str:
@@ -166,6 +173,12 @@ def add_study_attribute_rows(trial_ids: Sequence[int]) -> None:
 def remove_study_attribute_rows(study_id: int, keys: Sequence[str]) -> None:
     """Delete Optuna's rows of the study attributes with these keys."""
     run(_DELETE_STUDY_ATTRIBUTES, {"study": study_id, "keys": list(keys)})
+
+
+def delete_foreign_attributes(study: Study) -> None:
+    """Delete Optuna's rows of system attributes that Django's rows of the study do not have."""
+    for statement in _DELETE_FOREIGN_ATTRIBUTES:
+        run(statement, {"study": study.id})
 
 
 def new_study_attrs(study: Study, attrs: Mapping[str, Any]) -> dict[str, Any]:

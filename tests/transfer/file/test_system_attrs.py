@@ -38,6 +38,10 @@ BAD_OF_TRIAL = [
     *(("NSGAIISampler:generation", value) for value in (-1, 1.5, "1", None, True, 2**40)),
     *(("completed_rung_0", value) for value in ("1", None, [1], True)),
     ("terminator:cv_scores", [1, "2"]),
+    ("grid_id", "1"),
+    ("search_space", {"x": 1}),
+    ("retry_history", [0.5]),
+    ("failed_trial", True),
     ("gp:relative_params:0", 5),
     ("gp:relative_params:0", '{"x": 0.5'),
     ("gp:relative_params:0", "[1]"),
@@ -107,10 +111,8 @@ def test_valid_attributes_are_kept_and_samplers_continue(
         "terminator:cv_scores": [0.5],
         "gp:relative_params:0": '{"x": ',
         "gp:relative_params:1": "0.5}",
-        "other": None,
-        "a:b:generation": "x",
     }
-    of_study = {PARENT: [0], "qmc:0123": 3, "study:metric_names": ["loss"], "other": None}
+    of_study = {PARENT: [0], "qmc:0123": 3, "study:metric_names": ["loss"]}
     head = set_keys(sampler=sampler, sampler_options={}, pruner="hyperband", pruner_options={})
     file = with_line_changed(
         with_line_changed(played, 1, head), 3, set_keys(system_attrs=notes, study_attrs=of_study)

@@ -74,7 +74,8 @@ class Command(BaseCommand):
 
     def _adopt(self, name: str) -> None:
         try:
-            study = adopt(actor=Actor.command(), name=name)
+            adopted = adopt(actor=Actor.command(), name=name)
         except AdoptionRefused as error:
             raise CommandError(str(error), returncode=1) from None
-        self.stdout.write(f'study "{study.name}": adopted with {study.n_trials} trials')
+        study, dropped = adopted.study, f"; {adopted.dropped}" if adopted.dropped else ""
+        self.stdout.write(f'study "{study.name}": adopted with {study.n_trials} trials{dropped}')
