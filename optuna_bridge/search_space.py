@@ -1,7 +1,7 @@
 """The search space: conversion between the API's parameters and Optuna's distributions."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -14,9 +14,8 @@ from optuna.distributions import (
     distribution_to_json,
 )
 
-from tuner_project.json_values import same_json
-
 Parameter = Mapping[str, Any]
+_MAX_SHOWN = 2000  # characters
 MAX_STEPS = 2**53  # from low to high; floats cannot represent more steps exactly
 
 
@@ -41,7 +40,19 @@ class SearchSpace:
 
     @cached_property
     def _internal(self) -> list[tuple[str, Callable[[Any], float]]]:
-        return [(name, _converter(each)) for name, each in self.distributions.items()]
+        return [
+            (name, self._indexes[name].__getitem__ if name in self._indexes else _converter(each))
+            for name, each in self.distributions.items()
+        ]
+
+    @cached_property
+    def _indexes(self) -> dict[str, "_ChoiceIndexes"]:
+        """The categorical parameters: Optuna would search the choices for each value."""
+        return {
+            parameter["name"]: _ChoiceIndexes(parameter["choices"])
+            for parameter in self.parameters
+            if parameter["type"] == "categorical"
+        }
 
     def to_internal(self, params: Mapping[str, Any]) -> list[float | None]:
         """Convert valid parameters to Optuna's internal representation.
@@ -72,9 +83,9 @@ class SearchSpace:
     def _fault(self, parameter: Parameter, value: Any) -> str | None:
         kind, distribution = parameter["type"], self.distributions[parameter["name"]]
         if kind == "categorical":
-            if any(same_json(choice, value) for choice in parameter["choices"]):
+            if value in self._indexes[parameter["name"]]:
                 return None
-            return f"expected one of {', '.join(map(repr, parameter['choices']))}"[:2000]
+            return f"expected one of {_shown(parameter['choices'])}"
         number = "an integer" if kind == "int" else "a number"
         if isinstance(value, bool) or not isinstance(value, int if kind == "int" else int | float):
             return f"expected {number}, not {value!r:.80}"
@@ -87,6 +98,30 @@ class SearchSpace:
     def distributions_json(self) -> list[str]:
         """Return the distributions in the JSON format of Optuna's storage."""
         return [distribution_to_json(each) for each in self.distributions.values()]
+
+
+class _ChoiceIndexes:
+    """The indexes of choices, found in constant time; 1 equals 1.0, but not true."""
+
+    def __init__(self, choices: Sequence[Any]) -> None:
+        self._indexes = {(isinstance(each, bool), each): i for i, each in enumerate(choices)}
+
+    def __contains__(self, value: Any) -> bool:
+        return isinstance(value, Hashable) and (isinstance(value, bool), value) in self._indexes
+
+    def __getitem__(self, choice: Any) -> float:
+        return self._indexes[isinstance(choice, bool), choice]
+
+
+def _shown(choices: Sequence[Any]) -> str:
+    """Return choices for an error message, at most 2,000 characters of them."""
+    shown, length = [], 0
+    for choice in choices:
+        shown.append(f"{choice!r:.2000}")
+        length += len(shown[-1]) + 2
+        if length >= _MAX_SHOWN:
+            break
+    return ", ".join(shown)[:_MAX_SHOWN]
 
 
 def reachable_high(parameter: Parameter) -> Any:

@@ -168,6 +168,9 @@ SILENCED_SYSTEM_CHECKS = [
 # Larger bodies are rejected with 413, without reading them.
 MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 2**20, 1024, 2**30)
 MAX_IMPORT_BYTES = env.integer("MAX_IMPORT_BYTES", 2**30, 1024, 2**40)
+# How many imports a process runs at the same time; each occupies a thread, and its file a part of
+# the temporary folder.
+MAX_PARALLEL_IMPORTS = env.integer("MAX_PARALLEL_IMPORTS", max(1, WEB_THREADS // 2), 1, WEB_THREADS)
 # Seconds for which a slow client may block a thread (`serving/slow_clients.py`).
 CLIENT_TIMEOUT = env.integer("CLIENT_TIMEOUT", 30, 1, 3600)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES  # for the admin's forms

@@ -60,7 +60,7 @@ class ProjectedTable:
 
     @property
     def all_of_study(self) -> str:
-        return "s.id = %(study)s" if "studies_study" in self.query else "t.study_id = %(study)s"
+        return "t.study_id = %(study)s" if "trials_trial" in self.query else "s.id = %(study)s"
 
 
 OF_STUDY = "o.study_id = %(study)s"

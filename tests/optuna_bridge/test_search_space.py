@@ -360,3 +360,38 @@ def assert_is_sampled(api: APIClient, space: list[JSON], sampler: str) -> None:
         url = f"/api/v1/studies/search/trials/{trial_id}/complete"
         assert api.post(url, {"values": trial_id % 3}).status_code == 200
     assert api.delete("/api/v1/studies/search").status_code == 204
+
+
+class CountingText(str):
+    """A text that counts its comparisons."""
+
+    __slots__ = ()
+    n_comparisons = 0
+
+    def __eq__(self, other: object) -> bool:
+        CountingText.n_comparisons += 1
+        return super().__eq__(other)
+
+    __hash__ = str.__hash__
+
+
+def test_choice_is_looked_up() -> None:
+    texts = [CountingText(n) for n in range(1000)]
+    space = SearchSpace([choices(*texts)])
+    assert space.to_internal({"x": "0"}) == [0]  # builds what it looks values up in
+    CountingText.n_comparisons = 0
+
+    assert space.faults({"x": "999"}) == []
+    assert space.to_internal({"x": "999"}) == [999]
+    [(_, fault)] = space.faults({"x": "1000"})
+
+    assert CountingText.n_comparisons < 10
+    assert fault.startswith("expected one of '0', '1', ")
+    assert len(fault) < 2100
+
+
+@pytest.mark.parametrize("value", [True, 1.5, "1", None, [1], {}])
+def test_choice_of_another_type_is_a_fault(value: Any) -> None:
+    space = SearchSpace([choices(1, "a")])
+    assert space.faults({"x": value}) == [("x", "expected one of 1, 'a'")]
+    assert space.faults({"x": 1.0}) == []

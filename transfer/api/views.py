@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from studies.api.views import StudyScope, StudyViewSet
 from transfer.api.attachment import attachment
+from transfer.api.import_slots import import_slot
 from transfer.api.serializers import (
     ClonedStudySerializer,
     CloneStudySerializer,
@@ -127,12 +128,14 @@ class ImportViewSet(StudyViewSet):
         """Import the studies of an exported file, all or none.
 
         Every line is checked; the `detail` of a 400 names the line, and the pointers of its
-        `errors` begin with it. 409 `study_exists`: a name exists, and `conflict` is `fail`.
+        `errors` begin with it. 409 `study_exists`: a name exists, and `conflict` is `fail`. 503
+        `too_many_imports`: others are running; try again after `Retry-After` seconds.
         """
-        body: Any = self.request.data or BytesIO()  # without a body nothing is parsed
-        with body as file:
-            lines = while_connected(request._request, lines_of(file))
-            studies = import_studies(actor=self.actor, lines=lines, **self.query)
+        with import_slot():
+            body: Any = self.request.data or BytesIO()  # without a body nothing is parsed
+            with body as file:
+                lines = while_connected(request._request, lines_of(file))
+                studies = import_studies(actor=self.actor, lines=lines, **self.query)
         is_stored = any(each.outcome != Result.SKIPPED for each in studies)
         status = 201 if is_stored and not self.query["dry_run"] else 200
         answer = {"dry_run": self.query["dry_run"], "studies": studies}

@@ -1,18 +1,18 @@
 """Importing the studies of a file."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db import IntegrityError, models, transaction
 
 from access.actors import Actor
 from access.models.audit_entry import Action
-from studies.api.fields import MAX_NAME
 from studies.domain.audit import record_study
 from studies.domain.limits import check_room_for_study
 from studies.errors import StudyExists
 from studies.models import Study, check_seen
+from transfer.domain.free_names import FreeNames
 from transfer.domain.trial_writer import TrialWriter, store_notes
 from transfer.file.reading import Section, sections
 from transfer.file.system_attrs import DroppedAttributes
@@ -76,7 +76,8 @@ def import_studies(
         TooManyStudies, TooManyTrials: The limit of studies or trials is reached.
     """
     lift_statement_timeout()
-    imported = [_store(section, conflict, actor) for section in sections(lines)]
+    names = FreeNames()
+    imported = [_store(section, conflict, actor, names) for section in sections(lines)]
     if dry_run:
         transaction.set_rollback(True)
     return imported
@@ -88,9 +89,9 @@ def save_new(study: Study, actor: Actor) -> None:
         raise StudyExists(f'study "{study.name}" exists')
 
 
-def _store(section: Section, conflict: Conflict, actor: Actor) -> Imported:
+def _store(section: Section, conflict: Conflict, actor: Actor, names: FreeNames) -> Imported:
     study, name = section.study, section.study.name
-    result = _save(study, conflict, actor)
+    result = _save(study, conflict, actor, names)
     if result == Result.SKIPPED:
         deque(section.trials(), maxlen=0)  # validates the trials
         return Imported(name, None, result, section.n_trials, DroppedAttributes())
@@ -108,7 +109,7 @@ def _store(section: Section, conflict: Conflict, actor: Actor) -> Imported:
     return Imported(name, study.name, result, section.n_trials, section.dropped)
 
 
-def _save(study: Study, conflict: Conflict, actor: Actor) -> Result:
+def _save(study: Study, conflict: Conflict, actor: Actor, names: FreeNames) -> Result:
     """Store the study without its trials, under its own name or, to resolve a conflict, another."""
     if conflict == Conflict.FAIL:
         save_new(study, actor)
@@ -117,7 +118,7 @@ def _save(study: Study, conflict: Conflict, actor: Actor) -> Result:
         return Result.CREATED
     if conflict == Conflict.SKIP:
         return Result.SKIPPED
-    for name in _other_names(study.name):
+    for name in names.of(study.name):
         study.name = name
         if _is_saved(study, actor):
             break
@@ -149,12 +150,3 @@ def _is_of_names(error: IntegrityError) -> bool:
     """Return whether a unique name in Django's or Optuna's table of studies was violated."""
     diagnosis = getattr(error.__cause__, "diag", None)
     return diagnosis is not None and "name" in (diagnosis.constraint_name or "")
-
-
-def _other_names(name: str) -> Iterator[str]:
-    """Yield alternative names: `name (2)`, `name (3)` and so on."""
-    n = 2
-    while True:
-        suffix = f" ({n})"
-        yield name[: MAX_NAME - len(suffix)] + suffix
-        n += 1

@@ -22,7 +22,7 @@ from tuner_project.rest.parsers import MAX_DEPTH, strict_json
 from tuner_project.rest.problems import field_errors
 from tuner_project.rest.serializers import StrictSerializer
 
-MAX_LINE = 128 * 2**20  # bytes
+MAX_LINE = 16 * 2**20  # bytes
 MAX_FAULTS = 20  # errors reported per line
 
 _STUDY, _TRIAL, _END = StudyLineSerializer(), TrialLineSerializer(), EndLineSerializer()

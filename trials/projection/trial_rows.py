@@ -49,14 +49,18 @@ PARAMS = ProjectedTable(
     "trial_params",
     ("trial_id", "param_name", "param_value", "distribution_json"),
     ("trial_id", "param_name"),
-    # Ordered, since Optuna orders a trial's parameters by their row ids.
-    "SELECT t.id, p.parameter->>'name', t.internal_params[p.position], "
-    "s.distributions[p.position] "
-    "FROM trials_trial AS t JOIN studies_study AS s ON s.id = t.study_id, "
-    "json_array_elements(s.search_space) WITH ORDINALITY AS p(parameter, position) "
+    # The search space may have a megabyte, so it is read once, and not for each trial.
+    "WITH p AS MATERIALIZED ("
+    "SELECT parameter->>'name' AS name, distribution, position FROM studies_study AS s, ROWS FROM ("
+    "json_array_elements(s.search_space), unnest(s.distributions)) "
+    "WITH ORDINALITY AS e(parameter, distribution, position) "
+    "WHERE s.id = (SELECT t.study_id FROM trials_trial AS t WHERE {where} LIMIT 1)) "
+    "SELECT t.id, p.name, t.internal_params[p.position], p.distribution "
+    "FROM trials_trial AS t CROSS JOIN p "
     # Optuna keeps the fixed parameters of a queued trial in an attribute until it starts.
     "WHERE t.internal_params[p.position] IS NOT NULL "
     "AND (t.state <> 'WAITING' OR t.system_attrs->'fixed_params' IS NULL) "
+    # Ordered, since Optuna orders a trial's parameters by their row ids.
     "AND {where} ORDER BY t.id, p.position",
     OF_TRIALS,
 )
