@@ -104,6 +104,7 @@ class SamplerStorage(FrozenTrials, Generic[D]):
         self._study_attrs: dict[str, Any] = {}
         self._drafts: dict[int, D] = {}
         self._drawing: D | None = None
+        self._n_notes = 0  # intermediate values and system attributes of all committed trials
 
     def __len__(self) -> int:
         """The number of committed trials."""
@@ -141,7 +142,9 @@ class SamplerStorage(FrozenTrials, Generic[D]):
         if trial.number == len(self._trials):
             self._trials.append(trial)
         else:
+            self._n_notes -= _n_notes(self._trials[trial.number])
             self._trials[trial.number] = trial
+        self._n_notes += _n_notes(trial)
         self._learnt.put(trial, is_infeasible=is_infeasible)
 
     def _has_lost_result(self, trial: FrozenTrial) -> bool:
@@ -225,6 +228,10 @@ class SamplerStorage(FrozenTrials, Generic[D]):
             self._put(trial)
         else:
             draft.replace(trial)
+
+
+def _n_notes(trial: FrozenTrial) -> int:
+    return len(trial.intermediate_values) + len(trial.system_attrs)
 
 
 def _running_trial(number: int, trial_id: int, system_attrs: dict[str, Any]) -> FrozenTrial:

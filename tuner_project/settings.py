@@ -187,7 +187,8 @@ DEFAULT_SAMPLER = env.text("DEFAULT_SAMPLER", "tpe").strip()
 DEFAULT_PRUNER = env.text("DEFAULT_PRUNER", "hyperband").strip()
 # Seconds after which a trial's lease expires unless it is renewed; unset: never.
 DEFAULT_LEASE_SECONDS = env.seconds("DEFAULT_LEASE_SECONDS", MAX_LEASE_SECONDS)
-# How many trials a process keeps in memory for its samplers, over all studies.
+# How many trials a process keeps in memory for its samplers, over all studies; those of more than
+# ten parameters count for more.
 HISTORY_MAX_TRIALS = env.integer("HISTORY_MAX_TRIALS", 500_000, 1, 1_000_000_000)
 
 # Django ----------------------------------------------------------------------------------

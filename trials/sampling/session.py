@@ -17,11 +17,12 @@ from trials.sampling.visited_points import max_failures
 from tuner_project.db.database import release_connection
 from tuner_project.observability.stopwatch import stopwatch
 
-_LEAST_SIZE = 20  # in trials: the memory of the sampler and of empty columns
 # Measured by `bench.measurements.memory`: the memory of a trial, and of each of its parameters and
-# steps.
-_BYTES, _BYTES_OF_PARAM, _BYTES_OF_STEP = 600, 100, 70
-_SAMPLE = 10
+# of its steps and system attributes, such as constraints.
+_BYTES, _BYTES_OF_PARAM, _BYTES_OF_NOTE = 600, 100, 70
+_BYTES_OF_CHOICE = 100  # in the session's search space
+_LEAST_SIZE = 20  # in trials: the memory of the sampler and of empty columns
+_BYTES_OF_UNIT = _BYTES + 10 * _BYTES_OF_PARAM
 
 
 class SamplerSession(TrialCache):
@@ -37,6 +38,7 @@ class SamplerSession(TrialCache):
         self._kind = SAMPLERS[study.sampler]
         self._seed: int | None = study.sampler_options.get("seed")
         self._was_refused = False
+        self._n_choices = sum(len(each.get("choices", ())) for each in self._space.parameters)
         sampler = build_sampler(study.sampler, study.sampler_options, study.space.distributions)
         self.pruner = build_pruner(study.pruner, study.pruner_options)
         # Optuna prunes single-objective studies only, and samplers split trials by Hyperband's
@@ -46,17 +48,18 @@ class SamplerSession(TrialCache):
 
     @property
     def size(self) -> int:
-        """The session's share of HISTORY_MAX_TRIALS, in trials."""
-        return max(len(self), _LEAST_SIZE)
+        """The session's share of HISTORY_MAX_TRIALS, in trials of ten parameters without steps.
+
+        A narrower trial counts as one, a wider one as more.
+        """
+        return max(len(self), self.estimated_bytes // _BYTES_OF_UNIT, _LEAST_SIZE)
 
     @property
     def estimated_bytes(self) -> int:
-        """The memory in bytes that its trials use, estimated from a sample of them."""
-        n = len(self)
-        some = self._trials[:: max(1, n // _SAMPLE)][:_SAMPLE]
-        n_steps = sum(len(trial.intermediate_values) for trial in some) / max(1, len(some))
-        n_params = len(self._space.distributions)
-        return round(n * (_BYTES + _BYTES_OF_PARAM * n_params + _BYTES_OF_STEP * n_steps))
+        """The memory in bytes that its trials and its search space use, estimated."""
+        of_trial = _BYTES + _BYTES_OF_PARAM * len(self._space.parameters)
+        notes = _BYTES_OF_NOTE * self._n_notes
+        return len(self) * of_trial + notes + _BYTES_OF_CHOICE * self._n_choices
 
     @property
     def is_seeded(self) -> bool:

@@ -19,7 +19,10 @@ Result = TypeVar("Result")
 
 
 class SessionRegistry:
-    """An LRU cache of sessions by study, limited to HISTORY_MAX_TRIALS trials in total."""
+    """An LRU cache of sessions by study, limited to HISTORY_MAX_TRIALS trials in total.
+
+    A trial of many parameters, steps or constraints weighs more (`SamplerSession.size`).
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -12,6 +12,7 @@ from tests.support.database import call_and_close_connection, recorded_statement
 from tests.support.optuna_oracle import rdb_storage
 from tests.support.study_builders import (
     COMMAND,
+    add_finished_trials,
     add_running_trials,
     ask_trial,
     build_study,
@@ -193,6 +194,40 @@ def test_sessions_are_bounded_and_the_least_recently_used_is_dropped(settings):
     assert session_registry.of(c) is third  # three do not, and b was used least recently
     assert session_registry.of(a) is first
     assert session_registry.of(b) is not second
+
+
+def floats(n):
+    return [{"type": "float", "name": f"p{k}", "low": 0, "high": 1} for k in range(n)]
+
+
+@pytest.mark.parametrize(("n_params", "size"), [(1, 40), (10, 40), (100, 40 * 10_600 // 1600)])
+def test_size_of_a_session_weighs_parameters(n_params, size):
+    study = build_study(space=floats(n_params), sampler="random")
+    add_finished_trials(study, 40, internal_params=[0.5] * n_params)
+    assert synced_session(study).size == size
+
+
+def test_size_of_a_session_weighs_steps_and_choices():
+    choices = [{"type": "categorical", "name": "c", "choices": list(range(1000))}]
+    study = build_study(space=choices, sampler="random", pruner="median")
+    empty = SamplerSession(study)
+    assert empty.size == 1000 * 100 // 1600
+    ask_trial(study)
+    for value in (0.5, 0.6):  # the second one replaces the trial
+        store_on_trial(study, 0, steps=dict.fromkeys(range(1000), value))
+        assert synced_session(study).size == (1000 * 100 + 700 + 1000 * 70) // 1600
+
+
+def test_wide_session_displaces_many_narrow_ones(settings):
+    settings.HISTORY_MAX_TRIALS = 220
+    narrow = [build_study(name, sampler="random") for name in "abc"]
+    wide = build_study("wide", space=floats(100), sampler="random")
+    add_finished_trials(wide, 30, internal_params=[0.5] * 100)
+    for study in (*narrow, wide):
+        synced_session(study)
+    kept = session_registry.of(wide)
+    assert (session_registry.known("wide"), kept.size) == (kept, 30 * 10_600 // 1600)
+    assert [session_registry.known(study.name) is None for study in narrow] == [True, True, False]
 
 
 def test_ask_finds_a_recreated_study():
