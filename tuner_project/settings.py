@@ -113,6 +113,12 @@ MAX_STUDIES = env.integer("MAX_STUDIES", 0, 0, 1_000_000)
 MAX_TRIALS_PER_STUDY = env.integer("MAX_TRIALS_PER_STUDY", 0, 0, 2**31 - 1)
 # Maximum size of the user attributes in one request, in bytes of JSON; 0: unlimited.
 MAX_ATTRIBUTE_BYTES = env.integer("MAX_ATTRIBUTE_BYTES", 64 * 1024, 0, 2**30)
+# Maximum size of a trial's user attributes, and the number of its intermediate values, to which
+# workers add over time; 0: unlimited.
+MAX_TRIAL_ATTRIBUTE_BYTES = env.integer("MAX_TRIAL_ATTRIBUTE_BYTES", 256 * 1024, 0, 2**30)
+MAX_STEPS_PER_TRIAL = env.integer("MAX_STEPS_PER_TRIAL", 100_000, 0, 2**31 - 1)
+# A page of a list ends once its items have about this size in bytes.
+MAX_PAGE_BYTES = env.integer("MAX_PAGE_BYTES", 16 * 2**20, 1024, 2**30)
 # Health checks from this machine are always allowed.
 ALLOWED_HOSTS = [
     *env.hosts("ALLOWED_HOSTS", [] if _is_local else ["*"]),

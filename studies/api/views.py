@@ -19,7 +19,7 @@ from studies.api.request_serializers import (
 )
 from studies.api.serializers import StudySerializer, StudySummarySerializer
 from studies.domain.lifecycle import ACTIONS, change_state, change_study
-from studies.domain.listing import filter_studies
+from studies.domain.listing import filter_studies, page_of_summaries
 from studies.enums import StudyState
 from studies.models import NamedStudy, Study, StudyQuerySet, check_seen
 from tuner_project.rest.serializers import (
@@ -107,7 +107,7 @@ class StudyViewSet(StudyScope):
         limit, offset = self.query["limit"], self.query["offset"]
         given = {key: self.query[key] for key in self.query.keys() - {"limit", "offset"}}
         studies = filter_studies(self.studies(), **given)
-        page = studies[offset : offset + limit]
+        page = page_of_summaries(studies, limit, offset)
         return self.answer_page(StudySummarySerializer, page, studies.count())
 
     @extend_schema(operation_id="getStudy", responses=StudySerializer)

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.db.models import F, OrderBy, TextField
 from django.db.models.expressions import RawSQL
 
 from access.scopes import regex_of
-from studies.models import StudyQuerySet
+from studies.models import Study, StudyQuerySet
+from tuner_project.db.pages import first_bytes
 
 # From the name of an order to the column or expression; equal ones are ordered by id.
 _KEYS: Mapping[str, Any] = {
@@ -16,6 +18,20 @@ _KEYS: Mapping[str, Any] = {
     "trials": F("next_number"),
     "best": RawSQL("best_values[1]", ()),
 }
+# What is read only for a single study; it may have a megabyte.
+_NOT_IN_SUMMARY = (
+    "search_space",
+    "distributions",
+    "user_attrs",
+    "created_with",
+    "best_internal_params",
+)
+_SIZE = "2000 + octet_length({})".format(
+    ") + octet_length(".join(
+        f"studies_study.{column}::text"
+        for column in ("state_history", "state_reason", "constraints", "sampler_options")
+    )
+)
 ORDERS = [sign + name for name in _KEYS for sign in ("", "-")]
 
 
@@ -50,3 +66,13 @@ def filter_studies(
         _KEYS[order_by.removeprefix("-")], descending=order_by.startswith("-"), nulls_last=True
     )
     return chosen.order_by(order, "id")
+
+
+def page_of_summaries(studies: StudyQuerySet, limit: int, offset: int) -> list[Study]:
+    """Return a page of studies without what only a single study's answer has.
+
+    It ends early once its studies have MAX_PAGE_BYTES.
+    """
+    most: int = settings.MAX_PAGE_BYTES
+    summaries = studies.defer(*_NOT_IN_SUMMARY)
+    return list(first_bytes(summaries, offset, offset + limit, size=_SIZE, most=most))

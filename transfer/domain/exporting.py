@@ -6,8 +6,9 @@ from studies.models import NamedStudy, Study
 from transfer.file.format import all_parents, encoded, end_line, study_line, trial_line
 from trials.models import Trial
 from trials.projection.consistency import snapshot
+from trials.queries.page_size import PageBytes
 
-CHUNK = 200  # trials per query
+CHUNK = 200  # trials per query, at most: each reads MAX_PAGE_BYTES at most
 
 
 def export_lines(*, named: NamedStudy) -> Generator[bytes]:
@@ -23,8 +24,7 @@ def export_lines(*, named: NamedStudy) -> Generator[bytes]:
         study = named.one()
         yield encoded(study_line(study))
         n_yielded = 0
-        for first in range(0, study.n_trials, CHUNK):
-            trials = list(study.trials.page(limit=CHUNK, offset=first))
+        while trials := PageBytes.of(study).read(study.trials.from_number(n_yielded), 0, CHUNK):
             numbers = _numbers_of_parents(study, trials)
             for trial in trials:
                 yield encoded(trial_line(trial, numbers))

@@ -21,6 +21,7 @@ from trials.domain.finish_trial import (
     complete_if_used_up,
     finish_trials,
 )
+from trials.domain.trial_limits import check_n_steps
 from trials.domain.trial_result import Steps, TrialResult, apply_result, check_result
 from trials.errors import InvalidResult, InvalidTrial, TrialNotWaiting
 from trials.models import Trial
@@ -118,8 +119,9 @@ def _faults(study: Study, trial: NewTrial) -> list[FieldError]:
     ]
     try:
         check_result(study, trial.result)
+        check_n_steps((), trial.result.intermediate_values)
     except InvalidResult as error:
-        faults += error.errors
+        faults += error.errors or [FieldError((), error.detail)]
     return faults
 
 

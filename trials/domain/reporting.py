@@ -13,6 +13,7 @@ from optuna_bridge.enums import TrialState
 from studies.enums import StudyState
 from studies.models import NamedStudy, Study
 from trials.domain.fencing import UNFENCED, FencingToken
+from trials.domain.trial_limits import check_room_on_trial
 from trials.domain.trial_result import check_is_held, take_steps
 from trials.errors import TrialFinished
 from trials.models import Trial
@@ -61,6 +62,7 @@ def report(
         StudyNotFound, TrialNotFound
         StudyReplaced, NotHolder: it is not the trial that `fence` names.
         TrialFinished, TrialNotRunning, LeaseLost: the trial is not running.
+        InvalidResult: it would have too many steps or attributes.
     """
     return session_registry.use(
         named, lambda session: _report(session, number, steps, user_attrs, fence)
@@ -80,6 +82,7 @@ def heartbeat(
         StudyNotFound, TrialNotFound
         StudyReplaced, NotHolder: it is not the trial that `fence` names.
         TrialFinished, TrialNotRunning, LeaseLost: the trial is not running.
+        InvalidResult: it would have too many steps or attributes.
     """
     if user_attrs:
         trial = add_user_attrs(named=named, number=number, user_attrs=user_attrs, fence=fence)
@@ -104,9 +107,11 @@ def add_user_attrs(
         StudyNotFound, TrialNotFound
         StudyReplaced, NotHolder: it is not the trial that `fence` names.
         TrialFinished, TrialNotRunning, LeaseLost: the trial is not running.
+        InvalidResult: it would have too many steps or attributes.
     """
     study = named.locked()
     trial = _running_trial(study, number, fence)
+    check_room_on_trial(trial, (), user_attrs)
     _store_sign_of_life(study, trial, user_attrs)
     return trial
 
@@ -122,6 +127,7 @@ def _report(
     with transaction.atomic():
         study = session.locked_study()
         trial = _running_trial(study, number, fence)
+        check_room_on_trial(trial, steps, user_attrs)
         changes = take_steps(trial, steps)
         if decision is not None and changes.changed:
             trial.should_prune = decision.should_prune

@@ -58,12 +58,9 @@ class StepQuerySet(GuardedQuerySet):
 class TrialQuerySet(GuardedQuerySet):
     """A queryset of trials."""
 
-    def page(self, *, limit: int, offset: int, state: str | None = None) -> Self:
-        """Return a page by number, with steps; without `state`, any offset costs the same."""
-        trials = self.with_steps().order_by("number")
-        if state is not None:
-            return trials.filter(state=state)[offset : offset + limit]
-        return trials.filter(number__gte=offset)[:limit]
+    def from_number(self, number: int) -> Self:
+        """Return the trials from a number on, in order, with steps; any number costs the same."""
+        return self.with_steps().order_by("number").filter(number__gte=number)
 
     def with_steps(self) -> Self:
         """Read the intermediate values in the same statement."""

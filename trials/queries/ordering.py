@@ -1,5 +1,6 @@
 """Orderings of trials, with pages whose cost does not depend on where they begin."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -18,6 +19,12 @@ ORDERS = [sign + name for name in (NUMBER, VALUE, DURATION) for sign in ("", "-"
 
 Key = float | timedelta | None
 Position = tuple[Key, int]  # of a trial in an ordering: its key and its number
+Read = Callable[[TrialQuerySet, int, int], list[Trial]]  # the trials from a start to a stop
+
+
+def read_all(trials: TrialQuerySet, start: int, stop: int) -> list[Trial]:
+    """Read the trials from a start to a stop."""
+    return list(trials[start:stop])
 
 
 @dataclass(frozen=True)
@@ -51,29 +58,40 @@ class TrialOrdering:
         """Return the position of a trial that was read by `page` or `page_at`."""
         return getattr(trial, "sort_key", None), trial.number
 
-    def page(self, trials: TrialQuerySet, n: int, after: Position | None = None) -> list[Trial]:
+    def page(
+        self,
+        trials: TrialQuerySet,
+        n: int,
+        after: Position | None = None,
+        read: Read = read_all,
+    ) -> list[Trial]:
         """Return the first n trials (after a position), with one statement for each phase."""
         found: list[Trial] = []
         for phase in self._phases(trials, after):
             if len(found) < n:
-                found += phase[: n - len(found)]
+                found += read(phase, 0, n - len(found))
         return found
 
     def page_at(
-        self, trials: TrialQuerySet, n: int, offset: int, n_keyed: int | None = None
+        self,
+        trials: TrialQuerySet,
+        n: int,
+        offset: int,
+        n_keyed: int | None = None,
+        read: Read = read_all,
     ) -> list[Trial]:
         """Return n trials after the first `offset` ones, which the database skips one by one.
 
         `n_keyed` is the number of trials with a key; it is counted if needed and not given.
         """
         first, *rest = self._phases(trials, None)
-        found = list(first[offset : offset + n])
+        found = read(first, offset, offset + n)
         for phase in rest:
             if len(found) < n:
                 if n_keyed is None and offset > 0:
                     n_keyed = first.count()
                 start = max(0, offset - (n_keyed or 0))
-                found += phase[start : start + n - len(found)]
+                found += read(phase, start, start + n - len(found))
         return found
 
     def _phases(self, trials: TrialQuerySet, after: Position | None) -> list[TrialQuerySet]:

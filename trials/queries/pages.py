@@ -13,6 +13,7 @@ from trials.errors import InvalidQuery
 from trials.models import Trial
 from trials.queries.filters import ANY, Between, TrialFilter
 from trials.queries.ordering import NUMBER, Position, TrialOrdering
+from trials.queries.page_size import PageBytes
 
 SALT = "trials.listing"  # of the cursors' signature; a change would invalidate all cursors
 MICROSECOND = timedelta(microseconds=1)
@@ -43,6 +44,8 @@ def list_trials(
 ) -> Listed:
     """Return a page of the matching trials, after a cursor or an offset.
 
+    It ends early once its trials have MAX_PAGE_BYTES.
+
     Raises:
         InvalidQuery: the study does not have the objective or a parameter, a value is outside the
             space, or the cursor is not valid for this list.
@@ -53,25 +56,37 @@ def list_trials(
     walk = TrialOrdering(order_by, target_idx)
     wanted = TrialFilter(state, worker_id, value, target_idx, params or {})
     if wanted.by_state_alone and order_by == NUMBER and cursor is None:
-        trials = study.trials.page(limit=limit, offset=offset, state=state)
-        return Listed(list(trials), _tally(study, state), is_plain=True)
+        return _plain(study, state, limit, offset)
     trials = wanted.of(study)
+    left = PageBytes.of(study)
     after = None if cursor is None else _opened(cursor, study, walk)
     known = _tally(study, state) if wanted.by_state_alone else None
     if offset > 0 and walk.key is not None:
         counts = trials.aggregate(all=Count("pk"), keyed=Count(walk.key))
-        found = walk.page_at(trials.with_steps(), limit + 1, offset, counts["keyed"])
+        found = walk.page_at(trials.with_steps(), limit + 1, offset, counts["keyed"], left.read)
         known = counts["all"]
     elif offset > 0:
-        found = walk.page_at(trials.with_steps(), limit + 1, offset)
+        found = walk.page_at(trials.with_steps(), limit + 1, offset, read=left.read)
     else:
-        found = walk.page(trials.with_steps(), limit + 1, after)
+        found = walk.page(trials.with_steps(), limit + 1, after, left.read)
+    page = found[:limit]
+    has_more = len(found) > limit or (left.are_used and bool(found))
     return Listed(
-        trials=found[:limit],
+        trials=page,
         total=trials.count() if known is None else known,
         is_plain=False,
-        cursor=_cursor(study, walk, found[limit - 1]) if len(found) > limit else None,
+        cursor=_cursor(study, walk, page[-1]) if has_more else None,
     )
+
+
+def _plain(study: Study, state: str | None, limit: int, offset: int) -> Listed:
+    """Return a page by number; without `state`, any offset costs the same."""
+    if state is None:
+        trials, start = study.trials.from_number(offset), 0
+    else:
+        trials, start = study.trials.from_number(0).filter(state=state), offset
+    found = PageBytes.of(study).read(trials, start, start + limit)
+    return Listed(found, _tally(study, state), is_plain=True)
 
 
 def _tally(study: Study, state: str | None) -> int:

@@ -101,13 +101,19 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
     def answer_page(
         self, shape: type[serializers.Serializer[Any]], contents: Iterable[Any], total: int
     ) -> Response:
-        """Return a page of a list, with headers that link to the other pages by offset."""
-        query = self._query_without("offset")
+        """Return a page of a list, with headers that link to the other pages by offset.
+
+        The next page begins after `contents`, which may be fewer than `limit`.
+        """
+        query, items = self._query_without("offset"), list(contents)
+        offsets, after = self._offsets(total), self.query["offset"] + len(items)
+        if items and after < total:
+            offsets["next"] = after
         pages = {
             name: {"limit": query["limit"], "offset": start} | query
-            for name, start in self._offsets(total).items()
+            for name, start in offsets.items()
         }
-        return self._answer_page(shape, contents, total, pages)
+        return self._answer_page(shape, items, total, pages)
 
     def answer_cursor_page(
         self,
@@ -120,7 +126,6 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         query = self._query_without("offset", "cursor")
         offsets = self._offsets(total) if self.query["offset"] > 0 else {"first": 0}
         pages = {name: query | {"offset": start} for name, start in offsets.items()}
-        pages.pop("next", None)
         if cursor is not None:
             pages["next"] = query | {"cursor": cursor}
         return self._answer_page(shape, contents, total, pages)
@@ -147,11 +152,9 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         return response
 
     def _offsets(self, total: int) -> dict[str, int]:
-        """Return the offsets at which the other pages begin, by link relation."""
+        """Return the offsets at which the first, last and previous page begin."""
         limit, offset = self.query["limit"], self.query["offset"]
         offsets = {"first": 0, "last": max(total - 1, 0) // limit * limit}
         if offset > 0:
             offsets["prev"] = max(offset - limit, 0)
-        if offset + limit < total:
-            offsets["next"] = offset + limit
         return offsets
