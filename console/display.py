@@ -30,6 +30,8 @@ def numbers(values: Iterable[float] | None) -> str:
 
 def param_value(value: Any, length: int) -> str:
     """Format the value of a parameter, truncating a choice to `length` characters."""
+    if value is None:  # a choice
+        return "null"
     return number(value) if isinstance(value, float) else truncated(str(value), length)
 
 

@@ -1,6 +1,7 @@
 """Comparison and conversion of JSON values."""
 
 import math
+import sys
 from typing import Any
 
 
@@ -20,3 +21,13 @@ def finite_or_text(value: float) -> float | str:
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+
+
+def finite_or_largest(value: Any) -> Any:
+    """Return an infinity as the largest float of its sign, which is ordered like it; JSON has none.
+
+    Any other value is returned as it is.
+    """
+    if isinstance(value, float) and math.isinf(value):
+        return math.copysign(sys.float_info.max, value)
+    return value

@@ -10,10 +10,11 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler
 
 from optuna_bridge.options import SEED, Option
 from optuna_bridge.samplers.kind import OptionalPart, SamplerKind, reseed
+from optuna_bridge.samplers.nsgaii import NSGAIISampler
 from optuna_bridge.samplers.qmc import NumberedQMCSampler
 from optuna_bridge.samplers.tpe import ColumnTPESampler
 

@@ -96,13 +96,19 @@ class IntParameterSerializer(_NumberSerializer):
     log = StrictBooleanField(required=False, help_text="Search on a logarithmic scale.")
 
 
-@extend_schema_field({"oneOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]})
+@extend_schema_field(
+    {"oneOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}], "nullable": True}
+)
 class ChoiceField(serializers.Field[Any, Any, Any, Any]):
-    """A text, a number or a bool."""
+    """A text, a number, a bool, or null."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_null=True, **kwargs)
 
     def to_internal_value(self, data: Any) -> Choice:
         if not isinstance(data, Choice):
-            raise serializers.ValidationError(f"expected a text, number or bool, not {data!r:.80}")
+            expected = "expected a text, number, bool or null"
+            raise serializers.ValidationError(f"{expected}, not {data!r:.80}")
         if isinstance(data, int):
             StrictIntegerField().run_validators(data)
         return data
@@ -118,7 +124,7 @@ class CategoricalParameterSerializer(_ParameterSerializer):
     choices = serializers.ListField(child=ChoiceField(), min_length=1, max_length=MAX_CHOICES)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        seen: set[Choice] = set()
+        seen: set[Choice | None] = set()
         for choice in attrs["choices"]:
             if choice in seen:  # 1, 1.0 and true are equal in Python, and therefore in Optuna
                 self.refuse(attrs, "choices", f"{choice!r} repeats a choice")
@@ -141,13 +147,11 @@ _KINDS: dict[str, type[_ParameterSerializer]] = {
 class ParameterField(serializers.Field[Any, Any, Any, Any]):
     """A parameter of one of the three kinds, as given by its `type`."""
 
-    kinds = _KINDS
-
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
             raise serializers.ValidationError(f"expected an object, not {data!r:.80}")
         kind = data.get("type")
-        serializer_class = self.kinds.get(kind) if isinstance(kind, str) else None
+        serializer_class = _KINDS.get(kind) if isinstance(kind, str) else None
         if serializer_class is None:
             expected = "expected one of " + ", ".join(_KINDS)
             raise serializers.ValidationError({"type": f"{expected}, not {kind!r:.80}"})

@@ -53,6 +53,8 @@ def suggest(api: APIClient) -> JSON:
         number("int", 3, 3, log=True),
         choices("adam", "sgd"),
         choices("", "1", 1, 2.5, False, "True"),
+        choices(None, "null", 0),
+        choices(None),
     ],
 )
 def test_parameter_is_answered_as_given(api: APIClient, parameter: JSON) -> None:
@@ -189,7 +191,7 @@ def test_parameters_arrive_typed_and_in_their_order(api: APIClient) -> None:
         (choices(True, 1), "choices"),
         (choices(0.0, False), "choices"),
         (choices(0, -0.0), "choices"),
-        (choices("a", None), "choices/1"),
+        (choices(None, "a", None), "choices"),
         (choices(["a"]), "choices/0"),
         (choices("a", "b", {"c": 1}), "choices/2"),
         (choices(2**53 + 1), "choices/0"),

@@ -125,7 +125,22 @@ INT_RANGES: tuple[dict[str, Any], ...] = (
     {"low": 16, "high": 128, "step": 16},
     {"low": 3, "high": 13, "log": False, "step": 4},
 )
-CHOICES = ("a", "", "größe", "学习率 🎛", True, False, 2, -7, 2**53, 2.5, -1e16, 5e-324, 'quote"\\')
+CHOICES = (
+    None,
+    "a",
+    "",
+    "größe",
+    "学习率 🎛",
+    True,
+    False,
+    2,
+    -7,
+    2**53,
+    2.5,
+    -1e16,
+    5e-324,
+    'quote"\\',
+)
 NAMES = ("x", "größe", "学习率", "a b", "a/b~c", "search.minScore", "🎛", " ")
 TEXTS = ("", "plain", "zwei\nZeilen", "学习 🎛", "\u2028", '"\\', "a" * 300)
 STATES = ("WAITING", "RUNNING", "COMPLETE", "COMPLETE", "COMPLETE", "PRUNED", "FAIL")

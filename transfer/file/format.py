@@ -64,6 +64,9 @@ def study_line(study: Study) -> Document:
 def trial_line(trial: Trial, numbers: Mapping[int, int]) -> Document:
     """Return the line of a trial with its steps; `numbers` maps ids of parents to numbers."""
     constraints = trial.constraints_by_name
+    start, complete = trial.datetime_start, trial.datetime_complete
+    if start and complete and complete < start:  # an import would refuse it
+        complete = start
     steps = trial.intermediate_values
     return {
         "kind": "trial",
@@ -78,8 +81,8 @@ def trial_line(trial: Trial, numbers: Mapping[int, int]) -> Document:
         "system_attrs": trial.system_attrs,
         "study_attrs": trial.study_attrs and renumbered(trial.study_attrs, numbers.get),
         "constraints": constraints,
-        "datetime_start": moment(trial.datetime_start),
-        "datetime_complete": moment(trial.datetime_complete),
+        "datetime_start": moment(start),
+        "datetime_complete": moment(complete),
         "reason": trial.reason or None,
         "priority": trial.priority,
         "worker_id": trial.worker_id or None,

@@ -7,12 +7,7 @@ from rest_framework import serializers
 
 from optuna_bridge.enums import TrialState
 from studies.api.fields import DirectionField, LeaseSecondsField, NameField
-from studies.api.parameter_serializers import (
-    MAX_CHOICES,
-    CategoricalParameterSerializer,
-    ChoiceField,
-    ParameterField,
-)
+from studies.api.parameter_serializers import ParameterField
 from studies.api.request_serializers import (
     MAX_COUNT,
     MAX_PARAMETERS,
@@ -37,23 +32,8 @@ from tuner_project.rest.serializers import (
 )
 
 
-class ChoiceOrNullField(ChoiceField):
-    """A choice, or null, which studies of stock Optuna may contain."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(allow_null=True, **kwargs)
-
-
-class StoredCategoricalSerializer(CategoricalParameterSerializer):
-    """A stored categorical parameter, which may have a choice null."""
-
-    choices = serializers.ListField(child=ChoiceOrNullField(), min_length=1, max_length=MAX_CHOICES)
-
-
 class StoredParameterField(ParameterField):
     """A stored parameter, whose keys keep their order."""
-
-    kinds = ParameterField.kinds | {"categorical": StoredCategoricalSerializer}
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         valid = super().to_internal_value(data)
@@ -204,7 +184,6 @@ _OF_STARTED = (
     "lease_seconds",
     "should_prune",
     "is_retry_wanted",
-    "retried_as",
 )
 _NEEDED = {
     TrialState.WAITING: set(),

@@ -265,7 +265,7 @@ class CompleteBatchSerializer(StrictSerializer):
 class NewTrialSerializer(StrictSerializer, ResultFields):
     """A trial to add: queued with some or all parameters, or finished with all parameters."""
 
-    params = serializers.DictField(child=serializers.JSONField())
+    params = serializers.DictField(child=serializers.JSONField(allow_null=True))
     state = serializers.ChoiceField(choices=ADDED, required=False, help_text="Default: WAITING.")
     values = ReportedValuesField(required=False)
     priority = StrictIntegerField(

@@ -52,7 +52,8 @@ def finish_trials(study: Study, finished: Sequence[FinishedTrial], *, actor: Act
         queue_again(study, retried)
     trials = [each.trial for each in finished]
     for trial in trials:
-        trial.datetime_complete = study.now
+        # An imported trial may have started by a clock that is ahead.
+        trial.datetime_complete = max(study.now, trial.datetime_start or study.now)
         trial.retry_refused = why_not_retried(study, trial)
     steps = [step for each in finished for step in each.steps]
     with pipelined():

@@ -14,6 +14,7 @@ from optuna_bridge.enums import TrialState
 from studies.models import DirectWriteRefused, Study
 from trials.models.reservation import Reservation
 from tuner_project.db.fields import PlainJSONField
+from tuner_project.json_values import finite_or_largest
 
 
 class GuardedModel(models.Model):
@@ -137,9 +138,12 @@ class AbstractTrial(GuardedModel):
         )
 
     def replace_system_attrs(self, attrs: Mapping[str, Any]) -> None:
-        """Set the system attributes; those that `attrs` leaves out are removed in both schemas."""
+        """Set the system attributes; those that `attrs` leaves out are removed in both schemas.
+
+        Pruners note the values at their rungs, which may be infinite in an imported study.
+        """
         self.has_lost_attrs = bool(self.system_attrs.keys() - attrs.keys())
-        self.system_attrs = dict(attrs)
+        self.system_attrs = {key: finite_or_largest(value) for key, value in attrs.items()}
 
     def remove_values(self) -> list[float]:
         """Remove its values in both schemas, and return them."""

@@ -43,14 +43,19 @@ WITH held AS (
 )
 SELECT id, lease_seconds, lease_expires_at, reoffers, attempt FROM held
 """
-# A running trial without a lease gets the study's; one that has a lease keeps its length.
+# A running trial without a lease gets the study's; one that has a lease keeps its length. A trial
+# of stock Optuna that lacks parameters gets none: it could not be handed out again as it is.
+_NEW_LEASE = (
+    "CASE WHEN array_position(t.internal_params, NULL) IS NULL "
+    "THEN coalesce(t.lease_seconds, s.lease_seconds) ELSE t.lease_seconds END"
+)
 _LIMIT = """
 UPDATE trials_trial AS t
-   SET lease_seconds = coalesce(t.lease_seconds, s.lease_seconds),
+   SET lease_seconds = {lease},
        lease_expires_at = least(
            CASE WHEN t.lease_seconds IS NULL THEN clock_timestamp() ELSE
                coalesce(t.seen_at, clock_timestamp()) END
-               + make_interval(secs => coalesce(t.lease_seconds, s.lease_seconds)),
+               + make_interval(secs => {lease}),
            t.datetime_start + make_interval(secs => s.max_trial_seconds))
   FROM studies_study AS s
  WHERE s.id = %(study)s AND t.study_id = s.id AND t.state = 'RUNNING'
@@ -112,7 +117,7 @@ def hold(study: Study, trials: Sequence[AbstractTrial], lease: Lease) -> None:
 
 def limit_running(study_id: int) -> None:
     """Apply the study's lease, if they have none, and `max_trial_seconds` to its running trials."""
-    run(_LIMIT, {"study": study_id})
+    run(_LIMIT.format(lease=_NEW_LEASE), {"study": study_id})
     find_next_expiry(study_id)
 
 

@@ -226,7 +226,8 @@ def _start_queued(
             draft.reserve(trial.number)
             trial.internal_params = study.space.to_internal(draft.params)
             trial.system_attrs = trial.system_attrs | draft.system_attrs
-            trial.study_attrs = new_study_attrs(study, draft.study_attrs) or None
+            added = new_study_attrs(study, draft.study_attrs)
+            trial.study_attrs = {**(trial.study_attrs or {}), **added} or None
         trial.lease_seconds = request.lease.of(study)
         _hand_out(trial, study.now, study.max_trial_seconds, request)
     mark_points(session, queued, list(drafts.values()))
