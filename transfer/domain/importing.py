@@ -100,8 +100,8 @@ def _store(section: Section, conflict: Conflict, actor: Actor, names: FreeNames)
         writer.put(trial, size)
     writer.flush()
     store_notes(study, section.notes)
-    if names := section.old_metric_names:
-        study.metric_names = names
+    if metric_names := section.old_metric_names:
+        study.metric_names = metric_names
         study.save(update_fields=["metric_names"])
     record_study(
         actor, Action.IMPORTED, study, trials=section.n_trials, **section.dropped.details()
