@@ -39,6 +39,17 @@ class CompletedTrials:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    def finite(self, objective: int) -> "CompletedTrials":
+        """Return the trials whose value of an objective is finite."""
+        chosen = np.isfinite(self.values[:, objective])
+        return CompletedTrials(
+            self.study,
+            self.numbers[chosen],
+            self.values[chosen],
+            self.is_feasible[chosen],
+            self.is_on_front[chosen],
+        )
+
     @cached_property
     def signs(self) -> NDArray[np.float64]:
         """The sign of each objective, (m,): 1 to minimize, -1 to maximize."""
@@ -63,9 +74,8 @@ class CompletedTrials:
     def is_better(self, objective: int) -> Mask:
         """Return whether each trial was better than all before it (a new incumbent), (n,)."""
         best = self.best_so_far(objective)
-        known = ~np.isnan(best)
-        changed = np.diff(best, prepend=np.nan) != 0
-        return known & changed
+        before = np.concatenate([[np.nan], best[:-1]])  # not their difference: inf - inf is NaN
+        return ~np.isnan(best) & (best != before)
 
 
 def check_objective(study: Study, target_idx: int) -> None:

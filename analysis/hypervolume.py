@@ -90,9 +90,7 @@ def hypervolume_of(*, study: Study, reference_point: Sequence[float] | None = No
 
 
 def _worst(completed: CompletedTrials) -> NDArray[np.float64]:
-    """Return the worst value of each objective among the feasible trials, (objectives,)."""
+    """Return the worst finite value of each objective among the feasible trials, (objectives,)."""
     losses = completed.losses[completed.is_feasible]
-    if not len(losses):
-        return np.zeros(len(completed.study.directions))
-    worst: NDArray[np.float64] = losses.max(axis=0) * completed.signs
-    return worst
+    worst = losses.max(axis=0, initial=-np.inf, where=np.isfinite(losses))
+    return np.where(np.isfinite(worst), worst, 0.0) * completed.signs

@@ -4,7 +4,7 @@ import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.core.cache import cache
 from optuna import importance  # lazy: imports scikit-learn at its first use
@@ -21,6 +21,7 @@ from studies.models import Study
 from tuner_project.db.database import release_connection
 
 if TYPE_CHECKING:
+    import optuna
     from optuna.importance import BaseImportanceEvaluator
 
 SEED = 0  # of the random forests, so that the result is reproducible
@@ -77,7 +78,8 @@ _evaluating = threading.Lock()  # one evaluation at a time, because each uses a 
 class Importance:
     """Each parameter's share of the objective's variation, largest first, summing to 1.
 
-    Computed from `n_trials` of the `n_complete` completed trials, evenly spaced by number.
+    Computed from `n_trials` of the `n_complete` completed trials: those with finite values, or some
+    of them, evenly spaced by number.
     """
 
     importances: dict[str, float]
@@ -139,11 +141,14 @@ def _by(method: str, study: Study, target: str, target_idx: int) -> Importance |
         sample = _sample(study, target, target_idx, METHODS[method].most(study))
     except ImportanceUnavailable as error:
         return error.detail
+    n_complete = study.n_complete
+    if len(sample) < 2:
+        return f"{len(sample)} trials have a finite value; at least 2 are needed"
     release_connection()  # the evaluators take seconds
     if not _evaluating.acquire(timeout=MAX_WAIT):
         raise EvaluatorsBusy("other importances are being computed: try again in a moment")
     try:
-        found = cache.get(key) or _evaluate(method, sample)
+        found = cache.get(key) or _evaluate(method, sample, n_complete)
     finally:
         _evaluating.release()
     cache.set(key, found, timeout=None)
@@ -154,10 +159,10 @@ def _sample(study: Study, target: str, target_idx: int, most: int) -> Sample:
     completed = CompletedTrials.of(study)
     if target == FRONT:
         return of_ranks(completed, most=min(most, MAX_RANKED))
-    return of_objective(completed, target_idx, most=most)
+    return of_objective(completed.finite(target_idx), target_idx, most=most)
 
 
-def _evaluate(method: str, sample: Sample) -> Importance | str:
+def _evaluate(method: str, sample: Sample, n_complete: int) -> Importance | str:
     evaluator = METHODS[method].build()
     try:
         shares = importance.get_param_importances(sample.optuna_study, evaluator=evaluator)
@@ -167,4 +172,16 @@ def _evaluate(method: str, sample: Sample) -> Importance | str:
     # fANOVA asserts that no variance is negative, which fails for huge values.
     except (RuntimeError, ValueError, ArithmeticError, AssertionError) as error:
         return str(error) or "the values are too large"
-    return Importance(found, method, len(sample), sample.n_all)
+    return Importance(found, method, len(sample), n_complete)
+
+
+def evaluator_returning(importances: Mapping[str, float]) -> "BaseImportanceEvaluator":
+    """Return an evaluator that returns these importances, for Optuna's plot of them."""
+
+    class Found(importance.BaseImportanceEvaluator):
+        def evaluate(
+            self, study: "optuna.Study", params: list[str] | None = None, *, target: Any = None
+        ) -> dict[str, float]:
+            return dict(importances)
+
+    return Found()

@@ -18,8 +18,10 @@ MAX_REASON = 300  # characters of one reason
 
 # Finds the latest finished trials by the index on revisions, skipping WAITING and RUNNING ones.
 _RECENT = """
-SELECT clock_timestamp(), count(*), min(started), min(ended), max(ended)
-  FROM (SELECT datetime_start AS started, datetime_complete AS ended
+SELECT clock_timestamp(), count(*), count(*) FILTER (WHERE counts),
+       min(started), min(ended), max(ended)
+  FROM (SELECT datetime_start AS started, datetime_complete AS ended,
+               state <> 'FAIL' OR infeasible AS counts
           FROM trials_trial
          WHERE study_id = %s AND state IN ('COMPLETE', 'PRUNED', 'FAIL')
            AND datetime_start IS NOT NULL
@@ -41,13 +43,14 @@ class Progress:
     """The progress of a study.
 
     `rate_per_hour` is the rate at which the latest trials were finished, or None if none is
-    finished. `running` are the first running trials, and `failures` the most frequent reasons of
-    the latest failures.
+    finished, and `share_counted` the share of them that counts against `max_trials`. `running` are
+    the first running trials, and `failures` the most frequent reasons of the latest failures.
     """
 
     study: Study
     now: datetime  # the database's time
     rate_per_hour: float | None
+    share_counted: float
     running: Sequence[Trial]
     failures: Sequence[Failure]
 
@@ -57,23 +60,28 @@ class Progress:
 
     @property
     def n_left(self) -> int | None:
-        """The number of trials still to be COMPLETE or PRUNED; None without `max_trials`."""
+        """The number of trials still to be COMPLETE, PRUNED or infeasible.
+
+        None without `max_trials`.
+        """
         study = self.study
         if study.max_trials is None:
             return None
-        return max(0, study.max_trials - study.n_complete - study.n_pruned)
+        return max(0, study.max_trials - study.n_complete - study.n_pruned - study.n_infeasible)
 
     @property
     def eta(self) -> datetime | None:
         """The expected time at which `max_trials` are done, or the deadline if that is earlier.
 
-        None if neither is known, or if the study is not active.
+        Failed trials are not expected to count. None if neither is known, or if the study is not
+        active.
         """
         if self.study.state != StudyState.ACTIVE:
             return None
         ends = [self.study.deadline] if self.study.deadline else []
-        if self.n_left is not None and self.rate_per_hour:
-            hours = min(self.n_left / self.rate_per_hour, 1e6)  # a century, against overflow
+        rate = (self.rate_per_hour or 0) * self.share_counted
+        if self.n_left is not None and rate > 0:
+            hours = min(self.n_left / rate, 1e6)  # a century, against overflow
             ends.append(self.now + timedelta(hours=hours))
         return min(ends, default=None)
 
@@ -85,21 +93,22 @@ def progress(*, study: Study) -> Progress:
     read = running.only(
         "study", "number", "worker_id", "datetime_start", "lease_expires_at", "attempt"
     )
-    now, rate = _rate(study)
-    return Progress(study, now, rate, list(read[:MAX_RUNNING]), _failures(study))
+    now, rate, share = _rate(study)
+    return Progress(study, now, rate, share, list(read[:MAX_RUNNING]), _failures(study))
 
 
-def _rate(study: Study) -> tuple[datetime, float | None]:
-    """Return the database's time, and the number of trials finished per hour, or None."""
+def _rate(study: Study) -> tuple[datetime, float | None, float]:
+    """Return the database's time, the rate per hour or None, and the share that counts."""
     with connection.cursor() as cursor:
         cursor.execute(_RECENT, [study.id])
-        now, n, first_start, first_end, last_end = cursor.fetchone()
+        now, n, n_counted, first_start, first_end, last_end = cursor.fetchone()
     is_whole = n == study.n_complete + study.n_pruned + study.n_fail
     since = first_start if is_whole else first_end
     until = now if study.state == StudyState.ACTIVE else last_end
     seconds = (until - since).total_seconds() if n else 0.0
     n_since = n if is_whole else n - 1  # the period begins with the end of the first one
-    return now, n_since * 3600 / seconds if seconds > 0 else None
+    rate = n_since * 3600 / seconds if seconds > 0 else None
+    return now, rate, n_counted / n if n else 0.0
 
 
 def _failures(study: Study) -> list[Failure]:

@@ -101,21 +101,22 @@ def _sample(
 
 
 def of_two(study: Study) -> Sample:
-    """Sample two completed trials with one objective, for plots that need parameters only."""
+    """Sample two completed trials, with one objective of 0, for plots that need parameters only."""
     completed = study.trials.filter(state=TrialState.COMPLETE).order_by("number")
     trials = read(study, list(completed.values_list("number", flat=True)[:2]))
     for trial in trials:
-        trial.values = trial.values[:1]
+        trial.values = [0.0]
     return Sample(_optuna_study(study, trials, study.directions[:1]), study.n_complete)
 
 
-def of_states(study: Study, states: Sequence[TrialState], *, most: int) -> Sample:
-    """Sample at most `most` of the trials in these states."""
-    chosen = study.trials.filter(state__in=states).order_by("number")
-    numbers = list(chosen.values_list("number", flat=True))
-    shown = [numbers[index] for index in subsample(len(numbers), most)]
+def of_started(study: Study, *, most: int) -> Sample:
+    """Sample at most `most` of the trials that have started, the running ones first."""
+    chosen = study.trials.exclude(state=TrialState.WAITING).order_by("number")
+    rows = list(chosen.values_list("number", "state"))
+    is_running = np.array([state == TrialState.RUNNING for _, state in rows], dtype=np.bool_)
+    shown = [rows[index][0] for index in subsample(len(rows), most, is_running)]
     trials = read(study, shown)
-    return Sample(_optuna_study(study, trials, study.directions), len(numbers))
+    return Sample(_optuna_study(study, trials, study.directions), len(rows))
 
 
 def with_steps(study: Study, *, most: int, most_steps: int) -> Sample:

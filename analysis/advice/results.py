@@ -142,8 +142,8 @@ def pinned(evidence: Evidence) -> Iterator[Advice]:
     if len(completed) < 2 * FEW or study.is_multi_objective:
         return
     n_best = min(100, max(FEW, len(completed) // 10))
-    losses = np.where(completed.is_feasible, completed.losses[:, 0], np.inf)
-    best = completed.numbers[np.argsort(losses, kind="stable")[:n_best]]
+    order = np.lexsort((completed.losses[:, 0], ~completed.is_feasible))  # stable
+    best = completed.numbers[order[:n_best]]
     params = study.trials.filter(number__in=best.tolist()).values_list("internal_params", flat=True)
     spaces = zip(study.search_space, study.space.distributions.values(), strict=True)
     for (parameter, distribution), values in zip(spaces, zip(*params, strict=True), strict=True):

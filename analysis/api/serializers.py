@@ -116,17 +116,21 @@ class ProgressSerializer(serializers.Serializer[Any]):
     n_trials = serializers.IntegerField(source="study.n_trials")
     n_done = serializers.IntegerField(help_text="The number of COMPLETE, PRUNED and FAIL trials.")
     n_left = serializers.IntegerField(
-        allow_null=True, help_text="The number of trials left of max_trials; null without it."
+        allow_null=True,
+        help_text="The number of trials left of max_trials, which trials that fail do not lower, "
+        "unless they are infeasible; null without it.",
     )
     max_trials = serializers.IntegerField(source="study.max_trials", allow_null=True)
     best_value = ValueField(source="study.best_value", allow_null=True)
     best_trial_id = serializers.IntegerField(source="study.best_number", allow_null=True)
     rate_per_hour = NumberField(
-        allow_null=True, help_text="Trials finished per hour, estimated from the latest ones."
+        allow_null=True,
+        help_text="Trials finished per hour, failed ones included, estimated from the latest ones.",
     )
     eta = UTCDateTimeField(
         allow_null=True,
-        help_text="When max_trials are done at this rate, or the deadline if it is earlier.",
+        help_text="When max_trials are done, at the rate of the trials that count against them, or "
+        "the deadline if it is earlier.",
     )
     running = RunningTrialSerializer(many=True, help_text="The first 20 running trials.")
     failures = FailureSerializer(

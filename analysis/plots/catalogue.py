@@ -1,11 +1,11 @@
 """The catalogue of plots: Optuna's, drawn from samples of bounded size."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from optuna import importance, visualization  # lazy: import Plotly at the first plot
+from optuna import visualization  # lazy: imports Plotly at the first plot
 
 from analysis import samples
 from analysis.completed_trials import CompletedTrials, check_objective
@@ -17,14 +17,13 @@ from analysis.errors import (
     TooFewTrials,
 )
 from analysis.hypervolume import hypervolume_of
-from analysis.importance import importance_of
+from analysis.importance import evaluator_returning, importance_of
+from analysis.plots.corrections import extend_running_bars, label_infinite_ranks
 from analysis.plots.drawing import Drawing, PlotRequest, empty_plot, subsample_note, title
 from analysis.samples import Sample
-from optuna_bridge.enums import TrialState
 from studies.models import Study
 
 if TYPE_CHECKING:
-    import optuna
     import plotly.graph_objects as go
 
 _logger = logging.getLogger(__name__)
@@ -92,21 +91,9 @@ def _history(request: PlotRequest) -> Drawing:
 
 
 def _edf(request: PlotRequest) -> Drawing:
-    completed = CompletedTrials.of(request.study)
+    completed, left_out = _finite(request)
     sample = samples.of_objective(completed, request.target_idx, most=MAX_POINTS)
-    return _drawn(request, sample, "plot_edf")
-
-
-def _answering(importances: Mapping[str, float]) -> "importance.BaseImportanceEvaluator":
-    """Return an evaluator that returns these importances."""
-
-    class Found(importance.BaseImportanceEvaluator):
-        def evaluate(
-            self, study: "optuna.Study", params: list[str] | None = None, *, target: Any = None
-        ) -> dict[str, float]:
-            return dict(importances)
-
-    return Found()
+    return _drawn(request, sample, "plot_edf", left_out)
 
 
 def _importance(request: PlotRequest) -> Drawing:
@@ -121,7 +108,7 @@ def _importance(request: PlotRequest) -> Drawing:
         return empty_plot("Hyperparameter Importances", error.detail)
     figure = visualization.plot_param_importances(
         samples.of_two(request.study).optuna_study,
-        evaluator=_answering(found.importances),
+        evaluator=evaluator_returning(found.importances),
         target_name=request.objective_name,
     )
     figure.update_layout(title={"text": f"Hyperparameter Importances by {found.method}"})
@@ -145,7 +132,8 @@ def _by_parameter(
         shown = names[:most_parameters]
         if plot == "plot_contour" and len(shown) < 2:
             return empty_plot(title(plot), "a contour needs at least two parameters")
-        completed = CompletedTrials.of(request.study)
+        is_ranked = plot == "plot_rank"
+        completed, left_out = _all(request) if is_ranked else _finite(request)
         sample = samples.of_objective(
             completed,
             request.target_idx,
@@ -158,9 +146,8 @@ def _by_parameter(
             if not shown:
                 return empty_plot(title(plot), "no completed trial has these parameters")
         sample.keep_params(shown)  # the hover texts would contain the others
-        drawn = _drawn(request, sample, plot, params=shown)
-        left_out = subsample_note(len(shown), len(names), "parameters")
-        return Drawing(drawn.figure, [*drawn.left_out, *left_out])
+        left_out += subsample_note(len(shown), len(names), "parameters")
+        return _drawn(request, sample, plot, left_out, params=shown)
 
     return drawing
 
@@ -177,12 +164,12 @@ def _intermediate_values(request: PlotRequest) -> Drawing:
 
 
 def _timeline(request: PlotRequest) -> Drawing:
-    ended = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL]
-    sample = samples.of_states(request.study, ended, most=_most_hovered(request.study))
+    sample = samples.of_started(request.study, most=_most_hovered(request.study))
     if not sample.trials:
-        return empty_plot("Timeline Plot", "no trial has ended yet")
+        return empty_plot("Timeline Plot", "no trial has started yet")
     figure = visualization.plot_timeline(sample.optuna_study)
-    return Drawing(figure, subsample_note(len(sample), sample.n_all, "trials that ended"))
+    extend_running_bars(figure)
+    return Drawing(figure, subsample_note(len(sample), sample.n_all, "trials that have started"))
 
 
 def _pareto_front(request: PlotRequest) -> Drawing:
@@ -224,13 +211,32 @@ KINDS: Mapping[str, Callable[[PlotRequest], Drawing]] = {
 }
 
 
-def _drawn(request: PlotRequest, sample: Sample, plot: str, **arguments: Any) -> Drawing:
-    """Draw one of Optuna's plots of completed trials."""
+def _all(request: PlotRequest) -> tuple[CompletedTrials, list[str]]:
+    """Return the completed trials, and no note."""
+    return CompletedTrials.of(request.study), []
+
+
+def _finite(request: PlotRequest) -> tuple[CompletedTrials, list[str]]:
+    """Return the completed trials with finite values, and a note if there are others."""
+    completed, _ = _all(request)
+    finite = completed.finite(request.target_idx)
+    n_infinite = len(completed) - len(finite)
+    return finite, [f"{n_infinite:,} infinite values are left out"] if n_infinite else []
+
+
+def _drawn(
+    request: PlotRequest, sample: Sample, plot: str, left_out: Sequence[str] = (), **arguments: Any
+) -> Drawing:
+    """Draw one of Optuna's plots of completed trials; `left_out` is what the sample lacks."""
     if not sample.trials:
-        return empty_plot(title(plot), NOTHING_COMPLETED)
+        return empty_plot(title(plot), "; ".join(left_out) or NOTHING_COMPLETED)
     draw_plot = getattr(visualization, plot)
-    figure = draw_plot(sample.optuna_study, target_name=request.objective_name, **arguments)
-    return Drawing(figure, subsample_note(len(sample), sample.n_all, "completed trials"))
+    with np.errstate(invalid="ignore"):  # differences of infinite values
+        figure = draw_plot(sample.optuna_study, target_name=request.objective_name, **arguments)
+    if plot == "plot_rank":
+        label_infinite_ranks(figure, [trial.values[0] for trial in sample.trials])
+    shown = subsample_note(len(sample), sample.n_all, "completed trials")
+    return Drawing(figure, [*shown, *left_out])
 
 
 def _most_hovered(study: Study) -> int:

@@ -7,8 +7,18 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from tests.support import JSON
-from tests.support.api_client import STUDY_URL, add_trials, start_trial, strict_json
-from tests.support.sample_studies import create_analysis_study, record_trials
+from tests.support.api_client import (
+    STUDY_URL,
+    add_trials,
+    start_trial,
+    strict_json,
+    trial_action,
+)
+from tests.support.sample_studies import (
+    add_failed_trials,
+    create_analysis_study,
+    record_trials,
+)
 
 HOUR = 3600
 
@@ -134,3 +144,28 @@ def test_queued_trials_do_not_hide_the_rate(api: APIClient) -> None:
     let_trials_have_been(minutes=60)
     add_trials(api, [{"params": {"x": 0.5}}] * 300)
     assert progress(api)["rate_per_hour"] == pytest.approx(20, rel=0.05)
+
+
+def test_eta_is_at_the_rate_of_trials_that_count(api: APIClient) -> None:
+    """Of each three trials one fails, which leaves as many to do as before, retried or not."""
+    create_analysis_study(api, max_trials=40)
+    for number in range(4):
+        record_trials(api, number)
+        add_failed_trials(api, 1)
+        trial_action(api, start_trial(api), "fail", infeasible=True)
+    let_trials_have_been(minutes=60)
+    found = progress(api)
+    assert (found["n_done"], found["n_left"]) == (12, 32)
+    assert found["rate_per_hour"] == pytest.approx(12, rel=0.05)
+    hours = 32 / (found["rate_per_hour"] * 8 / 12)
+    wait = moment(found["eta"]) - moment(found["datetime"])
+    assert wait.total_seconds() == pytest.approx(hours * HOUR, abs=1e-3)
+
+
+def test_study_of_failures_has_no_eta(api: APIClient) -> None:
+    create_analysis_study(api, max_trials=40)
+    add_failed_trials(api, 10)
+    let_trials_have_been(minutes=60)
+    found = progress(api)
+    assert (found["n_left"], found["eta"]) == (40, None)
+    assert found["rate_per_hour"] == pytest.approx(10, rel=0.05)

@@ -228,6 +228,7 @@ HISTORY = [
     ("trials", "0007_attempts"),
     ("access", "0004_action_invalidated"),
     ("studies", "0005_metric_names"),
+    ("trials", "0008_infinite_values"),
 ]
 OURS = {app for app, _ in HISTORY}
 

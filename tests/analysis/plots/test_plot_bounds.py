@@ -81,7 +81,7 @@ def test_timeline_of_many_trials_says_how_many_are_shown(
     play_analysis_study(api, n=40)
     monkeypatch.setattr(catalogue, "MAX_HOVERED", 12)
     text, bars = left_out(api, "timeline")
-    assert text == "12 of 40 trials that ended are shown"
+    assert text == "12 of 41 trials that have started are shown"
     assert sum(len(trace["x"]) for trace in bars) == 12
 
 

@@ -120,7 +120,7 @@ def test_cursors_of_another_list_are_refused(api: APIClient, played: None) -> No
 
 VALUES = st.one_of(
     st.none(),
-    st.sampled_from([0.0, -0.0, 1.0, 0.1 + 0.2, 0.3, 5e-324, -1e308, 1e16]),
+    st.sampled_from([0.0, -0.0, 1.0, 0.1 + 0.2, 0.3, 5e-324, -1e308, 1e16, math.inf, -math.inf]),
     st.floats(),
 )
 
@@ -139,7 +139,7 @@ def sorted_numbers(rows: Sequence[JSON], order_by: str) -> list[int]:
         if order_by.endswith("duration"):
             return row.get("took")
         value = row.get("values", [math.nan])[0]
-        return value if math.isfinite(value) else None
+        return None if math.isnan(value) else value
 
     keys = [(key(row), number) for number, row in enumerate(rows)]
     keyed = sorted((each for each in keys if each[0] is not None), reverse=order_by[0] == "-")
