@@ -42,13 +42,14 @@ def _no_best(study: Study) -> DomainError:
         return NoCompletedTrials(f'study "{study.name}" has no completed trial yet')
     trial.study = study
     values = [finite(value) for value in trial.values or []]
+    constraints = trial.constraints_by_name or {}
     return NoFeasibleTrial(
         f'study "{study.name}" has no feasible trial yet; trial {trial.number} violates least',
         least_violating={
             "trial_id": trial.number,
             "params": trial.params,
             "value": values if study.is_multi_objective else values[0],
-            "constraints": trial.constraints_by_name,
+            "constraints": {name: finite(value) for name, value in constraints.items()},
         },
     )
 

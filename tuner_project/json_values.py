@@ -4,6 +4,8 @@ import math
 import sys
 from typing import Any
 
+JSON_NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"  # a number as JSON writes it
+
 
 def same_json(one: Any, other: Any) -> bool:
     """Return whether two JSON documents are equal: 1 equals 1.0, but not true."""

@@ -10,10 +10,11 @@ from rest_framework.exceptions import ParseError
 from optuna_bridge.enums import TrialState
 from trials.api.fields import WorkerField
 from trials.queries.filters import Between
-from trials.queries.ordering import ORDERS
+from trials.queries.ordering import CONSTRAINT, NAMED_ORDERS, ORDERS, USER_ATTR
 from tuner_project.rest.parsers import strict_json
 from tuner_project.rest.serializers import (
     PageQuerySerializer,
+    QueryBooleanField,
     QueryFloatField,
     QueryIntegerField,
     StrictCharField,
@@ -63,21 +64,78 @@ class ParamsField(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
+class SoughtAttributeField(serializers.Field[Any, Any, Any, Any]):
+    """A text, or a range of numbers as JSON."""
+
+    def to_internal_value(self, data: Any) -> str | Between:
+        text = StrictCharField(allow_blank=True).run_validation(data)
+        return _range_of(text) if _is_object(text) else text
+
+
+class SoughtNumberField(serializers.Field[Any, Any, Any, Any]):
+    """A number, or a range of numbers as JSON."""
+
+    def to_internal_value(self, data: Any) -> Between:
+        if _is_object(str(data)):
+            return _range_of(str(data))
+        number = QueryFloatField().run_validation(data)
+        return Between(number, number)
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(strict_json(text.encode()), dict)
+    except ParseError:
+        return False
+
+
+def _range_of(text: str) -> Between:
+    between: Between = RANGE.run_validation(strict_json(text.encode()))
+    return between
+
+
+class OrderField(StrictCharField):
+    """The order of trials: one of `ORDERS`, or the name of an attribute or a constraint."""
+
+    def to_internal_value(self, data: Any) -> str:
+        order_by = super().to_internal_value(data)
+        if order_by in ORDERS or order_by.removeprefix("-").startswith((USER_ATTR, CONSTRAINT)):
+            return order_by
+        raise serializers.ValidationError(
+            f"expected one of {', '.join([*ORDERS, *NAMED_ORDERS])}, not {order_by!r:.80}"
+        )
+
+
+# The fields of the keys that continue with a name, such as `user_attr.loss`.
+NAMED = {
+    USER_ATTR: ("user_attrs", SoughtAttributeField()),
+    CONSTRAINT: ("constraints", SoughtNumberField()),
+}
+
+
 class TrialQuerySerializer(PageQuerySerializer):
     """Filters, order and page of the list of trials.
 
-    Keys that are not given get no default, so that links to other pages do not contain them.
+    Besides its fields it takes `user_attr.KEY` and `constraint.NAME`, for any number of names. Keys
+    that are not given get no default, so that links to other pages do not contain them.
     """
 
     state = serializers.ChoiceField(
         choices=TrialState.choices, required=False, help_text="Only trials in this state."
     )
     worker_id = WorkerField(help_text="Only trials of this worker.")
-    order_by = serializers.ChoiceField(
-        choices=ORDERS,
+    order_by = OrderField(
         required=False,
-        help_text="The order; a leading - means descending. Trials without a value or a duration "
-        "come last in both directions; equal ones are ordered by number. Default: number.",
+        help_text="The order: `number`, `value`, `duration`, `user_attr.KEY` or `constraint.NAME`; "
+        "a leading - means descending. Attributes are ordered as numbers, then texts (by their "
+        "first 100 characters), booleans, and lists and objects. Trials without the value, the "
+        "duration, the constraint or the attribute (or where it is null) come last in both "
+        "directions; equal ones are ordered by number. Default: number.",
+    )
+    feasible = QueryBooleanField(
+        required=False,
+        help_text="true: only COMPLETE and PRUNED trials that satisfy all constraints; false: only "
+        "trials that violate one, or failed as infeasible.",
     )
     target_idx = QueryIntegerField(
         required=False,
@@ -108,12 +166,32 @@ class TrialQuerySerializer(PageQuerySerializer):
         if isinstance(data, Mapping) and "cursor" in data and "offset" in data:
             fault = "a cursor determines where the page begins: leave offset out"
             raise serializers.ValidationError({"offset": [fault]})
-        return super().to_internal_value(data)
+        named: dict[str, dict[str, Any]] = {}
+        for prefix, (field, shape) in NAMED.items():
+            given = {key: text for key, text in data.items() if key.startswith(prefix)}
+            if given:
+                named[field] = {
+                    _valid_name(key).removeprefix(prefix): _valid(key, text, shape)
+                    for key, text in given.items()
+                }
+        others = {key: text for key, text in data.items() if not key.startswith(tuple(NAMED))}
+        return super().to_internal_value(others) | named
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "min_value" in attrs or "max_value" in attrs:
             attrs["value"] = between(attrs, "min_value", "max_value")
         return attrs
+
+
+def _valid_name(key: str) -> str:
+    return _valid(key, key, StrictCharField())
+
+
+def _valid(key: str, text: str, shape: serializers.Field[Any, Any, Any, Any]) -> Any:
+    try:
+        return shape.run_validation(text)
+    except serializers.ValidationError as error:
+        raise serializers.ValidationError({key: error.detail}) from None
 
 
 def between(attrs: dict[str, Any], low: str, high: str) -> Between:

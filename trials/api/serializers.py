@@ -71,7 +71,7 @@ class TrialSerializer(SuggestionSerializer):
     datetime_complete = UTCDateTimeField(allow_null=True)
     duration_seconds = serializers.FloatField(allow_null=True)
     constraints = serializers.DictField(
-        source="constraints_by_name", child=serializers.FloatField(), allow_null=True
+        source="constraints_by_name", child=NumberField(allow_null=True), allow_null=True
     )
     reason = TextOrNullField(help_text="The reason why the trial ended in its state.")
     infeasible = serializers.BooleanField(

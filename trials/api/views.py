@@ -212,6 +212,11 @@ class TrialViewSet(TrialManagement):
     def list(self, request: Request, study_name: str) -> Response:
         """List the trials, by number or in the order of `order_by`.
 
+        `user_attr.KEY=TEXT` returns only trials with this user attribute; a number or a boolean is
+        written as in JSON. `user_attr.KEY={"min": 0.9}` returns those in a range of numbers, both
+        ends included. `constraint.NAME` takes a number or a range. An attribute that no trial has
+        matches none; a constraint that the study does not have is a 400.
+
         `Link` has the other pages, and `X-Total-Count` the number of trials on all pages.
         """
         page = list_trials(study=self.named_study(study_name).one(), **self.query)

@@ -20,8 +20,8 @@ SELECT CASE json_typeof(attribute)
        WHEN 'number' THEN jsonb_build_array(0, (attribute #>> '{}')::numeric)
        WHEN 'string' THEN jsonb_build_array(1, left(attribute #>> '{}', 100))
        WHEN 'boolean' THEN jsonb_build_array(2, (attribute #>> '{}')::boolean)
-       WHEN 'array' THEN jsonb_build_array(3)
-       WHEN 'object' THEN jsonb_build_array(3)
+       WHEN 'array' THEN jsonb_build_array(3, 0)
+       WHEN 'object' THEN jsonb_build_array(3, 0)
        END
   FROM (SELECT user_attrs -> %s AS attribute) AS attributes
 )"""

@@ -1,17 +1,21 @@
 """Filters of the list of trials."""
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import ceil, floor
+from math import ceil, floor, isfinite
 from typing import Any, cast
 
-from django.db.models import Q
+from django.db.models import Q, TextField
+from django.db.models.expressions import RawSQL
 
 from optuna_bridge.search_space import Parameter
 from studies.models import Study
 from trials.errors import InvalidQuery
 from trials.models.managers import TrialQuerySet
-from trials.models.sort_keys import value_key
+from trials.models.sort_keys import attribute_key, constraint_key, value_key
+from tuner_project.json_values import JSON_NUMBER
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,9 @@ class TrialFilter:
     value: Between = ANY  # of the chosen objective
     objective: int = 0
     params: Mapping[str, Any] = field(default_factory=dict)  # by name, a value or a Between
+    constraints: Mapping[str, Between] = field(default_factory=dict)
+    user_attrs: Mapping[str, str | Between] = field(default_factory=dict)  # or a text
+    feasible: bool | None = None
 
     @property
     def by_state_alone(self) -> bool:
@@ -43,7 +50,8 @@ class TrialFilter:
         """Return the matching trials of a study.
 
         Raises:
-            InvalidQuery: the study does not have a parameter, or a value is outside its space.
+            InvalidQuery: the study does not have a parameter or a constraint, or a value is
+                outside its space.
         """
         trials = cast(TrialQuerySet, study.trials.all())
         if self.state is not None:
@@ -53,7 +61,59 @@ class TrialFilter:
         if self.value != ANY:
             trials = trials.alias(value_between=value_key(self.objective))
             trials = trials.filter(_between("value_between", self.value))
+        if self.feasible is not None:
+            trials = trials.filter(_FEASIBLE if self.feasible else _NOT_FEASIBLE)
+        for number, (name, wanted) in enumerate(self.constraints.items()):
+            index = constraint_index(study, name, f"constraint.{name}")
+            trials = trials.alias(**{f"constraint_{number}": constraint_key(index)})
+            trials = trials.filter(_between(f"constraint_{number}", wanted))
+        for number, (name, sought) in enumerate(self.user_attrs.items()):
+            trials = _with_attribute(trials, number, name, sought)
         return trials.filter(*_of_params(study, self.params))
+
+
+# A trial that runs, waits or failed for another reason is neither.
+_FEASIBLE = Q(state__in=["COMPLETE", "PRUNED"], violation=0)
+_NOT_FEASIBLE = Q(violation__gt=0) | Q(infeasible=True)
+
+
+def constraint_index(study: Study, name: str, key: str) -> int:
+    """Return the index of a study's constraint.
+
+    Raises:
+        InvalidQuery: The study does not have it; the error is about this key of the query.
+    """
+    if name not in study.constraints:
+        names = ", ".join(study.constraints) or "none"
+        fault = f'the study has no constraint "{name:.80}"; its constraints are: {names:.1000}'
+        raise InvalidQuery(f"{key:.100}: {fault}", [((key,), fault)])
+    return study.constraints.index(name)
+
+
+def _with_attribute(
+    trials: TrialQuerySet, number: int, name: str, sought: str | Between
+) -> TrialQuerySet:
+    """Return the trials with a user attribute: a number in a range, or a text or what equals it.
+
+    A number is sought by its value, so that 1 and 1.0 are the same; a boolean as JSON writes it.
+    """
+    text, key = f"attribute_{number}", f"attribute_key_{number}"
+    written = RawSQL("user_attrs ->> %s", (name,), output_field=TextField())
+    trials = trials.alias(**{text: written, key: attribute_key(name)})
+    if isinstance(sought, Between):
+        return trials.filter(_number_between(key, sought))
+    condition = Q(**{text: sought})
+    if re.fullmatch(JSON_NUMBER, sought) and isfinite(float(sought)):
+        value = json.loads(sought)
+        condition |= _number_between(key, Between(value, value))
+    return trials.filter(condition)
+
+
+def _number_between(key: str, wanted: Between) -> Q:
+    """Return the condition on an `attribute_key`, in which numbers have the rank 0."""
+    low = [-1, 0] if wanted.low is None else [0, wanted.low]
+    high = [0.5, 0] if wanted.high is None else [0, wanted.high]
+    return Q(**{f"{key}__gte": low, f"{key}__lte": high})
 
 
 def _between(column: str, wanted: Between) -> Q:

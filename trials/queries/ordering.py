@@ -6,18 +6,25 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
-from django.db.models import F, Func, TextField, Value
+from django.db.models import F, Func, JSONField, TextField, Value
 from django.db.models.expressions import Combinable
 from django.db.models.lookups import GreaterThan, LessThan
 
+from studies.models import Study
+from trials.errors import InvalidQuery
 from trials.models import Trial
 from trials.models.managers import TrialQuerySet
-from trials.models.sort_keys import duration_key, value_key
+from trials.models.sort_keys import attribute_key, constraint_key, duration_key, value_key
+from trials.queries.filters import constraint_index
 
 NUMBER, VALUE, DURATION = "number", "value", "duration"
+USER_ATTR, CONSTRAINT = "user_attr.", "constraint."  # followed by a name
 ORDERS = [sign + name for name in (NUMBER, VALUE, DURATION) for sign in ("", "-")]
+NAMED_ORDERS = [
+    sign + name for name in (f"{USER_ATTR}KEY", f"{CONSTRAINT}NAME") for sign in ("", "-")
+]
 
-Key = float | timedelta | None
+Key = float | timedelta | list[Any] | None
 Position = tuple[Key, int]  # of a trial in an ordering: its key and its number
 Read = Callable[[TrialQuerySet, int, int], list[Trial]]  # the trials from a start to a stop
 
@@ -29,16 +36,32 @@ def read_all(trials: TrialQuerySet, start: int, stop: int) -> list[Trial]:
 
 @dataclass(frozen=True)
 class TrialOrdering:
-    """An ordering of one study's trials, by number, by an objective's value or by duration.
+    """An ordering of one study's trials, by number or by a key, such as an objective's value.
 
-    By value or duration, the trials that have one come first, equal ones by number in the same
-    direction; then, in either direction, the trials without one, by ascending number. Each of
-    these two phases is a range of one index, so that a page after a position costs the same
-    wherever it begins.
+    By a key, the trials that have one come first, equal ones by number in the same direction;
+    then, in either direction, the trials without one, by ascending number. By the first
+    objective's value and by duration, each of these two phases is a range of one index, so that a
+    page after a position costs the same wherever it begins. By another key, the database reads all
+    trials of the study for each page.
     """
 
     order_by: str = NUMBER
-    objective: int = 0  # the index of the objective, if ordered by value
+    index: int = 0  # of the objective or the constraint by which the trials are ordered
+
+    @classmethod
+    def of(cls, study: Study, order_by: str, target_idx: int) -> "TrialOrdering":
+        """Return an ordering of a study's trials.
+
+        Raises:
+            InvalidQuery: The study does not have the objective or the constraint.
+        """
+        if target_idx >= len(study.directions):
+            fault = f"expected the index of an objective, at most {len(study.directions) - 1}"
+            raise InvalidQuery(f"target_idx: {fault}", [(("target_idx",), fault)])
+        name = order_by.removeprefix("-")
+        if name.startswith(CONSTRAINT):
+            return cls(order_by, constraint_index(study, name.removeprefix(CONSTRAINT), "order_by"))
+        return cls(order_by, target_idx)
 
     @property
     def is_descending(self) -> bool:
@@ -47,9 +70,14 @@ class TrialOrdering:
     @cached_property
     def key(self) -> Combinable | None:
         """The sort key; None if the trials are sorted by number only."""
-        match self.order_by.removeprefix("-"):
+        name = self.order_by.removeprefix("-")
+        if name.startswith(USER_ATTR):
+            return attribute_key(name.removeprefix(USER_ATTR))
+        if name.startswith(CONSTRAINT):
+            return constraint_key(self.index)
+        match name:
             case "value":
-                return value_key(self.objective)
+                return value_key(self.index)
             case "duration":
                 return duration_key()
         return None
@@ -115,7 +143,8 @@ class TrialOrdering:
     def _is_after(self, key: Key, number: int) -> GreaterThan | LessThan:
         """Return a row comparison, which is a range of the index even among many equal keys."""
         compared = LessThan if self.is_descending else GreaterThan
-        return compared(_row(F("sort_key"), F("number")), _row(Value(key), Value(number)))
+        value = Value(key, JSONField()) if isinstance(key, list) else Value(key)
+        return compared(_row(F("sort_key"), F("number")), _row(value, Value(number)))
 
 
 def _row(*columns: Any) -> Func:

@@ -1,6 +1,5 @@
 """Pages of the list of trials, and the cursors that lead to the next one."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -11,7 +10,7 @@ from django.db.models import Count
 from studies.models import Study
 from trials.errors import InvalidQuery
 from trials.models import Trial
-from trials.queries.filters import ANY, Between, TrialFilter
+from trials.queries.filters import TrialFilter
 from trials.queries.ordering import NUMBER, Position, TrialOrdering
 from trials.queries.page_size import PageBytes
 
@@ -37,24 +36,28 @@ def list_trials(
     cursor: str | None = None,
     order_by: str = NUMBER,
     target_idx: int = 0,
-    value: Between = ANY,
-    params: Mapping[str, Any] | None = None,
-    state: str | None = None,
-    worker_id: str | None = None,
+    **conditions: Any,
 ) -> Listed:
     """Return a page of the matching trials, after a cursor or an offset.
 
     It ends early once its trials have MAX_PAGE_BYTES.
 
+    Args:
+        study: The study.
+        limit: The greatest length of the page.
+        offset: The number of trials before the page.
+        cursor: The position at which the page begins, instead of an offset.
+        order_by: One of `ORDERS`, or `user_attr.KEY` or `constraint.NAME`; - means descending.
+        target_idx: The index of the objective that the order and a condition on `value` are about.
+        conditions: Fields of a `TrialFilter`.
+
     Raises:
-        InvalidQuery: the study does not have the objective or a parameter, a value is outside the
-            space, or the cursor is not valid for this list.
+        InvalidQuery: The study does not have the objective, a parameter or a constraint, a value is
+            outside the space, or the cursor is not valid for this list.
     """
-    if target_idx >= len(study.directions):
-        fault = f"expected the index of an objective, at most {len(study.directions) - 1}"
-        raise InvalidQuery(f"target_idx: {fault}", [(("target_idx",), fault)])
-    walk = TrialOrdering(order_by, target_idx)
-    wanted = TrialFilter(state, worker_id, value, target_idx, params or {})
+    walk = TrialOrdering.of(study, order_by, target_idx)
+    wanted = TrialFilter(objective=target_idx, **conditions)
+    state = wanted.state
     if wanted.by_state_alone and order_by == NUMBER and cursor is None:
         return _plain(study, state, limit, offset)
     trials = wanted.of(study)
@@ -98,11 +101,11 @@ def _tally(study: Study, state: str | None) -> int:
 
 def _list_of(study: Study, walk: TrialOrdering) -> list[Any]:
     """Return what identifies the list in which a cursor is valid."""
-    return [study.id, walk.order_by, walk.objective]
+    return [study.id, walk.order_by, walk.index]
 
 
 def _cursor(study: Study, walk: TrialOrdering, last: Trial) -> str:
-    """Return a cursor to the position after a trial. JSON preserves a float exactly."""
+    """Return a cursor to the position after a trial. JSON preserves numbers exactly."""
     key, number = walk.position(last)
     if isinstance(key, timedelta):
         key = key // MICROSECOND

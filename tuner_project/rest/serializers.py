@@ -12,8 +12,8 @@ from django.conf import settings
 from rest_framework import serializers
 
 from tuner_project import extensions
+from tuner_project.json_values import JSON_NUMBER
 
-JSON_NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 MAX_SAFE_INTEGER = 2**53  # larger JSON integers are not exact in most languages
 
 
