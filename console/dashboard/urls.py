@@ -2,7 +2,15 @@
 
 from django.urls import path, re_path
 
-from console.dashboard.views import DataView, MetaView, PageView, StudiesView, StudyView, TrialsView
+from console.dashboard.views import (
+    CSVView,
+    DataView,
+    MetaView,
+    PageView,
+    StudiesView,
+    StudyView,
+    TrialsView,
+)
 
 urlpatterns = [
     path("dashboard", PageView.as_view(), name="dashboard"),
@@ -12,7 +20,7 @@ urlpatterns = [
     path("api/studies", StudiesView.as_view()),
     path("api/studies/<int:study_id>", StudyView.as_view()),
     path("api/studies/<int:study_id>/param_importances", TrialsView.as_view()),
-    path("csv/<int:study_id>", TrialsView.as_view()),
+    path("csv/<int:study_id>", CSVView.as_view()),
     re_path(
         r"^(?:api/(?:meta|studies|trials|artifacts|llm)|csv|artifacts)(?:/.*)?$",
         DataView.as_view(),

@@ -16,15 +16,16 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
 from console.dashboard.application import applications, call_application, dashboard_page
-from console.dashboard.limits import measure_study
+from console.dashboard.limits import StudySize, measure_study
 from console.dashboard.refusals import refusal, refuse_write
+from console.studies.permissions import may_view_trials
+from console.trials.csv_export import csv_response
 from studies.models import Study
 
 
-def _may_view_studies(request: HttpRequest) -> bool:
-    """Return whether the user is staff and may view studies; the dashboard shows all of them."""
-    user: Any = request.user
-    return admin.site.has_permission(request) and user.has_perm("studies.view_study")
+def _may_view(request: HttpRequest) -> bool:
+    """Return whether the user is staff and may view studies and trials: it shows all of them."""
+    return admin.site.has_permission(request) and may_view_trials(request)
 
 
 @method_decorator(never_cache, name="dispatch")
@@ -36,7 +37,7 @@ class PageView(View):
     def get(self, request: HttpRequest, study_id: int | None = None) -> HttpResponse:
         if not admin.site.has_permission(request):
             return redirect_to_login(request.get_full_path(), reverse("admin:login"))
-        if not _may_view_studies(request):
+        if not _may_view(request):
             raise PermissionDenied
         return dashboard_page(request)
 
@@ -49,12 +50,12 @@ class DataView(View):
     http_method_names = ["get", "head"]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not _may_view_studies(request):
+        if not _may_view(request):
             return refusal(
                 403,
                 "staff_only",
                 "this path belongs to the dashboard, which needs a login to the admin and the "
-                "permission to view studies; the API is under /api/v1",
+                "permissions to view studies and trials; the API is under /api/v1",
             )
         return super().dispatch(request, *args, **kwargs)
 
@@ -63,7 +64,7 @@ class DataView(View):
     ) -> HttpResponse:
         return refuse_write(request.path)
 
-    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
         return refusal(404, "not_found", f"the dashboard has no page at {request.path}")
 
 
@@ -88,7 +89,7 @@ class MetaView(DataView):
 class TrialsView(DataView):
     """The data of a study that requires reading all its trials."""
 
-    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
         study = Study.objects.filter(pk=kwargs["study_id"]).first()
         if study is None:
             return _not_found(kwargs["study_id"])
@@ -100,7 +101,21 @@ class TrialsView(DataView):
                 f'study "{study.name}" has {size.excess}; its page in the admin has plots for '
                 "any number of trials",
             )
+        return self.show(request, study, size)
+
+    def show(self, request: HttpRequest, study: Study, size: StudySize) -> HttpResponseBase:
+        """Return the application's response about a study that is not too large."""
         return call_application(applications.get(size), request)
+
+
+class CSVView(TrialsView):
+    """The trials of a study as the admin exports them.
+
+    The application's own CSV would let a spreadsheet run formulas that clients have chosen.
+    """
+
+    def show(self, request: HttpRequest, study: Study, size: StudySize) -> HttpResponseBase:
+        return csv_response(study, study.trials.all())
 
 
 class StudyView(TrialsView):

@@ -17,7 +17,7 @@ def may_clone(request: HttpRequest) -> bool:
     return bool(user.has_perms(["studies.view_study", "studies.add_study"]))
 
 
-def may_export(request: HttpRequest) -> bool:
+def may_view_trials(request: HttpRequest) -> bool:
     """Whether the user may see studies with all their trials."""
     user: Any = request.user
     return bool(user.has_perms(["studies.view_study", "trials.view_trial"]))

@@ -24,7 +24,12 @@ from console.studies.filters import (
     StateFilter,
     StudyChangeList,
 )
-from console.studies.permissions import may_change_states, may_clone, may_export, may_view_audit
+from console.studies.permissions import (
+    may_change_states,
+    may_clone,
+    may_view_audit,
+    may_view_trials,
+)
 from console.studies.state_actions import (
     CONFIRMED_ACTIONS,
     cancel_studies,
@@ -102,7 +107,7 @@ class StudyAdmin(ReadOnlyAdmin):
     # Names that Django derives from the `permissions` of actions.
     has_change_state_permission = staticmethod(may_change_states)
     has_clone_permission = staticmethod(may_clone)
-    has_export_permission = staticmethod(may_export)
+    has_export_permission = staticmethod(may_view_trials)
 
     def get_urls(self) -> list[URLPattern]:
         act = self.admin_site.admin_view(partial(state_action_view, model_admin=self))
@@ -193,13 +198,12 @@ class StudyAdmin(ReadOnlyAdmin):
 
 def _object_links(request: HttpRequest, study: Study) -> list[tuple[str, str]]:
     """Return the links at the top of a study's page, as (text, URL)."""
-    links = [
-        ("Trials", columns.trials_url(study)),
-        ("Optuna dashboard", reverse("dashboard-study", args=[study.pk])),
-    ]
+    links = [("Trials", columns.trials_url(study))]
+    if may_view_trials(request):
+        links.append(("Optuna dashboard", reverse("dashboard-study", args=[study.pk])))
     if may_view_audit(request):
         links.append(("Audit", entries_url(study.pk)))
-    if may_export(request):
+    if may_view_trials(request):
         links.append(("Export", f"{reverse('study', args=[study.name])}/export"))
     if may_clone(request):
         links.append(("Clone", clone_url(study)))

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import unicodedata
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +19,7 @@ from tuner_project.db.database import release_connection
 
 CHUNK = 500  # trials per statement
 # A spreadsheet interprets a text that begins with one of these as a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def csv_response(study: Study, trials: models.QuerySet[Trial]) -> StreamingHttpResponse:
@@ -84,8 +85,8 @@ def _row(trial: Trial) -> list[Any]:
         _iso_time(trial.datetime_start),
         _iso_time(trial.datetime_complete),
         trial.duration_seconds,
-        _escape_formula(trial.worker_id),
-        _escape_formula(trial.reason),
+        escape_formula(trial.worker_id),
+        escape_formula(trial.reason),
         json.dumps(trial.user_attrs, ensure_ascii=False),
     ]
 
@@ -96,16 +97,31 @@ def _param(params: dict[str, Any], name: str) -> Any:
         return None
     value = params[name]
     if isinstance(value, str):
-        return _escape_formula(value)
+        return escape_formula(value)
     return json.dumps(value) if value is None or isinstance(value, bool) else value
 
 
-def _escape_formula(text: str) -> str:
+def escape_formula(text: str) -> str:
     """Put an apostrophe before a text that a spreadsheet would interpret as a formula.
 
     https://owasp.org/www-community/attacks/CSV_Injection
     """
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return f"'{text}" if _begins_like_formula(text) else text
+
+
+def _begins_like_formula(text: str) -> bool:
+    """Return whether a spreadsheet may interpret the text as a formula.
+
+    Some skip blanks and invisible characters before it, or take full-width signs for others, as
+    compatibility normalization (NFKC) does.
+    """
+    first = next((each for each in text if not _is_skipped(each)), "")
+    return text.startswith(FORMULA) or unicodedata.normalize("NFKC", first).startswith(FORMULA)
+
+
+def _is_skipped(character: str) -> bool:
+    is_invisible = unicodedata.category(character) in ("Cc", "Cf")  # controls, and formats
+    return character.isspace() or is_invisible
 
 
 def _iso_time(value: datetime | None) -> str:

@@ -114,7 +114,7 @@ def test_deletion_goes_through_django(
     staff_client: Callable[..., Client], api: APIClient, study: Study
 ) -> None:
     create_study(api, name="kept")
-    client = staff_client("view_study", "delete_study")
+    client = staff_client("view_study", "view_trial", "delete_study")
     assert client.get(f"/api/studies/{study.id}").status_code == 200
     response = delete(client, study.id, **OWN_ORIGIN)
     assert (response.status_code, response.json()) == (200, {})
@@ -137,7 +137,7 @@ def test_deletion_of_an_unknown_study_is_not_found(admin_client: Client, study: 
 
 
 def test_deletion_needs_the_permission(staff_client: Callable[..., Client], study: Study) -> None:
-    client = staff_client("view_study", "delete_trial")
+    client = staff_client("view_study", "view_trial", "delete_trial")
     assert_reason_refused(delete(client, study.id, **OWN_ORIGIN), 403, "permission_denied")
     assert_schemas_agree()
 

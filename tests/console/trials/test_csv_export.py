@@ -10,8 +10,11 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
+from hypothesis import given
+from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
+from console.trials.csv_export import escape_formula
 from studies.models import Study
 from tests.support.api_client import add_trials, create_study
 from tests.support.database import recorded_statements
@@ -21,7 +24,7 @@ from tests.support.sample_studies import (
     admin_list_url,
     create_admin_study,
 )
-from tests.support.study_builders import build_study
+from tests.support.study_builders import add_trial_rows, build_study
 from trials.models import Trial
 
 
@@ -95,6 +98,34 @@ def test_export_keeps_exact_numbers(admin_client: Client, api: APIClient) -> Non
         "1e-05",
         "-1.5",
     ]
+
+
+SIGNS = ["=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\ufe66"]
+BLANKS = ["", " ", "  ", "\t", "\r\n", "\xa0", "\u3000", "\ufeff", "\u200b\x1f"]
+
+
+@pytest.mark.parametrize(
+    "text", [*(f"{blank}{sign}1" for sign in SIGNS for blank in BLANKS), "\tx", "\rx", "\nx"]
+)
+def test_export_escapes_what_looks_like_a_formula(
+    db: None, admin_client: Client, text: str
+) -> None:
+    space = [{"type": "categorical", "name": "kind", "choices": [text, "b"]}]
+    study = build_study(space=space)
+    row = {"state": "FAIL", "internal_params": [0.0], "reason": text, "worker_id": text}
+    add_trial_rows(study, [row])
+    (exported_row,) = exported(admin_client, admin_list_url(study, "export/"))
+    names = ("params_kind", "reason", "worker_id")
+    assert [exported_row[name] for name in names] == [f"'{text}"] * 3
+
+
+@given(text=st.text(max_size=8))
+def test_only_formulas_are_escaped(text: str) -> None:
+    """What does not begin with a sign, to which any form of it is normalized, stays as it is."""
+    escaped = escape_formula(text)
+    assert escaped in (text, f"'{text}")
+    if text[:1].isalnum() or text == "":
+        assert escaped == text
 
 
 @pytest.mark.parametrize(

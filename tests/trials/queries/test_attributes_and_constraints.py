@@ -101,9 +101,7 @@ def test_attributes_are_ordered_by_type_and_value(db: None, api: APIClient) -> N
         ({"min": 9, "max": 9.9}, [2]),
     ],
 )
-def test_attribute_is_sought(
-    db: None, api: APIClient, sought: str | JSON, expected: list[int]
-) -> None:
+def test_attribute_is_sought(db: None, api: APIClient, sought: Any, expected: list[int]) -> None:
     build_attribute_study(*MIXED)
     found = get_page(api, **{"user_attr.a": sought})
     assert (trial_numbers(found), found["X-Total-Count"]) == (expected, str(len(expected)))
@@ -121,7 +119,7 @@ def test_attributes_of_several_names_are_sought(db: None, api: APIClient) -> Non
 
 def test_links_keep_the_sought_attribute(db: None, api: APIClient) -> None:
     build_attribute_study({"a": "x y"}, {"a": "z"}, {"a": "x y"}, {"a": "x y"})
-    query = {"user_attr.a": "x y", "order_by": "-user_attr.a", "limit": 1}
+    query: JSON = {"user_attr.a": "x y", "order_by": "-user_attr.a", "limit": 1}
     url, found = f"{TRIALS_URL}?user_attr.a=x+y&order_by=-user_attr.a&limit=1", []
     assert get_page(api, **query)["X-Total-Count"] == "3"
     while url:
