@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from analysis.advice import results, setup
+from analysis.advice import regions, results, setup
 from analysis.advice.evidence import Advice, Evidence
 from studies.models import Study
 
@@ -13,13 +13,16 @@ RULES: tuple[Callable[[Evidence], Iterator[Advice]], ...] = (
     results.nothing_completes,
     results.failing,
     results.many_failures,
+    regions.failing_region,
     results.stale_trials,
     results.nan_reports,
     results.constant_objective,
     results.never_feasible,
+    setup.never_pruned,
     setup.too_many_running,
     setup.large_for_the_sampler,
     results.pinned,
+    results.repeated_points,
     setup.budget_beside_the_sampler,
     setup.budget_beyond_the_space,
 )

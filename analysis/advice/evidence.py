@@ -29,6 +29,34 @@ class Advice:
     parameter: str | None = None
 
 
+@dataclass(frozen=True)
+class Reports:
+    """The intermediate values of recent and running trials.
+
+    Attributes:
+        n: Their number, up to a limit.
+        n_nan: The number of those that are NaN.
+        n_complete: The completed trials that have reported.
+        last_step: The highest step of these; None if there are none.
+    """
+
+    n: int
+    n_nan: int
+    n_complete: int
+    last_step: int | None
+
+
+_REPORTS = """
+SELECT * FROM
+    (SELECT count(*), count(*) FILTER (WHERE value = 'NaN')
+       FROM (SELECT value FROM trials_intermediatevalue
+              WHERE trial_id = ANY(%(all)s) LIMIT 10000) AS steps) AS counts,
+    (SELECT count(*), max(step) FROM unnest(%(complete)s::int[]) AS complete (id),
+            LATERAL (SELECT step FROM trials_intermediatevalue WHERE trial_id = complete.id
+                      ORDER BY step DESC LIMIT 1) AS last) AS ends
+"""
+
+
 class Evidence:
     """Facts about a study, each read when a rule first uses it."""
 
@@ -69,13 +97,10 @@ class Evidence:
         return median(seconds) if seconds else None
 
     @cached_property
-    def reports(self) -> tuple[int, int]:
-        """The number of intermediate values of recent and running trials, and how many are NaN."""
+    def reports(self) -> Reports:
+        """The intermediate values of recent and running trials."""
+        trials = [*self.recent, *self.running]
+        complete = [trial.id for trial in trials if trial.state == "COMPLETE"]
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*), count(*) FILTER (WHERE value = 'NaN') FROM (SELECT value "
-                "FROM trials_intermediatevalue WHERE trial_id = ANY(%s) LIMIT 10000) AS steps",
-                [[trial.id for trial in [*self.recent, *self.running]]],
-            )
-            n, n_nan = cursor.fetchone()
-            return n, n_nan
+            cursor.execute(_REPORTS, {"all": [each.id for each in trials], "complete": complete})
+            return Reports(*cursor.fetchone())

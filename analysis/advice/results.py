@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.advice.evidence import FEW, Advice, Evidence
+from studies.enums import Duplicates
 from trials.models import Trial
 
 STALE_FACTOR = 10  # times the usual duration
@@ -102,11 +103,11 @@ def _named(trials: Sequence[Trial]) -> str:
 
 def nan_reports(evidence: Evidence) -> Iterator[Advice]:
     """Advise if all recent intermediate values are NaN."""
-    n, n_nan = evidence.reports
-    if n >= FEW and n == n_nan:
+    reports = evidence.reports
+    if reports.n >= FEW and reports.n == reports.n_nan:
         yield Advice(
             "objective_is_nan",
-            f"all of the latest {n:,} intermediate values are NaN: the objective diverges.",
+            f"all of the latest {reports.n:,} intermediate values are NaN: the objective diverges.",
         )
 
 
@@ -133,6 +134,28 @@ def never_feasible(evidence: Evidence) -> Iterator[Advice]:
             "never_feasible",
             f"none of the {len(completed):,} completed trials is feasible: constraints may be too "
             "tight.",
+        )
+
+
+def repeated_points(evidence: Evidence) -> Iterator[Advice]:
+    """Advise if trials of a finite search space repeat the points of others, retries excepted."""
+    study = evidence.study
+    if study.points.n is None or study.duplicates == Duplicates.AVOID:
+        return
+    # A failed trial leaves its point to be tried again.
+    tried = [
+        trial
+        for trial in evidence.recent
+        if trial.has_all_params and (trial.state != "FAIL" or trial.infeasible)
+    ]
+    n_points = len({study.points.point(trial.internal_params) for trial in tried})
+    n_repeated = len(tried) - n_points
+    if n_repeated >= FEW:
+        yield Advice(
+            "points_repeat",
+            f"{n_repeated} of the latest {len(tried)} trials repeat the parameters of another one, "
+            f"in a search space of {study.points.n:,} points. A clone with duplicates: "
+            '"avoid" suggests each point once.',
         )
 
 

@@ -2,8 +2,26 @@
 
 from collections.abc import Iterator
 
-from analysis.advice.evidence import Advice, Evidence
+from analysis.advice.evidence import FEW, Advice, Evidence
+from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
+
+
+def never_pruned(evidence: Evidence) -> Iterator[Advice]:
+    """Advise if completed trials end before the first step at which the pruner decides."""
+    study, reports = evidence.study, evidence.reports
+    option = PRUNERS[study.pruner].first_step
+    if option is None or reports.last_step is None or reports.n_complete < FEW:
+        return
+    first: int = study.pruner_options[option]
+    if reports.last_step < first:
+        yield Advice(
+            "never_pruned",
+            f"the pruner {study.pruner} prunes from step {first:,} on ({option}), and the latest "
+            f"{reports.n_complete} completed trials that reported have ended by step "
+            f"{reports.last_step:,}: no trial is ever pruned. A clone with a lower {option} would "
+            "prune.",
+        )
 
 
 def too_many_running(evidence: Evidence) -> Iterator[Advice]:

@@ -24,10 +24,12 @@ class PrunerKind(Kind):
         reads_steps: Whether it decides by intermediate values; if not, it is never asked.
         rung_steps: Yields, for the pruner and a trial's study name and number, the first step at
             which each rung can be completed; None if the pruner has no rungs.
+        first_step: The option that is the first step at which a trial can be pruned, if any.
     """
 
     reads_steps: bool = True
     rung_steps: Callable[[Any, str, int], Iterator[int]] | None = None
+    first_step: str | None = None
 
 
 def _build_hyperband(options: Mapping[str, Any]) -> HyperbandPruner:
@@ -71,6 +73,7 @@ PRUNERS: dict[str, PrunerKind] = {
             else []
         ),
         rung_steps=_rung_steps,
+        first_step="min_resource",
     ),
     "median": PrunerKind(
         build=lambda options: MedianPruner(**options),
@@ -80,6 +83,7 @@ PRUNERS: dict[str, PrunerKind] = {
             "interval_steps": Option("int", 1, "Steps between two decisions.", 1, _STEPS),
             "n_min_trials": Option("int", 1, "Trials that must have the step.", 1, 10**6),
         },
+        first_step="n_warmup_steps",
     ),
     NO_PRUNER: PrunerKind(build=lambda options: NopPruner(), options={}, reads_steps=False),
 }

@@ -1,11 +1,13 @@
 """Each piece of advice is given exactly in the situations that it is about."""
 
+from collections.abc import Callable
+
 import pytest
 from rest_framework.test import APIClient
 
 from optuna_bridge.samplers.registry import missing_samplers
 from tests.support import JSON
-from tests.support.api_client import STUDY_URL, suggest, trial_action
+from tests.support.api_client import STUDY_URL, add_trials, suggest, trial_action
 from tests.support.sample_studies import (
     ANALYSIS_SPACE,
     Situation,
@@ -15,6 +17,7 @@ from tests.support.sample_studies import (
     create_analysis_study,
     get_advice,
     in_sequence,
+    random_points,
     record_trials,
     set_completion_age,
     start_and_report,
@@ -30,6 +33,28 @@ def outlasted(situation: Situation, hours: float, minutes: float = 1) -> Situati
         lambda api: set_completion_age(hours, minutes),
     )
 
+
+def tried(api: APIClient, *points: JSON, state: str = "COMPLETE") -> None:
+    """Add trials at these points, of different values if they complete."""
+    trials = [{"params": at, "state": state} for at in points]
+    values = [{"values": number} if state == "COMPLETE" else {} for number in range(len(points))]
+    add_trials(api, [trial | value for trial, value in zip(trials, values, strict=True)])
+
+
+def failed_where(api: APIClient, n: int, is_crashing: Callable[[JSON], object]) -> None:
+    """Add n trials at random points, which fail where `is_crashing` is true."""
+    points = random_points(n, seed=3)
+    tried(api, *(at for at in points if is_crashing(at)), state="FAIL")
+    tried(api, *(at for at in points if not is_crashing(at)))
+
+
+def completed_up_to(api: APIClient, n: int, step: int) -> None:
+    """Add n completed trials that have reported up to a step."""
+    record_trials(api, *range(n), intermediate_values={"0": 1, str(step): 1})
+
+
+SMALL_SPACE = ANALYSIS_SPACE[2:]  # of 27 points
+SMALL_POINTS: list[JSON] = [{"n": n, "c": c} for n in range(1, 10) for c in ("a", "b", True)]
 
 # Each by: its code; the study; what happens, and what does not lead to it; and words of it.
 RULES: dict[str, tuple[JSON, Situation, list[Situation], str]] = {
@@ -104,6 +129,44 @@ RULES: dict[str, tuple[JSON, Situation, list[Situation], str]] = {
         ],
         "none of the 10 completed trials is feasible",
     ),
+    "region_fails": (
+        {},
+        lambda api: failed_where(api, 100, lambda at: at["x"] > 0.85),
+        [
+            lambda api: failed_where(api, 60, lambda at: at["x"] > 0.9),
+            lambda api: failed_where(
+                api, 100, lambda at: int(1e9 * at["rate"]) % 8 == 0
+            ),  # anywhere
+        ],
+        'of the latest 100 trials that ended, all 12 with parameter "x" above 0.8',
+    ),
+    "points_repeat": (
+        {"search_space": SMALL_SPACE},
+        lambda api: tried(api, *SMALL_POINTS[:12], *SMALL_POINTS[:10]),
+        [
+            lambda api: tried(api, *SMALL_POINTS[:12], *SMALL_POINTS[:9]),
+            lambda api: tried(api, *SMALL_POINTS),
+            in_sequence(
+                lambda api: tried(api, *SMALL_POINTS[:12]),
+                lambda api: tried(api, *SMALL_POINTS[:4], state="FAIL"),
+            ),
+        ],
+        "10 of the latest 22 trials repeat the parameters of another one, in a search space of 27 "
+        'points. A clone with duplicates: "avoid" suggests each point once.',
+    ),
+    "never_pruned": (
+        {"pruner": "hyperband", "pruner_options": {"min_resource": 10}},
+        lambda api: completed_up_to(api, 10, step=9),
+        [
+            lambda api: completed_up_to(api, 9, step=9),
+            lambda api: completed_up_to(api, 10, step=10),
+            lambda api: record_trials(api, *range(10)),
+            lambda api: start_and_report(api, *[1] * 9),
+        ],
+        "the pruner hyperband prunes from step 10 on (min_resource), and the latest 10 completed "
+        "trials that reported have ended by step 9: no trial is ever pruned. A clone with a lower "
+        "min_resource would",
+    ),
     "too_many_running": (
         {"sampler": "tpe"},
         lambda api: start_trials(api, 11),
@@ -163,7 +226,8 @@ def test_advice_is_given_in_its_situation(api: APIClient, code: str) -> None:
     assert found["code"] == code
     assert found["detail"].startswith(words)
     assert found["detail"].endswith((".", ". "))
-    assert found["parameter"] == ("x" if code == "parameter_at_bound" else None)
+    is_about_x = code in ("parameter_at_bound", "region_fails")
+    assert found["parameter"] == ("x" if is_about_x else None)
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_categorical_and_narrow_parameters_get_no_bound_advice(api: APIClient) -
     create_analysis_study(api, search_space=space)
     at = {"c": 0, "n": 1, "x": 0.0, "only": 1.0}
     add_trials(api, [{"params": at, "state": "COMPLETE", "values": value} for value in range(30)])
-    assert get_advice(api) == []
+    assert [each["code"] for each in get_advice(api)] == ["points_repeat"]
 
 
 def test_bound_advice_uses_the_best_feasible_trials(api: APIClient) -> None:
