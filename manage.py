@@ -7,6 +7,7 @@ import sys
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+from django.db import ProgrammingError
 
 # Commands that need no database, and should not start one.
 WITHOUT_DATABASE = {"help", "version", "--help", "--version", "spectacular", "collectstatic"}
@@ -16,6 +17,7 @@ def main() -> None:
     """Run a command, with the embedded database if it needs one."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tuner_project.settings")
     from tuner_project.db.database import running_database
+    from tuner_project.db.faults import fault_of
     from tuner_project.embedded_postgres import EmbeddedPostgresError
 
     # As Ctrl-C does, SIGTERM ends a command in order, so that it stops the database it started.
@@ -29,6 +31,10 @@ def main() -> None:
                 execute_from_command_line(sys.argv)
     except (ImproperlyConfigured, EmbeddedPostgresError) as error:
         sys.exit(f"error: {error}")
+    except ProgrammingError as error:
+        if (fault := fault_of(error)) is None:
+            raise
+        sys.exit(f"error: {fault.detail}")
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -1,7 +1,7 @@
 """The search space: conversion between the API's parameters and Optuna's distributions."""
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -174,20 +174,34 @@ def parameter_of(name: str, distribution: BaseDistribution) -> dict[str, Any]:
     raise ValueError(f"parameter {name!r} has the unknown distribution {distribution!r}")
 
 
-def same_space(one: Sequence[Parameter], other: Sequence[Parameter]) -> bool:
-    """Return whether two lists of parameters define the same space, in any order or notation."""
-    same = SearchSpace(one).distributions == SearchSpace(other).distributions
+def differing_parameters(stored: Sequence[Parameter], given: Sequence[Parameter]) -> Iterator[str]:
+    """Yield how the parameters of two spaces differ; nothing for another order or notation."""
+    old, new = ({each["name"]: each for each in space} for space in (stored, given))
+    for name in old | new:
+        what = f'search_space: parameter "{name:.80}"'
+        if name not in new:
+            yield f"{what} is missing"
+        elif name not in old:
+            yield f"{what} is not one of the study's"
+        elif not _is_same(old[name], new[name]):
+            yield f"{what} differs: {', '.join(_differing_keys(old[name], new[name]))}"
+
+
+def _is_same(one: Parameter, other: Parameter) -> bool:
+    """Return whether two parameters are the same; Optuna's distributions equate true and 1."""
+    same = _distribution(one) == _distribution(other)
     return same and _bool_choices(one) == _bool_choices(other)
 
 
-def _bool_choices(parameters: Sequence[Parameter]) -> set[tuple[str, int]]:
-    """Return (parameter, index) of each bool choice: Optuna's distributions equate true and 1."""
-    return {
-        (parameter["name"], index)
-        for parameter in parameters
-        for index, choice in enumerate(parameter.get("choices", ()))
-        if isinstance(choice, bool)
-    }
+def _bool_choices(parameter: Parameter) -> list[bool]:
+    return [isinstance(choice, bool) for choice in parameter.get("choices", ())]
+
+
+def _differing_keys(old: Parameter, new: Parameter) -> Iterator[str]:
+    for key in ("type", "low", "high", "log", "step", "choices"):
+        before, after = old.get(key), new.get(key)
+        if not same_json(before or 0, after or 0):  # to leave it out is the same as false
+            yield f"{key} is {before!r:.200}, not {after!r:.200}"
 
 
 def _distribution(parameter: Parameter) -> BaseDistribution:

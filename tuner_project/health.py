@@ -20,6 +20,7 @@ from rest_framework.response import Response
 
 from tuner_project import extensions
 from tuner_project.db.database import direct_cursor
+from tuner_project.db.readiness import first_reason
 from tuner_project.rest.serializers import EmptySerializer
 from tuner_project.rest.views import ApiViewSet
 
@@ -126,11 +127,6 @@ def _ask_database() -> Found:
     try:
         with direct_cursor(TIMEOUT) as cursor:
             is_connected = True
-            return Found(is_connected, _reason_not_ready(cursor))
+            return Found(is_connected, first_reason(cursor))
     except psycopg.Error:
         return Found(is_connected, _AWAY)
-
-
-def _reason_not_ready(cursor: psycopg.Cursor[Any]) -> str | None:
-    reasons = (check(cursor) for check in extensions.READINESS_CHECKS)
-    return next((reason for reason in reasons if reason), None)

@@ -9,7 +9,7 @@ from access.actors import Actor
 from access.errors import InsufficientScope
 from access.models.audit_entry import Action
 from access.scopes import Scope
-from optuna_bridge.search_space import same_space
+from optuna_bridge.search_space import differing_parameters
 from studies.domain.audit import record_study
 from studies.domain.definition import (
     Definition,
@@ -63,7 +63,10 @@ def create_study(
     check_options(definition, definition.sampler or stored.sampler, pruner)
     differing = list(_differences(stored, definition))
     if differing:
-        raise StudyConflict(f'study "{stored.name}" exists and differs: {"; ".join(differing)}')
+        raise StudyConflict(
+            f'study "{stored.name}" exists and differs: {"; ".join(differing):.2000}. Clone it '
+            "under another name to go on with its trials and another definition"
+        )
     return stored, False
 
 
@@ -89,8 +92,7 @@ def _differences(study: Study, definition: Definition) -> Iterator[str]:
     For fields that can be changed, the initial value is accepted as well, so that workers can
     repeat the same create request after a budget was changed.
     """
-    if not same_space(study.search_space, definition.search_space):
-        yield "search_space"
+    yield from differing_parameters(study.search_space, definition.search_space)
     if definition.direction is not None and study.directions != definition.directions:
         yield f"direction is {study.direction!r}, not {definition.direction!r}"
     if definition.sampler not in (None, study.sampler):

@@ -190,7 +190,35 @@ def test_loading_names_all_that_differs(api: APIClient) -> None:
     detail = post(api, direction="maximize", sampler="tpe", pruner="none").json()["detail"]
     assert detail == (
         "study \"search\" exists and differs: direction is 'minimize', not 'maximize'; "
-        "sampler is 'random', not 'tpe'; pruner is 'hyperband', not 'none'"
+        "sampler is 'random', not 'tpe'; pruner is 'hyperband', not 'none'. Clone it under another "
+        "name to go on with its trials and another definition"
+    )
+
+
+def test_loading_names_the_parameter_that_differs(api: APIClient) -> None:
+    space: list[dict[str, Any]] = [
+        {"type": "float", "name": "lr", "low": 0.0, "high": 1.0},
+        {"type": "int", "name": "n", "low": 1, "high": 9, "step": 1},
+        {"type": "categorical", "name": "kind", "choices": ["a", 1]},
+        {"type": "float", "name": "old", "low": 0.0, "high": 1.0},
+    ]
+    post(api, search_space=space)
+    other: list[dict[str, Any]] = [
+        {"type": "float", "name": "new", "low": 0.0, "high": 1.0},
+        {"type": "categorical", "name": "kind", "choices": ["a", True]},
+        {"type": "int", "name": "n", "low": 1, "high": 9},
+        {"type": "float", "name": "lr", "low": 0.0, "high": 2.0, "step": 0.5},
+    ]
+    assert (
+        post(api, search_space=other)
+        .json()["detail"]
+        .startswith(
+            'study "search" exists and differs: '
+            'search_space: parameter "lr" differs: high is 1.0, not 2.0, step is None, not 0.5; '
+            "search_space: parameter \"kind\" differs: choices is ['a', 1], not ['a', True]; "
+            'search_space: parameter "old" is missing; '
+            'search_space: parameter "new" is not one of the study\'s. Clone it'
+        )
     )
 
 

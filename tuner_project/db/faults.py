@@ -13,6 +13,7 @@ import psycopg
 from psycopg_pool import PoolTimeout, TooManyRequests
 
 from tuner_project.db.pool import PoolConnection
+from tuner_project.db.readiness import reason_not_ready
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Fault:
     detail: str
 
 
+NOT_MIGRATED = "storage_not_migrated"  # the code of a fault whose detail says what is missing
 AWAY = Fault(
     "storage_away",
     1,
@@ -66,6 +68,8 @@ _BY_SQLSTATE = {
     "55P03": BUSY,  # lock timeout
     "57014": BUSY,  # statement timeout
 }
+# No such schema, column or table: a bug, unless a migration is missing.
+_UNDEFINED = ("3F000", "42703", "42P01")
 # A refused connection has no SQLSTATE, only libpq's message.
 _TOO_MANY = ("too many clients", "too many connections", "connection slots are reserved")
 
@@ -96,6 +100,8 @@ def _database_errors(error: BaseException | None) -> Iterator[psycopg.Error]:
 
 
 def _of_sqlstate(sqlstate: str) -> Fault | None:
+    if sqlstate in _UNDEFINED and (reason := reason_not_ready()):
+        return Fault(NOT_MIGRATED, 30, reason)
     for length in (5, 3, 2):
         if fault := _BY_SQLSTATE.get(sqlstate[:length]):
             return fault

@@ -59,6 +59,10 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     then logs the exception and calls `server_error` below.
     """
     api_error = _api_exception(error)
+    if isinstance(api_error, exceptions.UnsupportedMediaType):
+        expected = " or ".join(parser.media_type for parser in context["request"].parsers)
+        text = f"{api_error.detail} Send {expected} as the Content-Type."
+        api_error.detail = exceptions.ErrorDetail(text, api_error.default_code)
     response = views.exception_handler(api_error, context)
     if response is None or not isinstance(api_error, exceptions.APIException):
         return response

@@ -18,7 +18,20 @@ MAX_SAFE_INTEGER = 2**53  # larger JSON integers are not exact in most languages
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """Reject unknown keys; treat null as absent for optional fields that do not allow null."""
+    """Reject unknown keys; treat null as absent for optional fields that do not allow null.
+
+    The errors of its `ChoiceField`s name the words that are allowed.
+    """
+
+    def get_fields(self) -> dict[str, Any]:
+        fields = super().get_fields()
+        for field in fields.values():
+            if isinstance(field, serializers.ChoiceField):
+                words = ", ".join(map(str, field.choices))
+                field.error_messages["invalid_choice"] = (
+                    f'"{{input!s:.80}}" is not a valid choice; expected one of {words}'
+                )
+        return fields
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, Mapping):
