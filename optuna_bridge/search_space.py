@@ -14,6 +14,8 @@ from optuna.distributions import (
     distribution_to_json,
 )
 
+from tuner_project.json_values import same_json
+
 Parameter = Mapping[str, Any]
 _MAX_SHOWN = 2000  # characters
 MAX_STEPS = 2**53  # from low to high; floats cannot represent more steps exactly

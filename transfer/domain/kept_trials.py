@@ -7,7 +7,7 @@ from typing import Any
 
 from optuna_bridge.constraints import constraint_attrs
 from optuna_bridge.enums import TrialState
-from optuna_bridge.search_space import same_space
+from optuna_bridge.search_space import differing_parameters
 from optuna_bridge.system_attrs import FIXED_PARAMS
 from studies.models import Study
 from trials.models import Trial
@@ -51,7 +51,8 @@ class KeptTrials:
         self._clone = clone
         self._defaults = defaults
         self._excluded = sorted(set(exclude))
-        self._is_same_space = same_space(source.search_space, clone.search_space)
+        differing = differing_parameters(source.search_space, clone.search_space)
+        self._is_same_space = not any(differing)
 
     def copies(self, trials: Iterable[Trial]) -> Iterator[Trial]:
         """Yield copies of those of the source's trials, by number, that are kept."""
