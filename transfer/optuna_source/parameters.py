@@ -45,6 +45,11 @@ class SourceParameter:
             del spec["step"]
 
 
+def is_finite(value: Number | None) -> bool:
+    """Return whether a number is finite; a database may have NULL for NaN."""
+    return value is not None and math.isfinite(value)
+
+
 def source_parameter(
     name: str,
     distributions: Sequence[BaseDistribution],
@@ -80,7 +85,7 @@ def _numeric(
     finite = [bound for bound in bounds if math.isfinite(bound)]
     if len(finite) < len(bounds):
         oddities.note(Rule.BOUND, f'parameter "{name}" has a bound that is not finite')
-        finite += [value for value in values() if math.isfinite(value)] or [0.0]
+        finite += [value for value in values() if is_finite(value)] or [0.0]
     is_int = all(isinstance(each, IntDistribution) for each in distributions)
     convert = _integer if is_int else _real
     if len(distributions) == 1 and len(finite) == len(bounds):

@@ -1,6 +1,5 @@
 """The search space of a stock Optuna study, which follows from its trials."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Self
@@ -12,7 +11,7 @@ from optuna_bridge.enums import TrialState
 from optuna_bridge.search_space import SearchSpace
 from optuna_bridge.system_attrs import FIXED_PARAMS
 from transfer.optuna_source.oddities import PLACEHOLDER, AdoptionRefused, Oddities, Rule
-from transfer.optuna_source.parameters import SourceParameter, Unfit, source_parameter
+from transfer.optuna_source.parameters import SourceParameter, Unfit, is_finite, source_parameter
 
 _PLACEHOLDER = {"type": "categorical", "name": PLACEHOLDER, "choices": [PLACEHOLDER]}
 
@@ -67,7 +66,7 @@ class SourceSpace:
     def _sampled(self, trial: FrozenTrial) -> dict[str, Any]:
         params = {}
         for name, value in trial.params.items():
-            if self._is_number(name) and not math.isfinite(value):
+            if self._is_number(name) and not is_finite(value):
                 self._oddities.note(Rule.NOT_FINITE, _reason(trial, name, "it is not finite"))
             else:
                 params[name] = self._parameters[name].convert(value)
@@ -81,7 +80,7 @@ class SourceSpace:
                 if name not in self._parameters:
                     raise Unfit("the search space lacks it")
                 fitted = self._parameters[name].convert(value)
-                if self._is_number(name) and not math.isfinite(fitted):
+                if self._is_number(name) and not is_finite(fitted):
                     raise Unfit("it is not finite")
                 fitting[name] = fitted
             except Unfit as error:

@@ -301,6 +301,22 @@ def test_infinite_bound_ends_at_the_values(api: APIClient, database: str) -> Non
     close_storage(study)
 
 
+def test_parameter_that_is_not_finite_is_left_out(api: APIClient, tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path}/stock.db"
+    study = create_optuna_study(database)
+    for value in (0.25, 0.5, 0.75):
+        add(study, {"x": X, "y": X}, params={"x": value, "y": value})
+    close_storage(study)
+    with sqlite3.connect(tmp_path / "stock.db") as tables:
+        change = "UPDATE trial_params SET param_value = ? WHERE param_name = 'x' AND trial_id = ?"
+        tables.executemany(change, [(math.inf, 1), (None, 2)])
+    tables.close()
+
+    assert import_and_check(api, database) == [f"2 x {Rule.NOT_FINITE}"]
+
+    assert params_of(api) == [{"y": 0.25}, {"y": 0.5}, {"x": 0.75, "y": 0.75}]
+
+
 def test_trials_may_lack_parameters(api: APIClient, database: str) -> None:
     study = create_optuna_study(database)
     add(study, {"kind": CategoricalDistribution(["a", "b"]), "x": X})
