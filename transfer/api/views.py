@@ -105,7 +105,6 @@ class TransferViewSet(StudyScope):
 class ImportViewSet(StudyViewSet):
     """Import files at `studies/import`; other methods address the study of this name."""
 
-    heavy = frozenset({"import_studies"})
     query_serializers: ClassVar[dict[str, Any]] = {"import_studies": ImportQuerySerializer}
 
     def get_parsers(self) -> Any:

@@ -25,7 +25,7 @@ class TooManyHeavyRequests(DomainError):
 
 
 def thread_share() -> int:
-    """Return how many threads of this process one study or one caller may hold."""
+    """Return how many threads of this process one caller may hold."""
     return max(1, settings.WEB_THREADS // 2)
 
 

@@ -1,5 +1,6 @@
 """The base class of the API's views: strict queries and bodies, pagination."""
 
+import weakref
 from collections.abc import Hashable, Iterable, Mapping
 from contextlib import ExitStack
 from functools import cache
@@ -61,8 +62,10 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         """Serve a request; a heavy one counts until its response has been sent, or has failed."""
         with ExitStack() as self._end_heavy:
             response: Any = super().dispatch(request, *args, **kwargs)
-            # Django has no public way to learn of the end of a response.
-            response._resource_closers.append(self._end_heavy.pop_all().close)  # noqa: SLF001
+            # Django has no public way to learn of the end of a response. A client in the same
+            # process may drop one without closing it.
+            end = weakref.finalize(response, self._end_heavy.pop_all().close)
+            response._resource_closers.append(end)  # noqa: SLF001
         return response
 
     def is_heavy(self) -> bool:

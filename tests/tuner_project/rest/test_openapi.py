@@ -250,6 +250,7 @@ def test_answers_match_the_document(
 def test_plots_match_the_document(wire: Any, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BROWSER_PATH", "/nowhere")  # so that an image is a problem, and soon
     operation = wire.find_operation_by_id("getPlot")
+    monkeypatch.setattr(django_settings, "WEB_THREADS", 256)  # these responses are never closed
     for kind in KINDS:
         for shape, status in (("json", 200), ("html", 200), ("png", 406), ("svg", 406)):
             where = {"study_name": "two", "kind": kind}
