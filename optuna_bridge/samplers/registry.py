@@ -16,7 +16,7 @@ from optuna_bridge.options import SEED, Option
 from optuna_bridge.samplers.kind import OptionalPart, SamplerKind, reseed
 from optuna_bridge.samplers.nsgaii import NSGAIISampler
 from optuna_bridge.samplers.qmc import NumberedQMCSampler
-from optuna_bridge.samplers.tpe import ColumnTPESampler
+from optuna_bridge.samplers.tpe.sampler import ColumnTPESampler
 
 PYTORCH = OptionalPart("torch", "PyTorch", "make torch, or pip install torch")
 

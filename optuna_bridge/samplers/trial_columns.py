@@ -1,6 +1,6 @@
 """A study's trials as columns (arrays), so that samplers need not loop over trials in Python."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -31,6 +31,7 @@ class TrialColumns:
         self, names: Sequence[str], n_objectives: int, pruning_direction: StudyDirection
     ) -> None:
         self.names = list(names)
+        self._positions = {name: i for i, name in enumerate(self.names)}
         self.pruning_direction = pruning_direction
         self.n = 0
         self.n_finished = 0  # only the states that samplers learn from: COMPLETE and PRUNED
@@ -66,9 +67,9 @@ class TrialColumns:
             if trial.system_attrs:
                 self.violations[trial.number] = total_violation(trial.constraints.values())
 
-    def points(self, numbers: np.ndarray, names: Iterable[str]) -> np.ndarray:
-        """Return the named parameters of the numbered trials, (parameters, trials)."""
-        return np.array([self.internal_params[self.names.index(name)][numbers] for name in names])
+    def of_param(self, name: str) -> np.ndarray:
+        """Return the values of a parameter, by the trials' numbers."""
+        return self.internal_params[self._positions[name]]
 
     def _grow(self, n: int) -> None:
         self.n = max(self.n, n)

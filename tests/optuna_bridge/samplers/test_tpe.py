@@ -23,8 +23,9 @@ from optuna.study import StudyDirection
 from optuna.study._multi_objective import _fast_non_domination_rank
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from optuna_bridge.samplers.parzen_estimator import BlockwiseParzenEstimator
-from optuna_bridge.samplers.tpe import ColumnTPESampler, _ranks_of_pairs
+from optuna_bridge.samplers.tpe.parzen_estimator import BlockwiseParzenEstimator
+from optuna_bridge.samplers.tpe.sampler import ColumnTPESampler
+from optuna_bridge.samplers.tpe.split import _ranks_of_pairs
 from optuna_bridge.samplers.trial_columns import TrialColumns
 
 Space = dict[str, BaseDistribution]
@@ -40,6 +41,8 @@ KINDS: list[BaseDistribution] = [
     CategoricalDistribution([True, False]),
     CategoricalDistribution([None]),
     CategoricalDistribution(list(range(12))),
+    CategoricalDistribution(list(range(1000))),
+    IntDistribution(0, 10**9),
 ]
 MODELS = [
     {"multivariate": True},
@@ -243,7 +246,7 @@ def test_tpe_equals_stock_after_thousands_of_trials(
         )
 
 
-@pytest.mark.parametrize("n", [7, 8, 9, 16, 17, 129])
+@pytest.mark.parametrize("n", [7, 8, 9, 16, 17, 129, 270])
 def test_tpe_sums_equal_numpys(n: int) -> None:
     space: Space = {f"p{i}": FloatDistribution(0, 1 + i) for i in range(n)}
     rng = np.random.default_rng(n)

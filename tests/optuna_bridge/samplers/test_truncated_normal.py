@@ -14,7 +14,7 @@ from optuna.samplers._tpe.probability_distributions import (
     _MixtureOfProductDistribution,
 )
 
-from optuna_bridge.samplers import truncated_normal
+from optuna_bridge.samplers.tpe import truncated_normal
 
 # Where Optuna goes from one formula to another, and where a probability is lost.
 TURNS = [0.0, 1.0, 2**0.5, 6.0, 6 * 2**0.5, 8.4, 8.5, 9.0, 20.0, 38.0, 1e3]
@@ -60,7 +60,10 @@ def test_samples_equal_optunas(n: int) -> None:
         ],
     )
     ours, stock = np.random.RandomState(3), np.random.RandomState(3)
-    assert_same(truncated_normal.sample(mixture, ours, 500), mixture.sample(stock, 500))
+    active = ours.choice(n, p=mixture.weights, size=500)
+    all_kernels: list[Any] = mixture.distributions
+    kernels = [each._replace(mu=each.mu[active], sigma=each.sigma[active]) for each in all_kernels]
+    assert_same(truncated_normal.draw(kernels, ours).T, mixture.sample(stock, 500))
     assert ours.random() == stock.random()
 
 

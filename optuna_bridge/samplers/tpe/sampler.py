@@ -1,0 +1,155 @@
+"""A faster TPE that makes the same suggestions as Optuna's.
+
+Stock TPE loops over all trials in Python, and computes its densities in arrays far larger than a
+processor's cache. If the storage keeps columns (`TrialColumns`), this sampler reads them, and
+splits each set of finished trials once. Its results are identical to the bit, which the tests
+check against stock Optuna. On any other storage only the densities are computed faster.
+"""
+
+from typing import Any, cast
+
+import numpy as np
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.samplers import TPESampler
+from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
+from optuna.samplers._tpe.sampler import default_gamma, default_gamma_multiobjective
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_bridge.samplers.tpe.bounds import max_kernels
+from optuna_bridge.samplers.tpe.observations import Observations
+from optuna_bridge.samplers.tpe.parzen_estimator import BlockwiseParzenEstimator
+from optuna_bridge.samplers.tpe.split import best_trials
+from optuna_bridge.samplers.trial_columns import ColumnStorage, TrialColumns, is_learnt_from
+
+
+class ColumnTPESampler(TPESampler):
+    """TPE over a `ColumnStorage`, whose study has one search space for all its trials."""
+
+    def __init__(self, distributions: dict[str, BaseDistribution], **options: Any) -> None:
+        super().__init__(**options)
+        self._distributions = distributions
+        self._max_kernels = max_kernels(distributions.values(), self._n_ei_candidates)
+        self._parzen_estimator_cls: Any = BlockwiseParzenEstimator
+        self._last_split: tuple[Any, np.ndarray] | None = None
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Return the distributions, by name, of the non-constant parameters in all finished trials.
+
+        Finished are COMPLETE and PRUNED trials.
+        """
+        columns = _columns(study)
+        if columns is None or self._group or not self._is_multivariate(study):
+            return super().infer_relative_search_space(study, trial)
+        if columns.n_finished == 0:
+            return {}
+        shared = zip(columns.names, columns.in_all_finished, strict=True)
+        found = {name: self._distributions[name] for name, is_shared in shared if is_shared}
+        return {name: each for name, each in sorted(found.items()) if not each.single()}
+
+    def _sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        columns = _columns(study)
+        if columns is None:
+            return super()._sample_relative(study, trial, search_space)
+        if not search_space or columns.n_finished < self._n_startup_trials:
+            return {}
+        return self._sample(study, trial, search_space)
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        columns = _columns(study)
+        if columns is None:
+            return super().sample_independent(study, trial, param_name, param_distribution)
+        if columns.n_finished < self._n_startup_trials:
+            return self._random_sampler.sample_independent(
+                study, trial, param_name, param_distribution
+            )
+        return self._sample(study, trial, {param_name: param_distribution})[param_name]
+
+    def _sample(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        columns = _columns(study)
+        if columns is None:
+            return super()._sample(study, trial, search_space)
+        below, above = self._split(study, columns)
+        of_below = Observations(columns, search_space, below)
+        if self._constant_liar:
+            of_above = self._with_running(study, columns, trial, search_space, above)
+        else:
+            of_above = Observations(columns, search_space, above[-self._max_kernels :])
+        mpe_below = self._estimator(search_space, of_below, study._is_multi_objective())
+        mpe_above = self._estimator(search_space, of_above, False)
+        samples = mpe_below.sample(self._rng.rng, self._n_ei_candidates)
+        acquisition = self._compute_acquisition_func(samples, mpe_below, mpe_above)
+        best = TPESampler._compare(samples, acquisition)
+        return {name: each.to_external_repr(best[name]) for name, each in search_space.items()}
+
+    def _estimator(
+        self, search_space: dict[str, BaseDistribution], observed: Observations, is_weighted: bool
+    ) -> _ParzenEstimator:
+        weights = np.ones(observed.n_trials) if is_weighted else None
+        return self._parzen_estimator_cls(
+            observed, search_space, self._parzen_estimator_parameters, weights
+        )
+
+    def _with_running(
+        self,
+        study: Study,
+        columns: TrialColumns,
+        trial: FrozenTrial,
+        search_space: dict[str, BaseDistribution],
+        above: np.ndarray,
+    ) -> Observations:
+        """Return the observations of the `above` trials and of the running ones, by number."""
+        storage = cast(ColumnStorage, study._storage)
+        running = np.flatnonzero(columns.states[: columns.n] == TrialState.RUNNING.value)
+        numbers = np.sort(np.concatenate([above, running[running != trial.number]]))
+        drafts = [each for each in storage.drafts() if each.number != trial.number]
+        drafts = drafts[-self._max_kernels :]
+        drafted = {each.number: self._point(each, study, search_space) for each in drafts}
+        n_left = max(0, self._max_kernels - len(drafted))
+        latest = numbers[max(0, len(numbers) - n_left) :]
+        return Observations(columns, search_space, latest, drafted)
+
+    def _point(
+        self, draft: FrozenTrial, study: Study, search_space: dict[str, BaseDistribution]
+    ) -> list[float]:
+        """Return the draft's parameters in the internal representation; NaN if not drawn yet."""
+        params = self._get_params(draft, study)
+        return [
+            each.to_internal_repr(params[name]) if name in params else np.nan
+            for name, each in search_space.items()
+        ]
+
+    def _split(self, study: Study, columns: TrialColumns) -> tuple[np.ndarray, np.ndarray]:
+        """Return the numbers of the finished trials below and above the split, both ascending."""
+        finished = columns.n, columns.n_finished
+        if self._last_split is None or self._last_split[0] != finished:
+            n_below = min(self._n_below(study, columns), self._max_kernels)
+            self._last_split = finished, best_trials(study, columns, n_below)
+        best = self._last_split[1]
+        is_below = np.zeros(columns.n, dtype=bool)
+        is_below[best] = True
+        states = columns.states[: columns.n]
+        is_finished = is_learnt_from(states)
+        return np.flatnonzero(is_below), np.flatnonzero(is_finished & ~is_below)
+
+    def _n_below(self, study: Study, columns: TrialColumns) -> int:
+        if self._gamma is None:
+            is_multi = study._is_multi_objective()
+            self._gamma = default_gamma_multiobjective if is_multi else default_gamma
+        return self._gamma(columns.n_finished)
+
+
+def _columns(study: Study) -> TrialColumns | None:
+    return getattr(study._storage, "columns", None)
