@@ -101,6 +101,16 @@ class StudyBusy(DomainError):
         self.wait = min(max(1, wait), 30)
 
 
+class SamplerUnsuited(DomainError):
+    """The study is too large for its sampler, or has an option that is out of bounds by now.
+
+    Such a study was created by an earlier version: clone it, with another sampler or option.
+    """
+
+    status = 409
+    code = "sampler_unsuited"
+
+
 class TooManyRunning(Busy):
     """`max_concurrent` trials are running."""
 

@@ -55,6 +55,8 @@ class SamplerKind(Kind):
 
     Attributes:
         requires: The optional parts of the installation without which it cannot draw.
+        fault_of_size: Returns, given `n_params`, `n_objectives` and `n_constraints`, why it cannot
+            draw for a study of this size in the time and memory of an ask; None if it can.
         needs_number: Whether a trial's number determines its point. If so, it draws inside the
             transaction, after the number is reserved, and a draw must take microseconds.
         reads_columns: Whether it reads a `ColumnStorage` instead of looping over trials.
@@ -77,6 +79,7 @@ class SamplerKind(Kind):
     """
 
     requires: Sequence[OptionalPart] = ()
+    fault_of_size: Callable[..., str | None] = lambda **size: None
     needs_number: bool = False
     reads_columns: bool = False
     reads_steps: bool = False

@@ -10,21 +10,32 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, GPSampler, RandomSampler
+from optuna.samplers import BaseSampler, RandomSampler
 
 from optuna_bridge.options import SEED, Option
+from optuna_bridge.samplers.gp.sampler import BoundedGPSampler, fault_of_size
 from optuna_bridge.samplers.kind import OptionalPart, SamplerKind, reseed
 from optuna_bridge.samplers.nsgaii import NSGAIISampler
 from optuna_bridge.samplers.qmc import NumberedQMCSampler
+from optuna_bridge.samplers.shared_space import SharedSearchSpace
 from optuna_bridge.samplers.tpe.sampler import ColumnTPESampler
 
 PYTORCH = OptionalPart("torch", "PyTorch", "make torch, or pip install torch")
 
 
-def _reseed_gp(sampler: GPSampler, seed: int, number: int) -> None:
+def _reseed_gp(sampler: BoundedGPSampler, seed: int, number: int) -> None:
     reseed(sampler, seed, number)
-    # The last fit is the starting point of the next one, and differs between processes.
-    sampler._gprs_cache_list = None
+    sampler.forget_fits()
+
+
+def _nsgaii(
+    options: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]
+) -> NSGAIISampler:
+    # Not a subclass, since the name of the class is a part of the attributes of trials.
+    sampler = NSGAIISampler(**options)
+    # Replaces one that compares the distributions of all trials.
+    sampler._search_space = SharedSearchSpace(distributions)
+    return sampler
 
 
 # Budgets, in trials, are those that Optuna recommends:
@@ -38,7 +49,7 @@ SAMPLERS: dict[str, SamplerKind] = {
             "multivariate": Option("bool", True, "Model the parameters jointly."),
             "constant_liar": Option("bool", True, "Avoid the points of running trials."),
             "group": Option("bool", False, "Model groups of parameters that occur together."),
-            "n_ei_candidates": Option("int", 24, "Candidates for expected improvement.", 1, 10**5),
+            "n_ei_candidates": Option("int", 24, "Candidates for expected improvement.", 1, 1000),
         },
         conflicts=lambda options: (
             [("group", "group needs multivariate: true")]
@@ -51,13 +62,14 @@ SAMPLERS: dict[str, SamplerKind] = {
         max_running=lambda options, n_known: max(10, n_known),
     ),
     "gp": SamplerKind(
-        build=lambda options, distributions: GPSampler(**options, warn_independent_sampling=False),
+        build=lambda options, distributions: BoundedGPSampler(distributions, **options),
         options={
             "seed": SEED,
             "n_startup_trials": Option("int", 10, "Random trials before a model.", 0, 10**6),
             "deterministic_objective": Option("bool", False, "The objective has no noise."),
         },
         requires=[PYTORCH],
+        fault_of_size=fault_of_size,
         max_redraws=1,  # a draw is slow, and usually returns the same point again
         reseed=_reseed_gp,
         budget=(10, 500),
@@ -70,10 +82,10 @@ SAMPLERS: dict[str, SamplerKind] = {
         is_slow=False,
     ),
     "nsgaii": SamplerKind(
-        build=lambda options, distributions: NSGAIISampler(**options),
+        build=_nsgaii,
         options={
             "seed": SEED,
-            "population_size": Option("int", 50, "Trials in a generation.", 2, 10**6),
+            "population_size": Option("int", 50, "Trials in a generation.", 2, 2000),
             "mutation_prob": Option(
                 "float", None, "Chance that a parameter mutates; null: 1 / parameters.", 0, 1
             ),

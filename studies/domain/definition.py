@@ -50,13 +50,15 @@ def new_study(definition: Definition) -> Study:
     """Return a new study, not stored yet, from a definition.
 
     Raises:
-        InvalidStudy: An option, the pruning direction or a metric's name is invalid.
+        InvalidStudy: An option, the pruning direction or a metric's name is invalid, or the study is
+            too large for its sampler.
         InvalidBudget: `target_value` for several objectives.
     """
     sampler = definition.sampler or settings.DEFAULT_SAMPLER
     pruner = definition.pruner or settings.DEFAULT_PRUNER
     check_options(definition, sampler, pruner)
     n_objectives = len(definition.directions)
+    _check_size(definition, sampler)
     check_budgets(definition.life, n_objectives=n_objectives)
     check_metric_names(definition.metric_names, n_objectives=n_objectives)
     if definition.pruning_direction and n_objectives == 1:
@@ -99,6 +101,17 @@ def check_sampler_is_installed(sampler: str) -> None:
     """Raise `InvalidStudy` if a part of the installation that the sampler needs is missing."""
     if missing := SAMPLERS[sampler].missing:
         detail = f"the sampler {sampler} is not available here: {missing}"
+        raise InvalidStudy(detail, [(("sampler",), detail)])
+
+
+def _check_size(definition: Definition, sampler: str) -> None:
+    fault = SAMPLERS[sampler].fault_of_size(
+        n_params=len(definition.search_space),
+        n_objectives=len(definition.directions),
+        n_constraints=len(definition.constraints or ()),
+    )
+    if fault is not None:
+        detail = f"the study is too large for the sampler {sampler}: {fault}; choose another one"
         raise InvalidStudy(detail, [(("sampler",), detail)])
 
 

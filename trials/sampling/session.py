@@ -7,7 +7,7 @@ from typing import Any
 from optuna_bridge.points import Point
 from optuna_bridge.pruners.registry import NO_PRUNER, PRUNERS, build_pruner
 from optuna_bridge.samplers.registry import SAMPLERS, build_sampler
-from studies.errors import SamplerUnavailable, StudyNotFound
+from studies.errors import SamplerUnavailable, SamplerUnsuited, StudyNotFound
 from studies.models import NamedStudy, Study
 from trials.models import Trial
 from trials.sampling.drafts import Annotations, Draft, PlanInvalidated
@@ -86,11 +86,27 @@ class SamplerSession(TrialCache):
         """Remember whether the last attempt of an ask was refused."""
         self._was_refused = was_refused
 
-    def check_sampler_is_installed(self) -> None:
-        """Raise `SamplerUnavailable` if a part of the installation that it needs is missing."""
+    def check_sampler_can_draw(self) -> None:
+        """Check that the sampler is installed, and that its draws take bounded time and memory.
+
+        Raises:
+            SamplerUnavailable: A part of the installation that it needs is missing.
+            SamplerUnsuited: The study is older than the bounds that it exceeds.
+        """
+        name = self.study.sampler
         if missing := self._kind.missing:
-            raise SamplerUnavailable(
-                f"the sampler {self.study.sampler} is not available: {missing}"
+            raise SamplerUnavailable(f"the sampler {name} is not available: {missing}")
+        fault = self._kind.fault_of_size(
+            n_params=len(self.study.search_space),
+            n_objectives=len(self.study.directions),
+            n_constraints=len(self.study.constraints),
+        )
+        for option, found in self._kind.faults(self.study.sampler_options):
+            fault = fault or f"{option}: {found}"
+        if fault is not None:
+            raise SamplerUnsuited(
+                f"the sampler {name} cannot draw for this study: {fault}; clone the study with "
+                "other options or another sampler"
             )
 
     def locked_study(self) -> Study:

@@ -63,6 +63,7 @@ def ask_many(
         TooManyTrials
         SamplerUnavailable: a part of the installation is missing.
         StudyBusy: too many asks wait for the study's sampler.
+        SamplerUnsuited: the study is too large for its sampler.
         TooManyRunning, TooManyRunningOfToken, BudgetInFlight, Contended: try again later.
     """
     request = AskRequest(actor, count, worker_id, new, lease)
@@ -76,7 +77,7 @@ def ask_many(
 
 def _ask(session: SamplerSession, request: AskRequest) -> list[Trial]:
     """Draw a plan without a lock and try to serve it in a transaction, until a plan fits."""
-    session.check_sampler_is_installed()
+    session.check_sampler_can_draw()
     is_holding = request.may_be_reoffered and Trial.objects.held(session.study, request.worker_id)
     # Draw only if new trials will probably be needed.
     is_drawing = not is_holding and not session.expects_refusal

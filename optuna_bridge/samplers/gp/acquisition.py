@@ -1,0 +1,106 @@
+"""The search for the maximum of an acquisition function, with a bounded number of operations."""
+
+from typing import Any
+
+import numpy as np
+from optuna._gp.optim_mixed import optimize_acqf_mixed
+
+# In elements: numbers that are computed for one point. 10 million take some 0.3 s.
+_BUDGET = 60_000_000
+_BLOCK = 2_000_000  # at a time; 16 MB
+_CALL = 30_000  # what a call costs besides
+_GRADIENT = 3  # how much more a point costs with its gradient
+_FEWEST_SAMPLES = 32
+
+
+class _BudgetSpent(Exception):
+    """The search has evaluated as many points as it may."""
+
+
+class _BoundedAcquisition:
+    """An acquisition function that ends its search when the budget is spent.
+
+    It has what `optimize_acqf_mixed` uses of `BaseAcquisitionFunc`. Points are counted instead of
+    seconds, so that a seeded study repeats itself.
+    """
+
+    def __init__(self, acquisition: Any, elements: int) -> None:
+        self._acquisition = acquisition
+        self._elements = elements  # of a point
+        self._left = _BUDGET
+        self._best_value = -np.inf
+        self.best: np.ndarray | None = None
+        self.search_space = acquisition.search_space
+        self.length_scales = acquisition.length_scales
+
+    def eval_acqf_no_grad(self, x: np.ndarray) -> np.ndarray:
+        """Return the values at `x` (..., parameters), computed in blocks if there are many."""
+        self._spend(x, 1)
+        rows = max(1, _BLOCK // self._elements)
+        if x.ndim == 1 or len(x) <= rows:
+            values = self._acquisition.eval_acqf_no_grad(x)
+        else:
+            blocks = (x[start : start + rows] for start in range(0, len(x), rows))
+            values = np.concatenate(list(map(self._acquisition.eval_acqf_no_grad, blocks)))
+        self._keep_best(x, values)
+        return values
+
+    def eval_acqf(self, x: Any) -> Any:
+        """Return the values at the tensor `x`, of which the gradient is needed."""
+        self._spend(x, _GRADIENT)
+        values = self._acquisition.eval_acqf(x)
+        self._keep_best(x.detach().numpy(), values.detach().numpy())
+        return values
+
+    def _spend(self, x: Any, factor: int) -> None:
+        n_points = 1 if x.ndim == 1 else len(x)
+        cost = max(_CALL, n_points * self._elements * factor)
+        if cost > self._left:
+            raise _BudgetSpent
+        self._left -= cost
+
+    def _keep_best(self, x: np.ndarray, values: np.ndarray) -> None:
+        x, values = np.atleast_2d(x), np.atleast_1d(values)
+        position = int(np.argmax(values))
+        if values[position] > self._best_value or self.best is None:
+            self._best_value, self.best = values[position], x[position].copy()
+
+
+def maximize(
+    acquisition: Any,
+    *,
+    elements: int,
+    starts: np.ndarray | None,
+    n_samples: int,
+    n_local_search: int,
+    tol: float,
+    rng: np.random.RandomState,
+) -> np.ndarray:
+    """Return the normalized parameters at the maximum that Optuna's search finds.
+
+    If the budget is spent before, the best point so far is returned.
+
+    Args:
+        acquisition: Optuna's acquisition function.
+        elements: How many numbers are computed for one point.
+        starts: Points (n, parameters) from which to search, besides the best of the samples.
+        n_samples: How many points to sample; fewer if they cost more than half of the budget.
+        n_local_search: From how many points to search.
+        tol: The precision of the search.
+        rng: Chooses the samples.
+    """
+    while n_samples > _FEWEST_SAMPLES and n_samples * elements > _BUDGET // 2:
+        n_samples //= 2
+    bounded: Any = _BoundedAcquisition(acquisition, elements)
+    try:
+        found, _ = optimize_acqf_mixed(
+            bounded,
+            warmstart_normalized_params_array=starts,
+            n_preliminary_samples=n_samples,
+            n_local_search=n_local_search,
+            tol=tol,
+            rng=rng,
+        )
+    except _BudgetSpent:
+        found = bounded.best
+    return found

@@ -1,0 +1,180 @@
+"""Optuna's Gaussian process sampler with a bounded cost.
+
+Optuna's takes memory with the square and time with the cube of the number of trials, and lists all
+values of each discrete parameter. Below the bounds here, both suggest the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from optuna import Study
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import GPSampler
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
+
+from optuna_bridge.constraints import total_violation
+from optuna_bridge.samplers.best_trials import best_first
+from optuna_bridge.samplers.gp.acquisition import maximize
+from optuna_bridge.samplers.shared_space import SharedSearchSpace
+
+MAX_GRID = 1000  # values of a discrete parameter; one with more is modelled as continuous
+MAX_RUNNING = 16  # the latest of the running trials
+# By the number of objectives: from two on, the front's boxes count, of which there are about as
+# many as trials, 3 times as many and 15 times as many.
+MAX_TRIALS = {1: 300, 2: 150, 3: 100, 4: 30}
+_BOXES_PER_TRIAL = {1: 0, 2: 1, 3: 3, 4: 15}
+MAX_OBJECTIVES = max(MAX_TRIALS)
+# Trials squared, times parameters, times models: the size of the distances between the trials.
+MAX_DISTANCES = 300**2 * 20
+MAX_PARAMS_OF_MODELS = 5000  # parameters times models
+
+
+def max_trials(*, n_params: int, n_objectives: int, n_constraints: int) -> int:
+    """Return how many finished trials are modelled at most."""
+    n_models = n_objectives + n_constraints
+    n = int((MAX_DISTANCES / (n_params * n_models)) ** 0.5)
+    return max(1, min(n, MAX_TRIALS[n_objectives]))
+
+
+def fault_of_size(*, n_params: int, n_objectives: int, n_constraints: int) -> str | None:
+    """Return why the sampler cannot draw for a study of this size; None if it can."""
+    if n_objectives > MAX_OBJECTIVES:
+        return f"it takes at most {MAX_OBJECTIVES} objectives, not {n_objectives}"
+    n_models = n_objectives + n_constraints
+    if n_params * n_models > MAX_PARAMS_OF_MODELS:
+        return (
+            f"it takes at most {MAX_PARAMS_OF_MODELS} parameters times objectives and constraints, "
+            f"not {n_params} times {n_models}"
+        )
+    return None
+
+
+class BoundedGPSampler(GPSampler):
+    """Optuna's sampler, which models at most `max_trials` trials, and lists no large grid."""
+
+    def __init__(self, distributions: Mapping[str, BaseDistribution], **options: Any) -> None:
+        super().__init__(**options, warn_independent_sampling=False)
+        # Replaces one that compares the distributions of all trials.
+        self._intersection_search_space = SharedSearchSpace(distributions)
+        self._elements = 1  # how many numbers the acquisition function computes for one point
+
+    # Replaces the method that fits the models and searches, to give it less to do.
+    def _sample_relative_impl(
+        self,
+        study: Study,
+        completed_trials: list[FrozenTrial],
+        running_trials: list[FrozenTrial],
+        search_space: dict[str, BaseDistribution],
+    ) -> dict[str, Any]:
+        n_constraints = len(completed_trials[0].constraints)
+        most = max_trials(
+            n_params=len(search_space),
+            n_objectives=len(study.directions),
+            n_constraints=n_constraints,
+        )
+        modelled = best_and_latest(completed_trials, most, study.directions)
+        running = running_trials[-MAX_RUNNING:]
+        self._elements = _elements(
+            n_trials=len(modelled),
+            n_running=len(running),
+            search_space=search_space,
+            n_objectives=len(study.directions),
+            n_constraints=n_constraints,
+            n_samples=self._n_qmc_samples_ehvi,
+        )
+        relaxed = {name: _relaxed(each) for name, each in search_space.items()}
+        if len(self._constraints_gprs_cache_list or ()) != n_constraints:
+            # Optuna expects as many as there are, but the first infeasible trial adds one.
+            self._constraints_gprs_cache_list = None
+        params = super()._sample_relative_impl(study, modelled, running, relaxed)
+        self._drop_distances()
+        return {name: _on_grid(params[name], each) for name, each in search_space.items()}
+
+    def forget_fits(self) -> None:
+        """Forget the last fits, from which the next ones start; they differ between processes."""
+        self._gprs_cache_list = self._constraints_gprs_cache_list = None
+
+    def _drop_distances(self) -> None:
+        """Free most of the memory of the last fits; the next ones need their parameters only."""
+        for fit in (*(self._gprs_cache_list or ()), *(self._constraints_gprs_cache_list or ())):
+            del fit._squared_X_diff
+
+    # Replaces the search without bounds.
+    def _optimize_acqf(self, acqf: Any, best_params: np.ndarray | None) -> np.ndarray:
+        return maximize(
+            acqf,
+            elements=self._elements,
+            starts=best_params,
+            n_samples=self._n_preliminary_samples,
+            n_local_search=self._n_local_search,
+            tol=self._tol,
+            rng=self._rng.rng,
+        )
+
+
+def best_and_latest(
+    trials: list[FrozenTrial], n: int, directions: Sequence[StudyDirection]
+) -> list[FrozenTrial]:
+    """Return n of the trials, in their order: one half are the best, the others the latest."""
+    if len(trials) <= n:
+        return trials
+    signs = [-1.0 if each == StudyDirection.MAXIMIZE else 1.0 for each in directions]
+    losses = np.array([trial.values for trial in trials]) * signs
+    violations = np.array([total_violation(trial.constraints.values()) for trial in trials])
+    is_chosen = np.zeros(len(trials), dtype=bool)
+    is_chosen[best_first(losses, violations)[: n // 2]] = True
+    n_latest = n - int(np.count_nonzero(is_chosen))
+    is_chosen[np.flatnonzero(~is_chosen)[-n_latest:]] = True
+    return [trials[i] for i in np.flatnonzero(is_chosen)]
+
+
+def _elements(
+    *,
+    n_trials: int,
+    n_running: int,
+    search_space: Mapping[str, BaseDistribution],
+    n_objectives: int,
+    n_constraints: int,
+    n_samples: int,
+) -> int:
+    """Return how many numbers the acquisition function computes for one point.
+
+    They are the distances to all trials, and, for each of its `n_samples` random values, the
+    values at the running trials, and the boxes between the front and the reference point.
+    """
+    n_models = n_objectives + n_constraints
+    n_categorical = sum(isinstance(each, CategoricalDistribution) for each in search_space.values())
+    # Equality takes three times as long as a difference.
+    distances = n_models * (n_trials + n_running) * (len(search_space) + 2 * n_categorical)
+    values = n_models * n_running
+    boxes = _BOXES_PER_TRIAL[n_objectives] * (n_trials + n_running) * n_objectives
+    return distances + n_samples * (values + boxes)
+
+
+def _relaxed(distribution: BaseDistribution) -> BaseDistribution:
+    """Return a continuous distribution in place of one with a large grid.
+
+    It reaches half a step beyond both ends, as Optuna's model does for a discrete parameter.
+    """
+    if not isinstance(distribution, IntDistribution | FloatDistribution):
+        return distribution
+    low, high, step = distribution.low, distribution.high, distribution.step
+    if step is None or (high - low) / step < MAX_GRID:
+        return distribution
+    return FloatDistribution(low - step / 2, high + step / 2, log=distribution.log)
+
+
+def _on_grid(value: Any, distribution: Any) -> Any:
+    """Return the value of the grid that is nearest to one of its relaxed distribution."""
+    if _relaxed(distribution) is distribution:
+        return value
+    low, high, step = distribution.low, distribution.high, distribution.step
+    nearest = min(max(low + round((value - low) / step) * step, low), high)
+    return int(nearest) if isinstance(distribution, IntDistribution) else float(nearest)
