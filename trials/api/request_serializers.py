@@ -65,7 +65,8 @@ class SuggestBatchSerializer(SuggestSerializer):
     count = StrictIntegerField(
         min_value=1,
         max_value=100,
-        help_text="The number of trials; fewer are returned if the budgets leave no more.",
+        help_text="The number of trials; fewer are returned if the budgets leave no more, or if "
+        "drawing them takes too long.",
     )
 
 

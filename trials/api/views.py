@@ -112,7 +112,10 @@ class TrialViewSet(TrialManagement):
         operation_id="suggestTrials", request=SuggestBatchSerializer, responses=OffersSerializer
     )
     def suggest_batch(self, request: Request, study_name: str) -> Response:
-        """Ask for several trials at once; fewer are returned if the budgets leave no more."""
+        """Ask for several trials at once.
+
+        Fewer are returned if the budgets leave no more, or if drawing them takes too long.
+        """
         trials = domain.ask_many(
             actor=self.actor, named=self.named_study(study_name), **self.body()
         )

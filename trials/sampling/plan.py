@@ -1,12 +1,29 @@
 """Plans: the trials that an ask will hand out, drawn without a lock."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import inf
+from time import monotonic
 
 from trials.models import Trial
 from trials.sampling.drafts import Draft, PlanInvalidated
 from trials.sampling.session import SamplerSession
 from trials.sampling.visited_points import has_point
+
+
+class TimeLimit:
+    """A number of seconds from now on, by a clock that never goes back."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._end = clock() + seconds
+
+    @property
+    def is_over(self) -> bool:
+        return self._clock() >= self._end
+
+
+NO_LIMIT = TimeLimit(inf)
 
 
 @dataclass
@@ -18,16 +35,21 @@ class Plan:
         revision: The study's revision when the plan was drawn.
         queued: The drafts of WAITING trials, by their number.
         new: The drafts of new trials.
+        count: How many trials to hand out at most: as many as were asked for, or, if the time limit
+            ended the drawing, as many as were prepared.
     """
 
     session: SamplerSession
     revision: int
+    count: int
     queued: dict[int, Draft] = field(default_factory=dict)
     new: list[Draft] = field(default_factory=list)
 
     @classmethod
-    def draw(cls, session: SamplerSession, n: int) -> "Plan":
+    def draw(cls, session: SamplerSession, n: int, limit: TimeLimit = NO_LIMIT) -> "Plan":
         """Draw n trials, queued ones first, by all that is committed.
+
+        Once the time limit is over no further trial is drawn, except the first one.
 
         No database lock and no transaction is held while the sampler draws, and no connection if
         it is slow. If the sampler needs the trials' numbers, nothing is drawn yet. If few unvisited
@@ -36,25 +58,35 @@ class Plan:
         if session.needs_number:
             if session.visited is not None:
                 session.sync()
-            return cls(session, session.revision)
+            return cls(session, session.revision, n)
         with session.acquire_sampler():
-            plan = cls(session, session.revision)
+            plan = cls(session, session.revision, n)
             try:
-                plan._draw(n)
+                plan._draw(limit)
             except BaseException:
                 plan.close()
                 raise
             return plan
 
-    def _draw(self, n: int) -> None:
+    def _draw(self, limit: TimeLimit) -> None:
         session = self.session
-        queued = Trial.objects.queue(session.study, n) if session.has_queue else []
+        queued = Trial.objects.queue(session.study, self.count) if session.has_queue else []
         session.release_connection_if_slow()
-        for trial in queued:
+        for position, trial in enumerate(queued):
             if session.needs_draft(trial):
+                if position > 0 and limit.is_over:
+                    self.count = position
+                    return
                 self.queued[trial.number] = session.draw(trial.number, trial.params)
-        while len(queued) + len(self.new) < n and (draft := session.draw_next()):
-            self.new.append(draft)
+        n_drawn = len(queued)
+        while n_drawn < self.count:
+            if n_drawn > 0 and limit.is_over:
+                self.count = n_drawn
+            elif draft := session.draw_next():
+                self.new.append(draft)
+                n_drawn += 1
+            else:
+                return  # no unvisited point is left
 
     def n_new(self, n: int) -> int:
         """Return how many of n new trials the plan contains, or can draw."""

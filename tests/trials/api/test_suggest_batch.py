@@ -47,6 +47,32 @@ def test_batch_answers_trials_like_single_asks(api: APIClient) -> None:
     assert suggest_batch(api, 1)[0].keys() == suggest(api).keys()
 
 
+@pytest.mark.parametrize("sampler", ["random", "tpe", "nsgaii"])
+def test_batch_is_smaller_where_drawing_takes_too_long(
+    api: APIClient, sampler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(api, sampler=sampler)
+    monkeypatch.setattr("trials.domain.asking.ask.MAX_DRAWING_SECONDS", 0)
+    assert [each["trial_id"] for each in suggest_batch(api, 100)] == [0]
+    assert suggest(api)["trial_id"] == 1
+    monkeypatch.undo()
+    assert [each["trial_id"] for each in suggest_batch(api, 3)] == [2, 3, 4]
+
+
+def test_batch_of_queued_trials_is_smaller_where_drawing_takes_too_long(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(api, sampler="tpe")
+    whole = {"x": 1.0, "n": 2, "kind": "a"}
+    for params in (whole, {"x": 1.0}, whole, {"x": 2.0}):
+        assert api.post(f"{URL}/trials", {"params": params}).status_code == 201
+    monkeypatch.setattr("trials.domain.asking.ask.MAX_DRAWING_SECONDS", 0)
+    assert [each["trial_id"] for each in suggest_batch(api, 100)] == [0]
+    assert [each["trial_id"] for each in suggest_batch(api, 100)] == [1, 2]
+    assert [each["trial_id"] for each in suggest_batch(api, 100)] == [3]
+    assert [each["trial_id"] for each in suggest_batch(api, 100)] == [4]
+
+
 @pytest.mark.parametrize(
     ("budget", "count"),
     [({"max_trials": 3}, 3), ({"max_concurrent": 4}, 4), ({"max_trials": 5}, 5)],

@@ -1,5 +1,7 @@
 """Ask: hand out trials to workers, from the queue or drawn by the sampler."""
 
+from dataclasses import replace
+
 from django.db import transaction
 
 from access.actors import Actor
@@ -19,11 +21,13 @@ from trials.domain.asking.watch import AskWatch
 from trials.models import Trial
 from trials.models.leases import OF_STUDY, Lease
 from trials.sampling.drafts import PlanInvalidated
-from trials.sampling.plan import Plan
+from trials.sampling.plan import Plan, TimeLimit
 from trials.sampling.session import SamplerSession
 from trials.sampling.session_registry import session_registry
 from tuner_project.observability.stopwatch import stopwatch
 
+# No further trial of a batch is drawn later than this; the last draw may take as long again.
+MAX_DRAWING_SECONDS = 10
 MAX_PLANS = 100  # attempts of one ask, each of which a concurrent ask may invalidate
 
 
@@ -50,6 +54,8 @@ def ask_many(
     lease: Lease = OF_STUDY,
 ) -> list[Trial]:
     """Hand out RUNNING trials: at least one, and fewer than `count` if limits allow no more.
+
+    They are fewer, too, if drawing them takes longer than MAX_DRAWING_SECONDS.
 
     The trials that the worker already holds come first (`reoffered`), then queued trials, then
     new ones. The sampler draws before the transaction, without a database lock and, if it is slow,
@@ -81,7 +87,8 @@ def _ask(session: SamplerSession, request: AskRequest) -> list[Trial]:
     is_holding = request.may_be_reoffered and Trial.objects.held(session.study, request.worker_id)
     # Draw only if new trials will probably be needed.
     is_drawing = not is_holding and not session.expects_refusal
-    plan = Plan.draw(session, request.count) if is_drawing else None
+    limit = TimeLimit(MAX_DRAWING_SECONDS)
+    plan = Plan.draw(session, request.count, limit) if is_drawing else None
     with_care = plan is None
     for _ in range(MAX_PLANS):
         attempt = _attempt(session, plan, request, with_care=with_care)
@@ -92,7 +99,7 @@ def _ask(session: SamplerSession, request: AskRequest) -> list[Trial]:
             case Refused(error):
                 raise error
             case Replan():  # another ask was served meanwhile, or the study has changed
-                plan, with_care = Plan.draw(session, request.count), True
+                plan, with_care = Plan.draw(session, request.count, limit), True
     raise Contended(f"concurrent asks of the study took precedence {MAX_PLANS} times: try again")
 
 
@@ -100,6 +107,8 @@ def _attempt(
     session: SamplerSession, plan: Plan | None, request: AskRequest, *, with_care: bool
 ) -> Attempt:
     """Try to serve a plan in a transaction, which `PlanInvalidated` rolls back."""
+    if plan is not None:
+        request = replace(request, count=plan.count)
     try:
         with stopwatch("database"), transaction.atomic():
             room = room_of_token(request.actor, request.count)
