@@ -19,11 +19,18 @@ class SharedSearchSpace(IntersectionSearchSpace):
     def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:
         super().__init__()
         self._distributions = distributions
+        self._names: set[str] | None = None  # None as long as no trial was COMPLETE
 
     def calculate(self, study: Study, use_cache: bool = False) -> dict[str, BaseDistribution]:
-        """Return the distributions, by name, of the parameters that all COMPLETE trials have."""
-        trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        names = set(self._distributions) if trials else set()
+        """Return the distributions, by name, of the parameters that all COMPLETE trials have.
+
+        As in Optuna, trials count once they were seen, since Hyperband shows a sampler the trials
+        of one bracket at a time.
+        """
+        trials = study._get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        if self._names is None and trials:
+            self._names = set(self._distributions)
+        names = self._names or set()
         for trial in trials:
             if trial.distributions is not self._distributions:
                 names &= trial.distributions.keys()

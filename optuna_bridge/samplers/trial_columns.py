@@ -15,7 +15,7 @@ _EMPTY = 64
 class TrialColumns:
     """The trials of a study as arrays, whose last index is the trial's number.
 
-    The arrays grow by doubling; only the first `n` elements of the last axis are in use.
+    The arrays grow by a quarter; only the first `n` elements of the last axis are in use.
 
     Attributes:
         internal_params: (parameters, n), in the order of the space; NaN if a trial has no value.
@@ -76,7 +76,7 @@ class TrialColumns:
         have = len(self.states)
         if n <= have:
             return
-        more = max(n, 2 * have) - have
+        have_then = max(n, have + have // 4)
         for name, empty in (
             ("internal_params", np.nan),
             ("values", np.nan),
@@ -86,8 +86,9 @@ class TrialColumns:
             ("violations", 0),
         ):
             column = getattr(self, name)
-            added = np.full((*column.shape[:-1], more), empty, dtype=column.dtype)
-            setattr(self, name, np.concatenate([column, added], axis=-1))
+            grown = np.full((*column.shape[:-1], have_then), empty, dtype=column.dtype)
+            grown[..., :have] = column
+            setattr(self, name, grown)
 
 
 class ColumnStorage(Protocol):

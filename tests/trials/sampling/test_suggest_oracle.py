@@ -10,7 +10,13 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.samplers import QMCSampler, TPESampler
+from optuna.samplers import (
+    GPSampler,
+    NSGAIISampler,
+    QMCSampler,
+    RandomSampler,
+    TPESampler,
+)
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
@@ -18,7 +24,7 @@ from optuna.trial import TrialState as OptunaState
 
 from optuna_bridge.enums import TrialState
 from optuna_bridge.pruners.registry import build_pruner
-from optuna_bridge.samplers.registry import SAMPLERS, build_sampler
+from optuna_bridge.samplers.kind import reseed
 from optuna_bridge.system_attrs import TRANSIENT_ATTRIBUTES
 from studies.models import Study
 from tests.support.study_builders import ask_trial, build_study, store_on_trial, tell_trial
@@ -33,7 +39,7 @@ SEED = 7
 SPACE = [
     {"type": "float", "name": "rate", "low": 1e-5, "high": 0.1, "log": True},
     {"type": "float", "name": "stepped", "low": 0.1, "high": 0.75, "step": 0.2},
-    {"type": "int", "name": "units", "low": 1, "high": 1024, "log": True},
+    {"type": "int", "name": "units", "low": 1, "high": 1000, "log": True},
     {"type": "int", "name": "layers", "low": -3, "high": 9, "step": 3},
     {"type": "categorical", "name": "kind", "choices": ["a", 1, 2.5, False, None]},
     {"type": "float", "name": "fixed", "low": 2.0, "high": 2.0},
@@ -49,6 +55,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "nsgaii": {"population_size": 4},
     "random": {},
     "qmc": {},
+}
+STOCK_SAMPLERS: dict[str, Any] = {
+    "tpe": TPESampler,
+    "gp": GPSampler,
+    "nsgaii": NSGAIISampler,
+    "random": RandomSampler,
+    "qmc": QMCSampler,
 }
 ASKS = {"gp": 12}  # of which it draws five at random
 CASES = [
@@ -106,9 +119,10 @@ class Mirror:
 
     def ask(self) -> None:
         trial = ask_trial(self.study)
-        reseed = SAMPLERS[self.study.sampler].reseed
         if not isinstance(self.stock.sampler, QMCSampler):
             reseed(self.stock.sampler, SEED, trial.number)
+            if isinstance(self.stock.sampler, GPSampler):
+                self.stock.sampler._gprs_cache_list = None
         elif trial.number == 0:  # the only one that it draws at random
             reseed(self.stock.sampler, SEED, 0)
         stock = self.stock.ask(fixed_distributions=self.study.space.distributions)
@@ -158,12 +172,7 @@ class Mirror:
 
 
 def stock_sampler(study: Study) -> optuna.samplers.BaseSampler:
-    options = study.sampler_options
-    if study.sampler == "qmc":
-        return QMCSampler(**options)
-    if study.sampler == "tpe":
-        return TPESampler(**options)
-    return build_sampler(study.sampler, options, study.space.distributions)
+    return STOCK_SAMPLERS[study.sampler](**study.sampler_options)
 
 
 def described(trial: FrozenTrial) -> tuple[str, ...]:
