@@ -32,7 +32,7 @@ MAX_TRIALS = {1: 300, 2: 150, 3: 100, 4: 30}
 _BOXES_PER_TRIAL = {1: 0, 2: 1, 3: 3, 4: 15}
 MAX_OBJECTIVES = max(MAX_TRIALS)
 # Trials squared, times parameters, times models: the size of the distances between the trials.
-MAX_DISTANCES = 300**2 * 20
+MAX_DISTANCES = 1_200_000
 MAX_PARAMS_OF_MODELS = 5000  # parameters times models
 
 

@@ -120,14 +120,15 @@ def test_gp_equals_stock_below_the_bounds(kinds: dict[str, int]) -> None:
     ("n_params", "n_objectives", "n_constraints", "expected"),
     [
         (5, 1, 0, 300),
-        (20, 1, 0, 300),
-        (100, 1, 0, 134),
-        (1000, 1, 0, 42),
-        (20, 1, 2, 173),
+        (13, 1, 0, 300),
+        (20, 1, 0, 244),
+        (100, 1, 0, 109),
+        (1000, 1, 0, 34),
+        (20, 1, 2, 141),
         (20, 2, 0, 150),
         (20, 3, 0, 100),
         (20, 4, 0, 30),
-        (50, 4, 96, 18),
+        (50, 4, 96, 15),
     ],
 )
 def test_gp_models_a_bounded_number_of_trials(
