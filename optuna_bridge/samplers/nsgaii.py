@@ -1,8 +1,14 @@
-"""NSGA-II with parents that are completed trials only."""
+"""NSGA-II with parents that are completed trials only, and an ask that costs little."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
+
+from optuna_bridge.samplers.shared_space import SharedSearchSpace
 
 
 class NSGAIISampler(optuna.samplers.NSGAIISampler):
@@ -13,6 +19,11 @@ class NSGAIISampler(optuna.samplers.NSGAIISampler):
     """
 
     N_PARENTS = 2  # of a child
+
+    def __init__(self, distributions: Mapping[str, BaseDistribution], **options: Any) -> None:
+        super().__init__(**options)
+        # Replaces one that compares the distributions of all trials.
+        self._search_space = SharedSearchSpace(distributions)
 
     def get_parent_population(self, study: Study, generation: int) -> list[FrozenTrial]:
         """Return those of the generation's parents that are completed; none if they are too few.

@@ -17,7 +17,6 @@ from optuna_bridge.samplers.gp.sampler import BoundedGPSampler, fault_of_size
 from optuna_bridge.samplers.kind import OptionalPart, SamplerKind, reseed
 from optuna_bridge.samplers.nsgaii import NSGAIISampler
 from optuna_bridge.samplers.qmc import NumberedQMCSampler
-from optuna_bridge.samplers.shared_space import SharedSearchSpace
 from optuna_bridge.samplers.tpe.sampler import ColumnTPESampler
 
 PYTORCH = OptionalPart("torch", "PyTorch", "make torch, or pip install torch")
@@ -26,16 +25,6 @@ PYTORCH = OptionalPart("torch", "PyTorch", "make torch, or pip install torch")
 def _reseed_gp(sampler: BoundedGPSampler, seed: int, number: int) -> None:
     reseed(sampler, seed, number)
     sampler.forget_fits()
-
-
-def _nsgaii(
-    options: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]
-) -> NSGAIISampler:
-    # Not a subclass, since the name of the class is a part of the attributes of trials.
-    sampler = NSGAIISampler(**options)
-    # Replaces one that compares the distributions of all trials.
-    sampler._search_space = SharedSearchSpace(distributions)
-    return sampler
 
 
 # Budgets, in trials, are those that Optuna recommends:
@@ -82,7 +71,7 @@ SAMPLERS: dict[str, SamplerKind] = {
         is_slow=False,
     ),
     "nsgaii": SamplerKind(
-        build=_nsgaii,
+        build=lambda options, distributions: NSGAIISampler(distributions, **options),
         options={
             "seed": SEED,
             "population_size": Option("int", 50, "Trials in a generation.", 2, 2000),

@@ -50,8 +50,8 @@ def new_study(definition: Definition) -> Study:
     """Return a new study, not stored yet, from a definition.
 
     Raises:
-        InvalidStudy: An option, the pruning direction or a metric's name is invalid, or the study is
-            too large for its sampler.
+        InvalidStudy: An option, the pruning direction or a metric's name is invalid, or the study
+            is too large for its sampler.
         InvalidBudget: `target_value` for several objectives.
     """
     sampler = definition.sampler or settings.DEFAULT_SAMPLER

@@ -38,7 +38,8 @@ def test_stock_fails_with_a_parent_that_lacks_a_parameter() -> None:
 @pytest.mark.parametrize("crossover_prob", [0, 1])
 def test_parents_are_completed(n_completed: int, crossover_prob: float) -> None:
     for seed in range(20):
-        drawn = ask(NSGAIISampler(seed=seed, crossover_prob=crossover_prob), n_completed)
+        sampler = NSGAIISampler(SPACE, seed=seed, crossover_prob=crossover_prob)
+        drawn = ask(sampler, n_completed)
         assert drawn.keys() == SPACE.keys()
 
 
