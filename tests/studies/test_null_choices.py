@@ -82,7 +82,7 @@ def test_null_is_queued_recorded_filtered_and_cloned(api: APIClient) -> None:
     assert numbers(api, {"c": "null"}) == [2]
     assert strict_json(api.get(f"{STUDY_URL}/best"))["params"] == null
     clone = clone_study(api)
-    assert (clone["n_trials_kept"], clone["best_params"]) == (1, null)
+    assert (clone["n_trials_kept"], clone["best_params"]) == (4, null)
     refused = api.post(TRIALS_URL, {"params": {"n": None}})
     assert_refused(refused, 400, "invalid")
 
