@@ -1,7 +1,10 @@
 # The service alone: it expects PostgreSQL at DATABASE_URL and a SECRET_KEY. Migrating is a command
 # of its own, to be run once for each release: docker run … IMAGE python manage.py migrate
 
-FROM python:3.12-slim-bookworm AS build
+# To pin it: --build-arg PYTHON_IMAGE=python:3.12-slim-bookworm@sha256:…
+ARG PYTHON_IMAGE=python:3.12-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1
 RUN python -m venv /venv
@@ -14,7 +17,7 @@ RUN /venv/bin/pip install --no-deps --only-binary :all: \
     --extra-index-url https://download.pytorch.org/whl/cpu torch==2.13.0+cpu
 
 
-FROM python:3.12-slim-bookworm
+FROM ${PYTHON_IMAGE}
 
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 RUN groupadd --gid 10001 tuner \

@@ -16,11 +16,14 @@ from django.core.management import get_commands
 
 from tests.support import ROOT
 from tuner_project.serving import gunicorn as gunicorn_settings
+from tuner_project.settings import MAX_IMPORT_BYTES
 
 REPLICAS = ["tuner-1", "tuner-2"]
 OF_OUR_IMAGE = [*REPLICAS, "migrate", "expire", "purge"]
 # Of the database's image, and of compose.yaml itself.
 FOREIGN = {"POSTGRES_PASSWORD", "POSTGRES_USER", "POSTGRES_DB"}
+IMAGES = {"POSTGRES_IMAGE", "PYTHON_IMAGE", "DEBIAN_IMAGE", "NGINX_IMAGE"}
+PARALLEL_IMPORTS = 4  # for which the temporary files have room
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +60,7 @@ def test_variables_are_documented(
     named = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "compose.yaml").read_text()))
     for service in services.values():
         named |= set(service.get("environment", {}))
-    assert named - documented_variables - FOREIGN == set()
+    assert named - documented_variables - FOREIGN == IMAGES
 
 
 def test_service_takes_every_variable_of_the_file_env(services: dict[str, dict[str, Any]]) -> None:
@@ -67,17 +70,27 @@ def test_service_takes_every_variable_of_the_file_env(services: dict[str, dict[s
         assert (environment["HOST"], environment["PORT"]) == ("0.0.0.0", "8000")  # noqa: S104
 
 
-def test_all_but_the_database_are_hardened(services: dict[str, dict[str, Any]]) -> None:
+def test_all_services_are_hardened(services: dict[str, dict[str, Any]]) -> None:
     for name, service in services.items():
-        if name != "db":
-            assert service["read_only"] is True, name
-            assert service["cap_drop"] == ["ALL"], name
-            assert service["security_opt"] == ["no-new-privileges:true"], name
-            assert service["tmpfs"][0].split(":")[0] == "/tmp", name  # noqa: S108
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "cap_add" not in service, name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["tmpfs"][0].split(":")[0] == "/tmp", name  # noqa: S108
+
+
+def test_database_runs_without_root_and_within_limits(services: dict[str, dict[str, Any]]) -> None:
+    db = services["db"]
+    assert (db["user"], db["mem_limit"], db["pids_limit"]) == ("999:999", "2g", 200)
+    assert db["tmpfs"] == ["/tmp:size=64m", "/var/run/postgresql:size=1m"]  # noqa: S108
 
 
 def test_writable_volumes_have_a_size(services: dict[str, dict[str, Any]]) -> None:
     assert services["nginx"]["tmpfs"] == ["/tmp:size=512m"]  # noqa: S108
+    for name in OF_OUR_IMAGE:
+        (tmp,) = services[name]["tmpfs"]
+        gibibytes = int(tmp.removeprefix("/tmp:size=").removesuffix("g"))  # noqa: S108
+        assert gibibytes * 2**30 >= PARALLEL_IMPORTS * MAX_IMPORT_BYTES
 
 
 def test_only_nginx_is_published_on_loopback(services: dict[str, dict[str, Any]]) -> None:
