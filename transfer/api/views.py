@@ -93,7 +93,12 @@ class TransferViewSet(StudyScope):
         `max_trials`. 409 `budget_used_up`: they have reached `target_value` or `max_failures`, or
         `deadline` has passed.
         """
-        clone = clone_study(actor=self.actor, named=self.named_study(study_name), **self.body())
+        clone = clone_study(
+            actor=self.actor,
+            named=self.named_study(study_name),
+            watched=partial(while_connected, request._request),
+            **self.body(),
+        )
         return self.answer(ClonedStudySerializer, clone, status=201)
 
 

@@ -1,6 +1,6 @@
 """Cloning a study, with those of its trials that fit the search space of the clone."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,7 @@ def clone_study(
     with_trials: bool = True,
     defaults: Mapping[str, Any] | None = None,
     exclude: Sequence[int] = (),
+    watched: Callable[[Iterable[Trial]], Iterable[Trial]] = iter,
 ) -> Clone:
     """Create an active copy of a study, with changes.
 
@@ -60,6 +61,7 @@ def clone_study(
         with_trials: Whether trials are kept.
         defaults: Values for the parameters that finished trials lack.
         exclude: The numbers of trials that are left out.
+        watched: Wraps the trials, and raises an error once the clone is no longer wanted.
 
     Raises:
         StudyNotFound: The source does not exist, or the actor may not see the new name.
@@ -79,7 +81,7 @@ def clone_study(
         save_new(study, actor)
         writer = TrialWriter(study)
         kept = KeptTrials(source, study, defaults or {}, exclude)
-        for trial in kept.copies(_trials_of(source) if with_trials else ()):
+        for trial in kept.copies(watched(_trials_of(source)) if with_trials else ()):
             writer.put(trial)
         writer.flush()
         record_study(actor, Action.CLONED, study, source=source.name, trials=writer.n_written)

@@ -1,4 +1,4 @@
-"""Imports of clients that close the connection."""
+"""Imports and clones of clients that close the connection."""
 
 import socket
 from collections.abc import Iterator
@@ -55,3 +55,14 @@ def test_import_of_a_client_that_is_gone_ends(
     response = import_over(api, connection[0], file)
     assert (response.status_code, response.json()["code"]) == (400, "client_disconnected")
     assert Study.objects.count() == 1
+
+
+def test_clone_for_a_client_that_is_gone_ends(
+    api: APIClient, file: str, connection: tuple[socket.socket, socket.socket]
+) -> None:
+    server: dict[str, Any] = {"gunicorn.socket": connection[0]}
+    assert api.post(f"{STUDY_URL}/clone", {"name": "first"}, **server).status_code == 201
+    connection[1].close()
+    response = api.post(f"{STUDY_URL}/clone", {"name": "second"}, **server)
+    assert (response.status_code, response.json()["code"]) == (400, "client_disconnected")
+    assert Study.objects.count() == 2
