@@ -2,6 +2,7 @@
 
 from axes.models import AccessAttempt
 from django.contrib import admin
+from django.contrib.auth.models import Group, User
 from rest_framework_api_key.models import APIKey
 
 from access.models import Token
@@ -9,6 +10,7 @@ from access.models.audit_entry import AuditEntry
 from console.access.audit_admin import AuditAdmin
 from console.access.failed_login_admin import FailedLoginAdmin
 from console.access.token_admin import TokenAdmin
+from console.known_lookups import KnownGroupAdmin, KnownUserAdmin
 from console.studies.study_admin import StudyAdmin
 from console.trials.trial_admin import TrialAdmin
 from studies.models import Study
@@ -24,4 +26,7 @@ admin.site.register(Trial, TrialAdmin)
 admin.site.register(Token, TokenAdmin)
 admin.site.register(AuditEntry, AuditAdmin)
 admin.site.register(AccessAttempt, FailedLoginAdmin)
+admin.site.unregister([User, Group])
+admin.site.register(User, KnownUserAdmin)
+admin.site.register(Group, KnownGroupAdmin)
 admin.site.unregister(APIKey)  # `Token` extends its abstract base; the model itself is not used

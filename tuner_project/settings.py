@@ -142,6 +142,7 @@ AUTHENTICATION_BACKENDS = [
 AXES_HANDLER = "tuner_project.security.logins.LoginHandler"
 AXES_FAILURE_LIMIT = env.integer("LOGIN_FAILURES_LIMIT", 5, 1, 1000)
 AXES_COOLOFF_TIME = timedelta(seconds=env.integer("LOGIN_COOLOFF_SECONDS", 900, 1, 30 * 24 * 3600))
+LOGIN_REDIRECT_URL = "admin:index"  # where `next` is missing, or on another site
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_CLIENT_IP_CALLABLE = "tuner_project.security.logins.address"
 AXES_USERNAME_CALLABLE = "tuner_project.security.logins.name"

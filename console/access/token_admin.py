@@ -12,6 +12,9 @@ from django.utils import timezone
 from access.actors import Actor
 from access.domain.tokens import change_token, delete_tokens, revoke_token, store_token
 from access.models import Token
+from access.scopes import Scope
+from console.choice_filter import ChoiceFilter
+from console.known_lookups import KnownLookups
 
 # The fields that the service sets.
 READ_ONLY_FIELDS = ("prefix", "created", "last_used_at", "revoked")
@@ -40,7 +43,14 @@ class TokenForm(forms.ModelForm):
         return expiry_date
 
 
-class TokenAdmin(admin.ModelAdmin):
+class ScopeFilter(ChoiceFilter):
+    """A filter by the scope."""
+
+    title, parameter_name = "scope", "scope__exact"
+    values = Scope.values
+
+
+class TokenAdmin(KnownLookups):
     """Tokens, whose key is shown only on the page that confirms their creation."""
 
     form = TokenForm
@@ -54,7 +64,8 @@ class TokenAdmin(admin.ModelAdmin):
         "last_used_at",
         "usable",
     )
-    list_filter = ("scope", "revoked")
+    list_filter = (ScopeFilter, "revoked")
+    lookups = ("scope__exact", "revoked__exact")
     search_fields = ("name", "prefix")
     actions = ("revoke",)
 

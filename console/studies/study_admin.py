@@ -70,7 +70,10 @@ class StudyAdmin(ReadOnlyAdmin):
         columns.created,
     ]
     list_filter = [StateFilter, SamplerFilter, PrunerFilter, ObjectivesFilter, "created_at"]
-    lookups = ["state", "sampler", "pruner", "objectives", "created_at"]
+    lookups = [
+        *("state", "sampler", "pruner", "objectives"),
+        *("created_at__gte", "created_at__lt"),
+    ]
     search_fields = ["name"]
     ordering = ["-id"]
     list_per_page = 100
