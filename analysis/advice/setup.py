@@ -39,14 +39,15 @@ def too_many_running(evidence: Evidence) -> Iterator[Advice]:
 
 
 def large_for_the_sampler(evidence: Evidence) -> Iterator[Advice]:
-    """Advise if the study has so many trials that its sampler becomes slow."""
+    """Advise if the study has more trials than its sampler is made for."""
     study = evidence.study
     most = SAMPLERS[study.sampler].slow_beyond
     if most is not None and study.n_complete > most:
         yield Advice(
             f"{study.sampler}_is_slow",
             f"{study.n_complete:,} trials have completed: beyond {most:,} an ask of the sampler "
-            f"{study.sampler} takes seconds and more. A clone with tpe goes on from here.",
+            f"{study.sampler} takes seconds, and it may learn from a part of them only. A clone "
+            "with tpe goes on from here.",
         )
 
 

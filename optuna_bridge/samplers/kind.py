@@ -72,7 +72,8 @@ class SamplerKind(Kind):
         shares_seed: Returns whether, with these options, all processes must use the same seed even
             if the study's owner gave none.
         budget: The minimum and the maximum number of trials for which it is recommended.
-        slow_beyond: The number of completed trials above which a draw takes seconds.
+        slow_beyond: The number of completed trials above which a draw takes seconds, or learns from
+            a part of them only.
         max_running: Returns how many trials may run at a time before the sampler has too little
             to learn from, given its options and the number of trials that it can learn from;
             None if there is no limit.
