@@ -49,6 +49,28 @@ def test_impossible_value_of_a_key_is_no_error(
     assert failed == []
 
 
+@pytest.mark.django_db(transaction=True)
+def test_time_beyond_those_of_the_database_is_no_error(admin_client: Client) -> None:
+    query = urlencode({"created_at__gte": "9999-12-31T23:59:59-23:00"})
+    response: Any = admin_client.get(f"/admin/studies/study/?{query}", follow=True)
+    assert (response.status_code, response.redirect_chain) == (
+        200, [("/admin/studies/study/?e=1", 302)],
+    )  # fmt: skip
+
+
+ACTIONS = {"study": "pause_studies", "trial": "retry_trials", "token": "revoke"}
+
+
+@pytest.mark.parametrize("name", sorted(map(str, MODELS)))
+@pytest.mark.parametrize("selected", ["abc", "\0", "-1", str(2**70), ""])
+def test_action_on_an_impossible_row_is_no_error(
+    admin_client: Client, filled: None, name: str, selected: str
+) -> None:
+    url = reverse(f"admin:{MODELS[name]._meta.app_label}_{name}_changelist")
+    body = {"action": ACTIONS.get(name, "delete_selected"), "_selected_action": selected}
+    assert admin_client.post(url, body, follow=True).status_code == 200
+
+
 @pytest.mark.parametrize("name", ["state", "sampler", "pruner", "objectives"])
 def test_nul_matches_no_study(admin_client: Client, filled: None, name: str) -> None:
     response: Any = admin_client.get(f"/admin/studies/study/?{name}=%00")
