@@ -187,7 +187,7 @@ def test_trial_page_is_bounded(admin_client: Client, db: None) -> None:
     assert "<td>999</td>" in page
     assert "<td>1000</td>" not in page
     assert len(page) < 200_000
-    assert len(admin_client.get(of(study)).content) < 20_000
+    assert len(admin_client.get(of(study)).content) < 25_000
 
 
 def test_wide_search_space_is_read_once_a_list(admin_client: Client, db: None) -> None:

@@ -211,17 +211,17 @@ def test_samplers_forget_the_result(api: APIClient, sampler: str, direction: Any
         pytest.importorskip("torch")
     options = SMALL[sampler] | {"seed": 1}
     for name in ("search", "fresh"):
-        create_told_by_sampler(api, name, 14, direction, sampler=sampler, sampler_options=options)
-        for number in (13, 5, 0):
+        create_told_by_sampler(api, name, 9, direction, sampler=sampler, sampler_options=options)
+        for number in (8, 5, 0):
             trial_action(api, number, "invalidate", name, reason=REASON)
     known = session_registry.known("search")
     assert known is not None
     if len(known):  # a quasi-random sampler has read no trials
         with pytest.raises(SessionOutdated):
             known.sync()
-    learnt = [tell_next(api, "search", direction) for _ in range(4)]
+    learnt = [tell_next(api, "search", direction) for _ in range(2)]
     session_registry.clear()
-    assert [tell_next(api, "fresh", direction) for _ in range(4)] == learnt
+    assert [tell_next(api, "fresh", direction) for _ in range(2)] == learnt
 
 
 @pytest.mark.django_db(transaction=True)
