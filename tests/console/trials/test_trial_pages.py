@@ -181,7 +181,7 @@ def text_of(client: Client, trial: Trial) -> str:
 def test_trial_page_is_bounded(admin_client: Client, db: None) -> None:
     study = build_study()
     trial = ask_trial(study)
-    tell_trial(study, 0, 1.0, steps=dict.fromkeys(range(3000), 0.5), attrs={"log": "x" * 10**6})
+    tell_trial(study, 0, 1.0, steps=dict.fromkeys(range(3000), 0.5), attrs={"log": "x" * 200_000})
     page = admin_client.get(f"{LIST}{trial.pk}/change/").content.decode()
     assert "The first 1,000; there are more." in page
     assert "<td>999</td>" in page
