@@ -10,13 +10,13 @@ from studies.domain import Definition, check_sampler_is_installed, new_study
 from studies.domain.audit import record_study
 from studies.errors import BudgetExceeded, InvalidStudy
 from studies.models import NamedStudy, Study
-from transfer.domain.exporting import CHUNK
 from transfer.domain.importing import save_new
 from transfer.domain.kept_trials import KeptTrials
 from transfer.domain.trial_writer import TrialWriter
 from trials.domain.finish_trial import complete_if_used_up
 from trials.models import Trial
 from trials.projection.consistency import snapshot
+from trials.queries.chunks import chunks_of
 from tuner_project.errors import DomainError, FieldError
 
 
@@ -81,8 +81,8 @@ def clone_study(
         save_new(study, actor)
         writer = TrialWriter(study)
         kept = KeptTrials(source, study, defaults or {}, exclude)
-        for trial in kept.copies(watched(_trials_of(source)) if with_trials else ()):
-            writer.put(trial)
+        for trial, size in kept.copies(watched(_trials_of(source)) if with_trials else ()):
+            writer.put(trial, size)
         writer.flush()
         record_study(actor, Action.CLONED, study, source=source.name, trials=writer.n_written)
         clone = NamedStudy(name).locked()
@@ -115,14 +115,10 @@ def _kind(what: str, source: Study, changes: Mapping[str, Any]) -> dict[str, Any
 
 
 def _trials_of(source: Study) -> Iterator[Trial]:
-    """Yield the trials of a study by number, read in chunks."""
-    last = -1
-    trials = Trial.objects.with_steps().filter(study_id=source.id)
-    while chunk := list(trials.filter(number__gt=last).order_by("number")[:CHUNK]):
-        for trial in chunk:
-            trial.study = source
-            yield trial
-        last = chunk[-1].number
+    """Yield the trials of a study by number, without the attributes that no copy has."""
+    trials = source.trials.with_steps().defer("system_attrs", "study_attrs")
+    for chunk in chunks_of(source, trials):
+        yield from chunk
 
 
 def _check_trials(

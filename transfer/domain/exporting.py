@@ -6,9 +6,7 @@ from studies.models import NamedStudy, Study
 from transfer.file.format import all_parents, encoded, end_line, study_line, trial_line
 from trials.models import Trial
 from trials.projection.consistency import snapshot
-from trials.queries.page_size import PageBytes
-
-CHUNK = 200  # trials per query, at most: each reads MAX_PAGE_BYTES at most
+from trials.queries.chunks import chunks_of
 
 
 def export_lines(*, named: NamedStudy) -> Generator[bytes]:
@@ -24,7 +22,7 @@ def export_lines(*, named: NamedStudy) -> Generator[bytes]:
         study = named.one()
         yield encoded(study_line(study))
         n_yielded = 0
-        while trials := PageBytes.of(study).read(study.trials.from_number(n_yielded), 0, CHUNK):
+        for trials in chunks_of(study, study.trials.with_steps()):
             numbers = _numbers_of_parents(study, trials)
             for trial in trials:
                 yield encoded(trial_line(trial, numbers))

@@ -54,13 +54,13 @@ class KeptTrials:
         differing = differing_parameters(source.search_space, clone.search_space)
         self._is_same_space = not any(differing)
 
-    def copies(self, trials: Iterable[Trial]) -> Iterator[Trial]:
-        """Yield copies of those of the source's trials, by number, that are kept."""
+    def copies(self, trials: Iterable[Trial]) -> Iterator[tuple[Trial, int]]:
+        """Yield a copy of each of the source's trials, by number, that is kept, and its bytes."""
         number = 0
         for trial in trials:
             params = self._params(trial) if self._is_wanted(trial) else None
             if params is not None:
-                yield self._copy(trial, number, params)
+                yield self._copy(trial, number, params), trial.size
                 number += 1
 
     def _is_wanted(self, trial: Trial) -> bool:

@@ -106,6 +106,7 @@ class AbstractTrial(GuardedModel):
     # Set by TrialQuerySet.with_steps().
     steps: list[int]
     step_values: list[float]
+    size: int  # in bytes, about; set by PageBytes.read()
     reoffered = False  # whether an ask returned it to the worker that already held it
     retry_refused: str | None = None  # why the requested next attempt was not queued
     # Whether system attributes, and values, were removed, of which Optuna has rows.

@@ -16,6 +16,7 @@ from tests.support.database import call_and_close_connection
 from tests.support.transfer_files import IMPORT_URL, NDJSON, delete_study, parsed_lines, study_url
 from transfer.api import spooling
 from transfer.domain import exporting, importing
+from trials.queries import chunks
 from tuner_project.wsgi import application
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,7 +26,7 @@ N_TRIALS = 20
 
 @pytest.fixture(autouse=True)
 def small_pieces(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporting, "CHUNK", 2)
+    monkeypatch.setattr(chunks, "CHUNK", 2)
     monkeypatch.setattr(spooling, "IN_MEMORY", 100)
     create_study(api)
     for _ in range(N_TRIALS):

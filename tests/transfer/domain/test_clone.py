@@ -2,10 +2,12 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
 
+from studies.models import Study
 from tests.support import JSON
 from tests.support.api_client import (
     STUDIES,
@@ -23,9 +25,12 @@ from tests.support.api_client import (
     suggest,
 )
 from tests.support.database import call_and_close_connection, recorded_statements
+from tests.support.memory import peak_memory
 from tests.support.sample_studies import CLONED_SPACE, create_study_to_clone
+from tests.support.study_builders import add_trial_rows
 from tests.support.transfer_files import clone_study
-from transfer.domain import cloning, trial_writer
+from transfer.domain import trial_writer
+from trials.queries import chunks
 
 CLONE_URL = f"{STUDY_URL}/clone"
 
@@ -302,7 +307,7 @@ def test_statements_grow_by_chunks_and_not_by_trials(
     api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trial_writer, "CHUNK", 10)
-    monkeypatch.setattr(cloning, "CHUNK", 10)
+    monkeypatch.setattr(chunks, "CHUNK", 10)
     monkeypatch.setattr(trial_writer.TrialWriter, "_plan_anew", lambda self: None)
     create_study(api)
     counts = []
@@ -315,6 +320,22 @@ def test_statements_grow_by_chunks_and_not_by_trials(
     step = counts[1] - counts[0]
     assert step <= 5
     assert counts[2] - counts[0] == 9 * step
+
+
+def test_clone_of_large_trials_is_read_and_written_in_small_pieces(
+    api: APIClient, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_study(api)
+    n, size = 40, 500_000
+    row = {"state": "FAIL", "user_attrs": {"a": "x" * size}}
+    add_trial_rows(Study.objects.get(), [row] * n)
+    settings.MAX_PAGE_BYTES = 2**20
+    monkeypatch.setattr(trial_writer, "MAX_BYTES", 2**20)
+
+    peak = peak_memory(lambda: clone_study(api))
+
+    assert get_study(api, "clone")["n_trials"] == n
+    assert peak < n * size / 2
 
 
 @pytest.mark.django_db(transaction=True)

@@ -26,7 +26,8 @@ from tests.support.transfer_files import (
     set_keys,
     with_line_changed,
 )
-from transfer.domain import exporting, trial_writer
+from transfer.domain import trial_writer
+from trials.queries import chunks
 
 # Conflicts and dry runs ----------------------------------------------------------------------
 
@@ -122,7 +123,7 @@ def test_dry_run_checks_all_and_stores_nothing(api: APIClient, file: bytes) -> N
 def statements(api: APIClient, n: int, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
     """How many statements the import and the export of n trials take, in chunks of ten."""
     monkeypatch.setattr(trial_writer, "CHUNK", 10)
-    monkeypatch.setattr(exporting, "CHUNK", 10)
+    monkeypatch.setattr(chunks, "CHUNK", 10)
     monkeypatch.setattr(trial_writer.TrialWriter, "_plan_anew", lambda self: None)
     head, trial, *_, end = parsed_lines(random_study_file(3, name="bounded"))
     trial = trial | {"number": 0, "study_attrs": None, "retried_as": None, "retry_of": None}
