@@ -21,6 +21,7 @@ from console.dashboard.refusals import refusal, refuse_write
 from console.studies.permissions import may_view_trials
 from console.trials.csv_export import csv_response
 from studies.models import Study
+from trials.models import Trial
 
 
 def _may_view(request: HttpRequest) -> bool:
@@ -115,7 +116,7 @@ class CSVView(TrialsView):
     """
 
     def show(self, request: HttpRequest, study: Study, size: StudySize) -> HttpResponseBase:
-        return csv_response(study, study.trials.all())
+        return csv_response(study, Trial.objects.filter(study_id=study.id))
 
 
 class StudyView(TrialsView):

@@ -8,21 +8,21 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import models
 from django.http import StreamingHttpResponse
 from django.utils.http import content_disposition_header
 from django.utils.text import get_valid_filename
 
 from studies.models import Study
 from trials.models import Trial
+from trials.models.managers import TrialQuerySet
+from trials.queries.chunks import chunks_of
 from tuner_project.db.database import release_connection
 
-CHUNK = 500  # trials per statement
 # A spreadsheet interprets a text that begins with one of these as a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def csv_response(study: Study, trials: models.QuerySet[Trial]) -> StreamingHttpResponse:
+def csv_response(study: Study, trials: TrialQuerySet) -> StreamingHttpResponse:
     """Stream trials of a study by number, read in chunks while they are sent."""
     response = StreamingHttpResponse(_lines(study, trials), content_type="text/csv; charset=utf-8")
     filename = get_valid_filename(f"{study.name[:100]}-trials.csv")
@@ -30,25 +30,13 @@ def csv_response(study: Study, trials: models.QuerySet[Trial]) -> StreamingHttpR
     return response
 
 
-def _lines(study: Study, trials: models.QuerySet[Trial]) -> Iterator[str]:
+def _lines(study: Study, trials: TrialQuerySet) -> Iterator[str]:
     yield _csv([_head(study)])
-    trials = trials.defer(None).defer("system_attrs", "study_attrs").order_by("number")
-    for chunk in _chunks(trials):
-        for trial in chunk:
-            trial.study = study
+    trials = trials.defer(None).defer("system_attrs", "study_attrs")
+    for chunk in chunks_of(study, trials):
+        release_connection()  # a slow client holds none
         yield _csv(_row(trial) for trial in chunk)
-
-
-def _chunks(trials: models.QuerySet[Trial]) -> Iterator[list[Trial]]:
-    """Read the trials in chunks, so that a slow client holds no database connection."""
-    after = -1
-    while True:
-        chunk = list(trials.filter(number__gt=after)[:CHUNK])
-        release_connection()
-        if not chunk:
-            return
-        yield chunk
-        after = chunk[-1].number
+    release_connection()
 
 
 def _head(study: Study) -> list[str]:

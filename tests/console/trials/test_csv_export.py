@@ -18,6 +18,7 @@ from console.trials.csv_export import escape_formula
 from studies.models import Study
 from tests.support.api_client import add_trials, create_study
 from tests.support.database import recorded_statements
+from tests.support.memory import peak_memory
 from tests.support.sample_studies import (
     ADMIN_SPACE,
     ADMIN_TRIALS_URL,
@@ -194,20 +195,36 @@ def test_export_needs_the_permission_to_view(study: Study, client: Client) -> No
 def test_export_is_streamed_in_chunks(
     admin_client: Client, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("console.trials.csv_export.CHUNK", 2)
+    monkeypatch.setattr("trials.queries.chunks.CHUNK", 2)
     with recorded_statements() as statements:
         rows = exported(admin_client, admin_list_url(study, "export/"))
     assert [row["number"] for row in rows] == ["0", "1", "2", "3", "4", "5"]
     read = [sql for sql, _ in statements if '"trials_trial"."number" >' in sql]
     assert len(read) == 4
-    assert all(sql.endswith("LIMIT 2") for sql in read)
+    assert all(" LIMIT 2)" in sql for sql in read)
+
+
+def test_export_of_large_trials_is_read_in_small_pieces(
+    admin_client: Client, study: Study, settings: Any
+) -> None:
+    n, size = 40, 500_000
+    row = {"state": "FAIL", "internal_params": [None] * 3, "user_attrs": {"a": "x" * size}}
+    add_trial_rows(study, [row] * n)
+    settings.MAX_PAGE_BYTES = 2**20
+    response: Any = admin_client.get(admin_list_url(study, "export/"))
+    sizes: list[int] = []
+
+    peak = peak_memory(lambda: sizes.extend(map(len, response.streaming_content)))
+
+    assert sum(sizes) > n * size
+    assert peak < n * size / 2
 
 
 @pytest.mark.django_db(transaction=True)
 def test_export_holds_no_connection_between_chunks(
     admin_client: Client, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("console.trials.csv_export.CHUNK", 2)
+    monkeypatch.setattr("trials.queries.chunks.CHUNK", 2)
     response: Any = admin_client.get(admin_list_url(study, "export/"))
     parts = iter(response.streaming_content)
     next(parts)
