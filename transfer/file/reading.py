@@ -94,7 +94,7 @@ class Section:
     def __init__(self, head: Line, rest: Iterator[Line]) -> None:
         self._head = self._last = head
         self._rest = rest
-        self._note_lines: dict[int, Line] = {}
+        self._note_lines: dict[int, int] = {}  # from the number of a trial
         self.notes: dict[int, Mapping[str, Any]] = {}
         self.dropped = DroppedAttributes()
         self.study = _study(head)
@@ -139,7 +139,7 @@ class Section:
         self.n_trials += 1
         if notes := attrs.pop("study_attrs", None):
             self.notes[attrs["number"]] = notes
-            self._note_lines[attrs["number"]] = line
+            self._note_lines[attrs["number"]] = line.number
         return _new_trial(self.study, attrs)
 
     def _end(self, line: Line, links: RetryLinks) -> None:
@@ -157,8 +157,8 @@ class Section:
         for trial, notes in self.notes.items():
             for key, trials in parents(notes):
                 if not all(0 <= each < self.n_trials for each in trials):
-                    text = "it names trials that do not exist"
-                    raise self._note_lines[trial].bad(text, "study_attrs", key)
+                    fault = FieldError(("study_attrs", key), "it names trials that do not exist")
+                    raise BadLine.at(self._note_lines[trial], [fault])
 
 
 def sections(lines: Iterable[bytes]) -> Iterator[Section]:

@@ -1,12 +1,15 @@
 """Long lines, lines with many errors, and byte order marks."""
 
 import codecs
+import itertools
+from collections import deque
 
 import pytest
 from rest_framework.test import APIClient
 
 from tests.support.api_client import create_study
 from tests.support.database import recorded_statements
+from tests.support.memory import peak_memory
 from tests.support.transfer_files import (
     assert_line_refused,
     assert_nothing_stored,
@@ -84,3 +87,21 @@ def test_study_attributes_are_stored_without_reading_trials(api: APIClient, file
     assert not [each for each in map(str, statements) if "ARRAY(SELECT step" in each]
     delete_study(api)
     assert_nothing_stored()
+
+
+def test_of_trials_with_study_attributes_only_these_are_kept(api: APIClient) -> None:
+    create_study(api)
+    head, end = export_study(api).splitlines(keepends=True)
+    n, size = 40, 100_000
+    trial = b'{"kind":"trial","number":%d,"state":"FAIL","params":{"x":0.5},'
+    trial += b'"datetime_start":"2026-01-01T00:00:00Z","datetime_complete":"2026-01-01T00:00:00Z",'
+    trial += b'"study_attrs":{"NSGAIISampler:parent:1":[0]},"user_attrs":{"a":"%s"}}\n'
+    text = b"x" * size
+    trials = (trial % (number, text) for number in range(n))
+    lines = itertools.chain([head], trials, [end.replace(b'"n_trials":0', b'"n_trials":%d' % n)])
+    section = next(reading.sections(lines))
+
+    peak = peak_memory(lambda: deque(section.trials(), maxlen=0))
+
+    assert len(section.notes) == n
+    assert peak < n * size / 2
