@@ -19,7 +19,11 @@ from trials.queries.chunks import chunks_of
 from tuner_project.db.database import release_connection
 
 # A spreadsheet interprets a text that begins with one of these as a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\u2212", "\u2795", "\u2796")
+# Controls, formats, private use, unassigned, and marks without width, as variation selectors.
+INVISIBLE = ("Cc", "Cf", "Co", "Cn", "Mn")
+# The fillers of Hangul and the blank of Braille are letters and a symbol, but show nothing.
+FILLERS = "\u115f\u1160\u3164\uffa0\u2800"
 
 
 def csv_response(study: Study, trials: TrialQuerySet) -> StreamingHttpResponse:
@@ -100,15 +104,15 @@ def escape_formula(text: str) -> str:
 def _begins_like_formula(text: str) -> bool:
     """Return whether a spreadsheet may interpret the text as a formula.
 
-    Some skip blanks and invisible characters before it, or take full-width signs for others, as
-    compatibility normalization (NFKC) does.
+    Some skip blanks and invisible characters before it, or take other signs for those of formulas:
+    typographic ones, and those that compatibility normalization (NFKC) replaces.
     """
     first = next((each for each in text if not _is_skipped(each)), "")
     return text.startswith(FORMULA) or unicodedata.normalize("NFKC", first).startswith(FORMULA)
 
 
 def _is_skipped(character: str) -> bool:
-    is_invisible = unicodedata.category(character) in ("Cc", "Cf")  # controls, and formats
+    is_invisible = unicodedata.category(character) in INVISIBLE or character in FILLERS
     return character.isspace() or is_invisible
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
-from console.trials.csv_export import escape_formula
+from console.trials.csv_export import FILLERS, escape_formula
 from studies.models import Study
 from tests.support.api_client import add_trials, create_study
 from tests.support.database import recorded_statements
@@ -102,7 +102,10 @@ def test_export_keeps_exact_numbers(admin_client: Client, api: APIClient) -> Non
 
 
 SIGNS = ["=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\ufe66"]
+SIGNS += ["\u2212", "\u207b", "\u2795", "\u2796"]
 BLANKS = ["", " ", "  ", "\t", "\r\n", "\xa0", "\u3000", "\ufeff", "\u200b\x1f"]
+INVISIBLE = ["\ufe00", "\ufe0f", "\U000e0100", "\u034f", "\u115f", "\u1160", "\u3164", "\uffa0"]
+INVISIBLE += ["\u17b4", "\u17b5", "\u180b", "\u2800", "\ue000", "\U000e0fff", " \u3164\ufe0f"]
 
 
 @pytest.mark.parametrize(
@@ -120,12 +123,19 @@ def test_export_escapes_what_looks_like_a_formula(
     assert [exported_row[name] for name in names] == [f"'{text}"] * 3
 
 
+@pytest.mark.parametrize("invisible", INVISIBLE)
+def test_formulas_after_invisible_characters_are_escaped(invisible: str) -> None:
+    texts = [f"{invisible}{sign}1" for sign in SIGNS]
+    assert [escape_formula(text) for text in texts] == [f"'{text}" for text in texts]
+    assert escape_formula(f"{invisible}x=1") == f"{invisible}x=1"
+
+
 @given(text=st.text(max_size=8))
 def test_only_formulas_are_escaped(text: str) -> None:
     """What does not begin with a sign, to which any form of it is normalized, stays as it is."""
     escaped = escape_formula(text)
     assert escaped in (text, f"'{text}")
-    if text[:1].isalnum() or text == "":
+    if text == "" or (text[0].isalnum() and text[0] not in FILLERS):
         assert escaped == text
 
 
