@@ -4,12 +4,13 @@ Samplers, pruners and the dashboard trust what they find under their keys: stock
 optimizer from those of CMA-ES. So only attributes that are known, and data, are imported.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from rest_framework.exceptions import ParseError
 
 from optuna_bridge.constraints import OLD_KEY
 from optuna_bridge.system_attrs import FIXED_PARAMS, TRANSIENT_ATTRIBUTES
@@ -17,6 +18,7 @@ from studies.models import Study
 from transfer.file.format import PARENTS
 from trials.api.fields import MAX_STEP
 from tuner_project.errors import FieldError
+from tuner_project.rest.parsers import strict_json
 
 
 def _is_number(value: Any) -> bool:
@@ -155,8 +157,8 @@ def _relative_faults(study: Study, notes: Mapping[str, Any]) -> Iterator[FieldEr
         while text := notes.get(f"{prefix}:{len(texts)}"):
             texts.append(text)
         try:
-            params = json.loads("".join(texts) or "{}")
-        except ValueError:
+            params = strict_json("".join(texts).encode() or b"{}")
+        except ParseError:
             params = None
         known = study.space.distributions
         is_right = isinstance(params, dict) and not study.space.faults(

@@ -50,12 +50,18 @@ DEFAULTS = SourceOptions()
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Convert a `BadLine` in a stock study to `AdoptionRefused`, naming trials instead of lines."""
+    """Convert the errors of a stock study to `AdoptionRefused`, naming trials instead of lines.
+
+    Optuna does not validate what it stores: reading an attribute may fail in any place.
+    """
     try:
         yield
     except BadLine as error:
         where = "" if error.line == 1 else f"trial {error.line - 2}: "
         raise AdoptionRefused(f"{where}{error.text}") from None
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(f"{type(error).__name__} {error}".split())
+        raise AdoptionRefused(f"it cannot be read: {reason:.200}") from None
 
 
 def study_lines(

@@ -61,9 +61,13 @@ class OptunaSource:
         """Return one name, or those of all studies.
 
         Raises:
-            AdoptionRefused: There is no such study, or none at all.
+            AdoptionRefused: There is no such study, or none at all, or they cannot be read: Optuna
+                reads the attributes of all studies with their names.
         """
-        names: list[str] = optuna.get_all_study_names(self.storage)
+        try:
+            names: list[str] = optuna.get_all_study_names(self.storage)
+        except _OF_READING as error:
+            raise _unreadable(error) from None
         if name is not None and name not in names:
             raise AdoptionRefused(f'the storage has no study "{name}"')
         if not names:
@@ -178,5 +182,5 @@ def _check_is_there(path: str) -> None:
 def _unreadable(error: BaseException) -> AdoptionRefused:
     while error.__cause__ is not None:
         error = error.__cause__
-    reason = " ".join(str(error).split())
+    reason = " ".join((str(error) or type(error).__name__).split())
     return AdoptionRefused(f"the storage cannot be read: {reason:.500}")

@@ -46,6 +46,8 @@ BAD_OF_TRIAL = [
     ("gp:relative_params:0", '{"x": 0.5'),
     ("gp:relative_params:0", "[1]"),
     ("tpe:relative_params:0", '{"x": "a"}'),
+    ("tpe:relative_params:0", "[" * 100_000),
+    ("tpe:relative_params:0", '{"y": ' + "[" * 500 + "]" * 500 + "}"),
 ]
 BAD_OF_STUDY = [
     *((PARENT, value) for value in ("0", None, [0.0], ["0"], [-1], {"0": 0})),

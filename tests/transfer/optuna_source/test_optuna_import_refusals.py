@@ -136,6 +136,25 @@ def test_study_that_optuna_cannot_read_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "reason"), [("[" * 100_000, "maximum recursion"), ("{", "Expecting property name")]
+)
+def test_study_attribute_that_optuna_cannot_read_is_reported_in_one_line(
+    tmp_path: Path, text: str, reason: str
+) -> None:
+    url = f"sqlite:///{tmp_path}/stock.db"
+    study = create_optuna_study(url)
+    study.set_user_attr("team", "search")
+    close_storage(study)
+    with sqlite3.connect(tmp_path / "stock.db") as database:
+        database.execute("UPDATE study_user_attributes SET value_json = ?", [text])
+    database.close()
+
+    with pytest.raises(CommandError, match=f"^the storage cannot be read: {reason}") as refused:
+        run_import_study("--storage", url)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
     ("url", "reason"),
     [
         ("sqlite:////nowhere/stock.db", "there is no file /nowhere/stock.db"),
