@@ -9,7 +9,7 @@ from django.db import transaction
 from access.actors import Actor
 from transfer.domain.importing import Conflict, Imported, Result, import_studies
 from transfer.optuna_source.lines import DEFAULTS, Lines, SourceOptions, refusals, study_lines
-from transfer.optuna_source.names import usable_name
+from transfer.optuna_source.names import usable_names
 from transfer.optuna_source.oddities import AdoptionRefused, Oddities, Rule
 from transfer.optuna_source.storage import OptunaSource, opened_source
 from tuner_project.errors import DomainError
@@ -92,11 +92,14 @@ def _outcomes(
     names = source.names(request.study_name)
     if request.new_name is not None and len(names) > 1:
         raise AdoptionRefused(f"{len(names)} studies cannot all have the same new name: choose one")
+    # Of all studies, so that a study has the same name here when it is imported alone.
+    usable = usable_names(source.names(None))
     for name in names:
+        new_name = request.new_name or usable[name]
         oddities = Oddities()
         try:
             with refusals():
-                imported = _import(actor, request, source, name, names, oddities, shown)
+                imported = _import(actor, request, source, name, new_name, oddities, shown)
         except (AdoptionRefused, DomainError) as error:
             yield FromStorage(name, oddities, refused=str(error))
         else:
@@ -108,12 +111,11 @@ def _import(
     request: StorageImport,
     source: OptunaSource,
     name: str,
-    names: list[str],
+    new_name: str,
     oddities: Oddities,
     shown: Callable[[Lines], Lines],
 ) -> Imported:
     study = source.study(name)
-    new_name = request.new_name or usable_name(name, names)
     if new_name != name and request.new_name is None:
         oddities.note(Rule.NAME, f"{name!r} cannot be used as a name")
     options = replace(request.options, aware=source.aware, has_local_times=source.has_local_times)

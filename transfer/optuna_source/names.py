@@ -1,6 +1,6 @@
 """Names for studies whose names in Optuna cannot be used here."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from itertools import count
 
 from studies.api.fields import MAX_NAME, is_printable
@@ -8,12 +8,22 @@ from studies.api.fields import MAX_NAME, is_printable
 _NAMELESS = "study"
 
 
-def usable_name(name: str, taken: Collection[str]) -> str:
-    """Return a name that is valid here, and is not `taken` unless it is the given one.
+def usable_names(names: Sequence[str]) -> dict[str, str]:
+    """Return the name here of each study of a storage, which are as different as theirs.
 
     Slashes and unprintable characters become underscores, as do the names "." and "..", and a name
     that is too long is cut off.
     """
+    taken = set(names)
+    usable = {}
+    for name in names:
+        usable[name] = _usable_name(name, taken)
+        taken.add(usable[name])
+    return usable
+
+
+def _usable_name(name: str, taken: Collection[str]) -> str:
+    """Return a name that is valid here, and is not `taken` unless it is the given one."""
     printable = "".join("_" if each == "/" or not is_printable(each) else each for each in name)
     if not printable.strip():
         printable = _NAMELESS

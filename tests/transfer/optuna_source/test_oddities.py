@@ -538,6 +538,22 @@ def test_replacement_is_not_the_name_of_another_study(api: APIClient, database: 
         close_storage(study)
 
 
+def test_replacements_differ(api: APIClient, database: str) -> None:
+    names = ["a/b", "a\tb", "a_b (2)", LONG + "1", LONG + "2"]
+    studies = [create_optuna_study(database, name) for name in names]
+    for study in studies:
+        add(study, {"x": X})
+
+    run_import_study("--storage", database, "--conflict", "skip", "--study-name", "a\tb")
+    assert Study.objects.get().name == "a_b (3)"
+    run_import_study("--storage", database, "--conflict", "skip")
+
+    stored = {"a_b", "a_b (3)", "a_b (2)", LONG[:256], f"{LONG[:252]} (2)"}
+    assert set(Study.objects.values_list("name", flat=True)) == stored
+    for study in studies:
+        close_storage(study)
+
+
 def test_name_is_given(api: APIClient, database: str) -> None:
     study = create_optuna_study(database, "a/b")
     add(study, {"x": X})
