@@ -118,7 +118,7 @@ def _import(
     study = source.study(name)
     if new_name != name and request.new_name is None:
         oddities.note(Rule.NAME, f"{name!r} cannot be used as a name")
-    options = replace(request.options, aware=source.aware, has_local_times=source.has_local_times)
+    options = replace(request.options, aware=source.aware, times_rule=source.times_rule)
     (imported,) = import_studies(
         actor=actor,
         lines=shown(study_lines(study, new_name, options, oddities)),

@@ -35,14 +35,14 @@ class SourceOptions:
         pruner: The study's pruner; None is the default.
         keeps_running: Whether RUNNING trials remain so; else they fail.
         aware: Converts Optuna's naive datetimes.
-        has_local_times: Whether these may be local times that `aware` does not know.
+        times_rule: What there is to say about each trial with times.
     """
 
     sampler: str | None = None
     pruner: str | None = None
     keeps_running: bool = False
     aware: Callable[[datetime], datetime] = field(default=aware)
-    has_local_times: bool = False
+    times_rule: Rule | None = None
 
 
 DEFAULTS = SourceOptions()
@@ -80,8 +80,8 @@ def study_lines(
     """
     trials = trials_of(study)
     numbers = {trial.number: position for position, trial in enumerate(trials)}
-    if options.has_local_times:
-        _note_local_times(trials, oddities)
+    if options.times_rule is not None:
+        _note_times(trials, options.times_rule, oddities)
     space = SourceSpace.of(trials, oddities)
     rules = TrialRules(
         n_objectives=len(study.directions),
@@ -101,10 +101,10 @@ def study_lines(
     yield encoded(end_line(name, len(trials)))
 
 
-def _note_local_times(trials: list[FrozenTrial], oddities: Oddities) -> None:
+def _note_times(trials: list[FrozenTrial], rule: Rule, oddities: Oddities) -> None:
     for trial in trials:
         if trial.datetime_start or trial.datetime_complete:
-            oddities.note(Rule.LOCAL_TIME, f"trial {trial.number} has local times")
+            oddities.note(rule, f"trial {trial.number}: {rule}")
 
 
 def _encoded(line: Document) -> bytes:

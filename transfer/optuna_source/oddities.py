@@ -23,6 +23,7 @@ class Rule(StrEnum):
     LOCAL_TIME = (
         "a trial of an Optuna before 5, which stored local times: taken as UTC (see --timezone)"
     )
+    TIME_IN_UTC = "a trial of an Optuna that stores UTC: --timezone does not apply to it"
     NO_SPACE = (
         f'a study without any parameter: it has the constant parameter "{PLACEHOLDER}" '
         "(clone it with the search space that you want)"

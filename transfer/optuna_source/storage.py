@@ -18,7 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from transfer.optuna_source.oddities import AdoptionRefused
+from transfer.optuna_source.oddities import AdoptionRefused, Rule
 
 _FIRST_WITH_UTC = 5  # the major version of Optuna that stores times in UTC
 _OF_READING = (ValueError, TypeError, LookupError, AssertionError, RecursionError)
@@ -50,12 +50,12 @@ class OptunaSource:
     Attributes:
         storage: The storage, as stock Optuna reads it.
         zone: The time zone in which its database has naive times, which Optuna reads as UTC.
-        has_local_times: Whether it has times of an Optuna before 5, whose zone is not known.
+        times_rule: What there is to say about each trial with times.
     """
 
     storage: BaseStorage
     zone: ZoneInfo | None = None
-    has_local_times: bool = False
+    times_rule: Rule | None = None
 
     def names(self, name: str | None) -> list[str]:
         """Return one name, or those of all studies.
@@ -105,12 +105,19 @@ def opened_source(url: str, time_zone: str | None = None) -> Iterator[OptunaSour
             return
         storage = _database(url)
         try:
-            yield OptunaSource(storage, zone, zone is None and _is_of_local_times(storage))
+            is_local = _is_of_local_times(storage)
+            yield OptunaSource(storage, zone if is_local else None, _times_rule(zone, is_local))
         finally:
             storage.scoped_session.remove()
             storage.engine.dispose()
     except (SQLAlchemyError, OptunaError) as error:
         raise _unreadable(error) from None
+
+
+def _times_rule(zone: ZoneInfo | None, is_local: bool) -> Rule | None:
+    if is_local:
+        return Rule.LOCAL_TIME if zone is None else None
+    return None if zone is None else Rule.TIME_IN_UTC
 
 
 def _zone(name: str) -> ZoneInfo:
@@ -166,7 +173,7 @@ def _journal(path: str, zone: ZoneInfo | None) -> OptunaSource:
         has_logs = any(True for _ in backend.read_logs(0))
         if has_logs or Path(path).stat().st_size == 0:
             storage = JournalStorage(backend)
-            return OptunaSource(storage, has_local_times=zone is None and backend.has_local_times)
+            return OptunaSource(storage, times_rule=_times_rule(zone, backend.has_local_times))
     except Exception as error:  # noqa: BLE001  (Optuna does not validate the journal's content)
         reason = " ".join(f"{type(error).__name__} {error}".split())
         detail = f"the storage cannot be read: {path} is no journal, or is broken: {reason:.200}"

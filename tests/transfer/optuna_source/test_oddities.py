@@ -604,14 +604,14 @@ def test_local_times_of_an_unknown_zone_are_reported(api: APIClient, url: str) -
     assert trial["datetime_start"] == "2024-07-01T12:00:00+00:00"
 
 
-def test_time_with_an_offset_is_not_shifted(api: APIClient, tmp_path: Path) -> None:
-    url = f"{tmp_path}/stock.log"
+def test_times_in_utc_are_not_shifted(api: APIClient, url: str) -> None:
     study = create_optuna_study(url)
     add(study, {"x": X})
-    assert import_and_check(api, url, "--timezone", "Asia/Tokyo") == []
+    assert import_and_check(api, url, "--timezone", "Asia/Tokyo") == [f"1 x {Rule.TIME_IN_UTC}"]
     started = study.trials[0].datetime_start
     assert started is not None
     assert list_trials(api, "stock")[0]["datetime_start"] == started.astimezone(UTC).isoformat()
+    close_storage(study)
 
 
 def test_unknown_time_zone_is_refused(database: str) -> None:
