@@ -52,6 +52,15 @@ class StateChangeLineSerializer(StrictSerializer):
         return {"state": attrs["state"], "reason": reason, "datetime": moment}
 
 
+def usable_metric_names(names: Any, n_objectives: int) -> list[str] | None:
+    """Return metric names that stock Optuna stored; None if a study here cannot have them."""
+    try:
+        valid: list[str] = MetricNamesField().run_validation(names)
+    except serializers.ValidationError:
+        return None
+    return valid if len(valid) == n_objectives else None
+
+
 class CreatedWithSerializer(LifeSerializer):
     """The stored initial values of the changeable fields; the keys keep their order."""
 

@@ -12,7 +12,12 @@ from optuna_bridge.system_attrs import FIXED_PARAMS, METRIC_NAMES
 from studies.domain import new_study
 from studies.models import Study
 from transfer.file.format import Document, parents
-from transfer.file.lines import EndLineSerializer, StudyLineSerializer, TrialLineSerializer
+from transfer.file.lines import (
+    EndLineSerializer,
+    StudyLineSerializer,
+    TrialLineSerializer,
+    usable_metric_names,
+)
 from transfer.file.retries import RetryLinks
 from transfer.file.system_attrs import DroppedAttributes, note_faults
 from trials.models import Trial
@@ -110,8 +115,7 @@ class Section:
         if "metric_names" in self._head.document:
             return None
         found = (notes[METRIC_NAMES] for notes in self.notes.values() if METRIC_NAMES in notes)
-        names: list[str] | None = next(found, None)
-        return names if names and all(names) and len(set(names)) == len(names) else None
+        return usable_metric_names(next(found, None), len(self.study.directions))
 
     def trials(self) -> Iterator[tuple[Trial, int]]:
         """Yield each trial and its size in bytes, up to the study's end line."""

@@ -14,6 +14,7 @@ from optuna_bridge.accessors import study_system_attrs, trial_id
 from optuna_bridge.enums import TrialState
 from optuna_bridge.system_attrs import FIXED_PARAMS, METRIC_NAMES, TRANSIENT_ATTRIBUTES
 from transfer.file.format import FORMAT, Document, encoded, end_line, moment, renumbered
+from transfer.file.lines import usable_metric_names
 from transfer.file.reading import BadLine
 from transfer.optuna_source.oddities import AdoptionRefused, Oddities, Rule
 from transfer.optuna_source.search_space import SourceSpace
@@ -151,10 +152,10 @@ def _user_attrs(study: optuna.Study, oddities: Oddities) -> Document:
 
 def _metric_names(study: optuna.Study, oddities: Oddities) -> list[str] | None:
     names: Any = study_system_attrs(study).get(METRIC_NAMES)
-    if isinstance(names, list) and ("" in names or len(set(map(str, names))) < len(names)):
-        oddities.note(Rule.METRIC_NAMES, "its metric names are blank or repeated")
-        return None
-    return names
+    usable = usable_metric_names(names, len(study.directions))
+    if names is not None and usable is None:
+        oddities.note(Rule.METRIC_NAMES, str(Rule.METRIC_NAMES))
+    return usable
 
 
 def _study_attrs(

@@ -18,7 +18,7 @@ class Rule(StrEnum):
     """An oddity, and what an import does about it."""
 
     NAME = "a name that cannot be used here: replaced"
-    METRIC_NAMES = "metric names that are blank or repeated: left out"
+    METRIC_NAMES = "metric names that are not texts of 1 to 256 characters, or not unique: left out"
     STUDY_ATTRIBUTES = "an attribute of samplers on a study without trials: left out"
     LOCAL_TIME = (
         "a trial of an Optuna before 5, which stored local times: taken as UTC (see --timezone)"

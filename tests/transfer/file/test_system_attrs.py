@@ -1,5 +1,6 @@
 """Imported system attributes of samplers, pruners and studies that their readers would fail on."""
 
+import json
 from typing import Any
 
 import pytest
@@ -128,6 +129,21 @@ def test_valid_attributes_are_kept_and_samplers_continue(
         api, [{"params": {"x": k / 20}, "state": "COMPLETE", "values": k} for k in range(12)]
     )
     assert start_trial(api) == 14
+
+
+@pytest.mark.parametrize("name", ["", "n" * 257])
+def test_metric_name_that_a_study_cannot_have_is_left_out(
+    api: APIClient, played: bytes, name: str
+) -> None:
+    head = parsed_lines(played)[0]
+    del head["metric_names"]  # as files had it before studies had metric names
+    lines = [json.dumps(head).encode(), *played.splitlines()[1:]]
+    noted = set_keys(study_attrs={"study:metric_names": [name]})
+
+    import_file(api, with_line_changed(b"\n".join(lines) + b"\n", 3, noted))
+
+    assert get_study(api)["metric_names"] is None
+    import_file(api, export_study(api), "?conflict=rename")
 
 
 # The study's past ----------------------------------------------------------------------------

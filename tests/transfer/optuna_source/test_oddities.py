@@ -481,8 +481,10 @@ def test_attributes_that_are_not_finite_become_texts(api: APIClient, url: str) -
     close_storage(study)
 
 
-@pytest.mark.parametrize("names", [["loss", "größe"], ["loss", "loss"], ["loss", ""]])
-def test_metric_names_are_taken(api: APIClient, database: str, names: list[str]) -> None:
+@pytest.mark.parametrize(
+    "names", [["loss", "größe"], ["a", "a"], ["a", ""], ["a", "b" * 257], ["a", 5]]
+)
+def test_metric_names_are_taken(api: APIClient, database: str, names: list[Any]) -> None:
     study = create_optuna_study(database, directions=["minimize", "maximize"])
     study.set_metric_names(names)
     add(study, {"x": X}, values=[1.0, 2.0])
