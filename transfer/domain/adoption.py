@@ -46,7 +46,7 @@ def adopt(*, actor: Actor, name: str) -> Adopted:
     except KeyError:
         raise AdoptionRefused(f'there is no study "{name}" in Optuna\'s schema') from None
     lines = study_lines(source, name, SourceOptions(keeps_running=True), NoOddities())
-    with refusals():
+    with refusals(source):
         for section in sections(lines):
             study, dropped = _stored(section, source), section.dropped
             details = dropped.details()

@@ -98,8 +98,7 @@ def _outcomes(
         new_name = request.new_name or usable[name]
         oddities = Oddities()
         try:
-            with refusals():
-                imported = _import(actor, request, source, name, new_name, oddities, shown)
+            imported = _import(actor, request, source, name, new_name, oddities, shown)
         except (AdoptionRefused, DomainError) as error:
             yield FromStorage(name, oddities, refused=str(error))
         else:
@@ -119,12 +118,13 @@ def _import(
     if new_name != name and request.new_name is None:
         oddities.note(Rule.NAME, f"{name!r} cannot be used as a name")
     options = replace(request.options, aware=source.aware, times_rule=source.times_rule)
-    (imported,) = import_studies(
-        actor=actor,
-        lines=shown(study_lines(study, new_name, options, oddities)),
-        conflict=request.conflict,
-        dry_run=request.dry_run,
-    )
+    with refusals(study):
+        (imported,) = import_studies(
+            actor=actor,
+            lines=shown(study_lines(study, new_name, options, oddities)),
+            conflict=request.conflict,
+            dry_run=request.dry_run,
+        )
     if imported.outcome == Result.CREATED and new_name != name:
         return replace(imported, study_name=name, outcome=Result.RENAMED)
     return replace(imported, study_name=name)

@@ -50,15 +50,17 @@ DEFAULTS = SourceOptions()
 
 
 @contextmanager
-def refusals() -> Iterator[None]:
+def refusals(study: optuna.Study) -> Iterator[None]:
     """Convert the errors of a stock study to `AdoptionRefused`, naming trials instead of lines.
+
+    Trials have the numbers that they have in the storage.
 
     Optuna does not validate what it stores: reading an attribute may fail in any place.
     """
     try:
         yield
     except BadLine as error:
-        where = "" if error.line == 1 else f"trial {error.line - 2}: "
+        where = "" if error.line == 1 else f"trial {trials_of(study)[error.line - 2].number}: "
         raise AdoptionRefused(f"{where}{error.text}") from None
     except (ValueError, RecursionError) as error:
         reason = " ".join(f"{type(error).__name__} {error}".split())

@@ -256,6 +256,19 @@ BAD_TRIALS: list[tuple[optuna.trial.FrozenTrial, str]] = [
 ]
 
 
+def test_refusal_names_the_number_in_the_storage(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/stock.db"
+    study = create_optuna_study(url)
+    for attrs in ({}, {}, {"constraints": ["a"]}):
+        study.add_trial(_of({"x": X}, system_attrs=attrs))
+    close_storage(study)
+    with sqlite3.connect(tmp_path / "stock.db") as database:
+        database.execute("UPDATE trials SET number = number + 5 WHERE number > 0")
+    database.close()
+    with pytest.raises(CommandError, match="trial 7: /constraints/0: expected a number"):
+        run_import_study("--storage", url)
+
+
 def _refusals(study: optuna.Study, url: str, add: Callable[[optuna.Study], None]) -> list[str]:
     """What the import and the adoption of the same study say."""
     source = create_optuna_study(url, study.study_name, directions=study.directions)
