@@ -124,6 +124,7 @@ def _import(
             lines=shown(study_lines(study, new_name, options, oddities)),
             conflict=request.conflict,
             dry_run=request.dry_run,
+            drops_misshapen=True,
         )
     if imported.outcome == Result.CREATED and new_name != name:
         return replace(imported, study_name=name, outcome=Result.RENAMED)

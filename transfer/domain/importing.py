@@ -39,7 +39,7 @@ class Result(models.TextChoices):
 class Imported:
     """The result for a study of the file; `imported_as` is None if it was skipped.
 
-    `dropped` are the attributes that were left out, since they are not on the allow-list.
+    `dropped` are the attributes that were left out.
     """
 
     study_name: str
@@ -63,11 +63,13 @@ def import_studies(
     lines: Iterable[bytes],
     conflict: Conflict = Conflict.FAIL,
     dry_run: bool = False,
+    drops_misshapen: bool = False,
 ) -> list[Imported]:
     """Store the studies of a file, all or none; a dry run is rolled back at the end.
 
     The studies are stored as they were exported: trials keep their numbers, and running trials
-    their workers and leases. A file that cannot be stored exactly is rejected.
+    their workers and leases. A file that cannot be stored exactly is rejected; system attributes
+    that are not allowed are left out, and also those of another type if `drops_misshapen`.
 
     Raises:
         BadLine: A line is invalid; the error has its number and the reason.
@@ -77,7 +79,8 @@ def import_studies(
     """
     lift_statement_timeout()
     names = FreeNames()
-    imported = [_store(section, conflict, actor, names) for section in sections(lines)]
+    read = sections(lines, drops_misshapen=drops_misshapen)
+    imported = [_store(section, conflict, actor, names) for section in read]
     if dry_run:
         transaction.set_rollback(True)
     return imported

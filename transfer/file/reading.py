@@ -93,12 +93,14 @@ class Section:
 
     `notes` maps the number of each trial read so far to its `study_attrs`, the attributes that the
     sampler set on the study when it drew the trial; parents are given by trial number. `dropped`
-    are the attributes of the trials read so far that are not on the allow-list.
+    are the attributes of the trials read so far that are not on the allow-list, and those of
+    another type if `drops_misshapen`; otherwise these are errors.
     """
 
-    def __init__(self, head: Line, rest: Iterator[Line]) -> None:
+    def __init__(self, head: Line, rest: Iterator[Line], *, drops_misshapen: bool = False) -> None:
         self._head = self._last = head
         self._rest = rest
+        self._drops_misshapen = drops_misshapen
         self._note_lines: dict[int, int] = {}  # from the number of a trial
         self.notes: dict[int, Mapping[str, Any]] = {}
         self.dropped = DroppedAttributes()
@@ -134,7 +136,9 @@ class Section:
             text = f'expected a trial or the end of study "{self.name}"'
             raise line.bad(f"{text}, not {line.kind!r:.80}", "kind")
         attrs = line.read(_TRIAL)
-        self.dropped.drop_from(attrs)
+        self.dropped.drop_foreign(attrs)
+        if self._drops_misshapen:
+            self.dropped.drop_misshapen(self.study, attrs)
         if attrs["number"] != self.n_trials:
             raise line.bad(f"expected trial {self.n_trials}, not {attrs['number']}", "number")
         faults = [*_faults(self.study, attrs), *links.faults(line.number, attrs)]
@@ -165,8 +169,12 @@ class Section:
                     raise BadLine.at(self._note_lines[trial], [fault])
 
 
-def sections(lines: Iterable[bytes]) -> Iterator[Section]:
+def sections(lines: Iterable[bytes], *, drops_misshapen: bool = False) -> Iterator[Section]:
     """Yield the studies of a file; the trials of each must be read before the next study.
+
+    Args:
+        lines: The lines of the file.
+        drops_misshapen: Whether allowed system attributes of another type are left out.
 
     Raises:
         BadLine: A line is invalid.
@@ -177,7 +185,7 @@ def sections(lines: Iterable[bytes]) -> Iterator[Section]:
         is_empty = False
         if line.kind != "study":
             raise line.bad(f"expected a study, not {line.kind!r:.80}", "kind")
-        yield Section(line, read)
+        yield Section(line, read, drops_misshapen=drops_misshapen)
     if is_empty:
         raise BadLine.whole(1, "the file is empty: expected a study")
 

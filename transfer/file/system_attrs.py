@@ -88,7 +88,7 @@ _LISTS = {"system_attrs": _OF_TRIAL, "study_attrs": _OF_STUDY}
 
 
 class DroppedAttributes:
-    """The attributes that are not on the allow-list, counted by the beginning of their keys."""
+    """The attributes that are left out, counted by the beginning of their keys."""
 
     MAX_PREFIXES = 20  # the others are counted together
     OTHERS = "others"
@@ -96,13 +96,21 @@ class DroppedAttributes:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
 
-    def drop_from(self, attrs: dict[str, Any]) -> None:
-        """Remove them from the `system_attrs` and `study_attrs` of a trial."""
+    def drop_foreign(self, attrs: dict[str, Any]) -> None:
+        """Remove those that are not on the allow-list from a trial's two kinds of attributes."""
         for field, allowed in _LISTS.items():
             if given := attrs.get(field):
                 kept = {key: given[key] for key in given if _find(allowed, key)}
                 attrs[field] = kept
                 self._count(given.keys() - kept.keys())
+
+    def drop_misshapen(self, study: Study, attrs: dict[str, Any]) -> None:
+        """Remove those on the allow-list that have another type, which Optuna does not check."""
+        while faults := list(note_faults(study, attrs)):
+            for field, key in (map(str, fault.path) for fault in faults):
+                parts = {each for each in attrs[field] if _is_part(each, of=key)}
+                attrs[field] = {k: v for k, v in attrs[field].items() if k not in parts}
+                self._count(parts)
 
     def _count(self, keys: set[str]) -> None:
         for key in keys:
@@ -138,6 +146,13 @@ def note_faults(study: Study, attrs: Mapping[str, Any]) -> Iterator[FieldError]:
 
 def _find(allowed: list[Allowed], key: str) -> Allowed | None:
     return next((each for each in allowed if each.key.fullmatch(key)), None)
+
+
+def _is_part(key: str, *, of: str) -> bool:
+    """Return whether a key is another one, or that of another part of the same transient text."""
+    if of.startswith(TRANSIENT_ATTRIBUTES):
+        return key.rpartition(":")[0] == of.rpartition(":")[0]
+    return key == of
 
 
 def _misshapen(field: str, notes: Mapping[str, Any]) -> Iterator[FieldError]:

@@ -46,6 +46,7 @@ class SourceOptions:
     times_rule: Rule | None = None
 
 
+_NOT_JSON = "the study has an attribute with NaN, Infinity, NUL or a lone surrogate"
 DEFAULTS = SourceOptions()
 
 
@@ -148,7 +149,7 @@ def _user_attrs(study: optuna.Study, oddities: Oddities) -> Document:
     for key, value in attrs.items():
         attrs[key] = as_json(value)
         if attrs[key] is not value:
-            oddities.note(Rule.USER_ATTRIBUTES, "the study has an attribute with NaN or Infinity")
+            oddities.note(Rule.USER_ATTRIBUTES, _NOT_JSON)
     return attrs
 
 
@@ -169,7 +170,7 @@ def _study_attrs(
     notes.pop(METRIC_NAMES, None)
     for key in [key for key, value in notes.items() if as_json(value) is not value]:
         del notes[key]
-        oddities.note(Rule.SYSTEM_ATTRIBUTES, "the study has an attribute with NaN or Infinity")
+        oddities.note(Rule.SYSTEM_ATTRIBUTES, _NOT_JSON)
     if notes and not trials:
         oddities.note(Rule.STUDY_ATTRIBUTES, "the study has attributes of samplers and no trials")
     return notes or None

@@ -53,8 +53,10 @@ class Rule(StrEnum):
     STEPS = "an intermediate value at a step outside 0 to 2147483647: left out"
     CONSTRAINTS = "a trial that lacks constraints of others: satisfied (0)"
     UNBOUNDED = "a trial with constraints that are not finite: 1e300, or -1e300 for -Infinity"
-    USER_ATTRIBUTES = "a user attribute with NaN or Infinity: they are texts"
-    SYSTEM_ATTRIBUTES = "a system attribute with NaN or Infinity: left out"
+    USER_ATTRIBUTES = (
+        "a user attribute with NaN or Infinity: they are texts; with NUL or lone surrogates: U+FFFD"
+    )
+    SYSTEM_ATTRIBUTES = "a system attribute with NaN, Infinity, NUL or lone surrogates: left out"
 
 
 class Oddities:

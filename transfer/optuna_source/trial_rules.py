@@ -5,6 +5,7 @@ Each rule changes the trial's line, in which times are datetimes and numbers may
 
 import math
 import operator
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +28,8 @@ from tuner_project.json_values import finite_or_text
 from tuner_project.rest.parsers import MAX_DEPTH
 
 LEFT_RUNNING = "left RUNNING in the storage that it was imported from"
+_NOT_JSON = "it has an attribute with NaN, Infinity, NUL or a lone surrogate"
+_NOT_STORABLE = re.compile("[\0\ud800-\udfff]")  # in a text, by PostgreSQL
 _LARGEST = 1e300  # stands for an infinite constraint
 # The attributes by which stock Optuna's retries refer to other trials.
 _FAILED_TRIAL, _RETRY_HISTORY = "failed_trial", "retry_history"
@@ -188,19 +191,22 @@ def _is_infinite(value: Any) -> bool:
 
 
 def _attributes(rules: TrialRules, line: Document) -> Applied:
-    """Make attributes JSON, which has no NaN and no Infinity."""
+    """Make attributes JSON that can be stored: without NaN, Infinity, NUL and lone surrogates."""
     for key, value in line["user_attrs"].items():
         finite = as_json(value)
         if finite is not value:
             line["user_attrs"] = line["user_attrs"] | {key: finite}
-            yield Rule.USER_ATTRIBUTES, "it has an attribute with NaN or Infinity"
+            yield Rule.USER_ATTRIBUTES, _NOT_JSON
     for key in [key for key, each in line["system_attrs"].items() if as_json(each) is not each]:
         del line["system_attrs"][key]
-        yield Rule.SYSTEM_ATTRIBUTES, "it has an attribute with NaN or Infinity"
+        yield Rule.SYSTEM_ATTRIBUTES, _NOT_JSON
 
 
 def as_json(value: Any, depth: int = 0) -> Any:
-    """Return a value with NaN and infinities as texts; the same object if it has none.
+    """Return a value with NaN and infinities as texts; the same object if nothing changes.
+
+    U+FFFD stands for the characters that cannot be stored, but not in the keys of objects, which
+    might become the same.
 
     Raises:
         AdoptionRefused: It is nested more deeply than a file may be.
@@ -209,6 +215,8 @@ def as_json(value: Any, depth: int = 0) -> Any:
         raise AdoptionRefused("an attribute is nested too deeply")
     if isinstance(value, float):
         return value if math.isfinite(value) else finite_or_text(value)
+    if isinstance(value, str):
+        return _NOT_STORABLE.sub("\ufffd", value) if _NOT_STORABLE.search(value) else value
     if isinstance(value, list):
         items = [as_json(each, depth + 1) for each in value]
         return value if all(map(operator.is_, items, value)) else items

@@ -507,6 +507,58 @@ def test_metric_names_are_adopted(api: APIClient) -> None:
     assert_schemas_agree("stock")
 
 
+MISSHAPEN: list[tuple[str, Any]] = [
+    ("completed_rung_0", "x"),
+    ("grid_id", -1),
+    ("retry_history", "x"),
+    ("NSGAIISampler:generation", "1"),
+    ("fixed_params", 5),
+    ("tpe:relative_params:0", '{"x": 7}'),
+    ("tpe:relative_params:0", "[" * 2000),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), MISSHAPEN)
+def test_misshapen_system_attributes_are_left_out(
+    api: APIClient, database: str, key: str, value: Any
+) -> None:
+    study = create_optuna_study(database)
+    good = {"completed_rung_00": 0.5}
+    add(study, {"x": X}, system_attrs={key: value} | good)
+    storage_of(study).set_study_system_attr(study._study_id, "qmc:0123", "x")
+
+    output = run_import_study("--storage", database)
+
+    counts = ", ".join(sorted([f"{key.partition(':')[0]} 1", "qmc 1"]))
+    assert output.endswith(f"; dropped 2 system attributes that are not allowed: {counts}\n")
+    assert load_optuna_study("stock").trials[0].system_attrs == good
+    assert_schemas_agree("stock")
+    assert_moves(api, "stock")
+    close_storage(study)
+
+
+def test_parts_of_a_misshapen_attribute_are_left_out(api: APIClient, database: str) -> None:
+    study = create_optuna_study(database)
+    parts = {"tpe:relative_params:0": '{"x": ', "tpe:relative_params:1": "7}"}
+    add(study, {"x": X}, system_attrs=parts)
+    assert "not allowed: tpe 2\n" in run_import_study("--storage", database)
+    assert load_optuna_study("stock").trials[0].system_attrs == {}
+    close_storage(study)
+
+
+def test_characters_that_cannot_be_stored_are_replaced(api: APIClient, database: str) -> None:
+    study = create_optuna_study(database)
+    study.set_user_attr("team", "a\0b")
+    add(study, {"x": X}, user_attrs={"log": ["a\ud800", {"k": "\0"}]})
+
+    assert import_and_check(api, database) == [f"2 x {Rule.USER_ATTRIBUTES}"]
+
+    assert get_study(api, "stock")["user_attrs"] == {"team": "a\ufffdb"}
+    (trial,) = list_trials(api, "stock")
+    assert trial["user_attrs"] == {"log": ["a\ufffd", {"k": "\ufffd"}]}
+    close_storage(study)
+
+
 # Names and times -----------------------------------------------------------------------------
 
 LONG = "long " * 60
@@ -639,6 +691,8 @@ def _changed_range(study: optuna.Study) -> None:
         lambda study: add(study, {"c": CategoricalDistribution(LISTS)}),
         lambda study: add(study, {}),
         lambda study: add(study, {"x": X}, user_attrs={"a": math.nan}),
+        lambda study: add(study, {"x": X}, system_attrs={"grid_id": -1}),
+        lambda study: add(study, {"x": X}, system_attrs={"fixed_params": 5}),
     ],
 )
 def test_adoption_changes_nothing_and_refuses_oddities(
