@@ -144,7 +144,7 @@ def test_slow_upload_holds_no_connection(api: APIClient) -> None:
 def test_import_starts_after_the_whole_body(
     api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "sections", lambda lines: iter(lines) and iter(()))
+    monkeypatch.setattr(importing, "sections", lambda lines, **how: iter(lines) and iter(()))
     request = RequestFactory().post(IMPORT_URL, b"x" * 300_000, content_type=NDJSON)
     body = request.environ["wsgi.input"]
     assert answered(request).status_code == 200
