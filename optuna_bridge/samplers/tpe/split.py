@@ -14,8 +14,12 @@ from optuna_bridge.samplers.trial_columns import TrialColumns
 
 # Beyond these, cheaper rules replace Optuna's where it takes more than some 2 s.
 MAX_RANKED = 10_000  # trials with three or more objectives, of which fronts are found
-MAX_PAIRS = {2: 40_000_000, 3: 400_000}  # a front's trials, times those to choose
-_MORE_OBJECTIVES = 2  # by which the number of pairs is divided for each more
+# By the number of objectives: a front's trials, times those to choose. The time grows faster than
+# exponentially with the objectives, and depends on the shape of the front.
+MAX_PAIRS = {
+    **{2: 40_000_000, 3: 400_000, 4: 60_000, 5: 8_000, 6: 2_000, 7: 1_000},
+    **{8: 700, 9: 500, 10: 400},
+}
 
 
 def best_trials(study: Study, columns: TrialColumns, n_below: int) -> np.ndarray:
@@ -71,9 +75,7 @@ def _spread_over_front(losses: np.ndarray, positions: np.ndarray, n: int) -> np.
 
     If that costs too much, return those with the largest crowding distance.
     """
-    n_objectives = losses.shape[1]
-    most = MAX_PAIRS[min(n_objectives, 3)] // _MORE_OBJECTIVES ** max(0, n_objectives - 3)
-    if len(losses) * n > most:
+    if len(losses) * n > MAX_PAIRS[losses.shape[1]]:
         return positions[np.argsort(-_crowding_distances(losses), kind="stable")[:n]]
     reference = _get_reference_point(losses)
     chosen: np.ndarray = _solve_hssp_with_cache(

@@ -90,13 +90,26 @@ def test_small_front_is_split_as_optuna_does(n_objectives: int) -> None:
     assert np.array_equal(_spread_over_front(losses, positions, 5), expected)
 
 
-def test_large_front_is_split_by_crowding() -> None:
-    losses = front(2000, 10)
-    chosen = _spread_over_front(losses, np.arange(2000), 200)
+@pytest.mark.parametrize(
+    ("n_objectives", "n", "n_chosen"),
+    [
+        (4, 800, 80),
+        (5, 300, 30),
+        (6, 150, 15),
+        (7, 110, 11),
+        (8, 90, 9),
+        (9, 80, 8),
+        (10, 2000, 200),
+    ],
+)
+def test_large_front_is_split_by_crowding(n_objectives: int, n: int, n_chosen: int) -> None:
+    losses = front(n, n_objectives)
+    chosen = _spread_over_front(losses, np.arange(n), n_chosen)
     distances = _crowding_distances(losses)
-    assert len(set(chosen)) == 200
+    assert len(set(chosen)) == n_chosen
     assert min(distances[chosen]) >= max(np.delete(distances, chosen))
-    assert set(losses.argmin(axis=0)) <= set(chosen)
+    if n_chosen >= 2 * n_objectives:  # both ends of each
+        assert set(losses.argmin(axis=0)) <= set(chosen)
 
 
 def test_crowding_distance_is_that_of_nsga2() -> None:
