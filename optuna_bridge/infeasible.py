@@ -8,8 +8,10 @@ infeasible trials is seen as it is, and so is one without a completed trial, whi
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
+from types import MappingProxyType
+from typing import Any
 
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -18,6 +20,7 @@ from optuna_bridge.constraints import constraint_attrs, constraints_of
 
 _NAME = "evaluable"  # of the constraint; only samplers see it
 _MET, _VIOLATED = constraint_attrs({_NAME: -1.0}), constraint_attrs({_NAME: 1.0})
+_WORST = constraint_attrs({_NAME: math.inf})  # after all others, whatever they violate
 _LEARNT_FROM = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -59,22 +62,33 @@ class LearntTrials:
 
     def of(self, trial: FrozenTrial) -> FrozenTrial:
         """Return a stored trial as the sampler sees it."""
-        return trial if self._worst is None else self.in_columns(trial)
+        if self._worst is None or not self._is_changed(trial):
+            return trial
+        if trial.number not in self._infeasible:
+            return _with(trial, _MET)
+        others = constraint_attrs(self._worst_constraints)  # first: their order counts
+        seen = _with(trial, _VIOLATED, others)
+        seen.state = TrialState.COMPLETE
+        seen.values = [sign * loss for sign, loss in zip(self._signs, self._worst, strict=True)]
+        return seen
 
     def in_columns(self, trial: FrozenTrial) -> FrozenTrial:
-        """Return a stored trial as it is put into columns, where the values do not count."""
-        is_infeasible = trial.number in self._infeasible
-        if not self._infeasible or not (is_infeasible or trial.state in _LEARNT_FROM):
+        """Return a stored trial as it is put into columns, once.
+
+        There the values of an infeasible trial do not count, only that it comes after all others.
+        """
+        if not self._is_changed(trial):
             return trial
-        seen = copy(trial)
-        seen.system_attrs = trial.system_attrs | _MET
-        if is_infeasible:
-            others = constraint_attrs(self._worst_constraints)  # first: their order counts
-            seen.system_attrs = others | trial.system_attrs | _VIOLATED
-            seen.state = TrialState.COMPLETE
-            worst = self._worst or [0.0] * len(self._signs)
-            seen.values = [sign * loss for sign, loss in zip(self._signs, worst, strict=True)]
+        if trial.number not in self._infeasible:
+            return _with(trial, _MET)
+        seen = _with(trial, _WORST)
+        seen.state = TrialState.COMPLETE
+        seen.values = [0.0] * len(self._signs)
         return seen
+
+    def _is_changed(self, trial: FrozenTrial) -> bool:
+        is_learnt_from = trial.state in _LEARNT_FROM or trial.number in self._infeasible
+        return bool(self._infeasible) and is_learnt_from
 
     def _is_worse(self, trial: FrozenTrial) -> bool:
         """Keep the worst values and constraints, and return whether they have changed."""
@@ -85,3 +99,12 @@ class LearntTrials:
         found, worst = constraints_of(trial.system_attrs), self._worst_constraints
         self._worst_constraints = worst | {k: max(worst.get(k, v), v) for k, v in found.items()}
         return before != (self._worst, self._worst_constraints)
+
+
+def _with(
+    trial: FrozenTrial, attrs: Mapping[str, Any], first: Mapping[str, Any] = MappingProxyType({})
+) -> FrozenTrial:
+    """Return a copy of a trial with more system attributes, some of them before its own."""
+    seen = copy(trial)
+    seen.system_attrs = {**first, **trial.system_attrs, **attrs}
+    return seen
