@@ -9,7 +9,7 @@ from typing import TypeVar
 from django.conf import settings
 from django.db import connection
 
-from studies.errors import StudyNotFound
+from studies.errors import SamplerUnavailable, SamplerUnsuited, StudyBusy, StudyNotFound
 from studies.models import NamedStudy, Study
 from trials.sampling.session import SamplerSession
 from trials.sampling.trial_cache import SessionOutdated
@@ -33,7 +33,7 @@ class SessionRegistry:
 
         If the session is known, the study is not read, since its definition never changes. If the
         action then fails because the study was deleted, be it with `StudyNotFound` or since the
-        sampler could not draw, the action is repeated with the study that has the name now. It is
+        sampler cannot draw, the action is repeated with the study that has the name now. It is
         also repeated, with a new session, where the known one is outdated.
 
         Raises:
@@ -45,10 +45,8 @@ class SessionRegistry:
                 return action(session)
             except (StudyNotFound, SessionOutdated):
                 self.forget(session)
-            except DomainError:
-                raise
-            except Exception:
-                if Study.objects.filter(id=session.study.id).exists():
+            except Exception as error:
+                if _has_read_the_study(error) or Study.objects.filter(id=session.study.id).exists():
                     raise
                 self.forget(session)
         return self.use_anew(named.one(), action)
@@ -106,6 +104,12 @@ class SessionRegistry:
         while held > settings.HISTORY_MAX_TRIALS and len(self._by_name) > 1:
             _, oldest = self._by_name.popitem(last=False)
             held -= oldest.size
+
+
+def _has_read_the_study(error: Exception) -> bool:
+    """Return whether an error says that the study existed; a sampler's own error does not."""
+    of_sampler = SamplerUnavailable | SamplerUnsuited | StudyBusy
+    return isinstance(error, DomainError) and not isinstance(error, of_sampler)
 
 
 session_registry = SessionRegistry()

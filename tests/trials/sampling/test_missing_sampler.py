@@ -46,6 +46,18 @@ def test_missing_default_sampler_is_refused(api: APIClient, no_random: Any, sett
     assert_refused(post_study(api), 400, "invalid")
 
 
+@pytest.mark.django_db(transaction=True)
+def test_study_that_replaces_one_with_a_missing_sampler_is_asked(
+    api: APIClient, no_random: Any
+) -> None:
+    create_study(api, sampler="random", pruner="none")
+    no_random()
+    assert_refused(api.post(f"{URL}/trials/suggest"), 503, "sampler_unavailable")
+    assert api.delete(URL).status_code == 204
+    create_study(api, sampler="qmc", pruner="none")
+    assert suggest(api)["trial_id"] == 0
+
+
 def test_study_whose_sampler_went_missing_answers_503(api: APIClient, no_random: Any) -> None:
     create_study(api, sampler="random", pruner="none")
     suggest(api)
