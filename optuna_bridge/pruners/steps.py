@@ -23,6 +23,11 @@ def changed_steps(stored: Mapping[int, float], reported: Mapping[int, float]) ->
     }
 
 
+def without_rungs(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a trial's attributes without its rungs, with which later trials are compared."""
+    return {key: value for key, value in attrs.items() if not key.startswith(_RUNG)}
+
+
 def same_number(one: float, other: float) -> bool:
     """Return whether two numbers are equal, or both NaN."""
     return one == other or (math.isnan(one) and math.isnan(other))

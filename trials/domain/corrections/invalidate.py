@@ -8,6 +8,7 @@ from access.actors import Actor
 from access.domain.audit import Change, record, shortened
 from access.models.audit_entry import Action, SubjectKind
 from optuna_bridge.enums import TrialState
+from optuna_bridge.pruners.steps import without_rungs
 from optuna_bridge.system_attrs import keys_referring_to
 from studies.models import NamedStudy, Study
 from trials.errors import TrialHasNoResult
@@ -22,9 +23,9 @@ _WITH_RESULT = (TrialState.COMPLETE, TrialState.PRUNED)
 def invalidate_trial(*, actor: Actor, named: NamedStudy, number: int, reason: str) -> Trial:
     """Make a COMPLETE or PRUNED trial FAIL, as if its result had never been; repeating is harmless.
 
-    Its values are removed, and samplers, the best trial or Pareto front and the counters do without
-    it. Its parameters, intermediate values and attributes stay, and the audit keeps what it was. It
-    counts as a failure, which may be retried on request. The study's state stays as it is.
+    Its values are removed, and samplers, pruners, the best trial or Pareto front and the counters
+    do without it. Its parameters, intermediate values and user attributes stay, and the audit keeps
+    what it was. It counts as a failure, which may be retried on request. The study's state stays.
 
     Raises:
         StudyNotFound, TrialNotFound
@@ -42,6 +43,7 @@ def invalidate_trial(*, actor: Actor, named: NamedStudy, number: int, reason: st
     change = _change(study, trial, reason)
     trial.state, trial.reason, trial.on_front = TrialState.FAIL, reason, False
     removed = trial.remove_values()
+    trial.replace_system_attrs(without_rungs(trial.system_attrs))
     with pipelined():
         Trial.objects.change(study, [trial], was=[was])
         record(actor, change)

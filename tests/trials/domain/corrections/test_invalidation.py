@@ -177,6 +177,20 @@ def test_reached_target_is_open_again(api: APIClient) -> None:
     assert suggest(api)["trial_id"] == 1
 
 
+def test_pruner_forgets_the_trial(api: APIClient) -> None:
+    options = {"min_resource": 1, "max_resource": 9, "reduction_factor": 3}
+    create_study(api, sampler="random", pruner="hyperband", pruner_options=options)
+    for number in range(12):  # of a metric that was far too good
+        suggest(api)
+        trial_action(api, number, "report", step=1, value=100.0)
+        trial_action(api, number, "complete", values=100.0)
+    for number in range(12):
+        invalidate(api, number)
+    assert [t.system_attrs for t in load_optuna_study().trials] == [{}] * 12
+    suggest(api)
+    assert trial_action(api, 12, "report", step=1, value=1.0)["should_prune"] is False
+
+
 # Samplers -------------------------------------------------------------------------------------
 
 SMALL: dict[str, JSON] = {
