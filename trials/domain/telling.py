@@ -10,7 +10,7 @@ from optuna_bridge.enums import TrialState
 from studies.models import NamedStudy, Study
 from trials.domain.finish_trial import FinishedTrial, finish_trials, why_not_retried
 from trials.domain.late_results import accepts_late, cancel_retry, waiting_retries
-from trials.domain.trial_limits import check_room_on_trial
+from trials.domain.trial_limits import check_attribute_bytes
 from trials.domain.trial_result import TrialResult, apply_result, check_result, is_repeated
 from trials.errors import TrialNotFound
 from trials.models import Trial
@@ -34,7 +34,7 @@ def tell(*, actor: Actor, named: NamedStudy, number: int, result: TrialResult) -
         StudyNotFound, TrialNotFound
         StudyReplaced, NotHolder: it is not the trial that the result is for.
         InvalidResult: there is not one value for each objective and each constraint, or the trial
-            would have too many steps or attributes.
+            would have too many attributes.
         TrialFinished: it ended with another result.
         TrialNotRunning: it waits in the queue.
         LeaseLost: it was failed because its lease had expired, and is not or no longer queued.
@@ -94,7 +94,8 @@ def _apply(
     elif is_repeated(trial, result):
         trial.retry_refused = why_not_retried(study, trial)
         return []
-    check_room_on_trial(trial, result.intermediate_values, result.user_attrs)
+    # Not the number of intermediate values: no result is refused because of them.
+    check_attribute_bytes(trial.user_attrs, result.user_attrs)
     was = TrialState(trial.state)
     steps = apply_result(trial, result)
     action = _RECORDED_AS[result.state]

@@ -43,10 +43,14 @@ def check_attribute_bytes(stored: Mapping[str, Any], new: Mapping[str, Any]) -> 
     most: int = settings.MAX_TRIAL_ATTRIBUTE_BYTES
     if not most or not new:
         return
-    size = len(json.dumps({**stored, **new}, ensure_ascii=False).encode())
-    if size > most:
+    size = _bytes({**stored, **new})
+    if size > max(most, _bytes(stored)):
         detail = (
             f"the trial would have user attributes of {size} bytes as JSON; at most {most} are "
             "allowed: replace some, or store large contents elsewhere"
         )
         raise InvalidResult(detail, [(("user_attrs",), detail)])
+
+
+def _bytes(attrs: Mapping[str, Any]) -> int:
+    return len(json.dumps(attrs, ensure_ascii=False).encode())
