@@ -84,7 +84,12 @@ class HttpClient:
         return self.call("POST", "/studies", definition).expect(201)
 
     def suggest(self, study: str) -> Any:
-        return self.call("POST", f"{trials_path(study)}/suggest").expect(200)
+        """Ask for a trial, and again as long as the study's sampler is busy with other asks."""
+        while True:
+            answer = self.call("POST", f"{trials_path(study)}/suggest")
+            if answer.status != 503 or answer.body["code"] != "study_busy":
+                return answer.expect(200)
+            time.sleep(answer.retry_after)
 
     def complete(self, study: str, number: int, **result: Any) -> Any:
         path = f"{trials_path(study)}/{number}/complete"
