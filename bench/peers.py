@@ -1,6 +1,7 @@
 """Ask and tell through the service, and through each of Optuna's storages."""
 
 import json
+import time
 import warnings
 from collections.abc import Callable
 from http.client import HTTPConnection
@@ -42,12 +43,15 @@ def _through_the_service(peer: Peer) -> Ask:
 
     def post(path: str, body: Any = None) -> Any:
         content = None if body is None else json.dumps(body)
-        path = f"/api/v1{trials_path(peer.study)}/{path}"
-        connection.request("POST", path, content, {"Content-Type": "application/json"})
+        url = f"/api/v1{trials_path(peer.study)}/{path}"
+        connection.request("POST", url, content, {"Content-Type": "application/json"})
         response = connection.getresponse()
         answer = json.loads(response.read())
+        if response.status == 503 and answer["code"] == "study_busy":
+            time.sleep(float(response.headers["Retry-After"]))
+            return post(path, body)
         if response.status != 200:
-            raise RuntimeError(f"{path}: {answer}")
+            raise RuntimeError(f"{url}: {answer}")
         return answer
 
     def ask() -> Tell:
