@@ -30,6 +30,18 @@ class NSGAIISampler(optuna.samplers.NSGAIISampler):
 
         Without parents, parameters are drawn at random.
         """
+        self._select_earlier_parents(study, generation)
         parents = super().get_parent_population(study, generation)
         completed = [trial for trial in parents if trial.state == TrialState.COMPLETE]
         return completed if len(completed) >= self.N_PARENTS else []
+
+    def _select_earlier_parents(self, study: Study, generation: int) -> None:
+        """Select the parents of earlier generations that are not stored, from the first one on.
+
+        Optuna does it by recursion, which hundreds of generations exceed.
+        """
+        stored = study._storage.get_study_system_attrs(study._study_id)
+        prefix = self._get_parent_cache_key_prefix()
+        known = (each for each in range(generation, 0, -1) if f"{prefix}{each}" in stored)
+        for earlier in range(next(known, 0) + 1, generation):
+            super().get_parent_population(study, earlier)

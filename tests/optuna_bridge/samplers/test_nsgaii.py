@@ -43,6 +43,26 @@ def test_parents_are_completed(n_completed: int, crossover_prob: float) -> None:
         assert drawn.keys() == SPACE.keys()
 
 
+def test_parents_of_many_generations_are_selected() -> None:
+    """As after an import without the attributes in which Optuna stores them."""
+    sampler = NSGAIISampler(SPACE, seed=1, population_size=2)
+    study = optuna.create_study(sampler=sampler)
+    for k in range(1000):
+        study.add_trial(
+            create_trial(
+                params={"x": (k % 7) / 7, "y": 0.5},
+                distributions=SPACE,
+                value=-k,
+                system_attrs={"NSGAIISampler:generation": k // 2},
+            )
+        )
+    assert study.ask(SPACE).params.keys() == SPACE.keys()
+    stored = study._storage.get_study_system_attrs(study_id(study))
+    numbers = {trial_id(trial): trial.number for trial in study.trials}
+    parents = stored["NSGAIISampler:parent:500"]
+    assert sorted(numbers[each] for each in parents) == [998, 999]
+
+
 def test_keys_are_those_of_stock() -> None:
     assert NSGAIISampler._get_generation_key() == "NSGAIISampler:generation"
     assert NSGAIISampler._get_parent_cache_key_prefix() == "NSGAIISampler:parent:"
