@@ -75,7 +75,7 @@ class Images:
     def build(self) -> None:
         """Make the base and, on it, the service's image, from the Dockerfile."""
         dockerfile = (ROOT / "Dockerfile").read_text()
-        (base,) = set(re.findall(r"^FROM (\S+)", dockerfile, flags=re.MULTILINE))
+        (base,) = re.findall(r"^ARG PYTHON_IMAGE=(\S+)", dockerfile, flags=re.MULTILINE)
         python = self._make_base()
         self._download(python, *re.findall(r"(--extra-index-url) (\S+) (torch==\S+)", dockerfile))
         self._build(self.folder / "base", f"docker.io/library/{base}")
