@@ -23,7 +23,7 @@ CLIENT_TIMEOUT = 2  # seconds
 # A healthy client waits while threads wait for those before it, in turns, and a while besides.
 SECONDS_TO_WAIT = CLIENT_TIMEOUT * (SLOW // THREADS + 1) + 20
 SPACE = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
-HOST = b"Host: localhost\r\n"
+HOST = b"Host: localhost\r\nConnection: close\r\n"
 JSON = b"Content-Type: application/json\r\n"
 
 
@@ -70,15 +70,16 @@ def unread(path: bytes) -> Callable[[Service], socket.socket]:
 @pytest.mark.parametrize(
     ("slow", "status"),
     [
-        (slow_head, 408),
-        (slow_body, 408),
-        (unread(b"/static/optuna_dashboard/bundle.js"), 200),
-        (unread(b"/api/v1/studies/large/export"), 200),
+        (slow_head, [408]),
+        (slow_body, [408]),
+        (unread(b"/static/optuna_dashboard/bundle.js"), [200]),
+        # One caller's exports hold half of the threads; the others are refused at once.
+        (unread(b"/api/v1/studies/large/export"), [200, 429]),
     ],
     ids=["head", "body", "file", "export"],
 )
 def test_slow_clients_do_not_block_others(
-    service: Service, slow: Any, status: int, record_property: Any
+    service: Service, slow: Any, status: list[int], record_property: Any
 ) -> None:
     connections = [slow(service) for _ in range(SLOW)]
     time.sleep(0.3)
@@ -95,7 +96,7 @@ def test_slow_clients_do_not_block_others(
     assert established(service) == 0
     for connection in connections:
         answer = read_answer(connection)
-        assert answer.status == status
+        assert answer.status in status
         if slow is slow_body:
             assert json.loads(answer.text.split(b"\r\n\r\n")[1])["code"] == "body_timeout"
         connection.close()

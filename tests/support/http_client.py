@@ -99,13 +99,11 @@ class HttpClient:
         return self.call("POST", f"{trials_path(study)}/{number}/prune").expect(200)
 
     def all_trials(self, study: str) -> list[Any]:
-        """Every trial, page by page."""
+        """Every trial, page by page; a page may end early."""
         trials: list[Any] = []
-        while True:
-            page = self.get(f"{trials_path(study)}?limit=1000&offset={len(trials)}")
+        while page := self.get(f"{trials_path(study)}?limit=1000&offset={len(trials)}"):
             trials += page
-            if len(page) < 1000:
-                return trials
+        return trials
 
 
 def is_ready(port: int) -> bool:

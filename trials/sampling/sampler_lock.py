@@ -10,7 +10,7 @@ from studies.errors import StudyBusy
 from tuner_project.rest.thread_shares import thread_share
 
 MAX_WAIT = 10.0  # seconds
-QUICK = 0.2  # seconds that a draw takes while all threads may wait for it
+QUICK = 0.5  # seconds that a draw takes while all threads may wait for it
 _SLICE = 0.1  # seconds between two looks at how long the draw takes
 
 
@@ -50,6 +50,10 @@ class SamplerLock:
 
     def __exit__(self, *raised: object) -> None:
         self.release()
+
+    def begin_draw(self) -> None:
+        """Measure the draw from now on: not how long its thread has waited for the database."""
+        self._held_since = time.monotonic()
 
     def release(self) -> None:
         self._last_seconds = self._seconds_held()

@@ -157,6 +157,7 @@ class SamplerSession(TrialCache):
             with stopwatch("history"):
                 self.sync()
                 self.apply_pending()
+            self.lock.begin_draw()
             yield
         finally:
             self.lock.release()
