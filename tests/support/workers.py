@@ -274,7 +274,8 @@ class Ledger:
             f"{failure.began - max(ended for _, ended in down):+.1f} s from the last recovery: "
             f"{failure.text}"
             for failure in seen.failures
-            if not any(
+            if "'code': 'study_busy'" not in failure.text  # which a loaded machine may cause
+            and not any(
                 began <= failure.ended and failure.began <= ended + GRACE for began, ended in down
             )
         ]

@@ -10,7 +10,7 @@ from studies.errors import StudyBusy
 from tuner_project.rest.thread_shares import thread_share
 
 MAX_WAIT = 10.0  # seconds
-QUICK = 0.5  # seconds that a draw takes while all threads may wait for it
+QUICK = 0.25  # seconds that a draw takes while all threads may wait for it
 _SLICE = 0.1  # seconds between two looks at how long the draw takes
 
 
