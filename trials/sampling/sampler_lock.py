@@ -10,7 +10,11 @@ from studies.errors import StudyBusy
 from tuner_project.rest.thread_shares import thread_share
 
 MAX_WAIT = 10.0  # seconds
-QUICK = 0.25  # seconds that a draw takes while all threads may wait for it
+# All threads may wait while draws take at most so many seconds on average, and the present one not
+# much longer. A light request waits for the draws of those before it, so the average counts.
+QUICK = 0.1
+PATIENCE = 0.5
+_WEIGHT = 0.3  # of the last draw in the average
 _SLICE = 0.1  # seconds between two looks at how long the draw takes
 
 
@@ -27,7 +31,7 @@ class SamplerLock:
         self._counting = threading.Lock()
         self._n_waiting = 0
         self._held_since: float | None = None
-        self._last_seconds = 0.0
+        self._average = 0.0  # seconds of the recent draws, exponentially weighted
 
     def try_acquire(self) -> bool:
         """Acquire the lock if it is free, and return whether it was."""
@@ -56,7 +60,7 @@ class SamplerLock:
         self._held_since = time.monotonic()
 
     def release(self) -> None:
-        self._last_seconds = self._seconds_held()
+        self._average += _WEIGHT * (self._seconds_held() - self._average)
         self._held_since = None
         self._lock.release()
 
@@ -78,11 +82,13 @@ class SamplerLock:
 
     def _check(self, deadline: float) -> None:
         """Refuse this thread if the wait is too long, or it is one too many for a slow draw."""
-        seconds = max(self._last_seconds, self._seconds_held())
-        is_one_too_many = self._n_waiting >= thread_share() and seconds > QUICK
+        held = self._seconds_held()
+        is_slow = self._average > QUICK or held > PATIENCE
+        is_one_too_many = self._n_waiting >= thread_share() and is_slow
         if is_one_too_many or time.monotonic() > deadline:
             raise StudyBusy(
-                "the study's sampler is busy with other asks: try again", wait=ceil(seconds)
+                "the study's sampler is busy with other asks: try again",
+                wait=ceil(max(self._average, held)),
             )
 
     def _seconds_held(self) -> float:

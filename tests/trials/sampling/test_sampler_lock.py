@@ -13,7 +13,7 @@ from studies.errors import StudyBusy
 from studies.models import Study
 from tests.support.api_client import create_study, get_study, post_suggest
 from trials.sampling import sampler_lock
-from trials.sampling.sampler_lock import QUICK, SamplerLock
+from trials.sampling.sampler_lock import PATIENCE, SamplerLock
 from trials.sampling.session_registry import session_registry
 
 
@@ -54,7 +54,7 @@ def test_half_of_the_threads_wait_for_a_slow_draw(
     lock: SamplerLock, pool: ThreadPoolExecutor
 ) -> None:
     lock.acquire()
-    time.sleep(1.5 * QUICK)
+    time.sleep(1.5 * PATIENCE)
     patient = pool.submit(lock.acquire)
     wait_for_waiting(lock, 1)
     with pytest.raises(StudyBusy) as refused:
@@ -94,7 +94,7 @@ def test_ask_of_a_busy_study_is_refused(api: APIClient, settings: Any) -> None:
 
     def hold() -> None:
         with session.lock:
-            time.sleep(1.5 * QUICK)
+            time.sleep(1.5 * PATIENCE)
             is_held.set()
             is_over.wait()
 
@@ -108,3 +108,19 @@ def test_ask_of_a_busy_study_is_refused(api: APIClient, settings: Any) -> None:
     assert response.headers["Retry-After"] == "1"
     assert get_study(api)["n_trials"] == 0
     assert post_suggest(api).status_code == 200
+
+
+def test_draws_that_are_slow_on_average_refuse_at_once(
+    lock: SamplerLock, pool: ThreadPoolExecutor
+) -> None:
+    for _ in range(8):
+        with lock:
+            time.sleep(2 * sampler_lock.QUICK)
+    lock.acquire()
+    patient = pool.submit(lock.acquire)
+    wait_for_waiting(lock, 1)
+    with pytest.raises(StudyBusy):
+        lock.acquire()
+    lock.release()
+    patient.result()
+    lock.release()
