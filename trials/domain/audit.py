@@ -1,6 +1,6 @@
 """Audit entries of changes to trials."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from access.actors import Actor
@@ -19,13 +19,21 @@ def record_trials(actor: Actor, study: Study, done: Iterable[tuple[Action, Trial
     record(actor, *(_change(action, study, trials) for action, trials in together.items()))
 
 
-def _change(action: Action, study: Study, trials: list[Trial]) -> Change:
-    details = {"state": trials[0].state} | (_result(trials[0]) if len(trials) == 1 else {})
+def _change(action: Action, study: Study, trials: Sequence[Trial]) -> Change:
+    details = {"state": trials[0].state} | (result_of(trials[0]) if len(trials) == 1 else {})
+    return change_of_trials(action, study, trials, details)
+
+
+def change_of_trials(
+    action: Action, study: Study, trials: Sequence[Trial], details: Mapping[str, Any]
+) -> Change:
+    """Return a change to trials of a study, for `record`."""
     numbers = [trial.number for trial in trials]
     return Change(action, SubjectKind.TRIAL, study.name, study.id, numbers, details)
 
 
-def _result(trial: Trial) -> dict[str, Any]:
+def result_of(trial: Trial) -> dict[str, Any]:
+    """Return what the audit keeps of an ended trial besides its state."""
     details: dict[str, Any] = {}
     if trial.values is not None:
         details["values"] = [finite_or_text(value) for value in trial.values]

@@ -5,16 +5,16 @@ from typing import Any
 from django.db import transaction
 
 from access.actors import Actor
-from access.domain.audit import Change, record, shortened
-from access.models.audit_entry import Action, SubjectKind
+from access.domain.audit import record, shortened
+from access.models.audit_entry import Action
 from optuna_bridge.enums import TrialState
 from optuna_bridge.pruners.steps import without_rungs
 from optuna_bridge.system_attrs import keys_referring_to
 from studies.models import NamedStudy, Study
+from trials.domain.audit import change_of_trials, result_of
 from trials.errors import TrialHasNoResult
 from trials.models import Trial
 from tuner_project.db.prepared import pipelined
-from tuner_project.json_values import finite_or_text
 
 _WITH_RESULT = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -40,7 +40,7 @@ def invalidate_trial(*, actor: Actor, named: NamedStudy, number: int, reason: st
             f"trial {number} is {trial.state}: only a COMPLETE or PRUNED one has a result"
         )
     was, was_on_front = TrialState(trial.state), trial.on_front
-    change = _change(study, trial, reason)
+    change = change_of_trials(Action.INVALIDATED, study, [trial], _details(trial, reason))
     trial.state, trial.reason, trial.on_front = TrialState.FAIL, reason, False
     removed = trial.remove_values()
     trial.replace_system_attrs(without_rungs(trial.system_attrs))
@@ -53,15 +53,12 @@ def invalidate_trial(*, actor: Actor, named: NamedStudy, number: int, reason: st
     return trial
 
 
-def _change(study: Study, trial: Trial, reason: str) -> Change:
+def _details(trial: Trial, reason: str) -> dict[str, Any]:
     """Return what the audit keeps: the result, and why it was invalidated."""
-    details: dict[str, Any] = {"was": trial.state, "reason": shortened(reason)}
-    if trial.values is not None:
-        details["values"] = [finite_or_text(value) for value in trial.values]
-    if trial.reason:
-        details["reason_before"] = shortened(trial.reason)
-    numbers = [trial.number]
-    return Change(Action.INVALIDATED, SubjectKind.TRIAL, study.name, study.id, numbers, details)
+    before = result_of(trial)
+    if "reason" in before:
+        before["reason_before"] = before["reason"]
+    return before | {"was": trial.state, "reason": shortened(reason)}
 
 
 def _forget_in_study_attrs(study: Study, trial: Trial) -> None:
