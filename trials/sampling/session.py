@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 from optuna_bridge.points import Point
@@ -96,18 +97,22 @@ class SamplerSession(TrialCache):
         name = self.study.sampler
         if missing := self._kind.missing:
             raise SamplerUnavailable(f"the sampler {name} is not available: {missing}")
+        if self._fault is not None:
+            raise SamplerUnsuited(
+                f"the sampler {name} cannot draw for this study: {self._fault}; clone the study "
+                "with other options or another sampler"
+            )
+
+    @cached_property
+    def _fault(self) -> str | None:
+        """Why the study exceeds the bounds of its sampler; its definition never changes."""
         fault = self._kind.fault_of_size(
             n_params=len(self.study.search_space),
             n_objectives=len(self.study.directions),
             n_constraints=len(self.study.constraints),
         )
-        for option, found in self._kind.faults(self.study.sampler_options):
-            fault = fault or f"{option}: {found}"
-        if fault is not None:
-            raise SamplerUnsuited(
-                f"the sampler {name} cannot draw for this study: {fault}; clone the study with "
-                "other options or another sampler"
-            )
+        options = self._kind.faults(self.study.sampler_options)
+        return fault or next((f"{option}: {found}" for option, found in options), None)
 
     def locked_study(self) -> Study:
         """Read the study, and lock it until the transaction ends.
