@@ -1,6 +1,7 @@
 """The trials of a study in chunks that are bounded in bytes, for reading all of them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from studies.models import Study
 from trials.models import Trial
@@ -16,7 +17,8 @@ def chunks_of(study: Study, trials: TrialQuerySet) -> Iterator[list[Trial]]:
     A trial's attribute `size` is about its number of bytes.
     """
     trials, after = trials.order_by("number"), -1
-    while chunk := PageBytes.of(study).read(trials.filter(number__gt=after), 0, CHUNK):
+    page = PageBytes.of(study)
+    while chunk := replace(page).read(trials.filter(number__gt=after), 0, CHUNK):
         for trial in chunk:
             trial.study = study
         after = chunk[-1].number

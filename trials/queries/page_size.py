@@ -23,14 +23,21 @@ _SIZE = (
 
 @dataclass
 class PageBytes:
-    """The bytes that are left for a page of one study's trials, at first MAX_PAGE_BYTES."""
+    """The bytes that are left for a page of one study's trials, at first MAX_PAGE_BYTES.
 
-    study: Study
+    Attributes:
+        left: The number of bytes.
+        size: SQL for the size of a trial in bytes.
+    """
+
     left: int
+    size: str
 
     @classmethod
     def of(cls, study: Study) -> "PageBytes":
-        return cls(study, settings.MAX_PAGE_BYTES)
+        rest = _REST + _size_of_params(study.search_space)
+        rest += _NUMBER * (len(study.directions) + len(study.constraints))
+        return cls(settings.MAX_PAGE_BYTES, _SIZE.format(step=_NUMBER, rest=rest))
 
     @property
     def are_used(self) -> bool:
@@ -38,10 +45,7 @@ class PageBytes:
 
     def read(self, trials: TrialQuerySet, start: int, stop: int) -> list[Trial]:
         """Read ordered trials from `start` to `stop`, as many as there are bytes left for."""
-        rest = _REST + _size_of_params(self.study.search_space)
-        rest += _NUMBER * (len(self.study.directions) + len(self.study.constraints))
-        size = _SIZE.format(step=_NUMBER, rest=rest)
-        found = list(first_bytes(trials, start, stop, size=size, most=self.left))
+        found = list(first_bytes(trials, start, stop, size=self.size, most=self.left))
         self.left -= sum(trial.size for trial in found)
         return found
 
