@@ -68,30 +68,27 @@ class SoughtAttributeField(serializers.Field[Any, Any, Any, Any]):
     """A text, or a range of numbers as JSON."""
 
     def to_internal_value(self, data: Any) -> str | Between:
-        text = StrictCharField(allow_blank=True).run_validation(data)
-        return _range_of(text) if _is_object(text) else text
+        text: str = StrictCharField(allow_blank=True).run_validation(data)
+        return _range_of(text) or text
 
 
 class SoughtNumberField(serializers.Field[Any, Any, Any, Any]):
     """A number, or a range of numbers as JSON."""
 
     def to_internal_value(self, data: Any) -> Between:
-        if _is_object(str(data)):
-            return _range_of(str(data))
+        if between := _range_of(str(data)):
+            return between
         number = QueryFloatField().run_validation(data)
         return Between(number, number)
 
 
-def _is_object(text: str) -> bool:
+def _range_of(text: str) -> Between | None:
+    """Return the range that a text describes as a JSON object; None if it is no object."""
     try:
-        return isinstance(strict_json(text.encode()), dict)
+        wanted = strict_json(text.encode())
     except ParseError:
-        return False
-
-
-def _range_of(text: str) -> Between:
-    between: Between = RANGE.run_validation(strict_json(text.encode()))
-    return between
+        return None
+    return RANGE.run_validation(wanted) if isinstance(wanted, dict) else None
 
 
 class OrderField(StrictCharField):
