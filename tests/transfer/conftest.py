@@ -38,3 +38,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return (
         f"sqlite:///{tmp_path}/stock.db" if request.param == "sqlite" else f"{tmp_path}/stock.log"
     )
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    """Where there is no storage yet, for what does not depend on the kind of storage."""
+    return f"sqlite:///{tmp_path}/stock.db"
