@@ -26,7 +26,7 @@ from transfer.domain.importing import Result, import_studies
 from transfer.file.format import MEDIA_TYPE
 from transfer.file.reading import lines_of
 from tuner_project.db.database import release_connection
-from tuner_project.rest.disconnection import while_connected
+from tuner_project.rest.bounds.disconnection import while_connected
 from tuner_project.rest.serializers import EmptySerializer
 
 OTHER_MEDIA_TYPE = "application/jsonl"

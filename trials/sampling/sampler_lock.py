@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from math import ceil
 
 from studies.errors import StudyBusy
-from tuner_project.rest.thread_shares import thread_share
+from tuner_project.rest.bounds.thread_shares import thread_share
 
 MAX_WAIT = 10.0  # seconds
 # All threads may wait while draws take at most so many seconds on average, and the present one not
@@ -19,7 +19,7 @@ _SLICE = 0.1  # seconds between two looks at how long the draw takes
 
 
 class SamplerLock:
-    """A lock that threads wait for only while that starves nobody else.
+    """A lock that threads wait for only while requests of other studies do not suffer.
 
     A thread that waits serves no other study. So while draws are slow, at most `thread_share()`
     threads hold the lock or wait for it, the others are refused at once; and none waits for longer

@@ -13,8 +13,8 @@ from rest_framework import serializers, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tuner_project.rest.bounds.thread_shares import thread_shares
 from tuner_project.rest.serializers import EmptySerializer
-from tuner_project.rest.thread_shares import thread_shares
 
 
 @cache

@@ -16,7 +16,7 @@ from tests.support.api_client import (
     create_study,
     suggest,
 )
-from tuner_project.rest.thread_shares import QUICK, ThreadShares, TooManyHeavyRequests
+from tuner_project.rest.bounds.thread_shares import QUICK, ThreadShares, TooManyHeavyRequests
 
 EXPORT = f"{STUDY_URL}/export"
 HEAVY = (
