@@ -1,0 +1,104 @@
+"""Client of the tuner service: hyperparameter optimisation by ask and tell.
+
+Example:
+    import tuner
+
+    study = tuner.Client().create_study("demo", space={"x": tuner.Float(-10, 10)}, max_trials=50)
+    for trial in study.loop():
+        with trial:
+            trial.complete((trial.params["x"] - 2) ** 2)
+    print(study.best)
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from tuner._async.client import AsyncClient
+from tuner._async.study import AsyncStudy
+from tuner._async.trial import AsyncTrial
+from tuner._sync.client import Client
+from tuner._sync.study import Study
+from tuner._sync.trial import Trial
+from tuner.answers import (
+    Best,
+    FrozenTrial,
+    HeartbeatReply,
+    Importance,
+    ParetoTrial,
+    Progress,
+    ReportReply,
+    StudyInfo,
+)
+from tuner.direction import Direction
+from tuner.errors import (
+    ApiError,
+    Busy,
+    ConfigurationError,
+    ConnectionFailed,
+    FieldError,
+    Forbidden,
+    Invalid,
+    LeaseLost,
+    NotFound,
+    NotHolder,
+    SpaceMismatch,
+    StudyEnded,
+    StudyPaused,
+    StudyReplaced,
+    StudyStopped,
+    TellFailed,
+    TunerError,
+)
+from tuner.space import Categorical, Float, Int
+from tuner.version import __version__
+
+if TYPE_CHECKING:
+    from tuner.pruned import Pruned as Pruned
+
+__all__ = [
+    "ApiError",
+    "AsyncClient",
+    "AsyncStudy",
+    "AsyncTrial",
+    "Best",
+    "Busy",
+    "Categorical",
+    "Client",
+    "ConfigurationError",
+    "ConnectionFailed",
+    "Direction",
+    "FieldError",
+    "Float",
+    "Forbidden",
+    "FrozenTrial",
+    "HeartbeatReply",
+    "Importance",
+    "Int",
+    "Invalid",
+    "LeaseLost",
+    "NotFound",
+    "NotHolder",
+    "ParetoTrial",
+    "Progress",
+    "Pruned",
+    "ReportReply",
+    "SpaceMismatch",
+    "Study",
+    "StudyEnded",
+    "StudyInfo",
+    "StudyPaused",
+    "StudyReplaced",
+    "StudyStopped",
+    "TellFailed",
+    "Trial",
+    "TunerError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `Pruned` on first use, since it imports Optuna where that is installed."""
+    if name == "Pruned":
+        from tuner.pruned import Pruned
+
+        return Pruned
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

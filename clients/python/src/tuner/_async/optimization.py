@@ -1,0 +1,86 @@
+"""`optimize`: evaluate an objective written for Optuna, trial after trial."""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from tuner._async.first_trial import create_from_first_trial
+from tuner._async.loop import iterate_trials
+from tuner._async.tasks import run_in_parallel
+from tuner._async.trial import AsyncTrial
+from tuner._worker.budget import Budget, as_tuple
+from tuner._worker.display import Display
+from tuner._worker.suggestions import as_optuna_trial
+from tuner._worker.termination import sigterm_raises
+from tuner.answers import FrozenTrial
+
+if TYPE_CHECKING:
+    from tuner._async.study import AsyncStudy
+
+_log = logging.getLogger("tuner")
+
+
+class AsyncOptimization:
+    """One call of `optimize`: what its threads or tasks share."""
+
+    def __init__(
+        self,
+        study: "AsyncStudy",
+        objective: Callable[[Any], Any],
+        budget: Budget,
+        catch: Iterable[type[Exception]] | type[Exception],
+        callbacks: Iterable[Callable[[Any, FrozenTrial], None]],
+    ) -> None:
+        self._study = study
+        self._objective = objective
+        self._budget = budget
+        self._catch = as_tuple(catch)
+        self._callbacks = list(callbacks)
+        self._running: set[AsyncTrial] = set()
+        self._display = Display(study.name, is_bar=False)
+
+    async def run(self, n_jobs: int, show_progress_bar: bool | None) -> None:
+        """Evaluate trials until the study or the budget ends."""
+        as_optuna_trial(AsyncTrial)
+        if not self._study.is_created and self._budget.take():
+            await create_from_first_trial(self._study, self._objective)
+        with sigterm_raises(), Display(self._study.name, show_progress_bar) as display:
+            self._display = display
+            await run_in_parallel(n_jobs, self._work, self._give_back)
+
+    async def _work(self) -> None:
+        try:
+            async for trial in iterate_trials(self._study, self._budget):
+                await self._evaluate(trial)
+        except BaseException:
+            self._budget.stop()
+            raise
+
+    async def _evaluate(self, trial: AsyncTrial) -> None:
+        trial.raises = False
+        trial.catch = self._catch
+        self._running.add(trial)
+        try:
+            async with trial:
+                await self._tell(trial, await self._objective(trial))
+        finally:
+            self._running.discard(trial)
+        if trial.result is None:  # the lease was lost
+            return
+        for callback in self._callbacks:
+            callback(self._study, trial.result)
+        if self._display.is_due:
+            self._display.show(await self._study.progress(), trial.result)
+
+    async def _tell(self, trial: AsyncTrial, values: Any) -> None:
+        """Tell what the objective returned; as in Optuna, what is not a number is a failure."""
+        try:
+            await trial.complete(values)
+        except (TypeError, ValueError) as error:
+            _log.warning("trial %s: the objective returned %r", trial.trial_id, values)
+            await trial.fail(f"the objective returned {values!r}, not a number: {error}")
+
+    async def _give_back(self) -> None:
+        self._budget.stop()
+        for trial in list(self._running):
+            await trial.give_back("interrupted")

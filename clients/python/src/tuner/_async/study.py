@@ -1,0 +1,175 @@
+"""A study, as its workers and its owners use it."""
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any, overload
+
+from tuner._async.loop import iterate_trials
+from tuner._async.optimization import AsyncOptimization
+from tuner._async.study_control import AsyncStudyControl
+from tuner._async.study_results import AsyncStudyResults
+from tuner._async.trial import AsyncTrial
+from tuner._wire.requests import Request, present, study_path
+from tuner._worker.budget import Budget, as_tuple
+from tuner._worker.slots import Slot, take_slot
+from tuner.answers import FrozenTrial
+from tuner.errors import TellFailed, read_problem
+
+MAX_BATCH = 1000  # results in one request
+
+
+class AsyncStudy(AsyncStudyResults, AsyncStudyControl):
+    """A study of the service.
+
+    Made by `AsyncClient.create_study` and `get_study`. What a study is (`info`, `space`) is read
+    once, how it stands (`best`, `progress`, `trials`, …) by a request each time.
+    """
+
+    # Ask and tell -----------------------------------------------------------------------------
+
+    async def loop(
+        self,
+        *,
+        n_trials: int | None = None,
+        timeout: float | None = None,
+        catch: Iterable[type[Exception]] | type[Exception] = (),
+        wait_while_paused: bool = True,
+        lease_seconds: float | None = None,
+    ) -> AsyncIterator[AsyncTrial]:
+        """Yield trials to evaluate, one at a time, until the study ends.
+
+        While no trial can be handed out, because a budget is in flight or the study is paused, it
+        waits. A worker that was restarted first receives the trial that it held.
+
+        Args:
+            n_trials: end after so many trials of this loop; the study's own budget is `max_trials`.
+            timeout: start no trial after so many seconds.
+            catch: exceptions that leave a trial's `with` block as a failure, and do not end the
+                loop.
+            wait_while_paused: False ends the loop when the study is paused.
+            lease_seconds: of these trials; by default the study's.
+        """
+        budget = Budget(n_trials, timeout)
+        self._stopped = False
+        trials = iterate_trials(
+            self, budget, wait_while_paused=wait_while_paused, lease_seconds=lease_seconds
+        )
+        async for trial in trials:
+            trial.catch = as_tuple(catch)
+            yield trial
+
+    async def optimize(
+        self,
+        objective: Callable[[Any], Any],
+        n_trials: int | None = None,
+        timeout: float | None = None,
+        n_jobs: int = 1,
+        catch: Iterable[type[Exception]] | type[Exception] = (),
+        callbacks: Iterable[Callable[[Any, FrozenTrial], None]] = (),
+        show_progress_bar: bool | None = None,
+    ) -> None:
+        """Evaluate an objective, as Optuna's `Study.optimize` does, until the study ends.
+
+        Args:
+            objective: takes a trial with Optuna's `suggest_*`, `report` and `should_prune`, and
+                returns a value, or several; for an `AsyncStudy` a coroutine function.
+            n_trials: how many trials this call evaluates; the study's own budget is `max_trials`.
+            timeout: start no trial after so many seconds.
+            n_jobs: how many at a time, in threads (of an `AsyncStudy`: tasks).
+            catch: exceptions that fail a trial only; others end the call, too.
+            callbacks: called with the study and the finished trial.
+            show_progress_bar: of the whole study; by default a bar on a terminal, and log lines
+                elsewhere.
+
+        Raises:
+            SpaceMismatch: the objective asks for a parameter that the study has not.
+        """
+        self._stopped = False
+        run = AsyncOptimization(self, objective, Budget(n_trials, timeout), catch, callbacks)
+        await run.run(n_jobs, show_progress_bar)
+
+    def stop(self) -> None:
+        """Let `optimize` and loops of this object end after their current trials."""
+        self._stopped = True
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether `stop` was called since `optimize` began."""
+        return self._stopped
+
+    @overload
+    async def ask(self, *, lease_seconds: float | None = None) -> AsyncTrial: ...
+    @overload
+    async def ask(self, count: int, *, lease_seconds: float | None = None) -> list[AsyncTrial]: ...
+
+    async def ask(
+        self, count: int | None = None, *, lease_seconds: float | None = None
+    ) -> AsyncTrial | list[AsyncTrial]:
+        """Return a trial to evaluate; with `count`, a list of at least one and at most so many.
+
+        Raises:
+            StudyEnded, StudyPaused: the study hands out no trials.
+            Busy: it hands out none now, and did not until the deadline of the client.
+        """
+        slot = self.take_slot()
+        try:
+            if count is None:
+                trial = await self.ask_in(slot, lease_seconds=lease_seconds)
+                trial.slot = slot
+                return trial
+            trials = await self._ask_many(slot, count, lease_seconds)
+        except BaseException:
+            slot.release()
+            raise
+        for trial in trials:
+            trial.slot = slot  # released when the last of them is gone
+        return trials
+
+    async def ask_in(
+        self, slot: Slot, *, lease_seconds: float | None = None, deadline: float | None = None
+    ) -> AsyncTrial:
+        """Return a trial for a slot; `loop` and `optimize` ask so, trial after trial."""
+        body = present(worker_id=slot.worker_id, lease_seconds=lease_seconds)
+        request = Request("POST", study_path(self.name, "trials", "suggest"), body)
+        answer = await self.transport.send(request, deadline=deadline)
+        return AsyncTrial(self, answer.json(), slot.worker_id, answer)
+
+    async def _ask_many(
+        self, slot: Slot, count: int, lease_seconds: float | None
+    ) -> list[AsyncTrial]:
+        body = present(worker_id=slot.worker_id, count=count, lease_seconds=lease_seconds)
+        request = Request("POST", study_path(self.name, "trials", "suggest-batch"), body)
+        answer = await self.transport.send(request)
+        offers = answer.json()["trials"]
+        return [AsyncTrial(self, offer, slot.worker_id, answer) for offer in offers]
+
+    def take_slot(self) -> Slot:
+        """Take a place of this worker, by the name of which it asks."""
+        return take_slot(self.client.worker_id, f"{self.transport.settings.url}/{self.name}")
+
+    async def tell(self, results: Iterable[tuple[AsyncTrial, Any]]) -> list[FrozenTrial]:
+        """Tell the results of several trials by one request.
+
+        Args:
+            results: pairs of a trial and its value, or its values; NaN is a failure.
+
+        Raises:
+            TellFailed: some were refused; the others are stored.
+        """
+        pairs = list(results)
+        items = [trial.as_item(values) for trial, values in pairs]
+        path = study_path(self.name, "trials", "complete-batch")
+        answers: list[dict[str, Any]] = []
+        for start in range(0, len(items), MAX_BATCH):
+            body = {"trials": items[start : start + MAX_BATCH]}
+            answers += (await self.transport.json(Request("POST", path, body)))["results"]
+        errors = {
+            answer["trial_id"]: read_problem(answer["error"])
+            for answer in answers
+            if answer.get("error")
+        }
+        if errors:
+            raise TellFailed(errors)
+        return [
+            trial.note_result(answer["trial"])
+            for (trial, _), answer in zip(pairs, answers, strict=True)
+        ]

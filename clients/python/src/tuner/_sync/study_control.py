@@ -1,0 +1,155 @@
+"""What changes a study from outside its workers: its state, its budgets, its queue, corrections."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tuner._sync.study_base import StudyBase
+from tuner._wire.definition import as_body
+from tuner._wire.requests import Request, as_values, present, study_path, trial_path
+from tuner.answers import FrozenTrial, StudyInfo
+
+
+class StudyControl(StudyBase):
+    """The owner's part of a study; most of it needs a token of the scope `manage`."""
+
+    # The study --------------------------------------------------------------------------------
+
+    def create(
+        self, space: Mapping[str, Any], *, constraints: list[str] | None = None
+    ) -> StudyInfo:
+        """Create a study that had no search space yet, or load it if another worker has."""
+        definition = {"space": space, **present(constraints=constraints), **self._definition}
+        body = {"name": self.name, **as_body(definition)}
+        return self._note(self.transport.json(Request("POST", "/studies", body)))
+
+    def refresh(self) -> StudyInfo:
+        """Read the study again; returns `info`."""
+        return self._note(self._get())
+
+    def update(self, **changes: Any) -> StudyInfo:
+        """Change budgets, `lease_seconds`, `max_retries`, `user_attrs` or `metric_names`.
+
+        A key that is None removes the budget.
+        """
+        request = Request("PATCH", study_path(self.name), as_body(changes))
+        return self._note(self.transport.json(request))
+
+    def pause(self, reason: str | None = None) -> StudyInfo:
+        """Hand out no more trials until `resume`."""
+        return self._note(self._post("pause", reason=reason))
+
+    def resume(self, reason: str | None = None) -> StudyInfo:
+        """Hand out trials again."""
+        return self._note(self._post("resume", reason=reason))
+
+    def complete(self, reason: str | None = None, *, stop_running: bool | None = None) -> StudyInfo:
+        """Complete the study; with `stop_running`, its running trials are told to stop."""
+        return self._note(self._post("complete", reason=reason, stop_running=stop_running))
+
+    def cancel(self, reason: str | None = None) -> StudyInfo:
+        """Cancel the study for good; its running trials are told to stop."""
+        return self._note(self._post("cancel", reason=reason))
+
+    def delete(self) -> None:
+        """Delete the study with its trials. Repeated after a lost answer, it may be NotFound."""
+        self.transport.send(Request("DELETE", study_path(self.name)))
+
+    def clone(self, name: str, **changes: Any) -> StudyInfo:
+        """Copy the study under another name; `changes` are keys of the API's `clone`."""
+        return StudyInfo.read(self._post_once("clone", body={"name": name, **as_body(changes)}))
+
+    # Trials -----------------------------------------------------------------------------------
+
+    def enqueue(
+        self,
+        params: Mapping[str, Any],
+        *,
+        priority: int | None = None,
+        user_attrs: Mapping[str, Any] | None = None,
+    ) -> FrozenTrial:
+        """Queue a trial with some or all of its parameters; the sampler draws the others.
+
+        Args:
+            params: by name.
+            priority: higher ones are handed out first; by default 0.
+            user_attrs: of the trial.
+        """
+        keys = present(priority=priority, user_attrs=user_attrs)
+        return FrozenTrial.read(self._add({"params": dict(params), **keys}))
+
+    def enqueue_all(self, trials: Iterable[Mapping[str, Any]]) -> list[FrozenTrial]:
+        """Queue several trials, all or none of them; each by its parameters."""
+        items = [{"params": dict(params)} for params in trials]
+        return [FrozenTrial.read(answer) for answer in self._add(items)]
+
+    def add(
+        self,
+        params: Mapping[str, Any],
+        values: Any = None,
+        *,
+        state: str = "COMPLETE",
+        intermediate_values: Mapping[int, float | None] | None = None,
+        constraints: Mapping[str, float] | None = None,
+        user_attrs: Mapping[str, Any] | None = None,
+        reason: str | None = None,
+    ) -> FrozenTrial:
+        """Record a trial that was evaluated elsewhere, for samplers to learn from."""
+        steps = {str(step): value for step, value in (intermediate_values or {}).items()}
+        body = present(
+            params=dict(params),
+            state=state,
+            values=None if values is None else as_values(values),
+            intermediate_values=steps or None,
+            constraints=constraints,
+            user_attrs=user_attrs,
+            reason=reason,
+        )
+        return FrozenTrial.read(self._add(body))
+
+    def retry(self, trial_id: int) -> FrozenTrial:
+        """Queue the parameters of a failed trial again; returns the new trial."""
+        path = trial_path(self.name, trial_id, "retry")
+        return FrozenTrial.read(self.transport.json(Request("POST", path, {}, is_repeatable=False)))
+
+    def retry_failed(self, limit: int | None = None) -> dict[str, Any]:
+        """Queue failed trials again; `n_left` of the answer are beyond the limit."""
+        answer: dict[str, Any] = self._post("retry-failed", limit=limit)
+        return answer
+
+    def fail_running(
+        self, silent_for_seconds: float, *, retry: bool | None = None, reason: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Fail the running trials of which nothing was heard for so long."""
+        answer = self._post(
+            "trials",
+            "fail-running",
+            silent_for_seconds=silent_for_seconds,
+            retry=retry,
+            reason=reason,
+        )
+        failed: list[dict[str, Any]] = answer["trials"]
+        return failed
+
+    def invalidate(self, trial_id: int, reason: str) -> FrozenTrial:
+        """Take back the result of a finished trial, which becomes FAIL."""
+        path = trial_path(self.name, trial_id, "invalidate")
+        return FrozenTrial.read(self.transport.json(Request("POST", path, {"reason": reason})))
+
+    def cancel_trial(self, trial_id: int) -> FrozenTrial:
+        """Remove a waiting trial from the queue; it becomes FAIL."""
+        path = trial_path(self.name, trial_id)
+        return FrozenTrial.read(self.transport.json(Request("DELETE", path)))
+
+    def update_trial(self, trial_id: int, user_attrs: Mapping[str, Any]) -> FrozenTrial:
+        """Add user attributes to a trial, also to a finished one."""
+        path = trial_path(self.name, trial_id)
+        body = {"user_attrs": dict(user_attrs)}
+        return FrozenTrial.read(self.transport.json(Request("PATCH", path, body)))
+
+    def _add(self, body: Any) -> Any:
+        return self._post_once("trials", body=body)
+
+    def _note(self, answer: Mapping[str, Any]) -> StudyInfo:
+        self._info = StudyInfo.read(answer)
+        self._space = None
+        return self._info

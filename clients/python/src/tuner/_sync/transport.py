@@ -1,0 +1,98 @@
+"""The way of a request to the service and back, with its repetitions."""
+
+import os
+import time
+from typing import Any
+
+from tuner._sync.tasks import sleep
+from tuner._wire.library import headers, httpx, is_unsent, read_error
+from tuner._wire.requests import Request, encode, present
+from tuner._wire.retries import Attempts
+from tuner.config import API_PREFIX, Settings
+
+
+class Transport:
+    """Sends requests, and repeats those that can be repeated until their deadline.
+
+    Args:
+        settings: the URL and the token.
+        timeout: seconds for one attempt.
+        deadline: seconds for all attempts of a request.
+        transport: of the HTTP library; by default a pool of connections.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        timeout: float,
+        deadline: float,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.settings = settings
+        self.timeout = timeout
+        self.deadline = deadline
+        self._transport = transport
+        self._http: httpx.Client | None = None
+        self._process = os.getpid()
+
+    def json(self, request: Request, *, deadline: float | None = None) -> Any:
+        """Send a request and return the JSON of its answer."""
+        return (self.send(request, deadline=deadline)).json()
+
+    def send(self, request: Request, *, deadline: float | None = None) -> httpx.Response:
+        """Send a request until it is answered.
+
+        Args:
+            request: what to send.
+            deadline: seconds for all attempts; by default that of the transport.
+
+        Raises:
+            ApiError: the service refused it.
+            ConnectionFailed: the service did not answer until the deadline.
+        """
+        seconds = self.deadline if deadline is None else deadline
+        attempts = Attempts(time.monotonic() + seconds, request.is_repeatable)
+        message = self._message(request)
+        while True:
+            try:
+                response = self._client().send(message)
+            except httpx.TransportError as error:
+                pause = attempts.pause_after_fault(error, was_sent=not is_unsent(error))
+            else:
+                if response.is_success:
+                    return response
+                pause = attempts.pause_after_refusal(read_error(response))
+            sleep(pause)
+
+    def close(self) -> None:
+        """Close the connections; the next request opens new ones."""
+        http, self._http = self._http, None
+        if http is not None:
+            http.close()
+
+    def _message(self, request: Request) -> httpx.Request:
+        content = request.lines if request.body is None else encode(request.body)
+        kind = "application/json" if request.lines is None else "application/x-ndjson"
+        return self._client().build_request(
+            request.method,
+            f"{API_PREFIX}{request.path}",
+            content=content,
+            params=present(**(request.query or {})),
+            headers={} if request.method == "GET" else {"Content-Type": kind},
+        )
+
+    def _client(self) -> httpx.Client:
+        """Return the HTTP client of this process: connections must not be shared after a fork."""
+        if self._http is None or self._process != os.getpid():
+            self._process = os.getpid()
+            self._http = httpx.Client(
+                base_url=self.settings.url,
+                headers=headers(self.settings.token),
+                timeout=self.timeout,
+                transport=self._transport,
+            )
+        return self._http
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_http": None, "_transport": None}

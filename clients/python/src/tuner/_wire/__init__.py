@@ -1,0 +1,1 @@
+"""Requests and answers: what the clients for threads and asyncio share."""

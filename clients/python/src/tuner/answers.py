@@ -1,0 +1,179 @@
+"""The answers of the API, as dataclasses with the API's own names.
+
+A key that a newer service adds is ignored; one that an older service does not send is None.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, TypeVar
+
+Values = float | list[float]
+_Answer = TypeVar("_Answer", bound="Answer")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Base class of the answers."""
+
+    @classmethod
+    def read(cls: type[_Answer], answer: Mapping[str, Any]) -> _Answer:
+        """Return the answer for a JSON object: moments as `datetime`, all else as it came."""
+        names = {field.name for field in fields(cls)}
+        return cls(**{key: _value(key, answer[key]) for key in answer.keys() & names})
+
+
+@dataclass(frozen=True)
+class FrozenTrial(Answer):
+    """A trial as it was when it was read; `values` is None without a result."""
+
+    trial_id: int
+    study_name: str
+    state: str
+    params: dict[str, Any]
+    study_id: int | None = None
+    values: list[float] | None = None
+    intermediate_values: dict[int, float | None] | None = None
+    user_attrs: dict[str, Any] | None = None
+    constraints: dict[str, float] | None = None
+    datetime_start: datetime | None = None
+    datetime_complete: datetime | None = None
+    duration_seconds: float | None = None
+    worker_id: str | None = None
+    lease_expires_at: datetime | None = None
+    attempt: int | None = None
+    reoffers: int | None = None
+    retry_of: int | None = None
+    retried_as: int | None = None
+    retry_refused: str | None = None
+    cancelled_retry: int | None = None
+    reason: str | None = None
+    infeasible: bool | None = None
+    priority: int | None = None
+
+    @property
+    def number(self) -> int:
+        """The trial's number within its study: Optuna's name of `trial_id`."""
+        return self.trial_id
+
+    @property
+    def value(self) -> float | None:
+        """The value of the only objective; None without a result."""
+        return self.values[0] if self.values else None
+
+
+@dataclass(frozen=True)
+class StudyInfo(Answer):
+    """A study as it was when it was read. A list of studies leaves the last three out."""
+
+    study_id: int
+    study_name: str
+    direction: str | list[str]
+    state: str
+    state_reason: str | None
+    state_history: list[dict[str, Any]]
+    sampler: str
+    sampler_options: dict[str, Any]
+    pruner: str
+    pruner_options: dict[str, Any]
+    pruning_direction: str | None
+    n_trials: int
+    trial_counts: dict[str, int]
+    best_value: Values | None
+    datetime_start: datetime
+    max_trials: int | None
+    max_concurrent: int | None
+    max_failures: int | None
+    max_consecutive_failures: int | None
+    max_trial_seconds: float | None
+    target_value: float | None
+    deadline: datetime | None
+    stop_running: bool
+    lease_seconds: float | None
+    max_retries: int
+    max_reoffers: int
+    constraints: list[str] | None
+    metric_names: list[str] | None
+    duplicates: str
+    best_params: dict[str, Any] | None = None
+    user_attrs: dict[str, Any] | None = None
+    search_space: list[dict[str, Any]] | None = None
+
+
+@dataclass(frozen=True)
+class Best(Answer):
+    """The best trial; of several objectives the first one of the Pareto front."""
+
+    trial_id: int
+    params: dict[str, Any]
+    value: Values
+    metric_names: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class ParetoTrial(Answer):
+    """A trial of the Pareto front."""
+
+    trial_id: int
+    values: list[float]
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Progress(Answer):
+    """How far a study is, at `datetime`; `n_left` and `eta` are None where nothing bounds it."""
+
+    study_name: str
+    state: str
+    state_reason: str | None
+    trial_counts: dict[str, int]
+    n_trials: int
+    n_done: int
+    n_left: int | None
+    max_trials: int | None
+    best_value: Values | None
+    best_trial_id: int | None
+    rate_per_hour: float | None
+    eta: datetime | None
+    running: list[dict[str, Any]]
+    failures: list[dict[str, Any]]
+    revision: int
+    datetime: datetime
+
+
+@dataclass(frozen=True)
+class Importance(Answer):
+    """The share of each parameter in the variation of an objective, most important first."""
+
+    importances: dict[str, float]
+    method: str
+    n_trials: int | None = None
+    n_complete: int | None = None
+    is_subsampled: bool | None = None
+
+
+@dataclass(frozen=True)
+class HeartbeatReply(Answer):
+    """The answer to a heartbeat: the new end of the lease, and whether to stop."""
+
+    lease_expires_at: datetime | None
+    should_stop: bool
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class ReportReply(HeartbeatReply):
+    """The answer to a report: also the pruner's advice, and the steps whose values it replaced."""
+
+    should_prune: bool = False
+    replaced: list[int] | None = None
+
+
+def _value(key: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if key.startswith("datetime") or key in {"lease_expires_at", "eta", "deadline"}:
+        return datetime.fromisoformat(value)
+    if key == "intermediate_values":  # the keys of a JSON object are texts
+        return {int(step): number for step, number in value.items()}
+    return value
