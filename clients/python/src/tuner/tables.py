@@ -1,6 +1,6 @@
 """Trials as a table of pandas."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from tuner.answers import FrozenTrial
@@ -23,7 +23,8 @@ def to_dataframe(trials: Iterable[FrozenTrial], n_objectives: int) -> "pandas.Da
 
 
 def _row(trial: FrozenTrial, n_objectives: int) -> dict[str, Any]:
-    values: list[Any] = list(trial.values or [None] * n_objectives)
+    nothing: list[Any] = [None] * n_objectives
+    values = trial.values or nothing
     return {
         "number": trial.trial_id,
         **({"value": values[0]} if n_objectives == 1 else _prefixed("values", enumerate(values))),
