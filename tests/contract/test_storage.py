@@ -89,14 +89,14 @@ def test_storage_outside_a_transaction_commits_at_once():
 
 def test_storage_survives_pickling(storage):
     study_id = storage.create_new_study(MINIMIZE, "pickled")
-    copy = pickle.loads(pickle.dumps(storage))  # noqa: S301
+    copy = pickle.loads(pickle.dumps(storage))
     assert copy.get_study_id_from_name("pickled") == study_id
     assert copy.engine is not storage.engine
 
 
 def test_storage_is_built_and_unpickled_without_a_database():
     # No fixture has opened the database here, and pytest-django refuses every access.
-    pickle.loads(pickle.dumps(DjangoStorage()))  # noqa: S301
+    pickle.loads(pickle.dumps(DjangoStorage()))
 
 
 @pytest.mark.django_db(transaction=True)

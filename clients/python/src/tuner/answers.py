@@ -4,7 +4,7 @@ A key that a newer service adds is ignored; one that an older service does not s
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -19,8 +19,9 @@ class Answer:
     @classmethod
     def read(cls: type[_Answer], answer: Mapping[str, Any]) -> _Answer:
         """Return the answer for a JSON object: moments as `datetime`, all else as it came."""
-        names = {field.name for field in fields(cls)}
-        return cls(**{key: _value(key, answer[key]) for key in answer.keys() & names})
+        known = {field.name: None for field in fields(cls) if field.default is MISSING}
+        known |= {field.name: answer[field.name] for field in fields(cls) if field.name in answer}
+        return cls(**{key: _value(key, value) for key, value in known.items()})
 
 
 @dataclass(frozen=True)

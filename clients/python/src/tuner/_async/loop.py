@@ -29,7 +29,7 @@ async def iterate_trials(
     lease_seconds: float | None = None,
 ) -> AsyncIterator["AsyncTrial"]:
     """Yield the trials of one slot until the study or the budget ends."""
-    with study.take_slot() as slot:
+    with study.slot() as slot:
         while not study.is_stopped and budget.take():
             trial = await _next_trial(study, slot, budget, wait_while_paused, lease_seconds)
             if trial is None:

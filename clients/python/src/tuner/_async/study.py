@@ -1,6 +1,7 @@
 """A study, as its workers and its owners use it."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, overload
 
 from tuner._async.loop import iterate_trials
@@ -8,9 +9,9 @@ from tuner._async.optimization import AsyncOptimization
 from tuner._async.study_control import AsyncStudyControl
 from tuner._async.study_results import AsyncStudyResults
 from tuner._async.trial import AsyncTrial
-from tuner._wire.requests import Request, present, study_path
+from tuner._wire.requests import Request, present
 from tuner._worker.budget import Budget, as_tuple
-from tuner._worker.slots import Slot, take_slot
+from tuner._worker.slots import Holders, Slot, take_slot
 from tuner.answers import FrozenTrial
 from tuner.errors import TellFailed, read_problem
 
@@ -110,26 +111,26 @@ class AsyncStudy(AsyncStudyResults, AsyncStudyControl):
             StudyEnded, StudyPaused: the study hands out no trials.
             Busy: it hands out none now, and did not until the deadline of the client.
         """
-        slot = self.take_slot()
+        slot = self._take_slot()
         try:
             if count is None:
-                trial = await self.ask_in(slot, lease_seconds=lease_seconds)
-                trial.slot = slot
-                return trial
-            trials = await self._ask_many(slot, count, lease_seconds)
+                trials = [await self.ask_in(slot, lease_seconds=lease_seconds)]
+            else:
+                trials = await self._ask_many(slot, count, lease_seconds)
         except BaseException:
             slot.release()
             raise
+        holders = Holders(slot, len(trials))
         for trial in trials:
-            trial.slot = slot  # released when the last of them is gone
-        return trials
+            trial.on_finish = holders.leave
+        return trials[0] if count is None else trials
 
     async def ask_in(
         self, slot: Slot, *, lease_seconds: float | None = None, deadline: float | None = None
     ) -> AsyncTrial:
         """Return a trial for a slot; `loop` and `optimize` ask so, trial after trial."""
         body = present(worker_id=slot.worker_id, lease_seconds=lease_seconds)
-        request = Request("POST", study_path(self.name, "trials", "suggest"), body)
+        request = Request("POST", self.path("trials", "suggest"), body)
         answer = await self.transport.send(request, deadline=deadline)
         return AsyncTrial(self, answer.json(), slot.worker_id, answer)
 
@@ -137,13 +138,21 @@ class AsyncStudy(AsyncStudyResults, AsyncStudyControl):
         self, slot: Slot, count: int, lease_seconds: float | None
     ) -> list[AsyncTrial]:
         body = present(worker_id=slot.worker_id, count=count, lease_seconds=lease_seconds)
-        request = Request("POST", study_path(self.name, "trials", "suggest-batch"), body)
+        request = Request("POST", self.path("trials", "suggest-batch"), body)
         answer = await self.transport.send(request)
         offers = answer.json()["trials"]
         return [AsyncTrial(self, offer, slot.worker_id, answer) for offer in offers]
 
-    def take_slot(self) -> Slot:
-        """Take a place of this worker, by the name of which it asks."""
+    @contextmanager
+    def slot(self) -> Iterator[Slot]:
+        """Take a place of this worker, by the name of which it asks, for the block."""
+        slot = self._take_slot()
+        try:
+            yield slot
+        finally:
+            slot.release()
+
+    def _take_slot(self) -> Slot:
         return take_slot(self.client.worker_id, f"{self.transport.settings.url}/{self.name}")
 
     async def tell(self, results: Iterable[tuple[AsyncTrial, Any]]) -> list[FrozenTrial]:
@@ -157,7 +166,7 @@ class AsyncStudy(AsyncStudyResults, AsyncStudyControl):
         """
         pairs = list(results)
         items = [trial.as_item(values) for trial, values in pairs]
-        path = study_path(self.name, "trials", "complete-batch")
+        path = self.path("trials", "complete-batch")
         answers: list[dict[str, Any]] = []
         for start in range(0, len(items), MAX_BATCH):
             body = {"trials": items[start : start + MAX_BATCH]}

@@ -1,7 +1,7 @@
 """A trial that this worker evaluates."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from types import TracebackType
@@ -16,10 +16,8 @@ from tuner._wire.requests import (
     as_values,
     finite_or_none,
     present,
-    trial_path,
 )
 from tuner._worker.outcomes import describe_failure, ends_trial_only, raise_pruned
-from tuner._worker.slots import Slot
 from tuner._worker.suggestions import Suggestions, value_of
 from tuner._worker.termination import sigterm_raises
 from tuner.answers import FrozenTrial, HeartbeatReply, ReportReply
@@ -50,7 +48,7 @@ class AsyncTrial(Suggestions):
         result: the finished trial, once it was told.
         raises: whether `report` raises the advice to stop; `optimize` sets it to False.
         catch: exceptions that do not leave the `with` block.
-        slot: the place of the worker that it keeps, unless a loop does.
+        on_finish: called once the result is told.
     """
 
     def __init__(
@@ -71,7 +69,7 @@ class AsyncTrial(Suggestions):
         self._holder = {"study_id": offer["study_id"], "worker_id": worker_id}
         self.raises = True
         self.catch: tuple[type[Exception], ...] = ()
-        self.slot: Slot | None = None
+        self.on_finish: Callable[[], None] | None = None
         self._lease = _lease_of(offer, answer)
         self._lost: LeaseLost | None = None
         self._reply = HeartbeatReply(None, should_stop=False)
@@ -119,26 +117,34 @@ class AsyncTrial(Suggestions):
             value: the value; NaN and infinity are reported as null. Or several: `{step: value}`.
             step: of the value; an epoch or a fold.
             attrs: user attributes to add to the trial.
-            raises: False returns the pruner's advice instead of raising it; by default True in a
-                loop, and False in `optimize`, whose objectives call `should_prune`.
+            raises: False raises none of these, but returns a reply that says so. By default True
+                in a loop; in `optimize`, whose objectives call `should_prune`, only `LeaseLost` is
+                raised.
 
         Raises:
             Pruned: the pruner advises to stop.
             StudyStopped: the study was ended, and its results are not needed any more.
             LeaseLost: the trial was ended without this worker.
         """
-        if self._lost is not None:
-            raise self._lost
         many = value if isinstance(value, Mapping) else {step: value}
         numbers = {as_step(at): finite_or_none(each) for at, each in many.items()}
         body = {"values": {str(at): number for at, number in numbers.items()}}
-        answer = await self._send("report", {**body, **self._take_attrs(attrs)})
+        try:
+            reply = await self._report({**body, **self._take_attrs(attrs)})
+        except LeaseLost as lost:
+            if raises is not False:
+                raise
+            reply = ReportReply(None, should_stop=True, reason=lost.detail)
         self.intermediate_values.update(numbers)
-        reply = ReportReply.read(answer.json())
         self._reply = reply
         if self.raises if raises is None else raises:
             self._raise_advice(reply)
         return reply
+
+    async def _report(self, body: Mapping[str, Any]) -> ReportReply:
+        if self._lost is not None:  # as a heartbeat has found
+            raise self._lost
+        return ReportReply.read((await self._send("report", body)).json())
 
     def should_prune(self) -> bool:
         """Tell whether the last report or heartbeat advised to stop."""
@@ -287,7 +293,7 @@ class AsyncTrial(Suggestions):
     async def _send(
         self, action: str, body: Mapping[str, Any], *, deadline: float | None = None
     ) -> httpx.Response:
-        path = trial_path(self.study.name, self.trial_id, action)
+        path = self.study.path("trials", str(self.trial_id), action)
         request = Request("POST", path, {**self._holder, **body})
         return await self.study.transport.send(request, deadline=deadline)
 
@@ -298,9 +304,11 @@ class AsyncTrial(Suggestions):
         return self.note_result(answer.json())
 
     def note_result(self, answer: Mapping[str, Any]) -> FrozenTrial:
-        """Remember the finished trial of an answer; its slot is free for another one."""
+        """Remember the finished trial of an answer."""
+        is_first = self.result is None
         self.result = FrozenTrial.read(answer)
-        self.slot = None
+        if is_first and self.on_finish is not None:
+            self.on_finish()
         return self.result
 
     def as_item(self, values: Any) -> dict[str, Any]:
@@ -328,7 +336,7 @@ class AsyncTrial(Suggestions):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to this process: a copy is not in a `with` block."""
-        return {**self.__dict__, "_ticker": None, "_signals": None, "slot": None}
+        return {**self.__dict__, "_ticker": None, "_signals": None, "on_finish": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ = {**state, "_signals": ExitStack()}

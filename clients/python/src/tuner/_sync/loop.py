@@ -29,7 +29,7 @@ def iterate_trials(
     lease_seconds: float | None = None,
 ) -> Iterator["Trial"]:
     """Yield the trials of one slot until the study or the budget ends."""
-    with study.take_slot() as slot:
+    with study.slot() as slot:
         while not study.is_stopped and budget.take():
             trial = _next_trial(study, slot, budget, wait_while_paused, lease_seconds)
             if trial is None:

@@ -94,17 +94,25 @@ class StudyBase:
         """The address of the study's page in the admin, for people."""
         return f"{self.transport.settings.url}/admin/studies/study/{self.info.study_id}/change/"
 
+    def path(self, *rest: str) -> str:
+        """Return the path of the study, or of something of it, below `/api/v1`.
+
+        Raises:
+            SpaceMismatch: the study does not exist yet.
+        """
+        return study_path(self.info.study_name, *rest)
+
     def _post(self, *path: str, **body: Any) -> Any:
         """Send a request that may be repeated; keys that are None are left out."""
-        return self.transport.json(Request("POST", study_path(self.name, *path), present(**body)))
+        return self.transport.json(Request("POST", self.path(*path), present(**body)))
 
     def _post_once(self, *path: str, body: Any) -> Any:
         """Send a request that the service would carry out twice if it came twice."""
-        request = Request("POST", study_path(self.name, *path), body, is_repeatable=False)
+        request = Request("POST", self.path(*path), body, is_repeatable=False)
         return self.transport.json(request)
 
     def _get(self, *path: str, **query: Any) -> Any:
-        return self.transport.json(Request("GET", study_path(self.name, *path), query=query))
+        return self.transport.json(Request("GET", self.path(*path), query=query))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"

@@ -5,7 +5,7 @@ from typing import Any
 
 from tuner._sync.study_base import StudyBase
 from tuner._wire.definition import as_body
-from tuner._wire.requests import Request, as_values, present, study_path, trial_path
+from tuner._wire.requests import Request, as_values, present
 from tuner.answers import FrozenTrial, StudyInfo
 
 
@@ -31,7 +31,7 @@ class StudyControl(StudyBase):
 
         A key that is None removes the budget.
         """
-        request = Request("PATCH", study_path(self.name), as_body(changes))
+        request = Request("PATCH", self.path(), as_body(changes))
         return self._note(self.transport.json(request))
 
     def pause(self, reason: str | None = None) -> StudyInfo:
@@ -52,7 +52,7 @@ class StudyControl(StudyBase):
 
     def delete(self) -> None:
         """Delete the study with its trials. Repeated after a lost answer, it may be NotFound."""
-        self.transport.send(Request("DELETE", study_path(self.name)))
+        self.transport.send(Request("DELETE", self.path()))
 
     def clone(self, name: str, **changes: Any) -> StudyInfo:
         """Copy the study under another name; `changes` are keys of the API's `clone`."""
@@ -107,8 +107,8 @@ class StudyControl(StudyBase):
         return FrozenTrial.read(self._add(body))
 
     def retry(self, trial_id: int) -> FrozenTrial:
-        """Queue the parameters of a failed trial again; returns the new trial."""
-        path = trial_path(self.name, trial_id, "retry")
+        """Queue a failed trial again; `retried_as` of the answer is the new one."""
+        path = self.path("trials", str(trial_id), "retry")
         return FrozenTrial.read(self.transport.json(Request("POST", path, {}, is_repeatable=False)))
 
     def retry_failed(self, limit: int | None = None) -> dict[str, Any]:
@@ -132,17 +132,17 @@ class StudyControl(StudyBase):
 
     def invalidate(self, trial_id: int, reason: str) -> FrozenTrial:
         """Take back the result of a finished trial, which becomes FAIL."""
-        path = trial_path(self.name, trial_id, "invalidate")
+        path = self.path("trials", str(trial_id), "invalidate")
         return FrozenTrial.read(self.transport.json(Request("POST", path, {"reason": reason})))
 
     def cancel_trial(self, trial_id: int) -> FrozenTrial:
         """Remove a waiting trial from the queue; it becomes FAIL."""
-        path = trial_path(self.name, trial_id)
+        path = self.path("trials", str(trial_id))
         return FrozenTrial.read(self.transport.json(Request("DELETE", path)))
 
     def update_trial(self, trial_id: int, user_attrs: Mapping[str, Any]) -> FrozenTrial:
-        """Add user attributes to a trial, also to a finished one."""
-        path = trial_path(self.name, trial_id)
+        """Add user attributes to a waiting or running trial."""
+        path = self.path("trials", str(trial_id))
         body = {"user_attrs": dict(user_attrs)}
         return FrozenTrial.read(self.transport.json(Request("PATCH", path, body)))
 

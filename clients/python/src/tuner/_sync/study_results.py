@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from tuner._sync.study_base import StudyBase
 from tuner._sync.tasks import sleep
 from tuner._wire.pages import next_page
-from tuner._wire.requests import Request, study_path, trial_path
+from tuner._wire.requests import Request
 from tuner.answers import Best, FrozenTrial, Importance, ParetoTrial, Progress
 from tuner.tables import to_dataframe
 
@@ -54,7 +54,7 @@ class StudyResults(StudyBase):
 
     def trial(self, trial_id: int) -> FrozenTrial:
         """Return a trial by its number."""
-        path = trial_path(self.name, trial_id)
+        path = self.path("trials", str(trial_id))
         return FrozenTrial.read(self.transport.json(Request("GET", path)))
 
     def dataframe(self) -> "pandas.DataFrame":
@@ -113,20 +113,18 @@ class StudyResults(StudyBase):
             kind: such as `history`, `slice` or `contour`.
             query: `format` (`json` of Plotly, the default, `html`, `png`, `svg`), `params`, …
         """
-        request = Request("GET", study_path(self.name, "plots", kind), query=query)
+        request = Request("GET", self.path("plots", kind), query=query)
         return (self.transport.send(request)).content
 
     def export(self) -> bytes:
         """Return the study as JSON Lines, which `Client.import_studies` takes."""
-        return (self.transport.send(Request("GET", study_path(self.name, "export")))).content
+        return (self.transport.send(Request("GET", self.path("export")))).content
 
     def _pages(self, *path: str, limit: int | None = None, **query: Any) -> list[Any]:
         """Return the items of a list: follow `Link` to the next page, which may end early."""
         items: list[Any] = []
         page = PAGE if limit is None else min(limit, PAGE)
-        request: Request | None = Request(
-            "GET", study_path(self.name, *path), query={**query, "limit": page}
-        )
+        request: Request | None = Request("GET", self.path(*path), query={**query, "limit": page})
         while request is not None and (limit is None or len(items) < limit):
             answer = self.transport.send(request)
             items += answer.json()

@@ -15,7 +15,7 @@ class Request:
 
     Args:
         method: of HTTP.
-        path: from `study_path` and `trial_path`, so percent-encoded.
+        path: from `study_path`, so percent-encoded.
         body: a JSON object; None sends none.
         query: the query's keys; those that are None are left out.
         is_repeatable: the service answers a second request as the first, so that it may be sent
@@ -45,11 +45,6 @@ def study_path(name: str, *rest: str) -> str:
     return "/".join(["/studies", quote(name, safe=""), *rest])
 
 
-def trial_path(study_name: str, trial_id: int, *rest: str) -> str:
-    """Return the path of a trial, or of something of it."""
-    return study_path(study_name, "trials", str(trial_id), *rest)
-
-
 def present(**keys: Any) -> dict[str, Any]:
     """Return the keys that have a value: the API takes null as left out, too."""
     return {key: value for key, value in keys.items() if value is not None}
@@ -72,7 +67,13 @@ def finite_or_none(value: Any) -> float | None:
 
 
 def as_values(values: Any) -> float | list[float]:
-    """Return what an objective returned as one number, or as a list of numbers."""
+    """Return what an objective returned as one number, or as a list of numbers.
+
+    Raises:
+        TypeError, ValueError: it is something else.
+    """
+    if isinstance(values, str | bytes | Mapping):
+        raise TypeError(f"{values!r} is not a value: expected a number, or a list of numbers")
     if isinstance(values, Iterable) and getattr(values, "shape", None) != ():
         return [float(value) for value in values]
     return float(values)

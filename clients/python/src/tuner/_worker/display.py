@@ -51,6 +51,8 @@ class Display:
         self._bar.set_postfix_str(best)
 
     def __enter__(self) -> "Display":
+        if self._bar is None:
+            _show_log_lines()
         return self
 
     def __exit__(
@@ -61,6 +63,15 @@ class Display:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+def _show_log_lines() -> None:
+    """Write the client's log to standard error, unless the program has configured logging."""
+    if not _log.hasHandlers():
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        _log.addHandler(handler)
+        _log.setLevel(logging.INFO)
 
 
 def _can_bar() -> bool:

@@ -2,17 +2,16 @@
 
 The service returns to a `worker_id` the trials that it holds, so each slot needs one of its own,
 and must find it again after a restart. A slot is the lowest number that no living process of this
-machine has taken for the same worker and study: a locked file in the temporary folder, since the
-kernel releases the lock of a process that dies, however it dies.
+machine has taken for the same worker and study: a locked byte of a file in the temporary folder,
+since the system releases the lock of a process that dies, however it dies.
 """
 
 import hashlib
 import os
 import sys
 import tempfile
-import weakref
+import threading
 from pathlib import Path
-from types import TracebackType
 
 if sys.platform == "win32":
     import msvcrt
@@ -23,87 +22,84 @@ else:
 class Slot:
     """A slot that this process has taken; `worker_id` is its name in the API."""
 
-    def __init__(self, worker_id: str, file: Path, lock: int) -> None:
+    def __init__(self, slots: "_Slots", number: int, worker_id: str) -> None:
         self.worker_id = worker_id
-        self._file = file
-        self._lock: int | None = lock
-        _taken.add(self)
+        self._slots = slots
+        self._number = number
+        self._process = os.getpid()
 
     def release(self) -> None:
-        """Let others take the slot. Does nothing a second time."""
-        if self._lock is not None:
-            self._file.unlink(missing_ok=True)
-        self.close()
-
-    def close(self) -> None:
-        """Close the file, without a word to others that have it open: a forked child's part."""
-        lock, self._lock = self._lock, None
-        _taken.discard(self)
-        if lock is not None:
-            os.close(lock)
-
-    def __enter__(self) -> "Slot":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.release()
-
-    def __del__(self) -> None:
-        self.release()
+        """Let others take the slot. Does nothing in a forked child: the slot is its parent's."""
+        if self._process == os.getpid():
+            self._slots.release(self._number)
 
 
-_taken: "weakref.WeakSet[Slot]" = weakref.WeakSet()
+class Holders:
+    """The trials that were asked for together: the last one to finish releases their slot.
+
+    Until then the slot stays taken, also by trials that this process has passed on to another one.
+    """
+
+    def __init__(self, slot: Slot, n: int) -> None:
+        self._slot = slot
+        self._n = n
+
+    def leave(self) -> None:
+        """Note that a trial has finished."""
+        with _mutex:
+            self._n -= 1
+        if self._n == 0:
+            self._slot.release()
+
+
+class _Slots:
+    """The slots of one worker and study that this process has taken."""
+
+    def __init__(self, file: Path) -> None:
+        self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+        self._taken: set[int] = set()
+        self._lowest = 0  # no lower one is free in this process
+
+    def take(self) -> int:
+        """Take the lowest free slot and return its number."""
+        number = self._lowest
+        while number in self._taken or not _try_lock(self._descriptor, number):
+            number += 1
+        self._taken.add(number)
+        self._lowest = number
+        return number
+
+    def release(self, number: int) -> None:
+        """Release a slot; does nothing a second time."""
+        with _mutex:
+            if number in self._taken:
+                _unlock(self._descriptor, number)
+                self._taken.remove(number)
+                self._lowest = min(self._lowest, number)
+
+    def forget(self) -> None:
+        """Close the file in a forked child, whose parent keeps the locks."""
+        os.close(self._descriptor)
+
+
+_mutex = threading.RLock()
+_slots_of: dict[Path, _Slots] = {}
 
 
 def take_slot(worker: str, scope: str) -> Slot:
     """Take the lowest free slot of a worker.
 
     Args:
-        worker: the worker's name.
+        worker: the worker's name, which is that of its slot 0; the others add their number.
         scope: what the trials belong to: the URL of the study.
     """
-    number = 0
-    while True:
-        name = worker if number == 0 else f"{worker}.{number}"
-        file = _folder() / hashlib.sha256(f"{scope}\n{name}".encode()).hexdigest()[:32]
-        lock = _try_lock(file)
-        if lock is not None:
-            return Slot(name, file, lock)
-        number += 1
-
-
-def _try_lock(file: Path) -> int | None:
-    """Return the descriptor of a file that this call has locked; None if it is locked already."""
-    while True:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-        try:
-            _lock(descriptor)
-        except OSError:
-            os.close(descriptor)
-            return None
-        if _is_there(file, descriptor):
-            return descriptor
-        os.close(descriptor)  # its holder deleted it between the opening and the lock
-
-
-def _lock(descriptor: int) -> None:
-    """Lock an open file, without waiting; raises OSError if another one has locked it."""
-    if sys.platform == "win32":
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-    else:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _is_there(file: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(file.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
+    file = _folder() / hashlib.sha256(f"{scope}\n{worker}".encode()).hexdigest()[:32]
+    with _mutex:
+        if file not in _slots_of:
+            _slots_of[file] = _Slots(file)
+        slots = _slots_of[file]
+        number = slots.take()
+    return Slot(slots, number, f"{worker}.{number}" if number else worker)
 
 
 def _folder() -> Path:
@@ -113,11 +109,37 @@ def _folder() -> Path:
     return folder
 
 
-def _release_in_child() -> None:
-    """Close the descriptors that a forked child got: the slots are its parent's."""
-    for slot in list(_taken):
-        slot.close()
+# Locks of bytes belong to a process: a forked child has none, and its end releases none.
+
+
+def _try_lock(descriptor: int, number: int) -> bool:
+    """Lock a byte of a file, unless another process has."""
+    try:
+        if sys.platform == "win32":
+            os.lseek(descriptor, number, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
+    except OSError:
+        return False
+    return True
+
+
+def _unlock(descriptor: int, number: int) -> None:
+    if sys.platform == "win32":
+        os.lseek(descriptor, number, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+    else:
+        fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, number)
+
+
+def _forget_in_child() -> None:
+    global _mutex
+    _mutex = threading.RLock()  # a thread that does not exist in the child may have held it
+    for slots in _slots_of.values():
+        slots.forget()
+    _slots_of.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_release_in_child)
+    os.register_at_fork(after_in_child=_forget_in_child)
