@@ -114,5 +114,5 @@ def _origin(request: HttpRequest) -> dict[str, Any]:
 def _command_line() -> str:
     """Return the command that started this process, such as `manage.py purge`."""
     program = Path(sys.argv[0]).name
-    words = sys.argv[:2] if program == "manage.py" else sys.argv[:1]
+    words = sys.argv[:2] if program in {"manage.py", "tuner-server"} else sys.argv[:1]
     return " ".join([program, *words[1:]])[: AuditEntry._meta.get_field("actor_name").max_length]

@@ -3,7 +3,7 @@
 An app registers what it adds to the frame in `AppConfig.ready()`: see `extensions`. Within the
 frame, a module imports only from lines below its own in this list:
 
-    management, apps, urls, wsgi, settings
+    management, command_line, apps, urls, wsgi, settings
     serving            gunicorn, its workers, overload, slow clients
     health, metrics_view, cleanup
     security           logins, content security policies, system checks, client addresses

@@ -7,6 +7,7 @@ Everything else the apps register themselves (`tuner_project.extensions`).
 """
 
 import os
+import warnings
 from datetime import timedelta
 from importlib.metadata import distribution
 from pathlib import Path
@@ -27,7 +28,12 @@ from tuner_project.observability.logs import FORMATS, LEVELS, logging_config
 # documentation of GPSampler).
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+# A checkout and the image keep their files beside the code, wherever a command is started. An
+# installed package, which has its metadata beside it, keeps them in the current folder.
+_code = Path(__file__).resolve().parent.parent
+_is_installed = any(_code.glob("tuner_service-*.dist-info"))
+BASE_DIR = Path.cwd() if _is_installed else _code
+COMMAND = "tuner-server" if _is_installed else "manage.py"  # in messages that say what to run
 Env.read_env(os.environ.get("TUNER_ENV_FILE", BASE_DIR / ".env"))
 env = Environment(Env())
 
@@ -280,6 +286,9 @@ STORAGES = {
 }
 # Without collectstatic, as in a checkout, static files are served from the packages.
 WHITENOISE_USE_FINDERS = not any(STATIC_ROOT.glob("[!.]*"))
+if WHITENOISE_USE_FINDERS:
+    # WhiteNoise's, of each process: an installed package has no such folder to begin with.
+    warnings.filterwarnings("ignore", "No directory at: ", UserWarning)
 
 # Observability ---------------------------------------------------------------------------
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", LEVELS)

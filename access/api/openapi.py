@@ -15,7 +15,7 @@ class TokenScheme(OpenApiAuthenticationExtension):
         return {
             "type": "http",
             "scheme": "bearer",
-            "description": "Created in the admin, or by `manage.py create_token`.",
+            "description": "Created in the admin, or by the command `create_token`.",
         }
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import optuna
+from django.conf import settings
 from django.db import connection
 from optuna.storages import RDBStorage
 
@@ -71,5 +72,5 @@ def wrong_revision(cursor: Any) -> str | None:
         return None
     return (
         f"schema {SCHEMA} holds Optuna's tables in revision {revision}, but Optuna "
-        f"{optuna.__version__} needs {REVISION}: run manage.py migrate"
+        f"{optuna.__version__} needs {REVISION}: run {settings.COMMAND} migrate"
     )

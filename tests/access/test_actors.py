@@ -66,6 +66,7 @@ def test_actor_of_a_session_that_is_not_staffs_is_anonymous(
     ("argv", "name"),
     [
         (["./manage.py", "purge", "--dry-run"], "manage.py purge"),
+        (["/venv/bin/tuner-server", "purge"], "tuner-server purge"),
         (["/usr/bin/pytest", "-q"], "pytest"),
         (["manage.py", "x" * 200], f"manage.py {'x' * 140}"),
     ],

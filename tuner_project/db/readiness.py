@@ -4,6 +4,7 @@ from functools import cache
 from typing import Any
 
 import psycopg
+from django.conf import settings
 from django.db.migrations.loader import MigrationLoader
 
 from tuner_project import extensions
@@ -32,12 +33,12 @@ def missing_migration(cursor: psycopg.Cursor[Any]) -> str | None:
     cursor.execute("SELECT to_regclass('django_migrations')")
     row = cursor.fetchone()
     if row is None or row[0] is None:
-        return "the database has not been migrated: run manage.py migrate"
+        return f"the database has not been migrated: run {settings.COMMAND} migrate"
     cursor.execute("SELECT app, name FROM django_migrations")
     missing = sorted(_needed_migrations() - set(cursor.fetchall()))
     if not missing:
         return None
-    return f"migration {'.'.join(missing[0])} is missing: run manage.py migrate"
+    return f"migration {'.'.join(missing[0])} is missing: run {settings.COMMAND} migrate"
 
 
 @cache

@@ -31,8 +31,8 @@ def check_open_to_others(**kwargs: Any) -> list[checks.CheckMessage]:
         checks.Warning(
             f"AUTH_REQUIRED is false, and the service listens at {settings.HOST}: any client that "
             "reaches it may read, change and delete everything.",
-            hint="Set AUTH_REQUIRED=true and create tokens by `manage.py create_token`, or listen "
-            "at 127.0.0.1.",
+            hint=f"Set AUTH_REQUIRED=true and create tokens by `{settings.COMMAND} create_token`, "
+            "or listen at 127.0.0.1.",
             id="tuner.W001",
         )
     ]

@@ -14,7 +14,7 @@ from gunicorn.app.base import BaseApplication
 from tuner_project.db.database import check_database, close_pool, only_one
 
 ADMIN = "admin"
-TOKENS_NEEDED = "Access: by token (manage.py create_token NAME --scope manage)"
+TOKENS_NEEDED = "Access: by token ({} create_token NAME --scope manage)"
 OPEN = "Access: open to all clients that reach this address; AUTH_REQUIRED=true requires tokens"
 ADMIN_LOCK = 0x74756E6572_01  # "tuner"
 
@@ -63,7 +63,8 @@ class Command(BaseCommand):
         self.stdout.write(f"Tuner {settings.VERSION} is at {url}/api/v1")
         self.stdout.write(f"Documentation: {url}/api/v1/docs")
         self.stdout.write(f"Admin: {url}/admin/")
-        self.stdout.write(TOKENS_NEEDED if settings.AUTH_REQUIRED else OPEN)
+        tokens_needed = TOKENS_NEEDED.format(settings.COMMAND)
+        self.stdout.write(tokens_needed if settings.AUTH_REQUIRED else OPEN)
         if settings.EMBEDDED_POSTGRES:
             self.stdout.write(f"Database: embedded, in {settings.EMBEDDED_POSTGRES.home}")
         self.stdout.flush()
