@@ -6,13 +6,14 @@
 # make accept     the long proofs: kills, chaos, optimisation quality
 # make browser    the admin, the plots and the dashboard in a real browser (needs Chromium)
 # make bench      measure ours against Optuna alone, twenty minutes; BENCH_ARGS=--quick
+# make dist       build the packages of the service and of its clients into dist/
 # make torch      install PyTorch, for the `gp` sampler (serve and test do it too)
 # make lock       derive requirements/*.txt from pyproject.toml; LOCK_ARGS=--upgrade takes the newest
 # make format     let ruff fix and format the code
 # make clean      remove what the above made, except the data in .data
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint typecheck coverage accept browser bench dev torch try-torch lock format clean
+.PHONY: help serve test lint typecheck coverage accept browser bench dist dev torch try-torch lock format clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -72,6 +73,19 @@ browser: dev $(VENV)/.browser
 
 bench: dev $(VENV)/.bench
 	$(PY) -m bench $(BENCH_ARGS)
+
+# Without isolation: the tools are those of requirements/dev.txt. Dated by the last commit, so that
+# building it again yields the same files. The TypeScript client needs npm.
+dist: $(VENV)/.dev
+	rm -rf dist
+	epoch=$$(git log -1 --format=%ct) \
+	&& for project in . $(dir $(wildcard clients/python/pyproject.toml)); do \
+		SOURCE_DATE_EPOCH=$$epoch $(PY) -m build --no-isolation --outdir dist $$project || exit; \
+	done
+	@[ -e clients/typescript/package.json ] || exit 0; \
+	command -v npm >/dev/null || { echo "warning: npm is not installed: dist has no TypeScript \
+	client" >&2; exit 0; }; \
+	cd clients/typescript && npm ci && npm run build && npm pack --pack-destination ../../dist
 
 format: dev
 	$(PY) -m ruff check --fix .
@@ -136,11 +150,11 @@ lock:
 	&& uv="$$tools/bin/uv" && set -x \
 	&& "$$uv" $(LOCK) -o requirements/lock.txt \
 	&& "$$uv" $(LOCK) -c requirements/lock.txt --extra embedded -o requirements/serve.txt \
-	&& "$$uv" $(LOCK) -c requirements/serve.txt --extra embedded --extra dev \
+	&& "$$uv" $(LOCK) -c requirements/serve.txt --extra embedded --group dev \
 		-o requirements/dev.txt \
-	&& "$$uv" $(LOCK) -c requirements/dev.txt --extra embedded --extra dev --extra browser \
+	&& "$$uv" $(LOCK) -c requirements/dev.txt --extra embedded --group dev --group browser \
 		-o requirements/browser.txt \
-	&& "$$uv" $(LOCK) -c requirements/dev.txt --extra embedded --extra dev --extra bench \
+	&& "$$uv" $(LOCK) -c requirements/dev.txt --extra embedded --group dev --group bench \
 		-o requirements/bench.txt
 
 clean:

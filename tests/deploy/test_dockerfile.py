@@ -4,19 +4,12 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 from tests.support import ROOT
+from tests.support.packages import PACKAGES
 
 DOCKERFILES = sorted(ROOT.glob("Dockerfile")) + sorted(ROOT.glob("deploy/**/Dockerfile"))
-
-
-def packages() -> list[str]:
-    """The names of the service's packages, which pyproject.toml lists."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    patterns = project["tool"]["setuptools"]["packages"]["find"]["include"]
-    return [pattern.removesuffix("*") for pattern in patterns]
 
 
 def test_dockerfile_passes_hadolint() -> None:
@@ -45,8 +38,8 @@ def test_hadolint_finds_a_bad_dockerfile(tmp_path: Path) -> None:
 def test_image_has_every_package_of_the_service() -> None:
     copied = re.findall(r"^COPY (\S+) \1/$", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
     ignored_not = re.findall(r"^!(\w+)$", (ROOT / ".dockerignore").read_text(), flags=re.MULTILINE)
-    assert sorted(copied) == sorted(packages())
-    assert sorted(ignored_not) == sorted(packages())
+    assert sorted(copied) == sorted(PACKAGES)
+    assert sorted(ignored_not) == sorted(PACKAGES)
 
 
 def test_image_runs_as_an_unprivileged_user() -> None:

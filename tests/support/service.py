@@ -68,6 +68,8 @@ class Service:
         self._folder.chmod(0o755)  # PostgreSQL's account passes through it
         self.data_dir = self._folder / "data"
         self.log = self._folder / "serve.log"
+        self.command = [sys.executable, "manage.py"]
+        self.cwd = ROOT
         self.port = free_port()
         self._env = {
             **{key: value for key, value in os.environ.items() if key not in _NOT_PASSED_ON},
@@ -112,8 +114,8 @@ class Service:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "manage.py", "serve"],
-                cwd=ROOT, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [*self.command, "serve"],
+                cwd=self.cwd, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         self.wait_until(self._is_ready_or_ended, "ready")
         assert self._process.poll() is None, f"serve ended: {log_tail(self.log)}"
@@ -135,15 +137,16 @@ class Service:
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one of the service's management commands beside it."""
         return subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT, env=self._env, capture_output=True, text=True, timeout=600, check=False,
+            [*self.command, *arguments],
+            cwd=self.cwd, env=self._env, capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
 
     def start_command(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a management command, and do not wait for it."""
         return subprocess.Popen(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT, env=self._env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            [*self.command, *arguments],
+            cwd=self.cwd, env=self._env, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
     def check_optuna(self) -> None:
