@@ -188,7 +188,7 @@ def test_target_of_make_exists(name: str) -> None:
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_management_command_exists(name: str) -> None:
-    named = re.findall(r"manage\.py ([a-z_]+)", document(name))
+    named = re.findall(r"(?:manage\.py|tuner-server) ([a-z_]+)", document(name))
 
     assert [command for command in named if command not in get_commands()] == []
 
