@@ -15,4 +15,4 @@ frame, a module imports only from lines below its own in this list:
 `settings` is the only module that names apps, because it assembles the service.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

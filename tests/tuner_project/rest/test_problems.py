@@ -19,7 +19,7 @@ from optuna_bridge.samplers.registry import missing_samplers
 from studies.models import Study
 from tests.support import ROOT
 from tests.support.api_client import STUDIES, STUDY_URL, assert_problem
-from tuner_project import extensions
+from tuner_project import __version__, extensions
 from tuner_project.health import forget
 
 SUGGEST = f"{STUDY_URL}/trials/suggest"
@@ -276,7 +276,7 @@ def test_service_answers_without_a_database() -> None:
     health, ready, listed, created, invalid, unknown = json.loads(done.stdout)
     assert health[0] == 200
     unavailable = health[3].pop("unavailable")
-    assert health[3] == {"status": "degraded", "version": "0.1.0", "storage_connected": False}
+    assert health[3] == {"status": "degraded", "version": __version__, "storage_connected": False}
     assert unavailable == missing_samplers()
     assert ready[0] == 503
     assert ready[3] == {"status": "not_ready", "reason": "the database cannot be reached"}

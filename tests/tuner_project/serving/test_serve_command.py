@@ -11,6 +11,7 @@ import pytest
 from tests.support import ROOT
 from tests.support.http_client import HttpClient
 from tests.support.service import Service, running_service
+from tuner_project import __version__
 
 
 def test_serve_starts_from_nothing_and_keeps_its_data() -> None:
@@ -33,7 +34,7 @@ def test_serve_starts_from_nothing_and_keeps_its_data() -> None:
     assert best == {"params": trial["params"], "value": 0.5, "trial_id": 0}
     url = f"http://127.0.0.1:{service.port}"
     assert re.search(r"Admin account: admin, password: \S{16} \(shown this once\)\n", first)
-    assert f"Tuner 0.1.0 is at {url}/api/v1\nDocumentation: {url}/api/v1/docs\n" in first
+    assert f"Tuner {__version__} is at {url}/api/v1\nDocumentation: {url}/api/v1/docs\n" in first
     assert f"Database: embedded, in {service.data_dir}\n" in first
     assert "Admin account" not in second
 
