@@ -12,9 +12,21 @@ from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # as the service has it, for the peers too
 
-NEEDED = ("grpc", "google.protobuf", "matplotlib", "psutil", "urllib3", "tqdm")
+NEEDED = ("grpc", "google.protobuf", "httpx2", "matplotlib", "psutil", "urllib3", "tqdm")
+# The client of the checkout, which is not installed.
+sys.path.insert(0, str(Path(__file__).parents[1] / "clients/python/src"))
 POSTGRESQL = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers")
-FAMILIES = ("lists", "throughput", "latency", "sampler", "requests", "studies", "memory", "cold")
+FAMILIES = (
+    "lists",
+    "throughput",
+    "client",
+    "latency",
+    "sampler",
+    "requests",
+    "studies",
+    "memory",
+    "cold",
+)
 
 
 def main() -> None:
@@ -96,12 +108,13 @@ def _measure(families: list[str], place: Any, sizes: Any) -> list[Any]:
     from tqdm import tqdm
 
     # These need Django set up.
-    from bench.measurements import ask_latency, cold_start, scaling, throughput
+    from bench.measurements import ask_latency, client_overhead, cold_start, scaling, throughput
 
     # Each with the number of its steps. The lists come first, while there are no other studies.
     measurements: dict[str, tuple[Callable[..., list[Any]], int]] = {
         "lists": (scaling.lists_of_studies, 2),
         "throughput": (throughput.measure, sizes.rounds * throughput.N_RUNS),
+        "client": (client_overhead.measure, 1),
         "latency": (ask_latency.asks_over_http, len(sizes.asked_at)),
         "sampler": (ask_latency.sampler_alone, 4 * len(sizes.alone_at)),
         "requests": (scaling.requests, 3),

@@ -1,6 +1,5 @@
 """Commands and programs in the documents, run unchanged against a real service."""
 
-import ast
 import json
 import os
 import re
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 from django.core.management import get_commands
 
+import tuner
 from tests.support import ROOT
 from tests.support.http_client import HttpClient
 from tests.support.service import Service, running_service
@@ -23,10 +23,11 @@ SERVED_AT = "http://127.0.0.1:8000"  # in the documents
 SAVED_AS = re.compile(r"# (\w+\.py)\n")  # the first line of a program that a later block starts
 
 # In the blocks of a shell: curl fails where the service answers an error, make says what it would
-# do, and Python is the one that runs the tests. Any other command runs as it is.
+# do, pip looks whether there is a project, and Python is the one that runs the tests. Any other command runs as it is.
 PREAMBLE = """
 set -euo pipefail
-curl() { command curl --silent --show-error --fail-with-body "$@"; echo; }
+curl() { command curl --silent --show-error --fail-with-body "$@" && echo; }
+pip() { [ "$1" = install ] && [ -e "$ROOT/$2/pyproject.toml" ]; }
 make() { command make --no-print-directory --dry-run -C "$ROOT" "$@" > /dev/null; }
 python() { "$PYTHON" "$@"; }
 .venv/bin/python() { (cd "$ROOT" && "$PYTHON" "$@"); }
@@ -86,6 +87,7 @@ def environment(service: Service) -> dict[str, str]:
         "TUNER_DATA_DIR": str(service.data_dir),
         "ROOT": str(ROOT),
         "PYTHON": sys.executable,
+        "PYTHONPATH": str(ROOT / "clients/python/src"),
     }
 
 
@@ -117,10 +119,23 @@ def test_readme_runs(service: Service, tmp_path: Path) -> None:
         study = client.get("/studies/quick-start")
         best = client.get("/studies/quick-start/best")
         demos = [each["study_name"] for each in client.get("/studies")]
+        by_curl = client.get("/studies/quick-curl")
     assert study["trial_counts"]["COMPLETE"] == study["n_trials"] == 50
-    assert ast.literal_eval(printed[-1]) == best
+    assert str(tuner.Best.read(best)) in printed
+    assert by_curl["trial_counts"]["COMPLETE"] == by_curl["n_trials"] == 10
+    assert json.loads(printed[-1])["code"] == "study_completed"
     assert best["value"] == (best["params"]["x"] - 2) ** 2
     assert "demo-training" in demos
+
+
+def test_python_page_runs(service: Service, tmp_path: Path) -> None:
+    printed = run("docs/python.md", tmp_path, service)
+
+    with HttpClient(service.port) as client:
+        states = {each["study_name"]: each["state"] for each in client.get("/studies")}
+    assert states["python-loop"] == states["python-optimize"] == "COMPLETED"
+    assert states["python-async"] == "COMPLETED"
+    assert printed[-1] == "20 trials"
 
 
 def test_workers_page_runs(service: Service, tmp_path: Path) -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
-import tuner
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
 
+import tuner
 from tests.support.service import Service, running_service_on_tests_server
 
 

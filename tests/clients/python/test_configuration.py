@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 import tuner
 
 NO_INPUT = "import tuner, sys; sys.stdin = None; tuner.Client()"

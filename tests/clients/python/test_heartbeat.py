@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-import tuner
 
+import tuner
 from tests.clients.python.faulty_server import Answer, faulty_server
 from tests.support.service import Service, wait_until
 

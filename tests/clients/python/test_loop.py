@@ -4,6 +4,7 @@ import logging
 import math
 
 import pytest
+
 import tuner
 
 

@@ -5,11 +5,11 @@ from functools import cache
 from typing import Any
 
 import pytest
-import tuner
 from drf_spectacular.generators import SchemaGenerator
+
+import tuner
 from tuner import answers
 from tuner.errors import read_problem
-
 from tuner_project.errors import DomainError
 
 # By operation: the class and the method that calls it.

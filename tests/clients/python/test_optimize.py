@@ -8,8 +8,8 @@ import threading
 from typing import Any
 
 import pytest
-import tuner
 
+import tuner
 from tests.support.service import Service, wait_until
 
 

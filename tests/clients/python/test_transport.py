@@ -7,11 +7,11 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
+
 import tuner
+from tests.clients.python.faulty_server import Answer, faulty_server
 from tuner._wire.requests import Request, encode
 from tuner._wire.retries import BASE_SECONDS, CAP_SECONDS, Attempts
-
-from tests.clients.python.faulty_server import Answer, faulty_server
 
 LOST = Answer(0)
 HEALTHY = Answer(200, {"status": "healthy"})

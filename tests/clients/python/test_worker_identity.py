@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 import tuner
 from tuner._worker.identity import find_identity
 from tuner._worker.slots import take_slot
