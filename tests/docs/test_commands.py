@@ -7,7 +7,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,15 +14,15 @@ from django.core.management import get_commands
 
 import tuner
 from tests.support import ROOT
+from tests.support.documents import SERVED_AT, blocks, document
 from tests.support.http_client import HttpClient
 from tests.support.service import Service, running_service
 
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-SERVED_AT = "http://127.0.0.1:8000"  # in the documents
 SAVED_AS = re.compile(r"# (\w+\.py)\n")  # the first line of a program that a later block starts
 
 # In the blocks of a shell: curl fails where the service answers an error, make says what it would
-# do, pip looks whether there is a project, and Python is the one that runs the tests. Any other command runs as it is.
+# do, pip looks whether there is a project, and Python is the one that runs the tests. Any other
+# command runs as it is.
 PREAMBLE = """
 set -euo pipefail
 curl() { command curl --silent --show-error --fail-with-body "$@" && echo; }
@@ -32,30 +31,6 @@ make() { command make --no-print-directory --dry-run -C "$ROOT" "$@" > /dev/null
 python() { "$PYTHON" "$@"; }
 .venv/bin/python() { (cd "$ROOT" && "$PYTHON" "$@"); }
 """
-
-
-@dataclass(frozen=True)
-class Block:
-    """A code block of a document, and the line that it begins at."""
-
-    language: str
-    text: str
-    line: int
-
-
-def document(name: str) -> str:
-    return (ROOT / name).read_text()
-
-
-def blocks(name: str) -> list[Block]:
-    """All code blocks of a document."""
-    text = document(name)
-    found = [
-        Block(match[1], match[2], text.count("\n", 0, match.start()) + 1)
-        for match in BLOCK.finditer(text)
-    ]
-    assert 2 * len(found) == len(re.findall(r"^\s*(```|~~~)", text, re.MULTILINE)), name
-    return found
 
 
 def script(name: str, folder: Path, port: int) -> str:

@@ -6,7 +6,7 @@ transports that run a WSGI or ASGI application in the same process (for tests).
 
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 from tuner.errors import ApiError, read_problem
@@ -60,7 +60,7 @@ def _retry_after(response: httpx.Response) -> float | None:
 
 
 def _date_of(response: httpx.Response) -> datetime:
-    return _parse_date(response.headers.get("Date", "")) or datetime.now(UTC)
+    return _parse_date(response.headers.get("Date", "")) or datetime.now(timezone.utc)
 
 
 def _parse_date(text: str) -> datetime | None:
@@ -68,4 +68,4 @@ def _parse_date(text: str) -> datetime | None:
         moment = parsedate_to_datetime(text)
     except (TypeError, ValueError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
