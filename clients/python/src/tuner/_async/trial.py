@@ -150,6 +150,16 @@ class AsyncTrial(Suggestions):
         """Tell whether the last report or heartbeat advised to stop."""
         return self._reply.should_stop or getattr(self._reply, "should_prune", False)
 
+    @property
+    def reply(self) -> HeartbeatReply:
+        """The service's last answer: that of a report, or of a heartbeat that says to stop."""
+        return self._reply
+
+    @property
+    def lost(self) -> LeaseLost | None:
+        """Why the trial is no longer this worker's, as the last heartbeat was answered; or None."""
+        return self._lost
+
     async def heartbeat(self, *, attrs: Mapping[str, Any] | None = None) -> HeartbeatReply:
         """Renew the lease; in a `with` block it happens in the background.
 
