@@ -112,8 +112,12 @@ def _rate(study: Study) -> tuple[datetime, float | None, float]:
 
 
 def _failures(study: Study) -> list[Failure]:
+    """Return the most frequent reasons: by their first lines, below which the circumstances are."""
     failed = study.trials.filter(state=TrialState.FAIL).order_by("-number")
-    latest = list(failed.values_list("reason", "number")[:200])
+    latest = [
+        (reason.strip().partition("\n")[0], number)
+        for reason, number in failed.values_list("reason", "number")[:200]
+    ]
     last = dict(reversed(latest))
     common = Counter(reason for reason, _ in latest).most_common(MAX_REASONS)
     return [Failure(reason[:MAX_REASON], n, last[reason]) for reason, n in common]

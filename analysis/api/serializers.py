@@ -134,7 +134,8 @@ class ProgressSerializer(serializers.Serializer[Any]):
     )
     running = RunningTrialSerializer(many=True, help_text="The first 20 running trials.")
     failures = FailureSerializer(
-        many=True, help_text="The 5 most frequent reasons of the latest 200 trials that failed."
+        many=True,
+        help_text="The 5 most frequent reasons (their first lines) of the latest 200 failures.",
     )
     revision = serializers.IntegerField(
         source="study.revision", help_text="Increases with each write to the study's trials."

@@ -120,7 +120,19 @@ def test_running_trials_are_limited_to_twenty(api: APIClient) -> None:
 
 def test_most_frequent_reasons_of_failures_come_first(api: APIClient) -> None:
     create_analysis_study(api)
-    reasons = ["a", "b", "b", None, "c" * 500, "c" * 500, "c" * 500, "d", "e", "f", "d"]
+    reasons = [
+        "a",
+        "b",
+        "b",
+        None,
+        "c" * 500,
+        "c" * 500,
+        "c" * 500,
+        "d\n\nline 1",
+        "e",
+        "f",
+        "d\n\nline 2",
+    ]
     at = {"x": 0.5, "rate": 0.1, "n": 1, "c": "a"}
     add_trials(
         api,
@@ -131,7 +143,7 @@ def test_most_frequent_reasons_of_failures_come_first(api: APIClient) -> None:
     )
     assert progress(api)["failures"] == [
         {"reason": "c" * 300, "n_trials": 3, "last_trial_id": 6},
-        {"reason": "d", "n_trials": 2, "last_trial_id": 10},
+        {"reason": "d", "n_trials": 2, "last_trial_id": 10},  # by their first lines
         {"reason": "b", "n_trials": 2, "last_trial_id": 2},
         {"reason": "f", "n_trials": 1, "last_trial_id": 9},
         {"reason": "e", "n_trials": 1, "last_trial_id": 8},
