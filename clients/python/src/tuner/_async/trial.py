@@ -208,8 +208,14 @@ class AsyncTrial(Suggestions):
     async def prune(
         self, reason: str | None = None, *, attrs: Mapping[str, Any] | None = None
     ) -> FrozenTrial:
-        """End the trial as PRUNED; its value is the last reported one."""
-        return await self._finish("prune", {**present(reason=reason), **self._take_attrs(attrs)})
+        """End the trial as PRUNED; its value is the last reported one.
+
+        Constraints are sent if all those of the study were set: a pruned trial may leave them out.
+        """
+        is_complete = sorted(self._constraints) == sorted(self.study.info.constraints or [])
+        constraints = self._constraints if is_complete else None
+        body = present(reason=reason, constraints=constraints or None)
+        return await self._finish("prune", {**body, **self._take_attrs(attrs)})
 
     async def fail(
         self,
