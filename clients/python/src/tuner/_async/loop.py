@@ -25,11 +25,12 @@ async def iterate_trials(
     study: "AsyncStudy",
     budget: Budget,
     *,
+    worker_id: str | None = None,
     wait_while_paused: bool = True,
     lease_seconds: float | None = None,
 ) -> AsyncIterator["AsyncTrial"]:
     """Yield the trials of one slot until the study or the budget ends."""
-    with study.slot() as slot:
+    with study.slot(worker_id) as slot:
         while not study.is_stopped and budget.take():
             trial = await _next_trial(study, slot, budget, wait_while_paused, lease_seconds)
             if trial is None:

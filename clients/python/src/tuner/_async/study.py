@@ -144,16 +144,17 @@ class AsyncStudy(AsyncStudyResults, AsyncStudyControl):
         return [AsyncTrial(self, offer, slot.worker_id, answer) for offer in offers]
 
     @contextmanager
-    def slot(self) -> Iterator[Slot]:
-        """Take a place of this worker, by the name of which it asks, for the block."""
-        slot = self._take_slot()
+    def slot(self, worker_id: str | None = None) -> Iterator[Slot]:
+        """Take a place of a worker, by default this one, for the block; asks are by its name."""
+        slot = self._take_slot(worker_id)
         try:
             yield slot
         finally:
             slot.release()
 
-    def _take_slot(self) -> Slot:
-        return take_slot(self.client.worker_id, f"{self.transport.settings.url}/{self.name}")
+    def _take_slot(self, worker_id: str | None = None) -> Slot:
+        scope = f"{self.transport.settings.url}/{self.name}"
+        return take_slot(worker_id or self.client.worker_id, scope)
 
     async def tell(self, results: Iterable[tuple[AsyncTrial, Any]]) -> list[FrozenTrial]:
         """Tell the results of several trials by one request.

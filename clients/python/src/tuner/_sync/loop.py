@@ -25,11 +25,12 @@ def iterate_trials(
     study: "Study",
     budget: Budget,
     *,
+    worker_id: str | None = None,
     wait_while_paused: bool = True,
     lease_seconds: float | None = None,
 ) -> Iterator["Trial"]:
     """Yield the trials of one slot until the study or the budget ends."""
-    with study.slot() as slot:
+    with study.slot(worker_id) as slot:
         while not study.is_stopped and budget.take():
             trial = _next_trial(study, slot, budget, wait_while_paused, lease_seconds)
             if trial is None:

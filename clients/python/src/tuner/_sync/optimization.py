@@ -32,6 +32,7 @@ class Optimization:
         callbacks: Iterable[Callable[[Any, FrozenTrial], None]],
     ) -> None:
         self._study = study
+        self._worker_id = study.client.worker_id  # of a Ray task: not known in other threads
         self._objective = objective
         self._budget = budget
         self._catch = as_tuple(catch)
@@ -50,7 +51,8 @@ class Optimization:
 
     def _work(self) -> None:
         try:
-            for trial in iterate_trials(self._study, self._budget):
+            trials = iterate_trials(self._study, self._budget, worker_id=self._worker_id)
+            for trial in trials:
                 self._evaluate(trial)
         except BaseException:
             self._budget.stop()

@@ -5,9 +5,9 @@ Looked for in this order:
 | source | name |
 |---|---|
 | argument `worker_id`, variable `TUNER_WORKER` | as given |
-| SLURM | job (of an array: its job and task), step's process: kept by `--requeue` |
+| Ray | cluster, and task or actor: kept by their retries and restarts |
+| SLURM | job (of an array: its job and task), step, process: kept by `--requeue` |
 | Kubernetes, an indexed Job | name of the pod without its random end, and completion index |
-| Ray | the task or actor, which retries keep |
 | else | random, for the life of the process |
 """
 
@@ -26,9 +26,9 @@ def find_identity(worker_id: str | None = None) -> str:
     name = (
         worker_id
         or os.environ.get("TUNER_WORKER")
+        or _ray_name()  # first: Ray's processes inherit the variables of the job that they run in
         or _slurm_name(os.environ)
         or _kubernetes_name(os.environ)
-        or _ray_name()
     )
     return _shortened(name) if name else _random_name()
 
@@ -45,6 +45,8 @@ def _slurm_name(env: Mapping[str, str]) -> str | None:
     job = env["SLURM_JOB_ID"]
     if "SLURM_ARRAY_TASK_ID" in env:
         job = f"{env.get('SLURM_ARRAY_JOB_ID', job)}_{env['SLURM_ARRAY_TASK_ID']}"
+    if "SLURM_STEP_ID" in env:  # of `srun`: each step counts its processes from 0
+        job = f"{job}.{env['SLURM_STEP_ID']}"
     cluster = env.get("SLURM_CLUSTER_NAME", "slurm")
     return f"{cluster}-{job}-{env.get('SLURM_PROCID', '0')}"
 
@@ -59,13 +61,19 @@ def _kubernetes_name(env: Mapping[str, str]) -> str | None:
 
 
 def _ray_name() -> str | None:
-    """Return the name of the Ray task or actor that this runs in."""
+    """Return the name of the Ray task or actor that this runs in.
+
+    Only the thread that Ray runs a task in knows it, and the first task of every cluster has the
+    same id.
+    """
     ray = sys.modules.get("ray")
     if ray is None or not ray.is_initialized():
         return None
     context = ray.get_runtime_context()
-    unit = context.get_actor_id() or context.get_task_id()
-    return f"ray-{unit}" if unit else None
+    if context.worker.mode != ray.WORKER_MODE:  # a driver has no task, and asking logs a warning
+        return None
+    cluster = context.worker.node.session_name.replace("session_", "ray-", 1)
+    return f"{cluster}-{context.get_actor_id() or context.get_task_id()}"
 
 
 # Made once a process: several clients of it share the name, and its slots.
