@@ -71,7 +71,7 @@ class AsyncOptimization:
             return
         for callback in self._callbacks:
             callback(self._study, trial.result)
-        if self._display.is_due:
+        if self._display.is_due():
             self._display.show(await self._study.progress(), trial.result)
 
     async def _tell(self, trial: AsyncTrial, values: Any) -> None:

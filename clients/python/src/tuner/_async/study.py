@@ -9,6 +9,7 @@ from tuner._async.optimization import AsyncOptimization
 from tuner._async.study_control import AsyncStudyControl
 from tuner._async.study_results import AsyncStudyResults
 from tuner._async.trial import AsyncTrial
+from tuner._wire.library import read_json
 from tuner._wire.requests import Request, present
 from tuner._worker.budget import Budget, as_tuple
 from tuner._worker.slots import Holders, Slot, take_slot
@@ -132,7 +133,7 @@ class AsyncStudy(AsyncStudyResults, AsyncStudyControl):
         body = present(worker_id=slot.worker_id, lease_seconds=lease_seconds)
         request = Request("POST", self.path("trials", "suggest"), body)
         answer = await self.transport.send(request, deadline=deadline)
-        return AsyncTrial(self, answer.json(), slot.worker_id, answer)
+        return AsyncTrial(self, read_json(answer), slot.worker_id, answer)
 
     async def _ask_many(
         self, slot: Slot, count: int, lease_seconds: float | None
@@ -140,7 +141,7 @@ class AsyncStudy(AsyncStudyResults, AsyncStudyControl):
         body = present(worker_id=slot.worker_id, count=count, lease_seconds=lease_seconds)
         request = Request("POST", self.path("trials", "suggest-batch"), body)
         answer = await self.transport.send(request)
-        offers = answer.json()["trials"]
+        offers = read_json(answer)["trials"]
         return [AsyncTrial(self, offer, slot.worker_id, answer) for offer in offers]
 
     @contextmanager

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner._async.study_base import AsyncStudyBase
 from tuner._async.tasks import sleep
+from tuner._wire.library import read_json
 from tuner._wire.pages import next_page
 from tuner._wire.requests import Request
 from tuner.answers import Best, FrozenTrial, Importance, ParetoTrial, Progress
@@ -129,6 +130,6 @@ class AsyncStudyResults(AsyncStudyBase):
         request: Request | None = Request("GET", self.path(*path), query={**query, "limit": page})
         while request is not None and (limit is None or len(items) < limit):
             answer = await self.transport.send(request)
-            items += answer.json()
+            items += read_json(answer)
             request = next_page(request, answer)
         return items if limit is None else items[:limit]

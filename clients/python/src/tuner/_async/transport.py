@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from tuner._async.tasks import sleep
-from tuner._wire.library import headers, httpx, is_unsent, read_error
+from tuner._wire.library import headers, httpx, is_unsent, read_error, read_json
 from tuner._wire.requests import Request, encode, present
 from tuner._wire.retries import Attempts
 from tuner.config import API_PREFIX, Settings
@@ -37,15 +37,16 @@ class AsyncTransport:
         self._process = os.getpid()
 
     async def json(self, request: Request, *, deadline: float | None = None) -> Any:
-        """Send a request and return the JSON of its answer."""
-        return (await self.send(request, deadline=deadline)).json()
+        """Send a request and return the JSON of its answer; raises as `send`."""
+        return read_json(await self.send(request, deadline=deadline))
 
     async def send(self, request: Request, *, deadline: float | None = None) -> httpx.Response:
         """Send a request until it is answered.
 
         Args:
             request: what to send.
-            deadline: seconds for all attempts; by default that of the transport.
+            deadline: seconds in which attempts begin, and for each of them; by default those of the
+                transport.
 
         Raises:
             ApiError: the service refused it.
@@ -53,11 +54,11 @@ class AsyncTransport:
         """
         seconds = self.deadline if deadline is None else deadline
         attempts = Attempts(time.monotonic() + seconds, request.is_repeatable)
-        message = self._message(request)
+        message = self._message(request, min(self.timeout, seconds))
         while True:
             try:
                 response = await self._client().send(message)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 pause = attempts.pause_after_fault(error, was_sent=not is_unsent(error))
             else:
                 if response.is_success:
@@ -71,13 +72,14 @@ class AsyncTransport:
         if http is not None:
             await http.aclose()
 
-    def _message(self, request: Request) -> httpx.Request:
+    def _message(self, request: Request, timeout: float) -> httpx.Request:
         content = request.lines if request.body is None else encode(request.body)
         kind = "application/json" if request.lines is None else "application/x-ndjson"
         return self._client().build_request(
             request.method,
             f"{API_PREFIX}{request.path}",
             content=content,
+            timeout=timeout,
             params=present(**(request.query or {})),
             headers={} if request.method == "GET" else {"Content-Type": kind},
         )
@@ -89,7 +91,6 @@ class AsyncTransport:
             self._http = httpx.AsyncClient(
                 base_url=self.settings.url,
                 headers=headers(self.settings.token),
-                timeout=self.timeout,
                 transport=self._transport,
             )
         return self._http

@@ -71,7 +71,7 @@ class Optimization:
             return
         for callback in self._callbacks:
             callback(self._study, trial.result)
-        if self._display.is_due:
+        if self._display.is_due():
             self._display.show(self._study.progress(), trial.result)
 
     def _tell(self, trial: Trial, values: Any) -> None:

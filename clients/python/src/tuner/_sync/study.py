@@ -9,6 +9,7 @@ from tuner._sync.optimization import Optimization
 from tuner._sync.study_control import StudyControl
 from tuner._sync.study_results import StudyResults
 from tuner._sync.trial import Trial
+from tuner._wire.library import read_json
 from tuner._wire.requests import Request, present
 from tuner._worker.budget import Budget, as_tuple
 from tuner._worker.slots import Holders, Slot, take_slot
@@ -132,13 +133,13 @@ class Study(StudyResults, StudyControl):
         body = present(worker_id=slot.worker_id, lease_seconds=lease_seconds)
         request = Request("POST", self.path("trials", "suggest"), body)
         answer = self.transport.send(request, deadline=deadline)
-        return Trial(self, answer.json(), slot.worker_id, answer)
+        return Trial(self, read_json(answer), slot.worker_id, answer)
 
     def _ask_many(self, slot: Slot, count: int, lease_seconds: float | None) -> list[Trial]:
         body = present(worker_id=slot.worker_id, count=count, lease_seconds=lease_seconds)
         request = Request("POST", self.path("trials", "suggest-batch"), body)
         answer = self.transport.send(request)
-        offers = answer.json()["trials"]
+        offers = read_json(answer)["trials"]
         return [Trial(self, offer, slot.worker_id, answer) for offer in offers]
 
     @contextmanager

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from typing import Any
 
-from tuner.errors import ApiError, read_problem
+from tuner.errors import ApiError, ConnectionFailed, read_problem
 from tuner.version import __version__
 
 if sys.version_info >= (3, 11):
@@ -17,7 +18,7 @@ if sys.version_info >= (3, 11):
 else:
     import httpx
 
-__all__ = ["headers", "httpx", "is_unsent", "read_error", "seconds_until"]
+__all__ = ["headers", "httpx", "is_unsent", "read_error", "read_json", "seconds_until"]
 
 
 def headers(token: str | None) -> dict[str, str]:
@@ -29,6 +30,20 @@ def headers(token: str | None) -> dict[str, str]:
 def is_unsent(error: Exception) -> bool:
     """Tell whether a fault came before the request reached the service."""
     return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+
+
+def read_json(response: httpx.Response) -> Any:
+    """Return the JSON of an answer.
+
+    Raises:
+        ConnectionFailed: it is something else: another server has answered.
+    """
+    try:
+        return response.json()
+    except ValueError as error:
+        raise ConnectionFailed(
+            f"{response.url} did not answer with JSON: is it the address of a tuner service?"
+        ) from error
 
 
 def read_error(response: httpx.Response) -> ApiError:

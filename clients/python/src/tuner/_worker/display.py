@@ -27,9 +27,8 @@ class Display:
         self._bar: Any = _make_bar(name) if is_bar or (is_bar is None and _can_bar()) else None
         self._next = 0.0
 
-    @property
     def is_due(self) -> bool:
-        """Whether it is time to show the progress again; True once each time."""
+        """Tell whether it is time to show the progress again; True once each time."""
         now = time.monotonic()
         if now < self._next or not (self._bar is not None or _log.isEnabledFor(logging.INFO)):
             return False

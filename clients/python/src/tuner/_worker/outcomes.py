@@ -32,12 +32,14 @@ def ends_trial_only(error: BaseException) -> bool:
 
 def describe_failure(error: BaseException) -> str:
     """Return the reason of a failure: the exception, and as much of its traceback's end as fits."""
-    head = "".join(traceback.format_exception_only(type(error), error)).strip()[:REASON_LENGTH]
+    head = "".join(traceback.format_exception_only(type(error), error)).strip()
     place = "".join(traceback.format_tb(error.__traceback__))
     room = REASON_LENGTH - len(head) - 2
-    return as_text(f"{head}\n\n{place[-room:]}".strip() if room > 0 else head)
+    return f"{head}\n\n{place[-room:]}".strip() if room > 0 else head
 
 
-def as_text(text: str) -> str:
-    """Return a text without what the service cannot store: NUL and lone surrogates."""
-    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
+def as_reason(text: str | None) -> str | None:
+    """Return a reason as the service stores it: not too long, without NUL and lone surrogates."""
+    if not text:
+        return None
+    return text[:REASON_LENGTH].replace("\0", "\ufffd").encode(errors="replace").decode()
