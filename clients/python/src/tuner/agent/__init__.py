@@ -1,0 +1,1 @@
+"""`tuner agent`: evaluates the trials of a study by a command, of any language."""
