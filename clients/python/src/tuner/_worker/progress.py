@@ -16,6 +16,17 @@ def describe_progress(progress: Progress) -> str:
     if progress.rate_per_hour is not None and progress.state == "ACTIVE":
         parts.append(f"{progress.rate_per_hour:.0f} an hour")
     if progress.eta is not None:
-        parts.append(f"until {progress.eta.astimezone():%Y-%m-%d %H:%M}")
+        left = (progress.eta - progress.datetime).total_seconds()
+        parts.append(f"{describe_seconds(left)} left")
     reason = f" ({progress.state_reason})" if progress.state_reason else ""
     return f"{progress.study_name}: {progress.state}{reason}: {', '.join(parts)}"
+
+
+def describe_seconds(seconds: float) -> str:
+    """Return a time in the two units that matter: `2 h 5 min`."""
+    minutes, rest = divmod(round(max(0.0, seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -6,7 +6,7 @@ import sys
 import time
 from datetime import datetime
 
-from tuner._worker.progress import describe_progress
+from tuner._worker.progress import describe_progress, describe_seconds
 from tuner.answers import Progress
 from tuner.cli.common import Commands, add_command, add_format, open_study, print_json, say
 
@@ -71,6 +71,5 @@ def _failures(progress: Progress) -> list[str]:
 
 
 def _age(moment: str, progress: Progress) -> str:
-    seconds = round((progress.datetime - datetime.fromisoformat(moment)).total_seconds())
-    hours, minutes = divmod(seconds // 60, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds % 60} s"
+    began = datetime.fromisoformat(moment)
+    return describe_seconds((progress.datetime - began).total_seconds())
