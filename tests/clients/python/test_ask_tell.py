@@ -21,6 +21,27 @@ def test_tell_of_nan_is_a_failure(study: tuner.Study) -> None:
     assert (result.state, result.reason) == ("FAIL", "the objective returned nan")
 
 
+@pytest.mark.parametrize("value", [math.nan, object(), "x" * 200_000])
+def test_refused_attribute_lets_the_trial_fail(study: tuner.Study, value: object) -> None:
+    trial = study.ask()
+    with pytest.raises((tuner.Invalid, TypeError, ValueError)):
+        trial.complete(1, attrs={"key": value})
+
+    trial.fail("its attribute was refused")
+
+    assert (study.trial(0).state, study.trial(0).user_attrs) == ("FAIL", {})
+
+
+def test_attribute_survives_the_refusal_of_another_key(study: tuner.Study) -> None:
+    trial = study.ask()
+    with pytest.raises(tuner.Invalid):
+        trial.complete([1, 2], attrs={"key": 1})
+
+    trial.complete(1)
+
+    assert study.trial(0).user_attrs == {"key": 1}
+
+
 def test_refused_results_of_a_batch_are_named(study: tuner.Study) -> None:
     good, bad = study.ask(count=2)
     with pytest.raises(tuner.TellFailed, match="trial 1: 400 invalid: the study has 1") as raised:

@@ -44,6 +44,14 @@ def test_asyncs_request_is_repeated_after_a_fault() -> None:
         assert asyncio.run(health(server.url)) == {"status": "healthy"}
 
 
+@pytest.mark.parametrize("fault", [LOST, problem(503)])
+def test_deadline_of_zero_is_a_single_attempt(fault: Answer) -> None:
+    with faulty_server(fault) as server, tuner.Client(server.url) as client:
+        with pytest.raises(tuner.TunerError):
+            client.transport.send(Request("GET", "/health"), deadline=0)
+        assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413, 418, 500, 501])
 def test_other_errors_are_not_repeated(status: int) -> None:
     with faulty_server(problem(status)) as server, tuner.Client(server.url) as client:

@@ -67,6 +67,10 @@ class ApiError(TunerError):
 class Invalid(ApiError):
     """The request is wrong in itself; `errors` says where."""
 
+    def is_about(self, key: str) -> bool:
+        """Tell whether a key of the body, or something in it, is wrong."""
+        return any(f"{each.pointer}/".startswith(f"/{key}/") for each in self.errors)
+
 
 class NotFound(ApiError):
     """There is no such study, trial or result, or the token may not see it."""

@@ -46,7 +46,7 @@ class AsyncTransport:
         Args:
             request: what to send.
             deadline: seconds in which attempts begin, and for each of them; by default those of the
-                transport.
+                transport. 0: a single attempt.
 
         Raises:
             ApiError: the service refused it.
@@ -54,7 +54,7 @@ class AsyncTransport:
         """
         seconds = self.deadline if deadline is None else deadline
         attempts = Attempts(time.monotonic() + seconds, request.is_repeatable)
-        message = self._message(request, min(self.timeout, seconds))
+        message = self._message(request, min(self.timeout, seconds or self.timeout))
         while True:
             try:
                 response = await self._client().send(message)

@@ -11,7 +11,7 @@ from tuner._wire.library import httpx, read_json, seconds_until
 from tuner._wire.requests import Request
 from tuner._worker.suggestions import Suggestions, value_of
 from tuner.answers import FrozenTrial, HeartbeatReply
-from tuner.errors import LeaseLost, TunerError
+from tuner.errors import Invalid, LeaseLost, TunerError
 from tuner.space import Distribution, SearchSpace
 
 if TYPE_CHECKING:
@@ -164,12 +164,17 @@ class HeldTrial(Suggestions):
             self.study.path("trials", str(self.trial_id), action),
             {**self._holder, **body, **({"user_attrs": new} if new else {})},
         )
-        answer = read_json(self.study.transport.send(request, deadline=deadline))
-        self._forget_sent(new)
+        try:
+            answer = read_json(self.study.transport.send(request, deadline=deadline))
+        except (Invalid, TypeError, ValueError) as error:
+            if not isinstance(error, Invalid) or error.is_about("user_attrs"):
+                self._forget(new)  # else no later request could tell the trial's end
+            raise
+        self._forget(new)
         return answer
 
-    def _forget_sent(self, attrs: Mapping[str, Any]) -> None:
-        """Note that the service knows these user attributes."""
+    def _forget(self, attrs: Mapping[str, Any]) -> None:
+        """Send these user attributes no more: the service knows them, or refuses them."""
         for key, value in attrs.items():
             if self._new_attrs.get(key) is value:
                 del self._new_attrs[key]
