@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-from tuner.cli.main import main
 
 from tests.support import ROOT
 from tests.support.service import wait_until
+from tuner.cli.main import main
 
 SOURCES = ROOT / "clients/python/src"
 SECONDS = 60

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tuner
 
+import tuner
 from tests.clients.python.agent_process import (
     RESULT,
     AgentProcess,
@@ -117,16 +117,17 @@ def test_agent_tells_how_a_program_ended(create: Create, start: Start) -> None:
             4) echo '{"values": "high"}' > "$TUNER_RESULT" ;;
             5) echo '{"values": [1, 2]}' > "$TUNER_RESULT" ;;
             6) echo '{"values": NaN}' > "$TUNER_RESULT" ;;
-            7) echo '{"values": 1, "epochs": 3}' > "$TUNER_RESULT" ;;
+            7) echo '{"values": 1, "user_attrs": {"loss": NaN}}' > "$TUNER_RESULT" ;;
+            8) echo '{"values": 1, "epochs": 3}' > "$TUNER_RESULT" ;;
         esac
     """
 
-    agent = start(shell(script), "--n-trials", "8", "--max-failures", "0")
+    agent = start(shell(script), "--n-trials", "9", "--max-failures", "0")
 
     assert agent.wait() == 0, agent.log
     trials = study.trials()
-    assert [trial.state for trial in trials] == ["FAIL"] * 7 + ["COMPLETE"]
-    assert [trial.retried_as for trial in trials] == [1] + [None] * 7
+    assert [trial.state for trial in trials] == ["FAIL"] * 8 + ["COMPLETE"]
+    assert [trial.retried_as for trial in trials] == [1] + [None] * 8
     reasons = [trial.reason or "" for trial in trials]
     assert reasons[:2] == [
         "exit code 75",
@@ -139,6 +140,7 @@ def test_agent_tells_how_a_program_ended(create: Create, start: Start) -> None:
     assert reasons[4].startswith("the result that the program wrote is not understood: ")
     assert reasons[5].startswith("the result was refused: 400 invalid: ")
     assert reasons[6] == "the objective returned nan"
+    assert reasons[7].startswith("the result was refused: ")
     assert "unknown keys of a result are ignored: epochs" in agent.log
 
 

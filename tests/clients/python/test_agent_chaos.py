@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-import tuner
 
+import tuner
 from tests.clients.python.agent_process import AgentProcess, wait_for_end
 from tests.support import scaled
 

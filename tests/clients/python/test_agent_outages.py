@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-import tuner
 
+import tuner
 from tests.clients.python.agent_process import RESULT, running_agent, shell, wait_for_end
 from tests.support.service import Service
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 import tuner
 from tuner.agent.agent import FailureStreak
 from tuner.agent.command import Command

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tuner
-from tuner.config import read_settings
 
+import tuner
 from tests.clients.python.agent_process import SOURCES, run_tuner
 from tests.clients.python.faulty_server import Answer, faulty_server
+from tuner.config import read_settings
 
 SPACE = {"lr": tuner.Float(0.1, 1), "amp": tuner.Categorical([True]), "opt name": tuner.Int(2, 2)}
 Tuner = Callable[..., tuple[int, str, str]]

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tuner._async.trial import AsyncTrial
-from tuner._worker.outcomes import REASON_LENGTH, as_text
+from tuner._worker.outcomes import REASON_LENGTH
 from tuner.agent.child import Child
 from tuner.agent.environment import environment_of
 from tuner.agent.files import ReportsFile, Result, read_result
@@ -160,9 +160,9 @@ class Attempt:
             await asyncio.sleep(AWAY_SECONDS)
 
     def _with_output(self, reason: str) -> str:
-        room = REASON_LENGTH - len(reason) - 2
-        tail = self._output.tail.strip()
-        return as_text(f"{reason}\n\n{tail[-room:]}".strip() if room > 0 else reason)
+        """Return a reason with as much of the end of the output as there is room for."""
+        room = max(1, REASON_LENGTH - len(reason) - 2)
+        return f"{reason}\n\n{self._output.tail.strip()[-room:]}".strip()
 
     async def _print(self, lines: list[str]) -> None:
         if self._options.n_slots > 1:
