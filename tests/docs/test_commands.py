@@ -26,7 +26,8 @@ SAVED_AS = re.compile(r"# (\w+\.py)\n")  # the first line of a program that a la
 PREAMBLE = """
 set -euo pipefail
 curl() { command curl --silent --show-error --fail-with-body "$@" && echo; }
-pip() { [ "$1" = install ] && [ -e "$ROOT/$2/pyproject.toml" ]; }
+pip() { [ "$1" = install ] && [ -e "$ROOT/${2%%[*}/pyproject.toml" ]; }
+tuner() { "$PYTHON" -m tuner.cli "$@"; }
 make() { command make --no-print-directory --dry-run -C "$ROOT" "$@" > /dev/null; }
 python() { "$PYTHON" "$@"; }
 .venv/bin/python() { (cd "$ROOT" && "$PYTHON" "$@"); }
@@ -63,6 +64,7 @@ def environment(service: Service) -> dict[str, str]:
         "ROOT": str(ROOT),
         "PYTHON": sys.executable,
         "PYTHONPATH": str(ROOT / "clients/python/src"),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",  # programs that others start
     }
 
 
@@ -71,7 +73,7 @@ def run(name: str, folder: Path, service: Service) -> list[str]:
     finished = subprocess.run(
         ["bash", "-c", script(name, folder, service.port)],
         cwd=folder,
-        env=environment(service),
+        env=environment(service) | {"TUNER_CONFIG": str(folder / "tuner.toml")},
         capture_output=True,
         text=True,
         timeout=120,
@@ -111,6 +113,20 @@ def test_python_page_runs(service: Service, tmp_path: Path) -> None:
     assert states["python-loop"] == states["python-optimize"] == "COMPLETED"
     assert states["python-async"] == "COMPLETED"
     assert printed[-1] == "20 trials"
+
+
+def test_command_line_page_runs(service: Service, tmp_path: Path) -> None:
+    printed = run("docs/command-line.md", tmp_path, service)
+
+    with HttpClient(service.port) as client:
+        trials = client.all_trials("shell-demo")
+        best = client.get("/studies/shell-demo/best")["params"]
+        counts = client.get("/studies/metric-demo")["trial_counts"]
+    assert [trial["state"] for trial in trials] == ["COMPLETE"] * 12
+    assert all(len(trial["intermediate_values"]) == 3 for trial in trials)
+    shown = f"lr={best['lr']!r} layers={best['layers']} amp={json.dumps(best['amp'])}"
+    assert shown in printed
+    assert counts["COMPLETE"] == 12
 
 
 def test_workers_page_runs(service: Service, tmp_path: Path) -> None:
