@@ -1,7 +1,11 @@
 """A real `optuna.Study` with the service's sampler and pruner."""
 
+import os
 import pickle
+import subprocess
+import sys
 import threading
+import time
 from typing import Any
 
 import optuna
@@ -212,6 +216,26 @@ def test_exception_before_the_first_parameter_costs_no_trial(study: tuner.Study)
     assert states_of(study) == []
 
 
+def test_sigterm_gives_the_trial_back(remote: tuner.Study) -> None:
+    program = f"""
+import time, tuner.optuna
+local = tuner.optuna.connect(tuner.Client().get_study({remote.name!r}))
+local.optimize(lambda trial: time.sleep(60 + trial.suggest_float("x", -1, 1)))
+"""
+    environment = {**os.environ, "TUNER_URL": remote.transport.settings.url}
+    environment["PYTHONPATH"] = os.path.dirname(os.path.dirname(tuner.__file__))
+    process = subprocess.Popen([sys.executable, "-c", program], env=environment)
+    try:
+        while remote.progress().trial_counts["RUNNING"] == 0 and process.poll() is None:
+            time.sleep(0.1)
+        process.terminate()
+        assert process.wait(30) == 143
+    finally:
+        process.kill()
+        process.wait()
+    assert states_of(remote) == ["FAIL", "WAITING"]
+
+
 def test_trial_that_was_lost_is_pruned_locally(
     study: tuner.Study, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -341,7 +365,7 @@ def test_sampler_pickles_without_its_running_trials(remote: tuner.Study) -> None
     local = tuner.optuna.connect(remote)
     mine = local.ask()
     mine.suggest_float("x", -1, 1)
-    sampler = pickle.loads(pickle.dumps(local.sampler))  # noqa: S301
+    sampler = pickle.loads(pickle.dumps(local.sampler))
     other = optuna.create_study(
         study_name=remote.name, sampler=sampler, pruner=RemotePruner()
     )  # fmt: skip
