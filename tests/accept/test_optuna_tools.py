@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tuner
 
+import tuner
 from tests.support import ROOT
 from tests.support.service import Service, running_service
 

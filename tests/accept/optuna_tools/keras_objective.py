@@ -2,8 +2,9 @@
 
 import keras
 import numpy as np
-import tuner
 from optuna_integration import KerasPruningCallback
+
+import tuner
 
 x = np.linspace(0, 1, 64).reshape(-1, 1)
 

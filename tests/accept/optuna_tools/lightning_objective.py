@@ -3,8 +3,9 @@
 import sys
 
 import lightning
-import tuner.lightning
 from model import Model, data
+
+import tuner.lightning
 
 STRATEGY, N_RANKS = sys.argv[1], int(sys.argv[2])
 

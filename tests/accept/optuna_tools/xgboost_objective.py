@@ -1,10 +1,11 @@
 """An ordinary objective with the pruning callback for XGBoost."""
 
-import tuner
 import xgboost
 from optuna_integration import XGBoostPruningCallback
 from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import train_test_split
+
+import tuner
 
 x, x_valid, y, y_valid = train_test_split(*load_breast_cancer(return_X_y=True), random_state=0)
 train, valid = xgboost.DMatrix(x, y), xgboost.DMatrix(x_valid, y_valid)

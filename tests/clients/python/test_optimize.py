@@ -242,3 +242,17 @@ study.optimize(lambda trial: time.sleep(60), n_jobs={n_jobs})
     trials = remote.trials()
     assert [trial.state for trial in trials] == ["FAIL"] * n_jobs + ["WAITING"] * n_jobs
     assert {trial.retry_of for trial in trials[n_jobs:]} == set(range(n_jobs))
+
+
+@pytest.mark.parametrize("value", [object(), float("nan")])
+def test_user_attribute_without_a_form_in_json_is_refused_where_it_is_set(
+    study: tuner.Study, value: object
+) -> None:
+    def objective(trial: Any) -> float:
+        trial.suggest_float("x", -1, 1)
+        trial.set_user_attr("model", value)
+        return 0
+
+    with pytest.raises((TypeError, ValueError), match="JSON"):
+        study.optimize(objective)
+    assert [trial.state for trial in study.trials()] == ["FAIL"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner._async.tasks import AsyncTicker
 from tuner._wire.library import httpx, read_json, seconds_until
-from tuner._wire.requests import Request
+from tuner._wire.requests import Request, encode
 from tuner._worker.suggestions import Suggestions, value_of
 from tuner.answers import FrozenTrial, HeartbeatReply
 from tuner.errors import Invalid, LeaseLost, TunerError
@@ -108,7 +108,12 @@ class AsyncHeldTrial(Suggestions):
         return reply
 
     def set_user_attr(self, key: str, value: Any) -> None:
-        """Set a user attribute; it is sent with the next report, heartbeat or result."""
+        """Set a user attribute; it is sent with the next report, heartbeat or result.
+
+        Raises:
+            TypeError, ValueError: it has no form in JSON.
+        """
+        encode(value)  # refused here, where it is set, and not with the result
         self.user_attrs[key] = value
         self._new_attrs[key] = value
 

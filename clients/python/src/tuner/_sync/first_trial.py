@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tuner._wire.requests import as_step, finite_or_none
+from tuner._wire.requests import as_step, encode, finite_or_none
 from tuner._worker.drawing import draw
 from tuner._worker.outcomes import is_pruned
 from tuner._worker.suggestions import Suggestions, as_optuna_trial
@@ -63,7 +63,8 @@ class FirstTrial(Suggestions):
         return False
 
     def set_user_attr(self, key: str, value: Any) -> None:
-        """Record a user attribute."""
+        """Record a user attribute; raises TypeError or ValueError if it has no form in JSON."""
+        encode(value)
         self.user_attrs[key] = value
 
     def set_constraint(self, key: str, value: float) -> None:
