@@ -5,7 +5,6 @@ import pickle
 import subprocess
 import sys
 import threading
-import time
 from typing import Any
 
 import optuna
@@ -16,6 +15,8 @@ from optuna.trial import TrialState
 import tuner
 import tuner.optuna
 from tuner.optuna import RemotePruner, RemoteSampler
+
+from tests.support.service import wait_until
 
 OPTUNA_4 = optuna.__version__.startswith("4.")
 
@@ -65,6 +66,19 @@ def test_threads_evaluate_different_trials_and_the_budget_exactly(remote: tuner.
         each.params["x"] for each in trials
     )
     assert all(each.values == [each.params["x"]] for each in trials)
+
+
+def test_lease_is_renewed_while_the_local_trial_runs(remote: tuner.Study) -> None:
+    remote.update(lease_seconds=1)
+
+    def objective(trial: optuna.Trial) -> float:
+        value = trial.suggest_float("x", -1, 1)
+        given = remote.trial(0).lease_expires_at
+        wait_until(lambda: remote.trial(0).lease_expires_at != given, "renewed")
+        return value
+
+    tuner.optuna.connect(remote).optimize(objective, n_trials=1)
+    assert [(each.state, each.attempt) for each in remote.trials()] == [("COMPLETE", 1)]
 
 
 def test_ask_and_tell_outside_of_optimize_ends_with_the_study(study: tuner.Study) -> None:
@@ -227,8 +241,7 @@ local.optimize(lambda trial: time.sleep(60 + trial.suggest_float("x", -1, 1)))
     environment["PYTHONPATH"] = os.path.dirname(os.path.dirname(tuner.__file__))
     process = subprocess.Popen([sys.executable, "-c", program], env=environment)
     try:
-        while remote.progress().trial_counts["RUNNING"] == 0 and process.poll() is None:
-            time.sleep(0.1)
+        wait_until(lambda: remote.progress().trial_counts["RUNNING"] == 1, "running")
         process.terminate()
         assert process.wait(30) == 143
     finally:
