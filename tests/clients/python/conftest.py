@@ -1,5 +1,6 @@
 """Fixtures: clients of the service in this process, and of one over the network."""
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,10 +34,10 @@ def _one_connection(db: None) -> Iterator[None]:
 
 
 @pytest.fixture
-def client(_one_connection: None, tmp_path: Path) -> Iterator[tuner.Client]:
+def client(_one_connection: None) -> Iterator[tuner.Client]:
     """A client of the service in this process and this transaction."""
     transport = httpx2.WSGITransport(app=get_wsgi_application())
-    worker = f"w-{tmp_path.name}"[:100]  # its slots are those of no other test
+    worker = uuid.uuid4().hex  # its slots are those of no other test
     with tuner.Client(
         "http://testserver", worker_id=worker, deadline=5, transport=transport
     ) as client:
