@@ -89,7 +89,7 @@ class ClientFleet:
         program.write_text(PROGRAM)
         agent = [
             sys.executable, "-m", "tuner.cli", "agent", study, "-j", str(SLOTS_OF_AN_AGENT),
-            "--", sys.executable, str(program),
+            "--max-failures", "0", "--", sys.executable, str(program),
         ]  # fmt: skip
         loop = [sys.executable, "-c", LOOP, study]
         self.faults: Counter[str] = Counter()
