@@ -346,6 +346,7 @@ def test_what_a_program_leaves_running_ends_with_it(create: Create, start: Start
     assert [trial.state for trial in study.trials()] == ["COMPLETE"]
 
 
+@pytest.mark.accept
 def test_agent_lives_though_its_output_is_not_read(create: Create, start: Start) -> None:
     study = create(lease_seconds=1)
 

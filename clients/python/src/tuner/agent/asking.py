@@ -9,15 +9,14 @@ from tuner._async.trial import AsyncTrial
 from tuner._worker.budget import Budget
 from tuner._worker.slots import Slot
 from tuner.agent.options import DEFAULT_LEASE, Options
-from tuner.agent.outages import is_outage
+from tuner.agent.outages import is_outage, pause_while_away
 from tuner.errors import ApiError, StudyEnded, StudyPaused, TunerError
 
 _log = logging.getLogger("tuner")
 _random = random.SystemRandom()
 
 PAUSED_SECONDS = 10.0  # at most, between two asks of a paused study
-BUSY_SECONDS = 1.0  # where an answer does not say when to ask again
-MOST_AWAY_SECONDS = 30.0
+BUSY_SECONDS = 1.0  # that are spread over, so that workers do not ask at the same time
 SECONDS_TO_CLOSE = 10.0  # for the answer to an ask, when the agent ends
 
 
@@ -101,7 +100,7 @@ class Asking:
 
 
 def _pause_after(error: TunerError, n_failed: int) -> float:
-    """Return the seconds as `Retry-After` has them, or a jittered exponential pause."""
+    """Return the seconds as `Retry-After` has them, or those of an outage."""
     if isinstance(error, ApiError) and error.retry_after is not None:
         return error.retry_after + _random.uniform(0, BUSY_SECONDS)
-    return _random.uniform(0, min(MOST_AWAY_SECONDS, BUSY_SECONDS * 2 ** min(n_failed, 10)))
+    return pause_while_away(n_failed)

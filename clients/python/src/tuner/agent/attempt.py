@@ -1,6 +1,7 @@
 """One evaluation of a trial: a run of the program, from its environment to the trial's result."""
 
 import asyncio
+import itertools
 import logging
 import signal
 import time
@@ -16,9 +17,9 @@ from tuner.agent.environment import environment_of
 from tuner.agent.files import ReportsFile, Result, read_result
 from tuner.agent.halt import Halt
 from tuner.agent.options import Options
-from tuner.agent.outages import is_outage
+from tuner.agent.outages import is_outage, pause_while_away
 from tuner.agent.output import Metric, Output
-from tuner.agent.reporter import AWAY_SECONDS, Reporter
+from tuner.agent.reporter import Reporter
 from tuner.agent.screen import Screen
 from tuner.answers import FrozenTrial, HeartbeatReply
 from tuner.errors import Invalid, TunerError
@@ -77,7 +78,7 @@ class Attempt:
         try:
             reporter = Reporter(self._trial, ReportsFile(reports, self._name))
             advice = await self._follow(child, reporter)
-            await self._persist(reporter.finish)
+            await self._report_rest(reporter)
             await self._tell(child.ended.result(), result, advice)
         finally:
             self._children.discard(child)
@@ -98,6 +99,8 @@ class Attempt:
             if is_stopped:
                 await child.stop(self._signal(), self._options.grace)
             await asyncio.wait({reading}, timeout=SECONDS_TO_READ)
+            if reading.done():
+                reading.result()
             return await advice if is_stopped and advice.done() else None
         finally:
             for task in (reading, advice, halted):
@@ -107,6 +110,16 @@ class Attempt:
     def _signal(self) -> signal.Signals:
         """Return the signal to stop the program by: the agent's own, but a hang-up as SIGTERM."""
         return signal.SIGINT if self._halt.number == signal.SIGINT else signal.SIGTERM
+
+    async def _report_rest(self, reporter: Reporter) -> None:
+        """Report what is left, but do not give up the result for it.
+
+        After a lease that has expired, a report is refused, and a result may yet be accepted.
+        """
+        try:
+            await self._persist(reporter.finish)
+        except TunerError as error:
+            _log.warning("%s: its last reports are not stored: %s", self._name, error)
 
     async def _tell(self, code: int, path: Path, advice: HeartbeatReply | None) -> None:
         """Tell the result of the trial."""
@@ -121,6 +134,9 @@ class Attempt:
                 return
             except (Invalid, ValueError) as error:
                 found = f"the result was refused: {error}"
+            except TunerError:
+                _log.error("%s: its result %r is not stored", self._name, found.values)
+                raise
         elif self._halt.number is not None:
             found = f"given back: the agent received {self._halt.number.name}; {found}"
         is_given_back = code == EX_TEMPFAIL or self._halt.number is not None
@@ -149,7 +165,7 @@ class Attempt:
 
     async def _persist(self, send: Callable[[], Awaitable[object]]) -> None:
         """Send until the service answers: hours of work wait for it."""
-        while True:
+        for n_failed in itertools.count():
             try:
                 await send()
                 return
@@ -157,7 +173,7 @@ class Attempt:
                 if not is_outage(error) or self._halt.number is not None:
                     raise
                 _log.warning("%s: its result waits: %s", self._name, error)
-            await asyncio.sleep(AWAY_SECONDS)
+            await asyncio.sleep(pause_while_away(n_failed))
 
     def _with_output(self, reason: str) -> str:
         """Return a reason with as much of the end of the output as there is room for."""

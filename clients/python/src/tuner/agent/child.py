@@ -85,5 +85,6 @@ class Child:
         return os.waitstatus_to_exitcode(int(status)) if status else code
 
     def _signal_group(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
+        # macOS refuses to signal a group of zombies, instead of finding none.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)

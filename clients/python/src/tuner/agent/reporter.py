@@ -6,14 +6,13 @@ import logging
 
 from tuner._async.trial import AsyncTrial
 from tuner.agent.files import ReportsFile
-from tuner.agent.outages import is_outage
+from tuner.agent.outages import pause_while_away
 from tuner.answers import HeartbeatReply
-from tuner.errors import Invalid, TunerError
+from tuner.errors import Invalid, LeaseLost, TunerError
 
 _log = logging.getLogger("tuner")
 
 POLL_SECONDS = 0.2
-AWAY_SECONDS = 1.0
 MOST_STEPS = 1000  # in one request
 
 
@@ -35,20 +34,28 @@ class Reporter:
     async def run(self) -> HeartbeatReply:
         """Report until the service advises to stop; returns its advice.
 
+        Any other answer ends no evaluation: values wait while the service, a proxy or a right is
+        away.
+
         Raises:
             LeaseLost: the trial was ended without this agent.
         """
+        n_failed = 0
         while not self._trial.should_prune():
             if self._trial.lost is not None:
                 raise self._trial.lost
             self._waiting |= self._file.read_new()
             try:
                 await self._send()
+            except LeaseLost:
+                raise
             except TunerError as error:
-                if not is_outage(error):
-                    raise
-                _log.warning("%s: its reports wait: %s", self._name, error)
-                await asyncio.sleep(AWAY_SECONDS)
+                if not n_failed:
+                    _log.warning("%s: its reports wait: %s", self._name, error)
+                await asyncio.sleep(pause_while_away(n_failed))
+                n_failed += 1
+            else:
+                n_failed = 0
             await asyncio.sleep(POLL_SECONDS)
         return self._trial.reply
 
@@ -56,8 +63,7 @@ class Reporter:
         """Report what is left, once the program has ended; what the advice is does not count.
 
         Raises:
-            LeaseLost: the trial was ended without this agent.
-            TunerError: the service is away: call it again.
+            TunerError: they are not stored; it can be called again.
         """
         self._waiting |= self._file.read_new(is_ended=True)
         while self._waiting:

@@ -6,9 +6,12 @@ import sys
 import time
 from datetime import datetime
 
+from tuner._sync.study import Study
 from tuner._worker.progress import describe_progress, describe_seconds
+from tuner.agent.outages import is_outage
 from tuner.answers import Progress
 from tuner.cli.common import Commands, add_command, add_format, open_study, print_json, say
+from tuner.errors import TunerError
 
 WATCH_SECONDS = 2.0
 OVER = {"COMPLETED", "CANCELLED"}
@@ -27,13 +30,25 @@ def status(options: argparse.Namespace) -> int:
     shown, revision = 0, -1
     with open_study(options) as study:
         while True:
-            progress = study.progress()
+            progress = _read(study) if options.watch else study.progress()
             if progress.revision != revision or sys.stdout.isatty():
                 shown = _show(progress, options, shown)
                 revision = progress.revision
             if not options.watch or progress.state in OVER:
                 return 0
             time.sleep(WATCH_SECONDS)
+
+
+def _read(study: Study) -> Progress:
+    """Return the progress, however long the service is away."""
+    while True:
+        try:
+            return study.progress()
+        except TunerError as error:
+            if not is_outage(error):
+                raise
+            sys.stderr.write(f"tuner: {error}\n")
+        time.sleep(WATCH_SECONDS)
 
 
 def _show(progress: Progress, options: argparse.Namespace, shown: int) -> int:
