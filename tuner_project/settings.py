@@ -134,7 +134,8 @@ CORS_ALLOWED_ORIGINS = env.origins(
     "CORS_ORIGINS", ["http://localhost:3000", "http://localhost:8080"]
 )
 CORS_ALLOW_HEADERS = [*default_headers, "x-request-id"]
-CORS_EXPOSE_HEADERS = ["Link", "X-Request-ID", "X-Total-Count"]
+# Date and Retry-After are what a worker in a browser times its heartbeats and retries by.
+CORS_EXPOSE_HEADERS = ["Date", "Link", "Retry-After", "X-Request-ID", "X-Total-Count"]
 CORS_URLS_REGEX = r"^/api/v1/"
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", [])
 # How many proxies append to X-Forwarded-For, from which the client's address is taken.
