@@ -7,13 +7,16 @@
 # make browser    the admin, the plots and the dashboard in a real browser (needs Chromium)
 # make bench      measure ours against Optuna alone, twenty minutes; BENCH_ARGS=--quick
 # make dist       build the packages of the service and of its clients into dist/
+# make typescript  install the tools of the TypeScript client, and compile it (test does it too)
+# make typescript-types  write its types anew, after a change of the API
 # make torch      install PyTorch, for the `gp` sampler (serve and test do it too)
 # make lock       derive requirements/*.txt from pyproject.toml; LOCK_ARGS=--upgrade takes the newest
 # make format     let ruff fix and format the code
 # make clean      remove what the above made, except the data in .data
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint typecheck coverage accept browser bench dist dev torch try-torch lock format clean
+.PHONY: help serve test lint typecheck coverage accept browser bench dist dev torch try-torch \
+	typescript typescript-types try-typescript lock format clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -35,6 +38,9 @@ TORCH := 2.13.0
 TORCH_BUILD := $(TORCH)$(if $(filter Linux,$(shell uname -s)),+cpu)
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 HAS_TORCH := $(VENV)/.torch-$(TORCH)
+
+TYPESCRIPT := clients/typescript
+HAS_NPM_PACKAGES := $(TYPESCRIPT)/node_modules/.installed
 
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
@@ -125,8 +131,8 @@ $(HAS_TORCH): $(VENV)/.serve
 		--extra-index-url $(TORCH_INDEX) torch==$(TORCH_BUILD)
 	@touch $@
 
-# Without PyTorch, the tests of the sampler gp are skipped.
-dev: $(VENV)/.dev try-torch
+# Without PyTorch, the tests of the sampler gp are skipped; without npm, those of the TypeScript client.
+dev: $(VENV)/.dev try-torch try-typescript
 
 torch: $(HAS_TORCH)
 	@rm -f $(VENV)/.torch-failed
@@ -137,6 +143,27 @@ try-torch: $(VENV)/.serve
 		|| touch $(VENV)/.torch-failed
 	@[ -e $(HAS_TORCH) ] || echo "warning: PyTorch is not installed: the sampler gp will not \
 	work; \`make torch\` tries again" >&2
+
+$(HAS_NPM_PACKAGES): $(TYPESCRIPT)/package.json $(TYPESCRIPT)/package-lock.json
+	@echo "Installing the tools of the TypeScript client (60 packages, about 40 MB)"
+	cd $(TYPESCRIPT) && npm ci --ignore-scripts --no-audit --no-fund --fetch-retries=1 --fetch-timeout=15000
+	@touch $@
+
+typescript: $(HAS_NPM_PACKAGES)
+	cd $(TYPESCRIPT) && npm run --silent build:tests
+	@rm -f $(VENV)/.npm-failed
+
+typescript-types: $(VENV)/.serve $(HAS_NPM_PACKAGES)
+	mkdir -p $(TYPESCRIPT)/build
+	$(PY) manage.py spectacular --format openapi-json --file $(TYPESCRIPT)/build/openapi.json
+	cd $(TYPESCRIPT) && npm run --silent generate build/openapi.json src/openapi.gen.ts
+
+# Only the tests of the TypeScript client need them.
+try-typescript: $(VENV)/.made
+	@if command -v npm >/dev/null && [ ! -e $(VENV)/.npm-failed ]; then \
+		$(MAKE) --silent $(HAS_NPM_PACKAGES) || touch $(VENV)/.npm-failed; fi
+	@[ -e $(HAS_NPM_PACKAGES) ] || echo "warning: the tools of the TypeScript client are not \
+	installed: its tests will be skipped; \`make typescript\` tries again" >&2
 
 # uv comes into an environment of its own, which is gone afterwards.
 UV_VERSION := 0.13.9
@@ -159,5 +186,6 @@ lock:
 
 clean:
 	find staticfiles -mindepth 1 ! -name .gitkeep -delete
+	rm -rf $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/build $(TYPESCRIPT)/dist
 	rm -rf $(VENV) .data-of-tests .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

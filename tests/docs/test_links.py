@@ -9,7 +9,9 @@ import pytest
 
 from tests.support import ROOT
 
-DOCUMENTS = sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")])
+DOCUMENTS = sorted(
+    [*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md"), *ROOT.glob("clients/*/README.md")]
+)
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
 CODE = re.compile(r"`[^`]+`")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)|<img [^>]*?src=\"([^\"]+)\"")
@@ -44,7 +46,7 @@ def leads_somewhere(document: Path, target: str) -> bool:
     return not anchor or (file.suffix == ".md" and anchor in anchors(file))
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_link_leads_to_a_file_and_a_heading(document: Path) -> None:
     assert [target for target in links(document) if not leads_somewhere(document, target)] == []
 

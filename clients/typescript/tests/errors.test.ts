@@ -1,0 +1,57 @@
+/** The errors of the client beside the codes of the service. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { apiError, TunerError } from "@tuner/client";
+
+/** The codes that the service has, each with its status. */
+const codes = JSON.parse(process.env["CODES"]!) as Record<string, number>;
+
+const CLASSES: Record<string, string> = {
+  lease_lost: "LeaseLost",
+  not_holder: "NotHolder",
+  study_replaced: "StudyReplaced",
+  study_busy: "Busy",
+  study_completed: "StudyEnded",
+  study_cancelled: "StudyEnded",
+  study_paused: "StudyPaused",
+};
+const BY_STATUS: Record<number, string> = {
+  400: "Invalid",
+  401: "Forbidden",
+  403: "Forbidden",
+  404: "NotFound",
+  429: "Busy",
+};
+/** Codes without a class of their own, each with the reason. */
+const PLAIN: Record<string, string> = {
+  budget_used_up: "a definition that a person corrects",
+  evaluators_busy: "repeated by the client",
+  illegal_transition: "the action of a person",
+  image_unavailable: "the installation lacks a browser",
+  max_trials_exceeded: "a definition that a person corrects",
+  sampler_unavailable: "the installation lacks a part",
+  sampler_unsuited: "a definition that a person corrects",
+  study_conflict: "a definition that a person corrects",
+  study_exists: "a definition that a person corrects",
+  too_many_imports: "repeated by the client",
+  too_many_studies: "a limit that a person raises",
+  too_many_trials: "a limit that a person raises",
+  trial_finished: "LeaseLost for the worker that held the trial; else the caller's mistake",
+  trial_has_no_result: "the caller's mistake",
+  trial_not_failed: "the caller's mistake",
+  trial_not_running: "the caller's mistake",
+  trial_not_waiting: "the caller's mistake",
+};
+
+test("each code of the service leads to a class of its own, or is named here", () => {
+  const plain = Object.entries(codes)
+    .filter(([code, status]) => apiError(status, { code }).name === "ApiError")
+    .map(([code]) => code);
+  assert.deepEqual(plain.sort(), Object.keys(PLAIN).sort());
+  for (const [code, status] of Object.entries(codes)) {
+    const error = apiError(status, { code });
+    assert.ok(error instanceof TunerError);
+    assert.equal(error.name, CLASSES[code] ?? BY_STATUS[status] ?? "ApiError", code);
+  }
+});
