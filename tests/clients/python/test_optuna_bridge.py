@@ -10,9 +10,8 @@ from optuna.trial import TrialState
 
 import tuner
 import tuner.optuna
-from tuner.optuna import RemotePruner, RemoteSampler
-
 from tests.support.service import wait_until
+from tuner.optuna import RemotePruner, RemoteSampler
 
 
 def objective(trial: optuna.Trial) -> float:

@@ -7,11 +7,11 @@ from typing import Any
 
 import optuna
 import pytest
-import tuner
-import tuner.optuna
 from optuna import TrialPruned
 from optuna.trial import TrialState
 
+import tuner
+import tuner.optuna
 from tests.support.service import wait_until
 
 OPTUNA_4 = optuna.__version__.startswith("4.")
