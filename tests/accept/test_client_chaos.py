@@ -47,7 +47,7 @@ def fleet(service: Service, tmp_path: Path) -> Iterator[ClientFleet]:
             max_concurrent=12, lease_seconds=LEASE_SECONDS, max_retries=1000,
         )  # fmt: skip
     url = f"http://127.0.0.1:{service.port}"
-    fleet = ClientFleet(url, STUDY, tmp_path, longest_stop=2 * LEASE_SECONDS)
+    fleet = ClientFleet(url, STUDY, tmp_path, longest_stop=3 * LEASE_SECONDS)
     try:
         yield fleet
     finally:
