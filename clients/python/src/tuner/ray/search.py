@@ -155,11 +155,13 @@ class TunerSearch(Searcher):
             trial.prune(held.advice)
         elif len(values) < len(self._metrics):
             trial.fail(f"Ray Tune ended the trial without a result with {self.metric}", retry=True)
-        elif self._is_cut_short(held, result):
-            self._report(held, result)
-            trial.prune("stopped by the scheduler of Ray Tune")
         else:
-            trial.complete(values if len(values) > 1 else values[0])
+            is_cut_short = self._is_cut_short(held, result)
+            self._report(held, result)
+            if is_cut_short:
+                trial.prune("stopped by the scheduler of Ray Tune")
+            else:
+                trial.complete(values if len(values) > 1 else values[0])
 
     def _is_cut_short(self, held: HeldTrial, result: Mapping[str, Any]) -> bool:
         """Tell whether Tune ended an evaluation: the last result of such a one is not passed on."""

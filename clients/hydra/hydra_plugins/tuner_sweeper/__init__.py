@@ -1,0 +1,1 @@
+"""A sweeper of Hydra: it asks the service for batches of trials, and runs them as jobs."""
