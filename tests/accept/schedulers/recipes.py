@@ -4,6 +4,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -110,7 +111,11 @@ def wait_for_trials(client: HttpClient, study: str, n: int, log: Path) -> None:
 
 
 def kill_in_the_middle(
-    find: Callable[[], list[psutil.Process]], client: HttpClient, study: str, log: Path
+    find: Callable[[], list[psutil.Process]],
+    client: HttpClient,
+    study: str,
+    log: Path,
+    number: signal.Signals = signal.SIGKILL,
 ) -> dict[str, Any]:
     """Kill a process that evaluates a trial, after some steps; returns the trial as it was left.
 
@@ -123,7 +128,9 @@ def kill_in_the_middle(
         time.sleep(1)
         left = [trial for trial in _in_the_middle(client, study) if trial in before]
         if len(left) == 1:
-            victim.kill()
+            victim.send_signal(number)
+            if number != signal.SIGKILL:
+                victim.resume()
             return left[0]
         victim.resume()
         time.sleep(0.3)
