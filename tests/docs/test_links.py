@@ -1,4 +1,4 @@
-"""Documents: every relative link leads to a file, and every page is linked from README."""
+"""Documents: every relative link leads to a file, and every page is linked from a README."""
 
 import re
 from collections import Counter
@@ -10,7 +10,7 @@ import pytest
 from tests.support import ROOT
 
 DOCUMENTS = sorted(
-    [*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md"), *ROOT.glob("clients/*/README.md")]
+    [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"), *ROOT.glob("clients/*/README.md")]
 )
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
 CODE = re.compile(r"`[^`]+`")
@@ -68,9 +68,11 @@ def test_broken_link_is_found(target: str, expected: bool) -> None:
 
 
 def test_readme_links_to_every_document() -> None:
-    linked = {(ROOT / target).resolve() for target in links(ROOT / "README.md")}
+    """The README of a folder links to the pages in it."""
+    readmes = [path for path in DOCUMENTS if path.name == "README.md"]
+    linked = {(path.parent / target).resolve() for path in readmes for target in links(path)}
 
-    assert [path.name for path in DOCUMENTS if path not in linked] == ["README.md"]
+    assert [path for path in DOCUMENTS if path not in linked] == [ROOT / "README.md"]
 
 
 def test_readme_is_short() -> None:
