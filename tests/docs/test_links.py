@@ -68,9 +68,11 @@ def test_broken_link_is_found(target: str, expected: bool) -> None:
 
 
 def test_readme_links_to_every_document() -> None:
-    """The README of a folder links to the pages in it."""
+    """It does, or the README of a folder to the pages in it, or they to the READMEs of packages."""
     readmes = [path for path in DOCUMENTS if path.name == "README.md"]
     linked = {(path.parent / target).resolve() for path in readmes for target in links(path)}
+    pages = [path for path in DOCUMENTS if path in linked]
+    linked |= {(path.parent / target).resolve() for path in pages for target in links(path)}
 
     assert [path for path in DOCUMENTS if path not in linked] == [ROOT / "README.md"]
 

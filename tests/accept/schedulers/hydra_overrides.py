@@ -4,6 +4,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 from hydra_plugins.tuner_sweeper.search_space import Parameter, read_overrides
+
 from tuner import Categorical, Float, Int
 
 PARSER = OverridesParser.create()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+
 import tuner
 
 MARK = Path(sys.argv[1])

@@ -55,7 +55,7 @@ def first_process() -> None:
 
 
 def second_process() -> None:
-    search = pickle.loads((FOLDER / "searcher").read_bytes())  # noqa: S301 - our own
+    search = pickle.loads((FOLDER / "searcher").read_bytes())
     search.restore(str(FOLDER / "names"))
     search.on_trial_result("unknown", result(1, accuracy=0.1))
     search.on_trial_complete("unknown", result(1, accuracy=0.1))

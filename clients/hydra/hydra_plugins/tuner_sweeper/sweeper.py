@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import tuner
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
@@ -14,9 +13,10 @@ from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
+from hydra_plugins.tuner_sweeper.search_space import Parameter, read_overrides
 from omegaconf import DictConfig, OmegaConf
 
-from hydra_plugins.tuner_sweeper.search_space import Parameter, read_overrides
+import tuner
 
 _log = logging.getLogger(__name__)
 

@@ -5,10 +5,12 @@ import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tuner._sync.held_trial import BEATS_PER_LEASE
 from tuner._sync.study import Study
 from tuner._sync.tasks import Ticker
-from tuner._sync.trial import BEATS_PER_LEASE, Trial
-from tuner._wire.requests import Request, study_path, trial_path
+from tuner._sync.trial import Trial
+from tuner._wire.library import read_json
+from tuner._wire.requests import Request
 from tuner.errors import LeaseLost, TunerError
 
 _log = logging.getLogger("tuner")
@@ -61,17 +63,17 @@ class HeldTrial:
 
 def ask(study: Study, worker_id: str) -> HeldTrial:
     """Return a new trial, or raise at once why there is none."""
-    path = study_path(study.name, "trials", "suggest")
+    path = study.path("trials", "suggest")
     answer = study.transport.send(Request("POST", path, {"worker_id": worker_id}), deadline=0)
-    offer = answer.json()
+    offer = read_json(answer)
     names = Names(offer["trial_id"], offer["study_id"], worker_id)
     return HeldTrial(names, Trial(study, offer, worker_id, answer))
 
 
 def find(study: Study, names: Names) -> HeldTrial:
     """Return a trial that an earlier process held."""
-    answer = study.transport.send(Request("GET", trial_path(study.name, names.trial_id)))
-    offer = {**answer.json(), "study_id": names.study_id, "reoffered": True}
+    answer = study.transport.send(Request("GET", study.path("trials", str(names.trial_id))))
+    offer = {**read_json(answer), "study_id": names.study_id, "reoffered": True}
     return HeldTrial(names, Trial(study, offer, names.worker_id, answer))
 
 
