@@ -21,7 +21,7 @@ PREFIX = re.compile(r"\b(?:Async|Sync)(?=[A-Z])")
 def generate(target: Path) -> None:
     """Write the derived modules into a folder, which takes the place of `tuner/_sync`."""
     sources = [file for file in (PACKAGE / "_async").glob("*.py") if file.name not in NOT_DERIVED]
-    names = {"_async": "_sync", "aclose": "close"}
+    names = {"_async": "_sync", "aclose": "close", "aclosing": "closing"}
     rule = unasync.Rule(f"{PACKAGE}/_async/", f"{target}/", additional_replacements=names)
     unasync.unasync_files([str(file) for file in sources], [rule])
     for derived in (target / file.name for file in sources):

@@ -181,7 +181,7 @@ def test_progress_of_the_study_is_logged(
 ) -> None:
     caplog.set_level(logging.INFO, "tuner")
     study.optimize(square, n_trials=1)
-    assert 'study "demo": 1 trials done, best' in caplog.text
+    assert "demo: ACTIVE: 1 trials done, 0 running, best " in caplog.text
 
 
 def test_progress_bar_shows_the_study(

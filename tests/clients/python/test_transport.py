@@ -128,15 +128,23 @@ def test_retry_after_may_be_a_date_of_the_services_clock() -> None:
 
 def test_pauses_grow_and_differ_between_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tuner._wire.retries.BASE_SECONDS", BASE_SECONDS)
-    error = tuner.ApiError(503, "x", "d", retry_after=2)
+    error = tuner.ApiError(503, "x", "d")
     pauses = []
     for _ in range(200):
-        attempts = Attempts(deadline=float("inf"), is_repeatable=True)
-        pauses.append([attempts.pause_after_refusal(error) - 2 for _ in range(12)])
+        attempts = Attempts(Request("GET", "/health"), seconds=1e9)
+        pauses.append([attempts.pause_after_refusal(error) for _ in range(12)])
     for number, column in enumerate(zip(*pauses, strict=True)):
         limit = min(CAP_SECONDS, BASE_SECONDS * 2**number)
         assert 0 <= min(column) < 0.1 * limit
         assert 0.9 * limit < max(column) <= limit
+
+
+def test_pause_is_what_retry_after_says_and_some_more() -> None:
+    attempts = Attempts(Request("GET", "/health"), seconds=1e9)
+    error = tuner.Busy(429, "x", "d", retry_after=2)
+    pauses = [attempts.pause_after_refusal(error) for _ in range(200)]
+    assert 2 <= min(pauses) < 2.2
+    assert 3.8 < max(pauses) <= 4
 
 
 def test_token_and_version_are_sent() -> None:

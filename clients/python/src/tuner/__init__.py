@@ -3,7 +3,8 @@
 Example:
     import tuner
 
-    study = tuner.Client().create_study("demo", space={"x": tuner.Float(-10, 10)}, max_trials=50)
+    space = {"x": tuner.Float(-10, 10)}
+    study = tuner.Client().create_study("demo", direction="minimize", space=space, max_trials=50)
     for trial in study.loop():
         with trial:
             trial.complete((trial.params["x"] - 2) ** 2)
@@ -95,10 +96,12 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import `Pruned` on first use, since it imports Optuna where that is installed."""
-    if name == "Pruned":
-        from tuner.pruned import Pruned
+if not TYPE_CHECKING:  # else any name would be one
 
-        return Pruned
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        """Import `Pruned` on first use, since it imports Optuna where that is installed."""
+        if name == "Pruned":
+            from tuner.pruned import Pruned
+
+            return Pruned
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

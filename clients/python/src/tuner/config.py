@@ -31,6 +31,10 @@ class Settings(NamedTuple):
     url: str
     token: str | None
 
+    def __repr__(self) -> str:
+        """Leave the token out: tracebacks and logs show it."""
+        return f"Settings(url={self.url!r}, token={'***' if self.token else None})"
+
 
 def config_file() -> Path:
     """Return the path of the file with the settings."""
@@ -57,7 +61,7 @@ def read_settings(url: str | None = None, token: str | None = None) -> Settings:
             "the address of the service is not known: set TUNER_URL, run `tuner login`, or pass "
             'it, as in tuner.Client("https://tuner.example.org")'
         )
-    return Settings(_base_url(url), token)
+    return Settings(_base_url(url), _clean_token(token))
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -69,10 +73,29 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path} cannot be read: {error}") from error
 
 
-def _base_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+def _clean_token(token: object) -> str | None:
+    """Return a token without the line end that files of secrets often have."""
+    if not token:
+        return None
+    clean = token.strip() if isinstance(token, str) else ""
+    if not clean.isascii() or not clean.isprintable() or not clean:
+        raise ConfigurationError("the token is not one: expected printable ASCII characters")
+    return clean
+
+
+def _base_url(url: object) -> str:
+    if not isinstance(url, str) or not _is_base_url(url):
         raise ConfigurationError(
-            f'"{url}" is not the address of a service: expected http:// or https:// and a host'
+            f"{url!r} is not the address of a service: expected http:// or https:// and a host"
         )
     return url.rstrip("/").removesuffix(API_PREFIX)
+
+
+def _is_base_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises if it is no number
+    except ValueError:
+        return False
+    is_clean = url.isprintable() and not (parts.query or parts.fragment)
+    return is_clean and parts.scheme in {"http", "https"} and bool(parts.hostname)

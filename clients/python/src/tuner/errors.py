@@ -156,17 +156,23 @@ def read_problem(
 ) -> ApiError:
     """Return the error for a problem document (RFC 9457), or for an answer without one (`{}`)."""
     status = status or int(problem["status"])
-    code = str(problem.get("code") or f"http_{status}")
+    code = problem["code"] if isinstance(problem.get("code"), str) else f"http_{status}"
     kind = _BY_CODE.get(code) or _BY_STATUS.get(status, ApiError)
-    fields = tuple(
-        FieldError(each["pointer"], each["detail"]) for each in problem.get("errors", ())
-    )
     return kind(
         status,
         code,
         str(problem.get("detail") or f"the answer has the status {status}"),
-        fields,
+        _read_fields(problem.get("errors")),
         problem.get("request_id") or request_id,
         dict(problem),
         retry_after,
+    )
+
+
+def _read_fields(errors: Any) -> tuple[FieldError, ...]:
+    """Return the errors of the fields; a proxy's answer may have others under this name."""
+    return tuple(
+        FieldError(str(each.get("pointer", "")), str(each.get("detail", "")))
+        for each in (errors if isinstance(errors, list) else ())
+        if isinstance(each, Mapping)
     )

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, TypeAlias
 
-Choice: TypeAlias = str | int | float | bool
+Choice: TypeAlias = str | int | float | bool | None
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Categorical:
     choices: tuple[Choice, ...]
 
     def __init__(self, choices: Sequence[Choice]) -> None:
-        object.__setattr__(self, "choices", tuple(choices))
+        object.__setattr__(self, "choices", tuple(map(_plain, choices)))
 
     def to_wire(self) -> dict[str, Any]:
         """Return the parameter as the API describes it, without its name."""
@@ -103,13 +104,29 @@ def to_distribution(name: str, given: Any) -> Distribution:
     )
 
 
+def _plain(choice: Any) -> Choice:
+    """Return a choice, also one that is a scalar of NumPy."""
+    plain: Choice = choice.item() if hasattr(choice, "item") else choice
+    return plain
+
+
 def is_same(one: Distribution, other: Distribution) -> bool:
     """Tell whether two distributions have the same values; 1 and True are different choices."""
     if isinstance(one, Categorical) and isinstance(other, Categorical):
         return [(type(each), each) for each in one.choices] == [
             (type(each), each) for each in other.choices
         ]
-    return type(one) is type(other) and one == other
+    return type(one) is type(other) and _reachable(one) == _reachable(other)
+
+
+def _reachable(distribution: Distribution) -> Distribution:
+    """Return a distribution with the last value that its steps reach, as Optuna stores it."""
+    if isinstance(distribution, Categorical) or distribution.step is None:
+        return distribution
+    bounds = (distribution.low, distribution.high, distribution.step)
+    low, high, step = (Decimal(str(bound)) for bound in bounds)
+    last = float(low + (high - low) // step * step)
+    return Float(float(low), last, float(step), distribution.log)
 
 
 def _read_parameter(parameter: Mapping[str, Any]) -> Distribution:

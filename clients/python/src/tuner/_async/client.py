@@ -68,7 +68,8 @@ class AsyncClient:
             name: of the study.
             space: for each parameter a `Float`, `Int` or `Categorical`, or a distribution of
                 Optuna. Left out, an existing study is loaded, and a missing one is created by
-                `optimize`, from the parameters that the objective asks for.
+                `optimize`, from the parameters that the objective asks for, and as in Optuna to be
+                minimized where `direction` is left out.
             load_if_exists: False insists on a new study.
             definition: keys of the API's `createStudy`: `direction`, `sampler`, `pruner`,
                 `max_trials`, `lease_seconds`, `max_retries`, …
@@ -96,8 +97,9 @@ class AsyncClient:
         try:
             study = await self.get_study(name)
         except NotFound:
-            rest = definition if load_if_exists else {**definition, "load_if_exists": False}
-            return AsyncStudy(self, name, None, rest)
+            # Optuna's default, since the objective was written for it.
+            keys = {"direction": "minimize", **definition, "load_if_exists": load_if_exists}
+            return AsyncStudy(self, name, None, keys)
         keys = {**definition, "search_space": study.info.search_space}
         return await self.create_study(name, load_if_exists=load_if_exists, **keys)
 

@@ -1,5 +1,6 @@
 """What all parts of a study's interface build on: its name, its definition, its client."""
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from tuner.space import SearchSpace, read_space
 
 if TYPE_CHECKING:
     from tuner._async.client import AsyncClient
+
+_log = logging.getLogger("tuner")
 
 
 class AsyncStudyBase:
@@ -35,8 +38,25 @@ class AsyncStudyBase:
         self.name = name
         self._definition = dict(definition or {})
         self._stopped = False
+        self._warned: set[str] = set()
         self._info = info
         self._space: SearchSpace | None = None
+
+    def warn_once(self, message: str) -> None:
+        """Log a warning, unless this object has logged it."""
+        if message not in self._warned:
+            self._warned.add(message)
+            _log.warning("%s", message)
+
+    @property
+    def study_name(self) -> str:
+        """The name of the study: Optuna's name of `name`."""
+        return self.name
+
+    @property
+    def user_attrs(self) -> dict[str, Any]:
+        """The user attributes of the study, as it was read."""
+        return dict(self.info.user_attrs or {})
 
     @property
     def transport(self) -> AsyncTransport:
@@ -72,7 +92,7 @@ class AsyncStudyBase:
     @property
     def directions(self) -> list[Direction]:
         """The direction of each objective."""
-        given = self.info.direction
+        given = self.info.direction if self.is_created else self._definition["direction"]
         return [Direction[word.upper()] for word in ([given] if isinstance(given, str) else given)]
 
     @property

@@ -40,6 +40,11 @@ class AsyncStudyResults(AsyncStudyBase):
         """The parameters of the best trial; Optuna's name."""
         return (await self.best).params
 
+    @property
+    async def best_trial(self) -> FrozenTrial:
+        """The best trial, with all that is known of it; Optuna's name."""
+        return await self.trial((await self.best).trial_id)
+
     async def pareto_front(self) -> list[ParetoTrial]:
         """Return the trials that no other one dominates, of a study with several objectives."""
         return [ParetoTrial.read(trial) for trial in await self._pages("pareto")]
@@ -79,10 +84,10 @@ class AsyncStudyResults(AsyncStudyBase):
         ends_at = None if timeout is None else time.monotonic() + timeout
         while True:
             progress = await self.progress()
-            is_over = progress.state in {"COMPLETED", "CANCELLED"}
-            if is_over or (ends_at is not None and time.monotonic() >= ends_at):
+            left = POLL_SECONDS if ends_at is None else ends_at - time.monotonic()
+            if progress.state in {"COMPLETED", "CANCELLED"} or left <= 0:
                 return progress
-            await sleep(POLL_SECONDS)
+            await sleep(min(left, POLL_SECONDS))
 
     async def importance(
         self, *, target_idx: int | None = None, method: str | None = None, target: str | None = None

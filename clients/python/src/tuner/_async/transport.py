@@ -1,14 +1,21 @@
 """The way of a request to the service and back, with its repetitions."""
 
-import os
-import time
 from typing import Any
 
-from tuner._async.tasks import sleep
-from tuner._wire.library import headers, httpx, is_unsent, read_error, read_json
+from tuner._async.tasks import current_place, sleep
+from tuner._wire.library import (
+    describe_fault,
+    headers,
+    httpx,
+    is_permanent,
+    is_unsent,
+    read_error,
+    read_json,
+)
 from tuner._wire.requests import Request, encode, present
 from tuner._wire.retries import Attempts
 from tuner.config import API_PREFIX, Settings
+from tuner.errors import ConnectionFailed
 
 
 class AsyncTransport:
@@ -34,32 +41,41 @@ class AsyncTransport:
         self.deadline = deadline
         self._transport = transport
         self._http: httpx.AsyncClient | None = None
-        self._process = os.getpid()
+        self._place: object = None
 
-    async def json(self, request: Request, *, deadline: float | None = None) -> Any:
+    async def json(self, request: Request) -> Any:
         """Send a request and return the JSON of its answer; raises as `send`."""
-        return read_json(await self.send(request, deadline=deadline))
+        return read_json(await self.send(request))
 
-    async def send(self, request: Request, *, deadline: float | None = None) -> httpx.Response:
+    async def send(
+        self, request: Request, *, deadline: float | None = None, timeout: float | None = None
+    ) -> httpx.Response:
         """Send a request until it is answered.
 
         Args:
             request: what to send.
-            deadline: seconds in which attempts begin, and for each of them; by default those of the
-                transport. 0: a single attempt.
+            deadline: seconds in which attempts begin; by default that of the transport. 0: a single
+                attempt.
+            timeout: seconds for one attempt; by default that of the transport.
 
         Raises:
             ApiError: the service refused it.
             ConnectionFailed: the service did not answer until the deadline.
         """
-        seconds = self.deadline if deadline is None else deadline
-        attempts = Attempts(time.monotonic() + seconds, request.is_repeatable)
-        message = self._message(request, min(self.timeout, seconds or self.timeout))
+        attempts = Attempts(request, self.deadline if deadline is None else deadline)
+        message = self._message(request, self.timeout if timeout is None else timeout)
         while True:
             try:
                 response = await self._client().send(message)
+                if request.is_patient and response.is_success:
+                    read_json(response)  # a proxy may answer with a page
             except httpx.RequestError as error:
-                pause = attempts.pause_after_fault(error, was_sent=not is_unsent(error))
+                fault = describe_fault(error)
+                if is_permanent(error):
+                    raise fault from error
+                pause = attempts.pause_after_fault(fault, was_sent=not is_unsent(error))
+            except ConnectionFailed as fault:
+                pause = attempts.pause_after_fault(fault, was_sent=True)
             else:
                 if response.is_success:
                     return response
@@ -85,9 +101,13 @@ class AsyncTransport:
         )
 
     def _client(self) -> httpx.AsyncClient:
-        """Return the HTTP client of this process: connections must not be shared after a fork."""
-        if self._http is None or self._process != os.getpid():
-            self._process = os.getpid()
+        """Return the HTTP client of this process: connections must not be shared after a fork.
+
+        With asyncio, connections belong to the loop that has opened them, too.
+        """
+        place = current_place()
+        if self._http is None or self._place != place:
+            self._place = place
             self._http = httpx.AsyncClient(
                 base_url=self.settings.url,
                 headers=headers(self.settings.token),
@@ -96,4 +116,4 @@ class AsyncTransport:
         return self._http
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_http": None, "_transport": None}
+        return {**self.__dict__, "_http": None, "_place": None, "_transport": None}

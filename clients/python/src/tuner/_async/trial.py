@@ -1,21 +1,21 @@
 """A trial that this worker evaluates."""
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
-from tuner._async.held_trial import BEATS_PER_LEASE, AsyncHeldTrial
-from tuner._async.tasks import AsyncTicker
+from tuner._async.held_trial import AsyncHeldTrial
+from tuner._async.tasks import AsyncTicker, sigterm_raises
+from tuner._wire.outages import is_outage
 from tuner._wire.requests import are_finite, as_step, as_values, finite_or_none, present
 from tuner._worker.outcomes import as_reason, describe_failure, ends_trial_only, raise_pruned
-from tuner._worker.termination import sigterm_raises
+from tuner._worker.termination import SECONDS_TO_END
 from tuner.answers import FrozenTrial, ReportReply
-from tuner.errors import LeaseLost, StudyStopped, TunerError
+from tuner.errors import LeaseLost, SpaceMismatch, StudyStopped, TunerError
 
 _log = logging.getLogger("tuner")
-
-GIVE_BACK_SECONDS = 10.0  # schedulers kill a process some time after SIGTERM
 
 
 class AsyncTrial(AsyncHeldTrial):
@@ -28,12 +28,18 @@ class AsyncTrial(AsyncHeldTrial):
     Attributes:
         raises: whether `report` raises the advice to stop; `optimize` sets it to False.
         catch: exceptions that do not leave the `with` block.
-        on_finish: called once the result is told.
+        is_left: whether a `with` block of it has ended.
+        is_kept_alive: whether its lease is renewed outside a `with` block, too.
+        on_finish: called once, when the worker holds the trial no more.
     """
 
     raises = True
     catch: tuple[type[Exception], ...] = ()
+    is_left = False
+    is_kept_alive = False
     on_finish: Callable[[], None] | None = None
+    _telling: tuple[str, Mapping[str, Any]] | None = None  # the result that is being sent
+    _process = 0  # that has entered the `with` block
 
     # While it runs ----------------------------------------------------------------------------
 
@@ -100,7 +106,8 @@ class AsyncTrial(AsyncHeldTrial):
         numbers = as_values(values)
         if not are_finite(numbers):
             return await self.fail(f"the objective returned {numbers!r}", attrs=attrs)
-        self._constraints.update({key: float(each) for key, each in (constraints or {}).items()})
+        for key, value in (constraints or {}).items():
+            self.set_constraint(key, value)
         body = {"values": numbers, **present(constraints=self._constraints or None)}
         return await self._finish("complete", body, attrs)
 
@@ -135,19 +142,25 @@ class AsyncTrial(AsyncHeldTrial):
         body = present(retry=retry or None, infeasible=infeasible or None, reason=as_reason(reason))
         return await self._finish("fail", body, attrs)
 
-    async def give_back(self, reason: str = "given back by its worker") -> None:
-        """Give the trial back to the queue, if the service answers soon; else its lease expires."""
+    async def give_back(
+        self, reason: str = "given back by its worker", *, seconds: float = SECONDS_TO_END
+    ) -> None:
+        """Give the trial back to the queue, if the service answers soon; else its lease expires.
+
+        If its result was being told, and has not been refused, that is told instead.
+        """
+        action, body = self._telling or ("fail", {"retry": True, "reason": as_reason(reason)})
         try:
-            body = {"retry": True, "reason": as_reason(reason)}
-            await self._finish("fail", body, deadline=GIVE_BACK_SECONDS)
+            await self._finish(action, body, seconds=seconds)
         except TunerError as error:
             _log.warning("trial %s could not be given back: %s", self.trial_id, error)
 
     async def __aenter__(self) -> "AsyncTrial":
+        self._process = os.getpid()
         self._signals.enter_context(sigterm_raises())
-        if self._lease is not None and self.result is None:
-            pause = self._lease / BEATS_PER_LEASE
-            self._ticker = AsyncTicker(self._beat, pause)
+        first = self.seconds_to_beat()
+        if first is not None and not self.is_kept_alive:
+            self._ticker = AsyncTicker(self.beat, first)
         return self
 
     async def __aexit__(
@@ -156,16 +169,26 @@ class AsyncTrial(AsyncHeldTrial):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
+        if self._process != os.getpid():  # a forked child ends: the trial is its parent's
+            return False
         try:
             if self.result is None:
                 await self._tell_end(error)
         except LeaseLost as lost:
             _log.warning("trial %s: %s", self.trial_id, lost)
         finally:
+            self.is_left = True
             if self._ticker is not None:
                 self._ticker.stop()
             self._signals.close()
-        return error is None or ends_trial_only(error) or isinstance(error, self.catch)
+        return error is None or ends_trial_only(error) or self._is_caught(error)
+
+    def _is_caught(self, error: BaseException) -> bool:
+        """Tell whether an exception is in `catch`: it is logged, since nothing else shows it."""
+        if not isinstance(error, self.catch) or isinstance(error, SpaceMismatch):
+            return False
+        _log.warning("trial %s failed: %r", self.trial_id, error)
+        return True
 
     async def _tell_end(self, error: BaseException | None) -> None:
         """Tell the end of an evaluation that has told none itself."""
@@ -176,7 +199,9 @@ class AsyncTrial(AsyncHeldTrial):
             raise error
         elif ends_trial_only(error):
             await self.prune(str(error) or None)
-        elif isinstance(error, Exception) and not isinstance(error, TunerError):
+        elif isinstance(error, Exception) and not (
+            isinstance(error, TunerError) and is_outage(error)
+        ):
             await self.fail(describe_failure(error), retry=True)
         else:  # interrupted, or the service does not answer
             await self.give_back(describe_failure(error))
@@ -187,19 +212,34 @@ class AsyncTrial(AsyncHeldTrial):
         body: Mapping[str, Any],
         attrs: Mapping[str, Any] | None = None,
         *,
-        deadline: float | None = None,
+        seconds: float | None = None,
     ) -> FrozenTrial:
-        answer = await self._send(action, body, attrs=attrs or {}, deadline=deadline)
+        self._telling = action, body
+        try:
+            answer = await self._send(action, body, attrs=attrs or {}, seconds=seconds)
+        except TunerError as error:
+            if not is_outage(error):
+                self._telling = None
+            if isinstance(error, LeaseLost):
+                self.leave()
+            raise
+        except (TypeError, ValueError):
+            self._telling = None
+            raise
         return self.note_result(answer)
 
     def note_result(self, answer: Mapping[str, Any]) -> FrozenTrial:
         """Remember the finished trial of an answer."""
-        is_first = self.result is None
         self.result = FrozenTrial.read(answer)
         self._new_attrs = {}
-        if is_first and self.on_finish is not None:
-            self.on_finish()
+        self.leave()
         return self.result
+
+    def leave(self) -> None:
+        """Free the slot of the trial, which this worker holds no more."""
+        on_finish, self.on_finish = self.on_finish, None
+        if on_finish is not None:
+            on_finish()
 
     def as_item(self, values: Any) -> dict[str, Any]:
         """Return the trial's result as an item of a batch."""

@@ -1,6 +1,7 @@
 """A trial that this worker holds: what it was given, its lease, its requests."""
 
 import logging
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import datetime
@@ -11,7 +12,7 @@ from tuner._wire.library import httpx, read_json, seconds_until
 from tuner._wire.requests import Request, encode
 from tuner._worker.suggestions import Suggestions, value_of
 from tuner.answers import FrozenTrial, HeartbeatReply
-from tuner.errors import Invalid, LeaseLost, TunerError
+from tuner.errors import Invalid, LeaseLost
 from tuner.space import Distribution, SearchSpace
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class HeldTrial(Suggestions):
         self._reply = HeartbeatReply(None, should_stop=False)
         self._new_attrs: dict[str, Any] = {}
         self._constraints: dict[str, float] = {}
+        self._asked_at = time.monotonic()
         self._ticker: Ticker | None = None
         self._signals = ExitStack()
 
@@ -113,16 +115,26 @@ class HeldTrial(Suggestions):
         Raises:
             TypeError, ValueError: it has no form in JSON.
         """
-        encode(value)  # refused here, where it is set, and not with the result
+        encode({key: value})  # refused here, where it is set, and not with the result
         self.user_attrs[key] = value
         self._new_attrs[key] = value
 
     def set_constraint(self, key: str, value: float) -> None:
-        """Set the value of a constraint, satisfied up to 0; it is sent with the result."""
-        self._constraints[key] = float(value)
+        """Set the value of a constraint, satisfied up to 0; it is sent with the result.
 
-    def _beat(self) -> float | None:
-        """Renew the lease and return the seconds until the next time; None once it is lost.
+        One that the study does not declare is kept as a user attribute, so that it is not lost.
+        """
+        if key in (self.study.info.constraints or ()):
+            self._constraints[key] = float(value)
+            return
+        self.study.warn_once(
+            f'study "{self.study.name}" has no constraint "{key}": it is kept as the user '
+            f'attribute "constraint.{key}"; declare it by `constraints=["{key}"]` of `create_study`'
+        )
+        self.set_user_attr(f"constraint.{key}", float(value))
+
+    def beat(self) -> float | None:
+        """Renew the lease and return the seconds until the next time; None if there is none.
 
         Whatever the answer is, the evaluation goes on until its next report: a service that is
         away for a while costs no trial.
@@ -131,16 +143,22 @@ class HeldTrial(Suggestions):
             return None
         pause = self._lease / BEATS_PER_LEASE
         try:
-            reply = HeartbeatReply.read(self._send("heartbeat", {}, deadline=pause))
+            reply = HeartbeatReply.read(self._send("heartbeat", {}, seconds=pause))
         except LeaseLost as lost:
             self._lost = lost
             return None
-        except TunerError as error:
-            _log.warning("heartbeat of trial %s: %s", self.trial_id, error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the lease must be renewed
+            _log.warning("heartbeat of trial %s: %r", self.trial_id, error)
             return pause / BEATS_PER_LEASE
         if reply.should_stop:
             self._reply = reply
         return pause
+
+    def seconds_to_beat(self) -> float | None:
+        """Return the seconds until the lease is to be renewed for the first time; None: never."""
+        if self._lease is None or self.result is not None:
+            return None
+        return max(0.0, self._asked_at + self._lease / BEATS_PER_LEASE - time.monotonic())
 
     # Requests ---------------------------------------------------------------------------------
 
@@ -150,7 +168,7 @@ class HeldTrial(Suggestions):
         body: Mapping[str, Any],
         *,
         attrs: Mapping[str, Any] | None = None,
-        deadline: float | None = None,
+        seconds: float | None = None,
     ) -> Any:
         """Send a request about the trial and return the JSON of its answer.
 
@@ -159,7 +177,7 @@ class HeldTrial(Suggestions):
             body: beside who holds the trial.
             attrs: user attributes to set; with them those are sent that were set before. None
                 sends none, as a background request should.
-            deadline: see `Transport.send`.
+            seconds: in which it must be answered; by default those of the transport.
         """
         for key, value in (attrs or {}).items():
             self.set_user_attr(key, value)
@@ -168,9 +186,11 @@ class HeldTrial(Suggestions):
             "POST",
             self.study.path("trials", str(self.trial_id), action),
             {**self._holder, **body, **({"user_attrs": new} if new else {})},
+            is_patient=seconds is None,
         )
+        transport = self.study.transport
         try:
-            answer = read_json(self.study.transport.send(request, deadline=deadline))
+            answer = read_json(transport.send(request, deadline=seconds, timeout=seconds))
         except (Invalid, TypeError, ValueError) as error:
             if not isinstance(error, Invalid) or error.is_about("user_attrs"):
                 self._forget(new)  # else no later request could tell the trial's end

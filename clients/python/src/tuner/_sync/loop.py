@@ -2,13 +2,23 @@
 
 import logging
 import random
-from collections.abc import Iterator
+import time
+from collections.abc import Generator
+from functools import partial
 from typing import TYPE_CHECKING
 
-from tuner._sync.tasks import sleep
+from tuner._sync.tasks import (
+    sigterm_between_trials,
+    sigterm_raises,
+    sleep,
+    undo_if_interrupted,
+)
+from tuner._wire.outages import is_outage
+from tuner._wire.requests import Request
+from tuner._wire.retries import Attempts
 from tuner._worker.budget import Budget
 from tuner._worker.slots import Slot
-from tuner.errors import Busy, StudyEnded, StudyPaused
+from tuner.errors import ApiError, Busy, ConnectionFailed, StudyEnded, StudyPaused
 
 if TYPE_CHECKING:
     from tuner._sync.study import Study
@@ -19,6 +29,7 @@ _random = random.SystemRandom()
 
 PAUSED_SECONDS = 10.0  # at most, between two asks of a paused study
 BUSY_SECONDS = 1.0  # where an answer does not say when to ask again
+STEP_SECONDS = 0.5  # of a wait, between two looks whether it is to end
 
 
 def iterate_trials(
@@ -28,37 +39,97 @@ def iterate_trials(
     worker_id: str | None = None,
     wait_while_paused: bool = True,
     lease_seconds: float | None = None,
-) -> Iterator["Trial"]:
+) -> Generator["Trial", None]:
     """Yield the trials of one slot until the study or the budget ends."""
-    with study.slot(worker_id) as slot:
+    with sigterm_between_trials(), study.slot(worker_id) as slot:
         while not study.is_stopped and budget.take():
-            trial = _next_trial(study, slot, budget, wait_while_paused, lease_seconds)
-            if trial is None:
-                return
-            yield trial
+            asking = Asking(study, slot, budget, wait_while_paused, lease_seconds)
+            try:
+                trial = asking.next_trial()
+                if trial is None:
+                    return
+                yield trial
+            except BaseException:
+                asking.give_back_unused()
+                raise
 
 
-def _next_trial(
-    study: "Study",
-    slot: Slot,
-    budget: Budget,
-    wait_while_paused: bool,
-    lease_seconds: float | None,
-) -> "Trial | None":
-    """Return the next trial; None if the study or the budget has ended meanwhile."""
-    while not study.is_stopped and budget.seconds_left > 0:
-        deadline = min(study.transport.deadline, budget.seconds_left)
-        try:
-            return study.ask_in(slot, lease_seconds=lease_seconds, deadline=deadline)
-        except StudyEnded as ended:
-            _log.info('study "%s" has ended: %s', study.name, ended.detail)
-            return None
-        except StudyPaused as paused:
-            if not wait_while_paused:
+class Asking:
+    """The asks for one trial."""
+
+    def __init__(
+        self,
+        study: "Study",
+        slot: Slot,
+        budget: Budget,
+        wait_while_paused: bool,
+        lease_seconds: float | None,
+    ) -> None:
+        self._study = study
+        self._budget = budget
+        self._wait_while_paused = wait_while_paused
+        self._ask = partial(study.ask_in, slot, lease_seconds=lease_seconds, deadline=0)
+        self._trial: Trial | None = None
+        self._attempts = self._new_attempts()
+
+    def next_trial(self) -> "Trial | None":
+        """Return the next trial; None if the study or the budget has ended meanwhile."""
+        while not self._is_over():
+            try:
+                trial = self._ask_once()
+            except StudyEnded as ended:
+                _log.info('study "%s" has ended: %s', self._study.name, ended.detail)
                 return None
-            _log.info('study "%s" is paused: %s', study.name, paused.reason)
-            sleep(min(_random.uniform(0.5, 1) * PAUSED_SECONDS, budget.seconds_left))
-        except Busy as busy:
-            _log.info('study "%s" hands out no trial now: %s', study.name, busy.detail)
-            sleep(min(busy.retry_after or BUSY_SECONDS, budget.seconds_left))
-    return None
+            except StudyPaused as paused:
+                if not self._wait_while_paused:
+                    return None
+                self._study.warn_once(paused.detail)
+                self._wait(_random.uniform(0.5, 1) * PAUSED_SECONDS)
+            except Busy as busy:
+                _log.debug('study "%s" hands out no trial now: %s', self._study.name, busy.detail)
+                self._attempts = self._new_attempts()
+                self._wait((busy.retry_after or BUSY_SECONDS) * _random.uniform(1, 1.5))
+            except (ApiError, ConnectionFailed) as error:
+                self._wait(self._pause_after(error))
+            else:
+                return trial
+        return None
+
+    def _ask_once(self) -> "Trial | None":
+        """Ask; a trial that arrives when the process, or the call, is ending is given back."""
+        with sigterm_raises(), self._budget.asking():
+            trial = undo_if_interrupted(self._call, lambda trial: trial.give_back())
+            if not self._budget.is_stopped:
+                return trial
+            trial.give_back()
+            return None
+
+    def _call(self) -> "Trial":
+        self._trial = self._ask()
+        return self._trial
+
+    def give_back_unused(self) -> None:
+        """Give back a trial whose `with` block was not reached, as after an interruption."""
+        trial, self._trial = self._trial, None
+        if trial is not None and trial.result is None and not trial.is_left:
+            trial.give_back()
+
+    def _pause_after(self, error: ApiError | ConnectionFailed) -> float:
+        """Return the seconds to wait in an outage; raises the error if it is none, or too long."""
+        if not is_outage(error):
+            raise error
+        if isinstance(error, ApiError):
+            return self._attempts.pause_after_refusal(error)
+        return self._attempts.pause_after_fault(error, was_sent=True)
+
+    def _wait(self, seconds: float) -> None:
+        ends_at = time.monotonic() + seconds
+        while (left := ends_at - time.monotonic()) > 0 and not self._is_over():
+            sleep(min(left, STEP_SECONDS, self._budget.seconds_left))
+
+    def _is_over(self) -> bool:
+        return self._study.is_stopped or self._budget.seconds_left <= 0
+
+    def _new_attempts(self) -> Attempts:
+        request = Request("POST", "", is_patient=True)
+        return Attempts(request, self._study.transport.deadline)

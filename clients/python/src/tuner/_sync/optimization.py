@@ -1,18 +1,23 @@
 """`optimize`: evaluate an objective written for Optuna, trial after trial."""
 
 import logging
+import os
+import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from tuner._sync.first_trial import create_from_first_trial
 from tuner._sync.loop import iterate_trials
-from tuner._sync.tasks import run_in_parallel
+from tuner._sync.tasks import run_in_parallel, sigterm_raises, sleep
 from tuner._sync.trial import Trial
+from tuner._wire.requests import as_values
 from tuner._worker.budget import Budget, as_tuple
 from tuner._worker.display import Display
 from tuner._worker.suggestions import as_optuna_trial
-from tuner._worker.termination import sigterm_raises
+from tuner._worker.termination import SECONDS_TO_END
 from tuner.answers import FrozenTrial
+from tuner.errors import TunerError
 
 if TYPE_CHECKING:
     from tuner._sync.study import Study
@@ -43,17 +48,24 @@ class Optimization:
     def run(self, n_jobs: int, show_progress_bar: bool | None) -> None:
         """Evaluate trials until the study or the budget ends."""
         as_optuna_trial(Trial)
+        n_jobs = os.cpu_count() or 1 if n_jobs == -1 else n_jobs
+        if n_jobs < 1:
+            raise ValueError(f"n_jobs is {n_jobs}: expected at least 1, or -1 for all processors")
         if not self._study.is_created and self._budget.take():
-            create_from_first_trial(self._study, self._objective)
+            first = create_from_first_trial(self._study, self._objective)
+            if first is not None:
+                self._call_back(first)
         with sigterm_raises(), Display(self._study.name, show_progress_bar) as display:
             self._display = display
             run_in_parallel(n_jobs, self._work, self._give_back)
+            self._show_progress()
 
     def _work(self) -> None:
         try:
             trials = iterate_trials(self._study, self._budget, worker_id=self._worker_id)
-            for trial in trials:
-                self._evaluate(trial)
+            with closing(trials):
+                for trial in trials:
+                    self._evaluate(trial)
         except BaseException:
             self._budget.stop()
             raise
@@ -67,22 +79,37 @@ class Optimization:
                 self._tell(trial, self._objective(trial))
         finally:
             self._running.discard(trial)
-        if trial.result is None:  # the lease was lost
+        if trial.result is None or self._budget.is_stopped:  # the lease was lost; interrupted
             return
-        for callback in self._callbacks:
-            callback(self._study, trial.result)
+        self._call_back(trial.result)
         if self._display.is_due():
-            self._display.show(self._study.progress(), trial.result)
+            self._show_progress()
 
     def _tell(self, trial: Trial, values: Any) -> None:
         """Tell what the objective returned; as in Optuna, what is not a number is a failure."""
         try:
-            trial.complete(values)
+            as_values(values)
         except (TypeError, ValueError) as error:
             _log.warning("trial %s: the objective returned %r", trial.trial_id, values)
             trial.fail(f"the objective returned {values!r}, not a number: {error}")
+        else:
+            trial.complete(values)
+
+    def _call_back(self, trial: FrozenTrial) -> None:
+        for callback in self._callbacks:
+            callback(self._study, trial)
+
+    def _show_progress(self) -> None:
+        try:
+            self._display.show(self._study.progress())
+        except TunerError as error:  # it is only shown: no evaluation ends for it
+            _log.warning("the progress is not known: %s", error)
 
     def _give_back(self) -> None:
+        """Give back what runs in threads, when the calling thread is interrupted."""
         self._budget.stop()
+        ends_at = time.monotonic() + SECONDS_TO_END
         for trial in list(self._running):
-            trial.give_back("interrupted")
+            trial.give_back("interrupted", seconds=max(1.0, ends_at - time.monotonic()))
+        while self._budget.n_asking and time.monotonic() < ends_at:
+            sleep(0.05)

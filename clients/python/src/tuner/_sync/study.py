@@ -1,9 +1,10 @@
 """A study, as its workers and its owners use it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, overload
 
+from tuner._sync.keep_alive import keep_alive
 from tuner._sync.loop import iterate_trials
 from tuner._sync.optimization import Optimization
 from tuner._sync.study_control import StudyControl
@@ -14,7 +15,7 @@ from tuner._wire.requests import Request, present
 from tuner._worker.budget import Budget, as_tuple
 from tuner._worker.slots import Holders, Slot, take_slot
 from tuner.answers import FrozenTrial
-from tuner.errors import TellFailed, read_problem
+from tuner.errors import ApiError, LeaseLost, TellFailed, read_problem
 
 MAX_BATCH = 1000  # results in one request
 
@@ -36,7 +37,7 @@ class Study(StudyResults, StudyControl):
         catch: Iterable[type[Exception]] | type[Exception] = (),
         wait_while_paused: bool = True,
         lease_seconds: float | None = None,
-    ) -> Iterator[Trial]:
+    ) -> Generator[Trial, None]:
         """Yield trials to evaluate, one at a time, until the study ends.
 
         While no trial can be handed out, because a budget is in flight or the study is paused, it
@@ -51,17 +52,18 @@ class Study(StudyResults, StudyControl):
             lease_seconds: of these trials; by default the study's.
         """
         budget = Budget(n_trials, timeout)
+        caught = as_tuple(catch)
         self._stopped = False
         trials = iterate_trials(
             self, budget, wait_while_paused=wait_while_paused, lease_seconds=lease_seconds
         )
         for trial in trials:
-            trial.catch = as_tuple(catch)
+            trial.catch = caught
             yield trial
 
     def optimize(
         self,
-        objective: Callable[[Any], Any],
+        func: Callable[[Any], Any],
         n_trials: int | None = None,
         timeout: float | None = None,
         n_jobs: int = 1,
@@ -72,11 +74,12 @@ class Study(StudyResults, StudyControl):
         """Evaluate an objective, as Optuna's `Study.optimize` does, until the study ends.
 
         Args:
-            objective: takes a trial with Optuna's `suggest_*`, `report` and `should_prune`, and
-                returns a value, or several; for an `Study` a coroutine function.
+            func: the objective: takes a trial with Optuna's `suggest_*`, `report` and
+                `should_prune`, and returns a value, or several; with threads a coroutine function.
             n_trials: how many trials this call evaluates; the study's own budget is `max_trials`.
             timeout: start no trial after so many seconds.
-            n_jobs: how many at a time, in threads (of an `Study`: tasks).
+            n_jobs: how many at a time, in threads (with threads: in tasks); -1: as many as there
+                are processors.
             catch: exceptions that fail a trial only; others end the call, too.
             callbacks: called with the study and the finished trial.
             show_progress_bar: of the whole study; by default a bar on a terminal, and log lines
@@ -86,7 +89,7 @@ class Study(StudyResults, StudyControl):
             SpaceMismatch: the objective asks for a parameter that the study has not.
         """
         self._stopped = False
-        run = Optimization(self, objective, Budget(n_trials, timeout), catch, callbacks)
+        run = Optimization(self, func, Budget(n_trials, timeout), catch, callbacks)
         run.run(n_jobs, show_progress_bar)
 
     def stop(self) -> None:
@@ -108,6 +111,9 @@ class Study(StudyResults, StudyControl):
     ) -> Trial | list[Trial]:
         """Return a trial to evaluate; with `count`, a list of at least one and at most so many.
 
+        Their leases are renewed in the background until they are told, for as long as the program
+        refers to them.
+
         Raises:
             StudyEnded, StudyPaused: the study hands out no trials.
             Busy: it hands out none now, and did not until the deadline of the client.
@@ -124,6 +130,7 @@ class Study(StudyResults, StudyControl):
         holders = Holders(slot, len(trials))
         for trial in trials:
             trial.on_finish = holders.leave
+        keep_alive(trials)
         return trials[0] if count is None else trials
 
     def ask_in(
@@ -133,7 +140,10 @@ class Study(StudyResults, StudyControl):
         body = present(worker_id=slot.worker_id, lease_seconds=lease_seconds)
         request = Request("POST", self.path("trials", "suggest"), body)
         answer = self.transport.send(request, deadline=deadline)
-        return Trial(self, read_json(answer), slot.worker_id, answer)
+        offer = read_json(answer)
+        if offer["study_id"] != self.info.study_id:
+            self.refresh()  # the study was deleted and created again
+        return Trial(self, offer, slot.worker_id, answer)
 
     def _ask_many(self, slot: Slot, count: int, lease_seconds: float | None) -> list[Trial]:
         body = present(worker_id=slot.worker_id, count=count, lease_seconds=lease_seconds)
@@ -171,14 +181,15 @@ class Study(StudyResults, StudyControl):
         for start in range(0, len(items), MAX_BATCH):
             body = {"trials": items[start : start + MAX_BATCH]}
             answers += (self.transport.json(Request("POST", path, body)))["results"]
-        errors = {
-            answer["trial_id"]: read_problem(answer["error"])
-            for answer in answers
-            if answer.get("error")
-        }
+        told: list[FrozenTrial] = []
+        errors: dict[int, ApiError] = {}
+        for (trial, _), answer in zip(pairs, answers, strict=True):
+            if answer.get("error") is None:
+                told.append(trial.note_result(answer["trial"]))
+                continue
+            errors[trial.trial_id] = read_problem(answer["error"])
+            if isinstance(errors[trial.trial_id], LeaseLost):
+                trial.leave()
         if errors:
             raise TellFailed(errors)
-        return [
-            trial.note_result(answer["trial"])
-            for (trial, _), answer in zip(pairs, answers, strict=True)
-        ]
+        return told

@@ -40,6 +40,11 @@ class StudyResults(StudyBase):
         """The parameters of the best trial; Optuna's name."""
         return (self.best).params
 
+    @property
+    def best_trial(self) -> FrozenTrial:
+        """The best trial, with all that is known of it; Optuna's name."""
+        return self.trial((self.best).trial_id)
+
     def pareto_front(self) -> list[ParetoTrial]:
         """Return the trials that no other one dominates, of a study with several objectives."""
         return [ParetoTrial.read(trial) for trial in self._pages("pareto")]
@@ -79,10 +84,10 @@ class StudyResults(StudyBase):
         ends_at = None if timeout is None else time.monotonic() + timeout
         while True:
             progress = self.progress()
-            is_over = progress.state in {"COMPLETED", "CANCELLED"}
-            if is_over or (ends_at is not None and time.monotonic() >= ends_at):
+            left = POLL_SECONDS if ends_at is None else ends_at - time.monotonic()
+            if progress.state in {"COMPLETED", "CANCELLED"} or left <= 0:
                 return progress
-            sleep(POLL_SECONDS)
+            sleep(min(left, POLL_SECONDS))
 
     def importance(
         self, *, target_idx: int | None = None, method: str | None = None, target: str | None = None

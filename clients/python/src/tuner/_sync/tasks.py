@@ -1,10 +1,26 @@
 """What runs beside a trial, with threads. `_async/tasks.py` has the same with asyncio."""
 
+import os
 import threading
 from collections.abc import Callable
 from time import sleep
+from typing import TypeVar
 
-__all__ = ["Ticker", "run_in_parallel", "sleep"]
+from tuner._worker.termination import held_signals, sigterm_raises
+
+__all__ = [
+    "Ticker",
+    "current_place",
+    "run_in_parallel",
+    "sigterm_between_trials",
+    "sigterm_raises",
+    "sleep",
+    "undo_if_interrupted",
+]
+
+sigterm_between_trials = sigterm_raises
+
+_Result = TypeVar("_Result")
 
 
 class Ticker:
@@ -63,3 +79,23 @@ def run_in_parallel(n: int, work: Callable[[], None], give_back: Callable[[], No
         raise
     if errors:
         raise errors[0]
+
+
+def undo_if_interrupted(call: Callable[[], _Result], undo: Callable[[_Result], object]) -> _Result:
+    """Return the result of a call; if SIGTERM or Ctrl-C came meanwhile, undo it first.
+
+    Args:
+        call: has an effect in the service that must not be left behind.
+        undo: takes its result.
+    """
+    with held_signals() as held:
+        result = call()
+        if held.number is not None:
+            undo(result)
+    held.deliver()
+    return result
+
+
+def current_place() -> object:
+    """Return what connections belong to: this process."""
+    return os.getpid()

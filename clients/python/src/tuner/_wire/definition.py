@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from enum import IntEnum
 from typing import Any
 
 from tuner.space import space_to_wire
@@ -20,4 +21,10 @@ def as_body(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, IntEnum):  # a direction, ours or Optuna's
+        return value.name.lower()
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value

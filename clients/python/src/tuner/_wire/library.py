@@ -4,6 +4,8 @@ It is the one library with the same interface for threads and asyncio, a pool of
 transports that run a WSGI or ASGI application in the same process (for tests).
 """
 
+import logging
+import ssl
 import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -18,7 +20,20 @@ if sys.version_info >= (3, 11):
 else:
     import httpx
 
-__all__ = ["headers", "httpx", "is_unsent", "read_error", "read_json", "seconds_until"]
+__all__ = [
+    "describe_fault",
+    "headers",
+    "httpx",
+    "is_permanent",
+    "is_unsent",
+    "read_error",
+    "read_json",
+    "seconds_until",
+]
+
+# It logs each request, with its address, at the level INFO.
+if (_log := logging.getLogger(httpx.__name__)).level == logging.NOTSET:
+    _log.setLevel(logging.WARNING)
 
 
 def headers(token: str | None) -> dict[str, str]:
@@ -32,6 +47,26 @@ def is_unsent(error: Exception) -> bool:
     return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
 
 
+def is_permanent(error: Exception) -> bool:
+    """Tell whether a fault will not pass by itself: of the address, the token or a certificate."""
+    if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
+        return True
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__ or cause.__context__
+    return isinstance(cause, ssl.SSLCertVerificationError) or (
+        isinstance(cause, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(cause)
+    )
+
+
+def describe_fault(error: Exception) -> ConnectionFailed:
+    """Return the error for a fault of the connection."""
+    text = f"the service did not answer: {type(error).__name__}: {error}".rstrip(": ")
+    fault = ConnectionFailed(text)
+    fault.__cause__ = error
+    return fault
+
+
 def read_json(response: httpx.Response) -> Any:
     """Return the JSON of an answer.
 
@@ -39,11 +74,14 @@ def read_json(response: httpx.Response) -> Any:
         ConnectionFailed: it is something else: another server has answered.
     """
     try:
-        return response.json()
-    except ValueError as error:
+        answer = response.json()
+    except ValueError:
+        answer = None
+    if not isinstance(answer, Mapping | list):
         raise ConnectionFailed(
-            f"{response.url} did not answer with JSON: is it the address of a tuner service?"
-        ) from error
+            f"{response.url.path} was not answered with JSON: is this the address of a service?"
+        )
+    return answer
 
 
 def read_error(response: httpx.Response) -> ApiError:

@@ -20,6 +20,8 @@ class Request:
         query: the query's keys; those that are None are left out.
         is_repeatable: the service answers a second request as the first, so that it may be sent
             again even if the first may have been carried out.
+        is_patient: an evaluation depends on it: it is also repeated after a 500, and after a page
+            that a proxy answers in the place of the service.
         lines: the body of an import, JSON Lines; sent as they come.
     """
 
@@ -28,6 +30,7 @@ class Request:
     body: Any = None
     query: Mapping[str, Any] | None = None
     is_repeatable: bool = True
+    is_patient: bool = False
     lines: bytes | None = None
 
 

@@ -2,14 +2,19 @@
 
 Exponential backoff with full jitter (Amazon's builders' library): the n-th pause is uniform between
 0 and `min(cap, base · 2^n)`, so that workers that failed together do not come back together. Where
-the answer has `Retry-After`, the pause is at least that.
+the answer has `Retry-After`, the pause is that, and at most twice that.
 """
 
+import logging
 import random
 import time
 from dataclasses import dataclass, field
 
-from tuner.errors import ApiError, ConnectionFailed
+from tuner._wire.outages import is_outage
+from tuner._wire.requests import Request
+from tuner.errors import ApiError, ConnectionFailed, TunerError
+
+_log = logging.getLogger("tuner")
 
 BASE_SECONDS = 0.5
 CAP_SECONDS = 30.0
@@ -25,27 +30,27 @@ _random = random.SystemRandom()  # processes that were forked draw different pau
 
 @dataclass
 class Attempts:
-    """The attempts of one request, until its deadline.
+    """The attempts of one request.
 
     Args:
-        deadline: by `time.monotonic()`.
-        is_repeatable: see `Request`.
+        request: that is sent.
+        seconds: in which attempts may begin; 0 is a single one.
     """
 
-    deadline: float
-    is_repeatable: bool
+    request: Request
+    seconds: float
     n_failed: int = field(default=0, init=False)
 
-    def pause_after_fault(self, error: Exception, *, was_sent: bool) -> float:
+    def __post_init__(self) -> None:
+        self._ends_at = time.monotonic() + self.seconds
+
+    def pause_after_fault(self, error: ConnectionFailed, *, was_sent: bool) -> float:
         """Return the seconds to wait after a fault of the connection.
 
         Raises:
             ConnectionFailed: the request must not be sent again, or not any more.
         """
-        pause = self._next_pause(0.0)
-        if (was_sent and not self.is_repeatable) or not self._has_time(pause):
-            raise ConnectionFailed(_describe(error)) from error
-        return pause
+        return self._pause(error, may_repeat=self.request.is_repeatable or not was_sent)
 
     def pause_after_refusal(self, error: ApiError) -> float:
         """Return the seconds to wait after an answer with an error.
@@ -53,22 +58,21 @@ class Attempts:
         Raises:
             ApiError: the error, if repeating the request does not help.
         """
-        may_repeat = error.status in NOT_CARRIED_OUT or (
-            error.status in UNKNOWN_OUTCOME and self.is_repeatable
+        is_temporary = error.status in UNKNOWN_OUTCOME or (
+            self.request.is_patient and is_outage(error)
         )
-        pause = self._next_pause(error.retry_after or 0.0)
-        if not may_repeat or error.code in PERMANENT_CODES or not self._has_time(pause):
+        may_repeat = error.status in NOT_CARRIED_OUT or (
+            is_temporary and self.request.is_repeatable
+        )
+        return self._pause(error, may_repeat and error.code not in PERMANENT_CODES)
+
+    def _pause(self, error: TunerError, may_repeat: bool) -> float:
+        after = error.retry_after if isinstance(error, ApiError) else None
+        backoff = min(CAP_SECONDS, BASE_SECONDS * 2**self.n_failed)
+        pause = _random.uniform(0, backoff) if not after else after + _random.uniform(0, after)
+        if not may_repeat or time.monotonic() + pause >= self._ends_at:
             raise error
-        return pause
-
-    def _next_pause(self, at_least: float) -> float:
-        jittered = _random.uniform(0, min(CAP_SECONDS, BASE_SECONDS * 2**self.n_failed))
+        if self.n_failed == 0:
+            _log.warning("%s; trying again for %.0f s", error, self.seconds)
         self.n_failed = min(self.n_failed + 1, 30)
-        return at_least + jittered
-
-    def _has_time(self, pause: float) -> bool:
-        return time.monotonic() + pause < self.deadline
-
-
-def _describe(error: Exception) -> str:
-    return f"the service did not answer: {type(error).__name__}: {error}".rstrip(": ")
+        return pause

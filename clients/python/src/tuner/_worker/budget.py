@@ -2,8 +2,10 @@
 
 import itertools
 import math
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class Budget:
@@ -19,6 +21,19 @@ class Budget:
         self._ends_at = math.inf if timeout is None else time.monotonic() + timeout
         self._started = itertools.count()  # `next` of it is atomic
         self.is_stopped = False
+        self._mutex = threading.Lock()
+        self.n_asking = 0
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Note that a trial is being asked for, which must not be left behind."""
+        with self._mutex:
+            self.n_asking += 1
+        try:
+            yield
+        finally:
+            with self._mutex:
+                self.n_asking -= 1
 
     @property
     def seconds_left(self) -> float:

@@ -6,7 +6,8 @@ import time
 from types import TracebackType
 from typing import Any
 
-from tuner.answers import FrozenTrial, Progress
+from tuner._worker.progress import describe_progress
+from tuner.answers import Progress
 
 _log = logging.getLogger("tuner")
 
@@ -26,6 +27,7 @@ class Display:
         self._name = name
         self._bar: Any = _make_bar(name) if is_bar or (is_bar is None and _can_bar()) else None
         self._next = 0.0
+        self._handler: logging.Handler | None = None  # where the program has configured none
 
     def is_due(self) -> bool:
         """Tell whether it is time to show the progress again; True once each time."""
@@ -35,23 +37,21 @@ class Display:
         self._next = now + SECONDS
         return True
 
-    def show(self, progress: Progress, trial: FrozenTrial) -> None:
-        """Show the progress, after a trial of this process."""
-        best = f"best {progress.best_value!r}"
+    def show(self, progress: Progress) -> None:
+        """Show the progress."""
         if self._bar is None:
-            of = "" if progress.max_trials is None else f" of {progress.max_trials}"
-            _log.info(
-                'study "%s": %s%s trials done, %s; trial %s is %s',
-                self._name, progress.n_done, of, best, trial.trial_id, trial.state,
-            )  # fmt: skip
+            _log.info("%s", describe_progress(progress))
             return
         self._bar.total = progress.max_trials
-        self._bar.n = progress.n_done
-        self._bar.set_postfix_str(best)
+        self._bar.n = progress.trial_counts["COMPLETE"] + progress.trial_counts["PRUNED"]
+        self._bar.set_postfix_str(f"best {progress.best_value!r}")
 
     def __enter__(self) -> "Display":
-        if self._bar is None:
-            _show_log_lines()
+        if self._bar is None and not _log.hasHandlers() and _log.level == logging.NOTSET:
+            self._handler = logging.StreamHandler()
+            self._handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+            _log.addHandler(self._handler)
+            _log.setLevel(logging.INFO)
         return self
 
     def __exit__(
@@ -62,15 +62,9 @@ class Display:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
-
-
-def _show_log_lines() -> None:
-    """Write the client's log to standard error, unless the program has configured logging."""
-    if not _log.hasHandlers():
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-        _log.addHandler(handler)
-        _log.setLevel(logging.INFO)
+        if self._handler is not None:
+            _log.removeHandler(self._handler)
+            _log.setLevel(logging.NOTSET)
 
 
 def _can_bar() -> bool:

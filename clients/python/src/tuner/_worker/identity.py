@@ -84,3 +84,8 @@ def _random_name() -> str:
     process = os.getpid()  # a forked child needs another name
     name = f"{socket.gethostname()[:80]}-{process}-{uuid.uuid4().hex[:8]}"
     return _random_names.setdefault(process, name)
+
+
+def is_random(name: str) -> bool:
+    """Tell whether a name is the random one of this process, which no other has."""
+    return _random_names.get(os.getpid()) == name

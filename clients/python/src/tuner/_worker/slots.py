@@ -6,17 +6,24 @@ machine has taken for the same worker and study: a locked byte of a file in the 
 since the system releases the lock of a process that dies, however it dies.
 """
 
+import contextlib
+import errno
 import hashlib
+import logging
 import os
 import sys
 import tempfile
 import threading
 from pathlib import Path
 
+from tuner._worker.identity import is_random
+
 if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
+
+_log = logging.getLogger("tuner")
 
 
 class Slot:
@@ -53,37 +60,46 @@ class Holders:
 
 
 class _Slots:
-    """The slots of one worker and study that this process has taken."""
+    """The slots of one worker and study that this process has taken.
 
-    def __init__(self, file: Path) -> None:
-        self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    Args:
+        file: whose bytes are locked; None: the name is of this process alone, or no file can be
+            locked here, so that only the slots of this process are told apart.
+    """
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._descriptor: int | None = None
         self._taken: set[int] = set()
-        self._lowest = 0  # no lower one is free in this process
 
     def take(self) -> int:
         """Take the lowest free slot and return its number."""
-        number = self._lowest
+        if self._descriptor is None and self._file is not None:
+            self._descriptor = _open(self._file)
+        number = 0
         while number in self._taken or not _try_lock(self._descriptor, number):
             number += 1
         self._taken.add(number)
-        self._lowest = number
         return number
 
     def release(self, number: int) -> None:
         """Release a slot; does nothing a second time."""
         with _mutex:
             if number in self._taken:
-                _unlock(self._descriptor, number)
                 self._taken.remove(number)
-                self._lowest = min(self._lowest, number)
+                _unlock(self._descriptor, number)
+                if not self._taken:
+                    self.close()
 
-    def forget(self) -> None:
-        """Close the file in a forked child, whose parent keeps the locks."""
-        os.close(self._descriptor)
+    def close(self) -> None:
+        """Close the file; a forked child does it, too: its parent keeps the locks."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 _mutex = threading.RLock()
-_slots_of: dict[Path, _Slots] = {}
+_slots_of: dict[str, _Slots] = {}
 
 
 def take_slot(worker: str, scope: str) -> Slot:
@@ -93,51 +109,68 @@ def take_slot(worker: str, scope: str) -> Slot:
         worker: the worker's name, which is that of its slot 0; the others add their number.
         scope: what the trials belong to: the URL of the study.
     """
-    file = _folder() / hashlib.sha256(f"{scope}\n{worker}".encode()).hexdigest()[:32]
+    key = hashlib.sha256(f"{scope}\n{worker}".encode()).hexdigest()[:32]
+    file = None if is_random(worker) else _find_file(key)
     with _mutex:
-        if file not in _slots_of:
-            _slots_of[file] = _Slots(file)
-        slots = _slots_of[file]
+        slots = _slots_of.setdefault(str(file or key), _Slots(file))
         number = slots.take()
     return Slot(slots, number, f"{worker}.{number}" if number else worker)
 
 
-def _folder() -> Path:
+def _find_file(key: str) -> Path | None:
+    """Return the file of a worker and study, or None where no temporary folder can be written."""
     user = os.getuid() if hasattr(os, "getuid") else "user"
-    folder = Path(tempfile.gettempdir()) / f"tuner-slots-{user}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder
+    try:
+        folder = Path(tempfile.gettempdir()) / f"tuner-slots-{user}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        _log.warning("workers of one name cannot be told apart on this machine: %s", error)
+        return None
+    return folder / key
+
+
+def _open(file: Path) -> int | None:
+    try:
+        return os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        _log.warning("workers of one name cannot be told apart on this machine: %s", error)
+        return None
 
 
 # Locks of bytes belong to a process: a forked child has none, and its end releases none.
 
 
-def _try_lock(descriptor: int, number: int) -> bool:
-    """Lock a byte of a file, unless another process has."""
+def _try_lock(descriptor: int | None, number: int) -> bool:
+    """Lock a byte of a file, unless another process has; without locks, every slot is free."""
+    if descriptor is None:
+        return True
     try:
         if sys.platform == "win32":
             os.lseek(descriptor, number, os.SEEK_SET)
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         else:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
-    except OSError:
-        return False
+    except OSError as error:
+        return error.errno not in {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
     return True
 
 
-def _unlock(descriptor: int, number: int) -> None:
-    if sys.platform == "win32":
-        os.lseek(descriptor, number, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
-    else:
-        fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, number)
+def _unlock(descriptor: int | None, number: int) -> None:
+    if descriptor is None:
+        return
+    with contextlib.suppress(OSError):  # a file system without locks
+        if sys.platform == "win32":
+            os.lseek(descriptor, number, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+        else:
+            fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, number)
 
 
 def _forget_in_child() -> None:
     global _mutex
     _mutex = threading.RLock()  # a thread that does not exist in the child may have held it
     for slots in _slots_of.values():
-        slots.forget()
+        slots.close()
     _slots_of.clear()
 
 

@@ -6,10 +6,10 @@ import random
 
 from tuner._async.study import AsyncStudy
 from tuner._async.trial import AsyncTrial
+from tuner._wire.outages import is_outage, pause_while_away
 from tuner._worker.budget import Budget
 from tuner._worker.slots import Slot
 from tuner.agent.options import DEFAULT_LEASE, Options
-from tuner.agent.outages import is_outage, pause_while_away
 from tuner.errors import ApiError, StudyEnded, StudyPaused, TunerError
 
 _log = logging.getLogger("tuner")

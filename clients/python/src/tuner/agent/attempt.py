@@ -11,13 +11,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tuner._async.trial import AsyncTrial
+from tuner._wire.outages import is_outage, pause_while_away
 from tuner._worker.outcomes import REASON_LENGTH
 from tuner.agent.child import Child
 from tuner.agent.environment import environment_of
 from tuner.agent.files import ReportsFile, Result, read_result
 from tuner.agent.halt import Halt
 from tuner.agent.options import Options
-from tuner.agent.outages import is_outage, pause_while_away
 from tuner.agent.output import Metric, Output
 from tuner.agent.reporter import Reporter
 from tuner.agent.screen import Screen

@@ -7,8 +7,8 @@ import time
 from datetime import datetime
 
 from tuner._sync.study import Study
+from tuner._wire.outages import is_outage
 from tuner._worker.progress import describe_progress, describe_seconds
-from tuner.agent.outages import is_outage
 from tuner.answers import Progress
 from tuner.cli.common import Commands, add_command, add_format, open_study, print_json, say
 from tuner.errors import TunerError
