@@ -85,7 +85,7 @@ bench: dev $(VENV)/.bench
 dist: $(VENV)/.dev
 	rm -rf dist
 	epoch=$$(git log -1 --format=%ct) \
-	&& for project in . $(dir $(wildcard clients/python/pyproject.toml)); do \
+	&& for project in . $(dir $(wildcard clients/*/pyproject.toml)); do \
 		SOURCE_DATE_EPOCH=$$epoch $(PY) -m build --no-isolation --outdir dist $$project || exit; \
 	done
 	@[ -e clients/typescript/package.json ] || exit 0; \

@@ -130,7 +130,7 @@ def _tell(trial: tuner.Trial, job: JobReturn) -> None:
     try:
         value = job.return_value
     except Exception as error:  # noqa: BLE001 - whatever the job raised is its failure
-        trial.fail(repr(error)[:1000], retry=True)
+        trial.fail(repr(error), retry=True)
         return
     if value is None:
         raise HydraException("the job returned nothing: expected the value of the objective")

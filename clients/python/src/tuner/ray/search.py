@@ -13,7 +13,7 @@ from ray.tune.search import Searcher
 from tuner._sync.client import Client
 from tuner._sync.study import Study
 from tuner.errors import ApiError, Busy, ConnectionFailed, LeaseLost, StudyEnded, StudyPaused
-from tuner.ray.held_trials import HeldTrial, Names, ask, find, start_heartbeat
+from tuner.ray.tune_trials import Names, TuneTrial, ask, find, start_heartbeat
 
 _log = logging.getLogger("tuner")
 
@@ -55,7 +55,7 @@ class TunerSearch(Searcher):
         super().__init__(*((metrics[0], modes[0]) if len(modes) == 1 else (self._metrics, modes)))
         self._study = study
         self._max_t = max_t
-        self._held: dict[str, HeldTrial] = {}
+        self._held: dict[str, TuneTrial] = {}
         self._ask_at = 0.0
         self._end_heartbeat = start_heartbeat(self, self._held, study.info.lease_seconds)
 
@@ -142,12 +142,12 @@ class TunerSearch(Searcher):
 
     # What the service is told -----------------------------------------------------------------
 
-    def _report(self, held: HeldTrial, result: Mapping[str, Any]) -> None:
+    def _report(self, held: TuneTrial, result: Mapping[str, Any]) -> None:
         values = self._values(result)
         if len(values) == 1:  # only of a single objective, and only if it is in the result
             held.report(values[0], result[STEP])
 
-    def _tell(self, held: HeldTrial, result: Mapping[str, Any], error: bool) -> None:
+    def _tell(self, held: TuneTrial, result: Mapping[str, Any], error: bool) -> None:
         trial, values = held.trial, self._values(result)
         if error:
             trial.fail("the trial of Ray Tune failed: see its error.txt", retry=True)
@@ -163,7 +163,7 @@ class TunerSearch(Searcher):
             else:
                 trial.complete(values if len(values) > 1 else values[0])
 
-    def _is_cut_short(self, held: HeldTrial, result: Mapping[str, Any]) -> bool:
+    def _is_cut_short(self, held: TuneTrial, result: Mapping[str, Any]) -> bool:
         """Tell whether Tune ended an evaluation: the last result of such a one is not passed on."""
         is_early = self._max_t is not None and result[STEP] < self._max_t
         return is_early and held.reported_step != result[STEP]

@@ -26,7 +26,7 @@ class Names:
 
 
 @dataclass
-class HeldTrial:
+class TuneTrial:
     """A trial that this process holds for Tune."""
 
     names: Names
@@ -40,13 +40,9 @@ class HeldTrial:
         if step == self.reported_step:
             return
         self.reported_step = step
-        try:
-            reply = self.trial.report(value, step=step, raises=False)
-        except LeaseLost as lost:
-            self.advice = lost.detail
-        else:
-            if reply.should_stop or reply.should_prune:
-                self.advice = reply.reason or "advised by the service"
+        reply = self.trial.report(value, step=step, raises=False)
+        if reply.should_stop or reply.should_prune:
+            self.advice = reply.reason or "advised by the service"
 
     def renew(self) -> None:
         """Renew the lease. While the service is away, the evaluation goes on."""
@@ -61,24 +57,25 @@ class HeldTrial:
                 self.advice = reply.reason or "the study was ended"
 
 
-def ask(study: Study, worker_id: str) -> HeldTrial:
+def ask(study: Study, worker_id: str) -> TuneTrial:
     """Return a new trial, or raise at once why there is none."""
-    path = study.path("trials", "suggest")
-    answer = study.transport.send(Request("POST", path, {"worker_id": worker_id}), deadline=0)
+    request = Request("POST", study.path("trials", "suggest"), {"worker_id": worker_id})
+    answer = study.transport.send(request, deadline=0)
     offer = read_json(answer)
     names = Names(offer["trial_id"], offer["study_id"], worker_id)
-    return HeldTrial(names, Trial(study, offer, worker_id, answer))
+    return TuneTrial(names, Trial(study, offer, worker_id, answer))
 
 
-def find(study: Study, names: Names) -> HeldTrial:
+def find(study: Study, names: Names) -> TuneTrial:
     """Return a trial that an earlier process held."""
-    answer = study.transport.send(Request("GET", study.path("trials", str(names.trial_id))))
+    request = Request("GET", study.path("trials", str(names.trial_id)))
+    answer = study.transport.send(request)
     offer = {**read_json(answer), "study_id": names.study_id, "reoffered": True}
-    return HeldTrial(names, Trial(study, offer, names.worker_id, answer))
+    return TuneTrial(names, Trial(study, offer, names.worker_id, answer))
 
 
 def start_heartbeat(
-    owner: object, held: Mapping[str, HeldTrial], lease_seconds: float | None
+    owner: object, held: Mapping[str, TuneTrial], lease_seconds: float | None
 ) -> "weakref.finalize[[], object]":
     """Renew the leases in the background, for as long as their owner lives; returns what ends it.
 
