@@ -80,7 +80,8 @@ def test_result_that_is_being_told_is_not_thrown_away() -> None:
     with faulty_server(Answer(200, STUDY), Answer(200, OFFER), away, COMPLETE) as server:
         with tuner.Client(server.url) as client:
             trial = client.get_study("s").ask()
-            interrupt = threading.Timer(0.5, signal.raise_signal, args=[signal.SIGINT])
+            main = threading.get_ident()
+            interrupt = threading.Timer(0.5, signal.pthread_kill, args=[main, signal.SIGINT])
             interrupt.start()
             with pytest.raises(KeyboardInterrupt), trial:
                 trial.complete(0.5)

@@ -49,6 +49,7 @@ async def iterate_trials(
                 if trial is None:
                     return
                 yield trial
+                budget.running.discard(trial)
             except BaseException:
                 await asking.give_back_unused()
                 raise
@@ -99,6 +100,7 @@ class Asking:
         """Ask; a trial that arrives when the process, or the call, is ending is given back."""
         with sigterm_raises(), self._budget.asking():
             trial = await undo_if_interrupted(self._call, lambda trial: trial.give_back())
+            self._budget.running.add(trial)
             if not self._budget.is_stopped:
                 return trial
             await trial.give_back()

@@ -42,7 +42,6 @@ class AsyncOptimization:
         self._budget = budget
         self._catch = as_tuple(catch)
         self._callbacks = list(callbacks)
-        self._running: set[AsyncTrial] = set()
         self._display = Display(study.name, is_bar=False)
 
     async def run(self, n_jobs: int, show_progress_bar: bool | None) -> None:
@@ -73,12 +72,8 @@ class AsyncOptimization:
     async def _evaluate(self, trial: AsyncTrial) -> None:
         trial.raises = False
         trial.catch = self._catch
-        self._running.add(trial)
-        try:
-            async with trial:
-                await self._tell(trial, await self._objective(trial))
-        finally:
-            self._running.discard(trial)
+        async with trial:
+            await self._tell(trial, await self._objective(trial))
         if trial.result is None or self._budget.is_stopped:  # the lease was lost; interrupted
             return
         self._call_back(trial.result)
@@ -106,10 +101,18 @@ class AsyncOptimization:
             _log.warning("the progress is not known: %s", error)
 
     async def _give_back(self) -> None:
-        """Give back what runs in threads, when the calling thread is interrupted."""
+        """Give back what runs in threads, when the calling thread is interrupted.
+
+        A trial that a thread is asking for is waited for: the thread gives it back itself.
+        """
         self._budget.stop()
         ends_at = time.monotonic() + SECONDS_TO_END
-        for trial in list(self._running):
-            await trial.give_back("interrupted", seconds=max(1.0, ends_at - time.monotonic()))
-        while self._budget.n_asking and time.monotonic() < ends_at:
-            await sleep(0.05)
+        tried: set[AsyncTrial] = set()
+        while (left := ends_at - time.monotonic()) > 0:
+            waiting = [each for each in list(self._budget.running - tried) if each.result is None]
+            if not waiting and not self._budget.n_asking:
+                return
+            for trial in waiting:
+                await trial.give_back("interrupted", seconds=left)
+            tried.update(waiting)
+            await sleep(0.02)

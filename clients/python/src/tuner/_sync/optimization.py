@@ -42,7 +42,6 @@ class Optimization:
         self._budget = budget
         self._catch = as_tuple(catch)
         self._callbacks = list(callbacks)
-        self._running: set[Trial] = set()
         self._display = Display(study.name, is_bar=False)
 
     def run(self, n_jobs: int, show_progress_bar: bool | None) -> None:
@@ -73,12 +72,8 @@ class Optimization:
     def _evaluate(self, trial: Trial) -> None:
         trial.raises = False
         trial.catch = self._catch
-        self._running.add(trial)
-        try:
-            with trial:
-                self._tell(trial, self._objective(trial))
-        finally:
-            self._running.discard(trial)
+        with trial:
+            self._tell(trial, self._objective(trial))
         if trial.result is None or self._budget.is_stopped:  # the lease was lost; interrupted
             return
         self._call_back(trial.result)
@@ -106,10 +101,18 @@ class Optimization:
             _log.warning("the progress is not known: %s", error)
 
     def _give_back(self) -> None:
-        """Give back what runs in threads, when the calling thread is interrupted."""
+        """Give back what runs in threads, when the calling thread is interrupted.
+
+        A trial that a thread is asking for is waited for: the thread gives it back itself.
+        """
         self._budget.stop()
         ends_at = time.monotonic() + SECONDS_TO_END
-        for trial in list(self._running):
-            trial.give_back("interrupted", seconds=max(1.0, ends_at - time.monotonic()))
-        while self._budget.n_asking and time.monotonic() < ends_at:
-            sleep(0.05)
+        tried: set[Trial] = set()
+        while (left := ends_at - time.monotonic()) > 0:
+            waiting = [each for each in list(self._budget.running - tried) if each.result is None]
+            if not waiting and not self._budget.n_asking:
+                return
+            for trial in waiting:
+                trial.give_back("interrupted", seconds=left)
+            tried.update(waiting)
+            sleep(0.02)

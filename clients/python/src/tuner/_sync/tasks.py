@@ -20,6 +20,8 @@ __all__ = [
 
 sigterm_between_trials = sigterm_raises
 
+STEP_SECONDS = 0.2  # of a wait for a thread
+
 _Result = TypeVar("_Result")
 
 
@@ -69,11 +71,13 @@ def run_in_parallel(n: int, work: Callable[[], None], give_back: Callable[[], No
             errors.append(error)
 
     threads = [threading.Thread(target=run, daemon=True) for _ in range(n)]
-    for thread in threads:
-        thread.start()
     try:
         for thread in threads:
-            thread.join()
+            thread.start()
+        # In steps: a signal that another thread receives does not interrupt a wait of this one.
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(STEP_SECONDS)
     except BaseException:
         give_back()
         raise

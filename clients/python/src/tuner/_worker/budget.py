@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class Budget:
@@ -23,6 +24,7 @@ class Budget:
         self.is_stopped = False
         self._mutex = threading.Lock()
         self.n_asking = 0
+        self.running: set[Any] = set()  # the trials that were handed out
 
     @contextmanager
     def asking(self) -> Iterator[None]:

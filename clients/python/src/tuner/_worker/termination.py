@@ -71,11 +71,13 @@ def held_signals() -> Iterator[HeldSignal]:
         if held.number is not None:
             held.handlers[number](number, frame)
         held.number = number
-        again = threading.Timer(SECONDS_TO_END, signal.raise_signal, args=[number])
+        # To the main thread: a signal of another one would not interrupt a wait of it.
+        again = threading.Timer(SECONDS_TO_END, signal.pthread_kill, args=[main, number])
         again.daemon = True
         again.start()
         timers.append(again)
 
+    main = threading.get_ident()
     timers: list[threading.Timer] = []
     raising = {signal.SIGTERM: _exit, signal.SIGINT: signal.default_int_handler}
     for each, handler in raising.items():
