@@ -88,10 +88,10 @@ dist: $(VENV)/.dev
 	&& for project in . $(dir $(wildcard clients/*/pyproject.toml)); do \
 		SOURCE_DATE_EPOCH=$$epoch $(PY) -m build --no-isolation --outdir dist $$project || exit; \
 	done
-	@[ -e clients/typescript/package.json ] || exit 0; \
-	command -v npm >/dev/null || { echo "warning: npm is not installed: dist has no TypeScript \
+	@! command -v npm >/dev/null || $(MAKE) --silent $(HAS_NPM_PACKAGES)
+	@command -v npm >/dev/null || { echo "warning: npm is not installed: dist has no TypeScript \
 	client" >&2; exit 0; }; \
-	cd clients/typescript && npm ci && npm run build && npm pack --pack-destination ../../dist
+	cd $(TYPESCRIPT) && npm pack --pack-destination ../../dist
 
 format: dev
 	$(PY) -m ruff check --fix .

@@ -14,6 +14,9 @@ from tests.support import ROOT
 PACKAGE = ROOT / "clients" / "typescript"
 OLDEST_NODE = 20
 SECONDS_FOR_TESTS = 300
+SERVICE_TESTS = tuple(
+    f"service/{name}" for name in ("existing", "faults", "leases", "outcomes", "restarts", "worker")
+)
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 

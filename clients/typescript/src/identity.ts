@@ -24,13 +24,13 @@ export function workerName(given: string | undefined): string {
 const taken = new Set<string>();
 
 /** A `worker_id` that nothing else in this process uses for the same study. */
-export interface Slot {
+export interface SlotName {
   readonly workerId: string;
   release(): void;
 }
 
 /** Take the first free slot of a worker: its name, then the name with `.1`, `.2` and so on. */
-export function takeSlot(scope: string, name: string): Slot {
+export function takeSlot(scope: string, name: string): SlotName {
   for (let number = 0; ; number++) {
     const workerId = number === 0 ? name : `${name}.${number}`;
     const key = `${scope}\n${workerId}`;

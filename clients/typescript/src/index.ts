@@ -1,7 +1,23 @@
 /** Client of the tuner service: hyperparameter optimisation by ask and tell. */
 
 export { TunerClient, type TunerClientOptions } from "./client.js";
-export * from "./errors.js";
+export {
+  ApiError,
+  Busy,
+  ConnectionFailed,
+  Forbidden,
+  Infeasible,
+  Invalid,
+  LeaseLost,
+  NotFound,
+  NotHolder,
+  Pruned,
+  StudyEnded,
+  StudyPaused,
+  StudyReplaced,
+  StudyStopped,
+  TunerError,
+} from "./errors.js";
 export type { Backoff } from "./http/retries.js";
 export type { RequestOptions } from "./http/transport.js";
 export type * from "./openapi.gen.js";

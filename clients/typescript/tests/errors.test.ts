@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { apiError, TunerError } from "@tuner/client";
+import { TunerError } from "@tuner/client";
+import { apiError } from "../dist/errors.js";
 
 /** The codes that the service has, each with its status. */
 const codes = JSON.parse(process.env["CODES"]!) as Record<string, number>;

@@ -109,7 +109,8 @@ test("each method of the client is an operation, or is named above", () => {
     each !== Object.prototype;
     each = Object.getPrototypeOf(each)
   ) {
-    for (const name of Object.getOwnPropertyNames(each)) methods.add(Object.hasOwn(RENAMED, name) ? RENAMED[name]! : name);
+    for (const name of Object.getOwnPropertyNames(each))
+      methods.add(Object.hasOwn(RENAMED, name) ? RENAMED[name]! : name);
   }
   for (const name of ["constructor", "call", "callOnce", "transfer", ...OTHERS])
     methods.delete(name);

@@ -187,7 +187,7 @@ for (const [what, step] of Object.entries({
   "a failure": refuse(500),
   "a proxy's 404": FROM_A_PROXY,
 })) {
-  test(`a report outlasts ${what}, which may mean that the service is away`, async (t) => {
+  test(`a run outlasts ${what}, which may mean that the service is away`, async (t) => {
     const offer = {
       trial_id: 0,
       study_name: "s",
@@ -203,6 +203,7 @@ for (const [what, step] of Object.entries({
       step,
       (response) => answer(response, 200, reply),
       OK, // complete
+      step,
       (response) => problem(response, 409, "study_completed"),
     ];
     const { client } = await serve(t, steps);

@@ -27,10 +27,8 @@ test("the base URL may have a path, of a proxy", async (t) => {
 
 test("the base URL and the token default to the environment's", async (t) => {
   const server = await RecordingServer.start(t, (_, response) => answer(response, 200, []));
-  t.after(() => {
-    delete process.env["TUNER_URL"];
-    delete process.env["TUNER_TOKEN"];
-  });
+  const before = { ...process.env };
+  t.after(() => (process.env = before));
   process.env["TUNER_URL"] = server.url;
   process.env["TUNER_TOKEN"] = "secret";
   await new TunerClient().listStudies();

@@ -1,16 +1,21 @@
-"""The compiled TypeScript client; its tests are skipped where Node is missing."""
+"""The compiled TypeScript client, the OpenAPI document, and a service for it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer
 
+from tests.support.service import Service, running_service_on_tests_server
 from tests.support.typescript_client import build, missing_tools
+
+UNLIMITED = {"RATE_LIMIT_ADDRESS_READS": "0", "RATE_LIMIT_ADDRESS_WRITES": "0"}
 
 
 @pytest.fixture(scope="session")
 def _compiled() -> None:
+    """Compile the client, or skip the tests where Node is missing."""
     if missing := missing_tools():
         pytest.skip(missing)
     build()
@@ -23,3 +28,9 @@ def openapi(tmp_path_factory: pytest.TempPathFactory) -> Path:
     document = SchemaGenerator().get_schema(request=None, public=True)
     file.write_bytes(OpenApiJsonRenderer().render(document))
     return file
+
+
+@pytest.fixture(scope="session")
+def service(_compiled: None, django_db_setup: None) -> Iterator[Service]:
+    with running_service_on_tests_server(UNLIMITED) as service:
+        yield service

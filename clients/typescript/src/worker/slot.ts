@@ -10,32 +10,38 @@ import { evaluate, GIVEN_BACK, type Objective, type Outcome, thrown } from "./ou
 import type { RunOptions, RunResult } from "./study.js";
 import { ActiveTrial } from "./trial.js";
 
-/** What the slots of a run share. */
-export interface Run {
+/** A slot of a run, and what it shares with the others. */
+export interface Slot {
+  workerId: string;
   transport: Transport;
   studyName: string;
   objective: Objective;
   options: RunOptions;
-  /** Aborted by the caller, or by the error of a slot. */
+  /** Aborted by the caller, or after an error of another slot. */
   stop: AbortSignal;
+  /** Of the whole slot. */
   result: RunResult;
+  /** Whether the study has answered an ask: what says later that it is not there may pass. */
+  wasFound: boolean;
 }
 
 const POLL_INTERVAL = 10_000;
 const GIVING_BACK = { timeout: 10_000, deadline: 10_000 };
 const COUNTED = { complete: "complete", prune: "pruned", fail: "failed", none: "lost" } as const;
 
-/** Evaluate trials under a `worker_id` until the study ends or the run is stopped. */
-export async function workSlot(run: Run, workerId: string): Promise<void> {
-  for (let offer; (offer = await ask(run, workerId));) await work(run, offer);
+/** Evaluate trials until the study ends or the run is stopped. */
+export async function work(slot: Slot): Promise<void> {
+  for (let offer; (offer = await ask(slot));) await workOn(slot, offer);
 }
 
 /** Ask for a trial until there is one; undefined if the run is over. */
-async function ask(run: Run, workerId: string): Promise<Answer<Offer> | undefined> {
-  const { options, result, stop } = run;
+async function ask(slot: Slot): Promise<Answer<Offer> | undefined> {
+  const { options, result, stop } = slot;
   while (!stop.aborted) {
     try {
-      return await requestTrial(run, workerId);
+      const offer = await requestTrial(slot);
+      slot.wasFound = true;
+      return offer;
     } catch (error) {
       if (stop.aborted) return undefined;
       if (isOver(error, options)) {
@@ -50,17 +56,14 @@ async function ask(run: Run, workerId: string): Promise<Answer<Offer> | undefine
 }
 
 /** Ask once, and again after what may pass; an attempt under way ends before the run does. */
-function requestTrial(
-  { transport, studyName, stop }: Run,
-  workerId: string,
-): Promise<Answer<Offer>> {
-  const path = studyPath(studyName, "trials", "suggest");
-  return transport.send({
+function requestTrial(slot: Slot): Promise<Answer<Offer>> {
+  return slot.transport.send({
     method: "POST",
-    path,
-    body: { worker_id: workerId },
+    path: studyPath(slot.studyName, "trials", "suggest"),
+    body: { worker_id: slot.workerId },
     repeatable: true,
-    until: stop,
+    patient: slot.wasFound,
+    until: slot.stop,
   });
 }
 
@@ -70,12 +73,12 @@ function isOver(error: unknown, options: RunOptions): error is StudyEnded | Stud
   );
 }
 
-/** Evaluate a trial and tell how it ended; throw an error of the objective that ends the run. */
-async function work(run: Run, offer: Answer<Offer>): Promise<void> {
-  const trial = new ActiveTrial(run.transport, offer);
+/** Evaluate a trial and tell how it ended; throw an error of the objective that ends the slot. */
+async function workOn(slot: Slot, offer: Answer<Offer>): Promise<void> {
+  const trial = new ActiveTrial(slot.transport, offer);
   try {
-    const told = await tell(run, trial, await evaluateUntilStopped(run, trial));
-    if ("error" in told && !isCaught(told.error, run.options)) throw told.error;
+    const told = await tell(slot, trial, await evaluateUntilStopped(slot, trial));
+    if ("error" in told && !isCaught(told.error, slot.options)) throw told.error;
   } finally {
     trial.close();
   }
@@ -83,7 +86,7 @@ async function work(run: Run, offer: Answer<Offer>): Promise<void> {
 
 /** Evaluate a trial; if the run is stopped before its end, it is given back. */
 async function evaluateUntilStopped(
-  { objective, stop }: Run,
+  { objective, stop }: Slot,
   trial: ActiveTrial,
 ): Promise<Outcome> {
   if (stop.aborted) return GIVEN_BACK;
@@ -100,8 +103,8 @@ async function evaluateUntilStopped(
 }
 
 /** Tell an outcome, and return the one that holds: a result that is refused is a failure. */
-async function tell(run: Run, trial: ActiveTrial, outcome: Outcome): Promise<Outcome> {
-  const { result, transport } = run;
+async function tell(slot: Slot, trial: ActiveTrial, outcome: Outcome): Promise<Outcome> {
+  const { result, transport } = slot;
   const isReturned = outcome === GIVEN_BACK;
   try {
     if (outcome.action !== "none") {
@@ -110,7 +113,7 @@ async function tell(run: Run, trial: ActiveTrial, outcome: Outcome): Promise<Out
     result[isReturned ? "returned" : COUNTED[outcome.action]] += 1;
   } catch (error) {
     const isRefused = outcome.action === "complete" && error instanceof Invalid;
-    if (isRefused) return tell(run, trial, thrown(error));
+    if (isRefused) return tell(slot, trial, thrown(error));
     if (!isReturned && !(error instanceof LeaseLost)) throw error;
     transport.settings.warn(`trial ${trial.offer.trial_id} is lost: ${String(error)}`);
     result.lost += 1;

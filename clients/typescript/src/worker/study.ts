@@ -5,7 +5,7 @@ import { onAbort } from "../http/timing.js";
 import type { Transport } from "../http/transport.js";
 import { checkStudyName } from "../http/urls.js";
 import type { Objective } from "./outcome.js";
-import { type Run, workSlot } from "./slot.js";
+import { work } from "./slot.js";
 
 export interface RunOptions {
   /** How many trials are evaluated at a time. Default: 1. */
@@ -60,28 +60,24 @@ export class StudyWorker {
     if (!Number.isInteger(concurrency) || concurrency < 1) {
       throw new RangeError(`concurrency is ${concurrency}: expected a positive integer`);
     }
-    const stop = new AbortController();
     const result = { ended: "aborted", complete: 0, pruned: 0, failed: 0, returned: 0, lost: 0 };
-    const run: Run = {
-      transport: this.#transport,
-      studyName: this.name,
-      objective,
-      options,
-      stop: stop.signal,
-      result,
-    };
-    const unlisten = onAbort(signal, (reason) => stop.abort(reason));
+    const shared = { transport: this.#transport, studyName: this.name, objective, options, result };
     const scope = `${this.#transport.settings.url} ${this.name}`;
-    const slots = Array.from({ length: concurrency }, () => takeSlot(scope, workerName(workerId)));
+    const names = Array.from({ length: concurrency }, () => takeSlot(scope, workerName(workerId)));
+    const stops = names.map(() => new AbortController());
+    const stopAll = (reason?: unknown) => stops.forEach((stop) => stop.abort(reason));
+    const unlisten = onAbort(signal, stopAll);
     try {
-      const work = slots.map((slot) => workSlot(run, slot.workerId));
-      for (const each of work) each.catch(() => stop.abort()); // the others give their trials back
-      const failed = (await Promise.allSettled(work)).find((each) => each.status === "rejected");
+      const working = names.map(({ workerId }, i) =>
+        work({ ...shared, workerId, stop: stops[i]!.signal, wasFound: false }),
+      );
+      for (const each of working) each.catch(() => stopAll()); // the others give their trials back
+      const failed = (await Promise.allSettled(working)).find((each) => each.status === "rejected");
       if (failed) throw failed.reason;
       return result;
     } finally {
       unlisten();
-      for (const slot of slots) slot.release();
+      for (const name of names) name.release();
     }
   }
 }

@@ -23,7 +23,7 @@ test("no trial is lost or evaluated twice although requests and answers are", as
         for (let step = trial.nextStep; step < 3; step++) await trial.report(step, step);
         return trial.params["x"];
       },
-      { concurrency: 4 },
+      { concurrency: 12 },
     );
   assert.deepEqual([result.complete, result.lost, result.failed], [12, 0, 0]);
   const trials = await client.listTrials(name);

@@ -1,20 +1,20 @@
 /** A worker that blocks its thread, and so sends no heartbeats. */
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { createStudy, square } from "../support/studies.js";
 
+const OTHER = fileURLToPath(new URL("../support/other_worker.js", import.meta.url));
+
 test("a trial whose lease expired is lost, and its attributes were kept", async (t) => {
-  const { client, name, study } = await createStudy(t, {
-    max_trials: 1,
-    lease_seconds: 0.3,
-    max_retries: 1,
-  });
+  const definition = { max_trials: 1, lease_seconds: 0.3, max_retries: 1 };
+  const { client, name, study } = await createStudy(t, definition);
   const result = await study.run(async (trial) => {
     if (trial.offer.trial_id === 0) {
       await trial.setUserAttrs({ checkpoint: "a" });
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600); // as a computation without await
-      await client.suggestTrial(name, { worker_id: "other", lease_seconds: 60 });
+      execFileSync(process.execPath, [OTHER, name]); // until it has the next attempt
       await assert.rejects(trial.report(1), { name: "LeaseLost", code: "lease_lost" });
       await client.failTrial(name, 1, { worker_id: "other", retry: false });
       await trial.report(1);
