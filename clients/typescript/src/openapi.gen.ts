@@ -1163,7 +1163,7 @@ export type Progress = {
      */
     running: Array<RunningTrial>;
     /**
-     * The 5 most frequent reasons of the latest 200 trials that failed.
+     * The 5 most frequent reasons (their first lines) of the latest 200 failures.
      */
     failures: Array<Failure>;
     /**
