@@ -17,7 +17,8 @@ from tests.clients.python.test_heartbeat import COMPLETE, OFFER, STUDY
 from tests.support.service import wait_until
 
 LOOP = """
-import sys, time, tuner
+import signal, sys, time, tuner
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background of a shell
 study = tuner.Client(deadline=30).get_study(sys.argv[1])
 print("ready", flush=True)
 """
@@ -74,6 +75,15 @@ def test_interrupted_worker_leaves_nothing_running(
         assert remote.progress().trial_counts["RUNNING"] == 0
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Let SIGINT raise KeyboardInterrupt, also where a shell runs the tests in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_result_that_is_being_told_is_not_thrown_away() -> None:
     """The first answer to the result is an outage; the interruption comes before the second."""
     away = Answer(503, {"code": "storage_unavailable", "detail": "d"}, {"Retry-After": "20"})
