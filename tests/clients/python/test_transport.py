@@ -8,8 +8,9 @@ import pytest
 
 import tuner
 from tests.clients.python.faulty_server import Answer, faulty_server
+from tuner._wire.pauses import CAP_SECONDS
 from tuner._wire.requests import Request, encode
-from tuner._wire.retries import BASE_SECONDS, CAP_SECONDS, Attempts
+from tuner._wire.retries import BASE_SECONDS, Attempts
 
 LOST = Answer(0)
 HEALTHY = Answer(200, {"status": "healthy"})

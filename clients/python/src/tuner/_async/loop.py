@@ -1,7 +1,6 @@
 """The worker's loop: ask, wait where there is nothing to evaluate, end where the study ends."""
 
 import logging
-import random
 import time
 from collections.abc import AsyncGenerator
 from functools import partial
@@ -14,6 +13,7 @@ from tuner._async.tasks import (
     undo_if_interrupted,
 )
 from tuner._wire.outages import is_outage
+from tuner._wire.pauses import BUSY_SECONDS, pause_while_paused, spread
 from tuner._wire.requests import Request
 from tuner._wire.retries import Attempts
 from tuner._worker.budget import Budget
@@ -25,10 +25,7 @@ if TYPE_CHECKING:
     from tuner._async.trial import AsyncTrial
 
 _log = logging.getLogger("tuner")
-_random = random.SystemRandom()
 
-PAUSED_SECONDS = 10.0  # at most, between two asks of a paused study
-BUSY_SECONDS = 1.0  # where an answer does not say when to ask again
 STEP_SECONDS = 0.5  # of a wait, between two looks whether it is to end
 
 
@@ -85,11 +82,11 @@ class Asking:
                 if not self._wait_while_paused:
                     return None
                 self._study.warn_once(paused.detail)
-                await self._wait(_random.uniform(0.5, 1) * PAUSED_SECONDS)
+                await self._wait(pause_while_paused())
             except Busy as busy:
                 _log.debug('study "%s" hands out no trial now: %s', self._study.name, busy.detail)
                 self._attempts = self._new_attempts()
-                await self._wait((busy.retry_after or BUSY_SECONDS) * _random.uniform(1, 1.5))
+                await self._wait((busy.retry_after or BUSY_SECONDS) * spread(1, 1.5))
             except (ApiError, ConnectionFailed) as error:
                 await self._wait(self._pause_after(error))
             else:

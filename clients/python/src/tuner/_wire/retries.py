@@ -1,31 +1,27 @@
 """When a request is sent again, and after how long.
 
-Exponential backoff with full jitter (Amazon's builders' library): the n-th pause is uniform between
-0 and `min(cap, base · 2^n)`, so that workers that failed together do not come back together. Where
-the answer has `Retry-After`, the pause is that, and at most twice that.
+Exponential backoff with full jitter (Amazon's builders' library). Where the answer has
+`Retry-After`, the pause is that, and at most twice that.
 """
 
 import logging
-import random
 import time
 from dataclasses import dataclass, field
 
 from tuner._wire.outages import is_outage
+from tuner._wire.pauses import full_jitter, spread
 from tuner._wire.requests import Request
 from tuner.errors import ApiError, ConnectionFailed, TunerError
 
 _log = logging.getLogger("tuner")
 
 BASE_SECONDS = 0.5
-CAP_SECONDS = 30.0
 
 # Refused before anything was carried out: also a request that must not run twice may be repeated.
 NOT_CARRIED_OUT = frozenset({408, 429})
 UNKNOWN_OUTCOME = frozenset({502, 503, 504})
 # A part of the installation is missing: waiting does not bring it.
 PERMANENT_CODES = frozenset({"sampler_unavailable"})
-
-_random = random.SystemRandom()  # processes that were forked draw different pauses
 
 
 @dataclass
@@ -68,11 +64,10 @@ class Attempts:
 
     def _pause(self, error: TunerError, may_repeat: bool) -> float:
         after = error.retry_after if isinstance(error, ApiError) else None
-        backoff = min(CAP_SECONDS, BASE_SECONDS * 2**self.n_failed)
-        pause = _random.uniform(0, backoff) if not after else after + _random.uniform(0, after)
+        pause = spread(after, 2 * after) if after else full_jitter(BASE_SECONDS, self.n_failed)
         if not may_repeat or time.monotonic() + pause >= self._ends_at:
             raise error
         if self.n_failed == 0:
             _log.warning("%s; trying again for %.0f s", error, self.seconds)
-        self.n_failed = min(self.n_failed + 1, 30)
+        self.n_failed += 1
         return pause

@@ -2,21 +2,18 @@
 
 import asyncio
 import logging
-import random
 
 from tuner._async.study import AsyncStudy
 from tuner._async.trial import AsyncTrial
-from tuner._wire.outages import is_outage, pause_while_away
+from tuner._wire.outages import is_outage
+from tuner._wire.pauses import BUSY_SECONDS, pause_while_away, pause_while_paused, spread
 from tuner._worker.budget import Budget
 from tuner._worker.slots import Slot
 from tuner.agent.options import DEFAULT_LEASE, Options
 from tuner.errors import ApiError, StudyEnded, StudyPaused, TunerError
 
 _log = logging.getLogger("tuner")
-_random = random.SystemRandom()
 
-PAUSED_SECONDS = 10.0  # at most, between two asks of a paused study
-BUSY_SECONDS = 1.0  # that are spread over, so that workers do not ask at the same time
 SECONDS_TO_CLOSE = 10.0  # for the answer to an ask, when the agent ends
 
 
@@ -54,7 +51,7 @@ class Asking:
                 self._say(paused.detail)
                 if not self._wait_while_paused:
                     return None
-                pause = _random.uniform(0.5, 1) * PAUSED_SECONDS
+                pause = pause_while_paused()
             except TunerError as error:
                 if not is_outage(error):
                     raise
@@ -102,5 +99,5 @@ class Asking:
 def _pause_after(error: TunerError, n_failed: int) -> float:
     """Return the seconds as `Retry-After` has them, or those of an outage."""
     if isinstance(error, ApiError) and error.retry_after is not None:
-        return error.retry_after + _random.uniform(0, BUSY_SECONDS)
+        return error.retry_after + spread(0, BUSY_SECONDS)
     return pause_while_away(n_failed)

@@ -11,7 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tuner._async.trial import AsyncTrial
-from tuner._wire.outages import is_outage, pause_while_away
+from tuner._wire.outages import is_outage
+from tuner._wire.pauses import pause_while_away
 from tuner._worker.outcomes import REASON_LENGTH
 from tuner.agent.child import Child
 from tuner.agent.environment import environment_of

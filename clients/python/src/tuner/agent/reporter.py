@@ -5,7 +5,7 @@ import itertools
 import logging
 
 from tuner._async.trial import AsyncTrial
-from tuner._wire.outages import pause_while_away
+from tuner._wire.pauses import pause_while_away
 from tuner.agent.files import ReportsFile
 from tuner.answers import HeartbeatReply
 from tuner.errors import Invalid, LeaseLost, TunerError
