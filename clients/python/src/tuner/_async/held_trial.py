@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tuner._async.tasks import AsyncTicker
-from tuner._wire.library import httpx, read_json, seconds_until
+from tuner._wire.library import httpx, seconds_until
 from tuner._wire.requests import Request, encode
 from tuner._worker.suggestions import Suggestions, value_of
 from tuner.answers import FrozenTrial, HeartbeatReply
@@ -31,7 +31,7 @@ class AsyncHeldTrial(Suggestions):
         study: the study that it belongs to.
         trial_id: its number within the study.
         params: the parameters to evaluate.
-        result: the finished trial, once it was told.
+        result: the finished trial, once the service has its result.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class AsyncHeldTrial(Suggestions):
         )
         transport = self.study.transport
         try:
-            answer = read_json(await transport.send(request, deadline=seconds, timeout=seconds))
+            answer = await transport.json(request, deadline=seconds, timeout=seconds)
         except (Invalid, TypeError, ValueError) as error:
             if not isinstance(error, Invalid) or error.is_about("user_attrs"):
                 self._forget(new)  # else no later request could tell the trial's end

@@ -1,6 +1,7 @@
 """The way of a request to the service and back, with its repetitions."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from tuner._async.tasks import current_place, sleep
 from tuner._wire.library import (
@@ -16,6 +17,8 @@ from tuner._wire.requests import Request, encode, present
 from tuner._wire.retries import Attempts
 from tuner.config import API_PREFIX, Settings
 from tuner.errors import ConnectionFailed
+
+_Answer = TypeVar("_Answer")
 
 
 class AsyncTransport:
@@ -43,9 +46,14 @@ class AsyncTransport:
         self._http: httpx.AsyncClient | None = None
         self._place: object = None
 
-    async def json(self, request: Request) -> Any:
-        """Send a request and return the JSON of its answer; raises as `send`."""
-        return read_json(await self.send(request))
+    async def json(
+        self, request: Request, *, deadline: float | None = None, timeout: float | None = None
+    ) -> Any:
+        """Send a request and return the JSON of its answer.
+
+        A patient request is repeated, too, if a proxy answers with a page. See `send`.
+        """
+        return await self._answer(request, read_json, deadline, timeout)
 
     async def send(
         self, request: Request, *, deadline: float | None = None, timeout: float | None = None
@@ -62,23 +70,32 @@ class AsyncTransport:
             ApiError: the service refused it.
             ConnectionFailed: the service did not answer until the deadline.
         """
+        return await self._answer(request, lambda response: response, deadline, timeout)
+
+    async def _answer(
+        self,
+        request: Request,
+        read: Callable[[httpx.Response], _Answer],
+        deadline: float | None,
+        timeout: float | None,
+    ) -> _Answer:
         attempts = Attempts(request, self.deadline if deadline is None else deadline)
         message = self._message(request, self.timeout if timeout is None else timeout)
         while True:
             try:
                 response = await self._client().send(message)
-                if request.is_patient and response.is_success:
-                    read_json(response)  # a proxy may answer with a page
+                if response.is_success:
+                    return read(response)
             except httpx.RequestError as error:
                 fault = describe_fault(error)
                 if is_permanent(error):
                     raise fault from error
                 pause = attempts.pause_after_fault(fault, was_sent=not is_unsent(error))
-            except ConnectionFailed as fault:
+            except ConnectionFailed as fault:  # the answer was not JSON
+                if not request.is_patient:
+                    raise
                 pause = attempts.pause_after_fault(fault, was_sent=True)
             else:
-                if response.is_success:
-                    return response
                 pause = attempts.pause_after_refusal(read_error(response))
             await sleep(pause)
 
