@@ -5,12 +5,9 @@ to repeat its last request, and every few seconds a process of the service is ki
 the workers are then compared with what is stored.
 """
 
-import random
-import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +16,8 @@ import pytest
 from tests.support import scaled
 from tests.support.chaos import ENDINGS, GAVE_UP, WorkerFleet, read_event_logs
 from tests.support.http_client import HttpClient, study_path, trials_path
-from tests.support.service import Service, kill_master, kill_web_worker, running_service
+from tests.support.server_chaos import PLACES, play_under_chaos
+from tests.support.service import Service, running_service
 from tests.support.workers import WORKER_SPACE
 
 pytestmark = pytest.mark.accept
@@ -31,7 +29,6 @@ MAX_CONCURRENT = 12  # of each study, so that now and then there are too many
 LEASE_SECONDS = 2.0
 LEASE_OF_ABANDONED = 0.5
 SECONDS_OF_STOPS = (0.1, 2 * LEASE_SECONDS)
-SECONDS_BETWEEN_KILLS = (2.0, 4.0)
 GRACE = 3.0  # seconds after the chaos in which a request may still fail
 SECONDS_TO_FINISH = 600
 
@@ -67,7 +64,7 @@ def test_chaos_loses_no_trial_and_keeps_budgets(
     service: Service, crew: WorkerFleet, tmp_path: Path, record_property: Record
 ) -> None:
     began = time.monotonic()
-    kills = _play_under_chaos(service, crew)
+    kills = play_under_chaos(service, crew, SECONDS, _check_budgets)
     calm_from = time.time() + GRACE
     with HttpClient(service.port) as client:
         played = sum(_counted(client, name, "COMPLETE", "PRUNED") for name in STUDIES)
@@ -134,35 +131,10 @@ def _abandon(client: HttpClient, n: int) -> list[Any]:
     return list(trials)
 
 
-def _play_under_chaos(service: Service, crew: WorkerFleet) -> Counter[str]:
-    """Disturb the workers and the service for a while; gives how often what was killed."""
-    stop = threading.Event()
-    with ThreadPoolExecutor(1) as pool:
-        killing = pool.submit(_kill_until_stopped, service, stop)
-        try:
-            end = time.monotonic() + SECONDS
-            while (now := time.monotonic()) < end and not killing.done():
-                crew.inject_fault()
-                time.sleep(max(0, now + 0.1 - time.monotonic()))
-        finally:
-            stop.set()
-            crew.resume_all()
-        return killing.result()
-
-
-def _kill_until_stopped(service: Service, stop: threading.Event) -> Counter[str]:
-    killed: Counter[str] = Counter()
-    while not stop.wait(random.uniform(*SECONDS_BETWEEN_KILLS)):
-        is_masters_turn = killed.total() % 5 == 2
-        killer = kill_master if is_masters_turn else kill_web_worker
-        killer(service)
-        killed[killer.__name__] += 1
-        with HttpClient(service.port) as client:
-            for name in STUDIES:
-                assert _counted(client, name, "RUNNING") <= MAX_CONCURRENT
-                places = _counted(client, name, "WAITING", "RUNNING", "COMPLETE", "PRUNED")
-                assert places <= MAX_TRIALS
-    return killed
+def _check_budgets(client: HttpClient) -> None:
+    for name in STUDIES:
+        assert _counted(client, name, "RUNNING") <= MAX_CONCURRENT
+        assert _counted(client, name, *PLACES) <= MAX_TRIALS
 
 
 def _counted(client: HttpClient, study: str, *states: str) -> int:

@@ -99,7 +99,7 @@ class ClientFleet:
 
     def inject_fault(self) -> None:
         """Kill, stop or end a random one, and go on with those that were stopped long enough."""
-        self.go_on(time.monotonic())
+        self._resume(time.monotonic())
         member = random.choice(self._members)
         if member.process.poll() is not None:
             self._restart(member, "found ended")
@@ -108,7 +108,10 @@ class ClientFleet:
             (fault,) = random.choices([self._kill, self._end, self._stop], weights=[1, 1, 5])
             fault(member)
 
-    def go_on(self, now: float = float("inf")) -> None:
+    def resume_all(self) -> None:
+        self._resume(float("inf"))
+
+    def _resume(self, now: float) -> None:
         """Resume the processes that were to be stopped until then."""
         for member in self._members:
             if member.stopped_until is not None and member.stopped_until <= now:
@@ -129,7 +132,7 @@ class ClientFleet:
         return "\n".join(file.read_text()[-2000:] for file in self.folder.glob("*.log"))
 
     def close(self) -> None:
-        self.go_on()
+        self.resume_all()
         for member in self._members:
             if member.process.poll() is None:
                 member.process.kill()
