@@ -16,7 +16,7 @@ from tests.support.service import Service, running_service_on_tests_server
 
 @pytest.fixture(autouse=True)
 def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep the settings and the slots of whoever runs the tests out of them."""
+    """Keep the settings of the person who runs the tests out of them."""
     for name in ("TUNER_URL", "TUNER_TOKEN", "TUNER_WORKER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TUNER_CONFIG", str(tmp_path / "tuner.toml"))

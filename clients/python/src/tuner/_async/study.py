@@ -89,8 +89,9 @@ class AsyncStudy(AsyncStudyResults, AsyncStudyControl):
             SpaceMismatch: the objective asks for a parameter that the study has not.
         """
         self._stopped = False
-        run = AsyncOptimization(self, func, Budget(n_trials, timeout), catch, callbacks)
-        await run.run(n_jobs, show_progress_bar)
+        budget = Budget(n_trials, timeout)
+        run = AsyncOptimization(self, func, budget, catch, callbacks, show_progress_bar)
+        await run.run(n_jobs)
 
     def stop(self) -> None:
         """Let `optimize` and loops of this object end after their current trials."""
@@ -111,8 +112,8 @@ class AsyncStudy(AsyncStudyResults, AsyncStudyControl):
     ) -> AsyncTrial | list[AsyncTrial]:
         """Return a trial to evaluate; with `count`, a list of at least one and at most so many.
 
-        Their leases are renewed in the background until they are told, for as long as the program
-        refers to them.
+        Their leases are renewed in the background until they have a result, for as long as the
+        program refers to them.
 
         Raises:
             StudyEnded, StudyPaused: the study hands out no trials.

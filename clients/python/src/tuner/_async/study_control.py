@@ -45,11 +45,11 @@ class AsyncStudyControl(AsyncStudyBase):
     async def complete(
         self, reason: str | None = None, *, stop_running: bool | None = None
     ) -> StudyInfo:
-        """Complete the study; with `stop_running`, its running trials are told to stop."""
+        """Complete the study; with `stop_running`, its running trials are advised to stop."""
         return self._note(await self._post("complete", reason=reason, stop_running=stop_running))
 
     async def cancel(self, reason: str | None = None) -> StudyInfo:
-        """Cancel the study for good; its running trials are told to stop."""
+        """Cancel the study for good; its running trials are advised to stop."""
         return self._note(await self._post("cancel", reason=reason))
 
     async def delete(self) -> None:

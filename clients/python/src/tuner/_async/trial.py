@@ -147,7 +147,7 @@ class AsyncTrial(AsyncHeldTrial):
     ) -> None:
         """Give the trial back to the queue, if the service answers soon; else its lease expires.
 
-        If its result was being told, and has not been refused, that is told instead.
+        If its result was being sent, and has not been refused, that is sent instead.
         """
         action, body = self._telling or ("fail", {"retry": True, "reason": as_reason(reason)})
         try:
@@ -191,7 +191,7 @@ class AsyncTrial(AsyncHeldTrial):
         return True
 
     async def _tell_end(self, error: BaseException | None) -> None:
-        """Tell the end of an evaluation that has told none itself."""
+        """Report the end of an evaluation that has reported none itself."""
         if error is None:
             _log.warning("trial %s was left without a result", self.trial_id)
             await self.fail("the evaluation ended without a result")

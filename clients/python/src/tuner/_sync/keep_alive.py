@@ -8,7 +8,7 @@ from tuner._sync.trial import Trial
 
 
 def keep_alive(trials: Sequence[Trial]) -> None:
-    """Renew the leases of trials in the background until each is told, lost or forgotten.
+    """Renew the leases of trials in the background until each has a result, is lost or is dropped.
 
     Args:
         trials: that were asked for together; only weakly referred to, so that the lease of a trial

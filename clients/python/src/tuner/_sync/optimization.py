@@ -35,6 +35,7 @@ class Optimization:
         budget: Budget,
         catch: Iterable[type[Exception]] | type[Exception],
         callbacks: Iterable[Callable[[Any, FrozenTrial], None]],
+        show_progress_bar: bool | None,
     ) -> None:
         self._study = study
         self._worker_id = study.client.worker_id  # of a Ray task: not known in other threads
@@ -42,9 +43,9 @@ class Optimization:
         self._budget = budget
         self._catch = as_tuple(catch)
         self._callbacks = list(callbacks)
-        self._display = Display(study.name, is_bar=False)
+        self._display = Display(study.name, show_progress_bar)
 
-    def run(self, n_jobs: int, show_progress_bar: bool | None) -> None:
+    def run(self, n_jobs: int) -> None:
         """Evaluate trials until the study or the budget ends."""
         as_optuna_trial(Trial)
         n_jobs = os.cpu_count() or 1 if n_jobs == -1 else n_jobs
@@ -54,8 +55,7 @@ class Optimization:
             first = create_from_first_trial(self._study, self._objective)
             if first is not None:
                 self._call_back(first)
-        with sigterm_raises(), Display(self._study.name, show_progress_bar) as display:
-            self._display = display
+        with sigterm_raises(), self._display:
             run_in_parallel(n_jobs, self._work, self._give_back)
             self._show_progress()
 

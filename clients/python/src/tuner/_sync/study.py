@@ -89,8 +89,9 @@ class Study(StudyResults, StudyControl):
             SpaceMismatch: the objective asks for a parameter that the study has not.
         """
         self._stopped = False
-        run = Optimization(self, func, Budget(n_trials, timeout), catch, callbacks)
-        run.run(n_jobs, show_progress_bar)
+        budget = Budget(n_trials, timeout)
+        run = Optimization(self, func, budget, catch, callbacks, show_progress_bar)
+        run.run(n_jobs)
 
     def stop(self) -> None:
         """Let `optimize` and loops of this object end after their current trials."""
@@ -111,8 +112,8 @@ class Study(StudyResults, StudyControl):
     ) -> Trial | list[Trial]:
         """Return a trial to evaluate; with `count`, a list of at least one and at most so many.
 
-        Their leases are renewed in the background until they are told, for as long as the program
-        refers to them.
+        Their leases are renewed in the background until they have a result, for as long as the
+        program refers to them.
 
         Raises:
             StudyEnded, StudyPaused: the study hands out no trials.

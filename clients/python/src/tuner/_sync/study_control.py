@@ -43,11 +43,11 @@ class StudyControl(StudyBase):
         return self._note(self._post("resume", reason=reason))
 
     def complete(self, reason: str | None = None, *, stop_running: bool | None = None) -> StudyInfo:
-        """Complete the study; with `stop_running`, its running trials are told to stop."""
+        """Complete the study; with `stop_running`, its running trials are advised to stop."""
         return self._note(self._post("complete", reason=reason, stop_running=stop_running))
 
     def cancel(self, reason: str | None = None) -> StudyInfo:
-        """Cancel the study for good; its running trials are told to stop."""
+        """Cancel the study for good; its running trials are advised to stop."""
         return self._note(self._post("cancel", reason=reason))
 
     def delete(self) -> None:

@@ -25,7 +25,8 @@ class Display:
 
     def __init__(self, name: str, is_bar: bool | None) -> None:
         self._name = name
-        self._bar: Any = _make_bar(name) if is_bar or (is_bar is None and _can_bar()) else None
+        self._is_bar = is_bar
+        self._bar: Any = None
         self._next = 0.0
         self._handler: logging.Handler | None = None  # where the program has configured none
 
@@ -47,7 +48,9 @@ class Display:
         self._bar.set_postfix_str(f"best {progress.best_value!r}")
 
     def __enter__(self) -> "Display":
-        if self._bar is None and not _log.hasHandlers() and _log.level == logging.NOTSET:
+        if self._is_bar or (self._is_bar is None and _can_bar()):
+            self._bar = _make_bar(self._name)
+        elif not _log.hasHandlers() and _log.level == logging.NOTSET:
             self._handler = logging.StreamHandler()
             self._handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
             _log.addHandler(self._handler)
