@@ -114,7 +114,7 @@ class Environment:
         if not parts.get("dbname"):
             raise ImproperlyConfigured(f"{name} names no database: expected …host:5432/NAME")
         return {
-            "ENGINE": "django.db.backends.postgresql",
+            "ENGINE": "tuner_project.db.backend",
             "NAME": parts.pop("dbname"),
             "USER": parts.pop("user", ""),
             "PASSWORD": parts.pop("password", ""),

@@ -86,7 +86,6 @@ DB_STATEMENT_TIMEOUT = env.integer("DB_STATEMENT_TIMEOUT", 30, 0, 24 * 3600)
 DATABASES["default"]["OPTIONS"]["prepare_threshold"] = (
     2 if env.boolean("DB_PREPARED_STATEMENTS", not DB_POOLER) else None
 )
-DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
 # Security --------------------------------------------------------------------------------
 SECRET_KEY = env.text("SECRET_KEY", "")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from access.actors import Actor
 from studies.errors import StudyNotFound
 from studies.models.study import Study
-from tuner_project.db.prepared import Parameter, PreparedQuery
+from tuner_project.db.prepared import Parameter, PreparedQuery, SentQuery
 
 _ONE = PreparedQuery(lambda: Study.objects.filter(name=Parameter("name")))
 _LOCKED = PreparedQuery(
@@ -28,7 +28,11 @@ class NamedStudy:
         Raises:
             StudyNotFound: There is no study with this name.
         """
-        return self._read(_ONE)
+        return self.send().study()
+
+    def send(self) -> "SentStudy":
+        """Send the query of `one()`; within `pipelined()`, without waiting for its result."""
+        return SentStudy(self.name, _ONE.send(name=self.name))
 
     def locked(self) -> Study:
         """Read the study, and lock it against other writers until the transaction ends.
@@ -40,10 +44,23 @@ class NamedStudy:
         Raises:
             StudyNotFound: There is no study with this name.
         """
-        return self._read(_LOCKED)
+        return self.send_lock().study()
 
-    def _read(self, query: PreparedQuery[Study]) -> Study:
-        study = query.first(name=self.name)
+    def send_lock(self) -> "SentStudy":
+        """Send the query of `locked()`; within `pipelined()`, without waiting for its result."""
+        return SentStudy(self.name, _LOCKED.send(name=self.name))
+
+
+@dataclass(frozen=True)
+class SentStudy:
+    """A study whose query was sent; to read it waits for the result."""
+
+    name: str
+    query: SentQuery[Study]
+
+    def study(self) -> Study:
+        """Return the study; raises `StudyNotFound`."""
+        study = self.query.first()
         if study is None:
             raise StudyNotFound.named(self.name)
         return study

@@ -77,7 +77,7 @@ def test_text_with_a_dollar_sign_is_kept(env: Make) -> None:
 def test_postgresql_url_is_read(env: Make) -> None:
     url = "postgresql://u%40x:p%2Fw@db.example:5433/name?sslmode=require&connect_timeout=3"
     assert env(url).postgresql("V", default="") == {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "tuner_project.db.backend",
         "NAME": "name",
         "USER": "u@x",
         "PASSWORD": "p/w",

@@ -31,6 +31,7 @@ from trials.api.serializers import (
     VerdictSerializer,
 )
 from trials.domain import TrialResult
+from trials.domain.locking import read_trial
 from trials.models import Trial
 from trials.queries.pages import list_trials
 from tuner_project.errors import DomainError, FieldPath
@@ -230,9 +231,7 @@ class TrialViewSet(TrialManagement):
     @extend_schema(operation_id="getTrial", responses=TrialSerializer)
     def retrieve(self, request: Request, study_name: str, trial_id: int) -> Response:
         """Get a trial."""
-        study = self.named_study(study_name).one()
-        trial = Trial.objects.get_by_number(study, trial_id)
-        return self.answer(TrialSerializer, trial)
+        return self.answer(TrialSerializer, read_trial(self.named_study(study_name), trial_id))
 
 
 def _read(item: Any, at: FieldPath) -> tuple[int, TrialResult] | dict[str, Any]:

@@ -21,7 +21,7 @@ from trials.domain.audit import record_trials
 from trials.domain.trial_result import Steps
 from trials.models import Trial
 from trials.sampling.visited_points import count_points
-from tuner_project.db.prepared import pipelined
+from tuner_project.db.pipelines import pipelined
 
 
 @dataclass

@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import transaction
-
 from access.actors import Actor
 from access.models.audit_entry import Action
 from optuna_bridge.enums import TrialState
@@ -21,6 +19,7 @@ from trials.domain.finish_trial import (
     complete_if_used_up,
     finish_trials,
 )
+from trials.domain.locking import lock_trial
 from trials.domain.trial_limits import check_n_steps
 from trials.domain.trial_result import Steps, TrialResult, apply_result, check_result
 from trials.errors import InvalidResult, InvalidTrial, TrialNotWaiting
@@ -28,7 +27,7 @@ from trials.models import Trial
 from trials.models.reservation import Reservation
 from trials.sampling.drafts import Annotations
 from trials.sampling.session_registry import session_registry
-from tuner_project.db.prepared import pipelined
+from tuner_project.db.pipelines import pipelined, pipelined_transaction
 from tuner_project.errors import FieldError, FieldPath
 
 CANCELLED = "cancelled"
@@ -72,7 +71,7 @@ def add_trials(*, actor: Actor, named: NamedStudy, new: Sequence[NewTrial]) -> l
         annotations = session_registry.use_anew(
             checked, lambda session: session.annotations(recorded[0].params)
         )
-    with transaction.atomic():
+    with pipelined_transaction():
         study = named.locked()
         if study.id != checked.id:  # deleted and created again meanwhile
             _check(study, new)
@@ -80,7 +79,7 @@ def add_trials(*, actor: Actor, named: NamedStudy, new: Sequence[NewTrial]) -> l
         return _add(study, new, annotations, actor)
 
 
-@transaction.atomic
+@pipelined_transaction()
 def cancel_trial(*, actor: Actor, named: NamedStudy, number: int) -> Trial:
     """Cancel a WAITING trial: it becomes FAIL. Cancelling it again has no effect.
 
@@ -88,8 +87,8 @@ def cancel_trial(*, actor: Actor, named: NamedStudy, number: int) -> Trial:
         StudyNotFound, TrialNotFound
         TrialNotWaiting: it is running, or has ended in another way.
     """
-    study = named.locked()
-    trial = Trial.objects.get_by_number(study, number)
+    trial = lock_trial(named, number)
+    study = trial.study
     if trial.state == TrialState.WAITING:
         trial.state, trial.reason = TrialState.FAIL, CANCELLED
         finished = FinishedTrial(trial, TrialState.WAITING, Action.CANCELLED)

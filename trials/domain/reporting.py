@@ -7,12 +7,11 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from django.db import transaction
-
 from optuna_bridge.enums import TrialState
 from studies.enums import StudyState
-from studies.models import NamedStudy, Study
+from studies.models import NamedStudy
 from trials.domain.fencing import UNFENCED, FencingToken
+from trials.domain.locking import lock_trial, read_trial
 from trials.domain.trial_limits import check_room_on_trial
 from trials.domain.trial_result import check_is_held, take_steps
 from trials.errors import TrialFinished
@@ -20,6 +19,7 @@ from trials.models import Trial
 from trials.sampling.pruning import decide_pruning
 from trials.sampling.session import SamplerSession
 from trials.sampling.session_registry import session_registry
+from tuner_project.db.pipelines import pipelined_transaction
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -89,11 +89,11 @@ def heartbeat(
         return _reply_of(trial)
     renew = partial(Trial.objects.renew, study_id=fence.study_id, worker_id=fence.worker_id)
     while (renewed := renew(named.name, number)) is None:
-        _running_trial(named.one(), number, fence)
+        _check_runs(read_trial(named, number, fence), fence)
     return _reply(*renewed)
 
 
-@transaction.atomic
+@pipelined_transaction()
 def add_user_attrs(
     *,
     named: NamedStudy,
@@ -109,10 +109,10 @@ def add_user_attrs(
         TrialFinished, TrialNotRunning, LeaseLost: the trial is not running.
         InvalidResult: it would have too many steps or attributes.
     """
-    study = named.locked()
-    trial = _running_trial(study, number, fence)
+    trial = lock_trial(named, number, fence)
+    _check_runs(trial, fence)
     check_room_on_trial(trial, (), user_attrs)
-    _store_sign_of_life(study, trial, user_attrs)
+    _store_sign_of_life(trial, user_attrs)
     return trial
 
 
@@ -124,39 +124,33 @@ def _report(
     fence: FencingToken,
 ) -> ReportReply:
     decision = decide_pruning(session, number, steps)
-    with transaction.atomic():
-        study = session.locked_study()
-        trial = _running_trial(study, number, fence)
+    with pipelined_transaction():
+        trial = lock_trial(NamedStudy(session.study.name), number, fence)
+        session.check_is_of(trial.study)
+        _check_runs(trial, fence)
         check_room_on_trial(trial, steps, user_attrs)
         changes = take_steps(trial, steps)
         if decision is not None and changes.changed:
             trial.should_prune = decision.should_prune
             kept = {k: v for k, v in trial.system_attrs.items() if k not in decision.dropped}
             trial.replace_system_attrs(kept | dict(decision.system_attrs))
-        _store_sign_of_life(study, trial, user_attrs, changes.changed)
+        _store_sign_of_life(trial, user_attrs, changes.changed)
     reply = _reply_of(trial)
     reason = reply.reason
     if trial.should_prune and reason is None:
-        reason = f"the pruner {study.pruner} would stop it at step {trial.steps[-1]}"
+        reason = f"the pruner {trial.study.pruner} would stop it at step {trial.steps[-1]}"
     return ReportReply(
         reply.lease_expires_at, reply.should_stop, reason, trial.should_prune, changes.replaced
     )
 
 
-def _running_trial(study: Study, number: int, fence: FencingToken) -> Trial:
-    fence.check_study(study)
-    trial = Trial.objects.get_by_number(study, number)
-    _check_runs(trial, fence)
-    return trial
-
-
 def _store_sign_of_life(
-    study: Study,
     trial: Trial,
     user_attrs: Mapping[str, Any],
     steps: Sequence[tuple[Trial, int, float]] = (),
 ) -> None:
     """Renew a running trial's lease, and store what was changed on it and its new steps."""
+    study = trial.study
     trial.user_attrs = trial.user_attrs | dict(user_attrs)
     trial.renew_lease(study.now, study.max_trial_seconds)
     trial.reoffers = 0

@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 
-from django.db import transaction
-
 from access.actors import Actor
 from access.models.audit_entry import Action
 from optuna_bridge.enums import TrialState
 from studies.models import NamedStudy, Study
 from trials.domain.finish_trial import FinishedTrial, finish_trials, why_not_retried
 from trials.domain.late_results import accepts_late, cancel_retry, waiting_retries
+from trials.domain.locking import lock_trial
 from trials.domain.trial_limits import check_attribute_bytes
 from trials.domain.trial_result import TrialResult, apply_result, check_result, is_repeated
 from trials.errors import TrialNotFound
 from trials.models import Trial
+from tuner_project.db.pipelines import pipelined_transaction
 from tuner_project.errors import DomainError
 
 _RECORDED_AS = {
@@ -23,7 +23,7 @@ _RECORDED_AS = {
 }
 
 
-@transaction.atomic
+@pipelined_transaction()
 def tell(*, actor: Actor, named: NamedStudy, number: int, result: TrialResult) -> Trial:
     """Store the result of a RUNNING trial of the named study; repeating the same is harmless.
 
@@ -39,16 +39,15 @@ def tell(*, actor: Actor, named: NamedStudy, number: int, result: TrialResult) -
         TrialNotRunning: it waits in the queue.
         LeaseLost: it was failed because its lease had expired, and is not or no longer queued.
     """
-    study = named.locked()
-    result.fence.check_study(study)
-    trial = Trial.objects.get_by_number(study, number)
+    trial = lock_trial(named, number, result.fence)
+    study = trial.study
     finished = _apply(study, trial, result, waiting_retries(study, [trial]))
     if finished:
         finish_trials(study, finished, actor=actor)
     return trial
 
 
-@transaction.atomic
+@pipelined_transaction()
 def tell_many(
     *, actor: Actor, named: NamedStudy, results: Sequence[tuple[int, TrialResult]]
 ) -> list[Trial | DomainError]:

@@ -5,11 +5,13 @@ Each write sends a signal inside the transaction, by which Optuna's schema is up
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Generic, NoReturn, Self, TypeVar
 
 from django.db import models
+from django.db.models import Subquery
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 
@@ -27,7 +29,8 @@ from trials.signals import (
     trials_added,
     trials_changed,
 )
-from tuner_project.db.prepared import Literal, Parameter, PreparedQuery, pipelined
+from tuner_project.db.pipelines import pipelined
+from tuner_project.db.prepared import Literal, Parameter, PreparedQuery, SentQuery
 
 T = TypeVar("T", bound=AbstractTrial)  # in the model's manager: Trial
 
@@ -81,15 +84,16 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
 
     def get_by_number(self, study: Study, number: int) -> T:
         """Return the study's trial with this number and its steps; raises `TrialNotFound`."""
-        trial = self._by_number.first(study=study.id, number=number)
-        if trial is None:
-            raise TrialNotFound.numbered(number)
-        trial.study = study
-        return trial
+        return self.send_by_number(study.name, number).trial(study)
+
+    def send_by_number(self, study_name: str, number: int) -> "SentTrial[T]":
+        """Send the query of `get_by_number`; within `pipelined()`, without waiting for it."""
+        return SentTrial(number, self._by_number.send(study=study_name, number=number))
 
     @cached_property
     def _by_number(self) -> PreparedQuery[T]:
-        these = {"study_id": Parameter("study"), "number": Parameter("number")}
+        studies = Study.objects.filter(name=Parameter("study")).values("id")
+        these = {"study_id": Subquery(studies), "number": Parameter("number")}
         return PreparedQuery(lambda: self.filter(**these).with_steps())
 
     def get_by_numbers(self, study: Study, numbers: Sequence[int]) -> dict[int, T]:
@@ -102,7 +106,11 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
 
     def held(self, study: Study, worker_id: str) -> list[T]:
         """Return the running trials that a worker holds, with their steps, ordered by number."""
-        return _of(study, self._held.all(study=study.id, worker=worker_id))
+        return _of(study, self.send_held(study, worker_id).all())
+
+    def send_held(self, study: Study, worker_id: str) -> SentQuery[T]:
+        """Send the query of `held`; within `pipelined()`, without waiting for its result."""
+        return self._held.send(study=study.id, worker=worker_id)
 
     @cached_property
     def _held(self) -> PreparedQuery[T]:
@@ -152,23 +160,22 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         n = sum(states.values())
         failures = states.get("FAIL", 0) if failures is None else failures
         moves = Counter(states) + Counter({FAILURES: failures, INFEASIBLE: infeasible})
-        row = write_statements.reserve(study.id, moves, n)
-        if row is None:
+        reserved = write_statements.reserve(study.id, moves, n)
+        if reserved is None:
             raise StudyNotFound.named(study.name)  # deleted since it was read
-        reserved = Reservation(*row)
         study.next_number, study.revision = reserved.first_number + n, reserved.revision
         study.count(moves)
         return reserved
 
-    def reserve_running(self, study: Study, n: int, lease: Lease) -> Reservation | None:
+    def send_reserve_running(self, study: Study, n: int, lease: Lease) -> SentQuery[Reservation]:
         """Reserve numbers and ids for n trials to start, if no further check is needed.
 
-        Returns None if the study is not ACTIVE, its limits do not allow n trials, trials wait in
-        its queue, its deadline has passed or a lease has expired. `study` is not changed, since
+        Within `pipelined()` this does not wait for the result. There is none if the study is not
+        ACTIVE, its limits do not allow n trials, trials wait in its queue, its deadline has passed
+        or a lease has expired. `study` is not changed, since
         threads may share it.
         """
-        row = write_statements.reserve_running(study.id, n, lease)
-        return None if row is None else Reservation(*row)
+        return write_statements.send_reserve_running(study.id, n, lease)
 
     def add(
         self,
@@ -318,6 +325,22 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
     def find_next_expiry(self, study: Study) -> None:
         """Store on the study when its next lease expires."""
         leases.find_next_expiry(study.id)
+
+
+@dataclass(frozen=True)
+class SentTrial(Generic[T]):
+    """A trial whose query was sent; to read it waits for the result."""
+
+    number: int
+    query: SentQuery[T]
+
+    def trial(self, study: Study) -> T:
+        """Return the trial, which is of this study; raises `TrialNotFound`."""
+        trial = self.query.first()
+        if trial is None or trial.study_id != study.id:  # deleted and created again meanwhile
+            raise TrialNotFound.numbered(self.number)
+        trial.study = study
+        return trial
 
 
 def _of(study: Study, trials: Iterable[T]) -> list[T]:

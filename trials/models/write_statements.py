@@ -15,7 +15,8 @@ from studies.models import COUNTERS, Study
 from trials.models.abstract_trial import AbstractTrial
 from trials.models.failure_streak import FailureStreak
 from trials.models.leases import Lease
-from tuner_project.db.prepared import row_of, run
+from trials.models.reservation import Reservation
+from tuner_project.db.prepared import SentQuery, row_of, run, send
 from tuner_project.json_values import finite_or_text
 
 # The columns that an ending or a report changes. The start of a WAITING trial also changes those
@@ -172,13 +173,14 @@ _REST = (
 )
 
 
-def reserve(study_id: int, moves: Mapping[str, int], n: int) -> tuple[Any, ...] | None:
+def reserve(study_id: int, moves: Mapping[str, int], n: int) -> Reservation | None:
     """Reserve n new trials that add `moves` to the study's counts; None if there is no study."""
-    return _take_numbers({"study": study_id}, n=n, counts=_counts(moves), room="", lease="NULL")
+    sent = _take_numbers({"study": study_id}, n=n, counts=_counts(moves), room="", lease="NULL")
+    return sent.first()
 
 
-def reserve_running(study_id: int, n: int, lease: Lease) -> tuple[Any, ...] | None:
-    """Reserve n trials to start; None if the study has no room, or needs further checks."""
+def send_reserve_running(study_id: int, n: int, lease: Lease) -> SentQuery[Reservation]:
+    """Reserve n trials to start; no result if the study has no room, or needs further checks."""
     most: int = settings.MAX_TRIALS_PER_STUDY
     length = "lease_seconds" if lease.is_studys else "%(lease)s::float8"
     return _take_numbers(
@@ -190,9 +192,8 @@ def reserve_running(study_id: int, n: int, lease: Lease) -> tuple[Any, ...] | No
     )
 
 
-def _take_numbers(arguments: Mapping[str, Any], **parts: Any) -> tuple[Any, ...] | None:
-    """Reserve new trials: return their first number, revision, ids, time and lease in seconds."""
-    return row_of(_TAKE_NUMBERS.format(**parts), arguments)
+def _take_numbers(arguments: Mapping[str, Any], **parts: Any) -> SentQuery[Reservation]:
+    return SentQuery(send(_TAKE_NUMBERS.format(**parts), arguments), lambda row: Reservation(*row))
 
 
 def insert(trials: Sequence[AbstractTrial]) -> None:

@@ -46,20 +46,28 @@ class Plan:
     new: list[Draft] = field(default_factory=list)
 
     @classmethod
-    def draw(cls, session: SamplerSession, n: int, limit: TimeLimit = NO_LIMIT) -> "Plan":
+    def draw(
+        cls,
+        session: SamplerSession,
+        n: int,
+        limit: TimeLimit = NO_LIMIT,
+        *,
+        is_synced: bool = False,
+    ) -> "Plan":
         """Draw n trials, queued ones first, by all that is committed.
 
         Once the time limit is over no further trial is drawn, except the first one.
 
         No database lock and no transaction is held while the sampler draws, and no connection if
         it is slow. If the sampler needs the trials' numbers, nothing is drawn yet. If few unvisited
-        points are left, fewer than n may be drawn.
+        points are left, fewer than n may be drawn. `is_synced` says that the session was synced
+        just before.
         """
         if session.needs_number:
-            if session.visited is not None:
+            if session.visited is not None and not is_synced:
                 session.sync()
             return cls(session, session.revision, n)
-        with session.acquire_sampler():
+        with session.acquire_sampler(is_synced=is_synced):
             plan = cls(session, session.revision, n)
             try:
                 plan._draw(limit)

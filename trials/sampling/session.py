@@ -121,11 +121,15 @@ class SamplerSession(TrialCache):
             StudyNotFound: it was deleted, even if another study now has its name.
         """
         study = NamedStudy(self.study.name).locked()
-        if study.id != self.study.id:
-            raise StudyNotFound.named(self.study.name)
+        self.check_is_of(study)
         if self.visited is not None:
             self.visited.max_failures = max_failures(study)
         return study
+
+    def check_is_of(self, study: Study) -> None:
+        """Raise `StudyNotFound` if a study that has the name now is not the session's."""
+        if study.id != self.study.id:
+            raise StudyNotFound.named(self.study.name)
 
     def needs_draft(self, trial: Trial) -> bool:
         """Return whether a WAITING trial needs parameters or attributes from the sampler."""
@@ -146,21 +150,24 @@ class SamplerSession(TrialCache):
     # Acquiring the sampler --------------------------------------------------------------------
 
     @contextmanager
-    def acquire_sampler(self) -> Iterator[None]:
+    def acquire_sampler(self, *, is_synced: bool = False) -> Iterator[None]:
         """Hold the sampler's lock within the block, after reading all that is committed.
 
         While the thread waits for the lock, its database connection is back in the pool.
+        `is_synced` says that `sync` was called just before.
 
         Raises:
             StudyBusy: the sampler is slow, and enough threads wait for it already.
         """
         if not self.lock.try_acquire():
+            is_synced = False
             with stopwatch("waiting"):
                 release_connection()
                 self.lock.acquire()
         try:
             with stopwatch("history"):
-                self.sync()
+                if not is_synced:
+                    self.sync()
                 self.apply_pending()
             self.lock.begin_draw()
             yield

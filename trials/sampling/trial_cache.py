@@ -86,11 +86,14 @@ class TrialCache(SamplerStorage[Draft]):
         """Whether trials wait in the queue, as of the last read."""
         return bool(self._waiting)
 
-    def sync(self) -> None:
+    def sync(self, worker_id: str = "") -> bool:
         """Read the trials that were written since the last call, in one statement.
 
         Every write increments the study's revision under the study's lock, so that revisions are
         committed in order and none is ever missed.
+
+        Returns:
+            Whether the worker, if one is given, holds running trials.
 
         Raises:
             SessionOutdated: a result that was read before has been invalidated.
@@ -98,7 +101,7 @@ class TrialCache(SamplerStorage[Draft]):
         with self._reading:
             # Drafts that are closed by now were committed before the read below, or never will be.
             closed = [draft for draft in self._listed_drafts() if draft.is_closed]
-            latest, written, study_attrs = self._read_written()
+            latest, written, study_attrs, is_holding = self._read_written(worker_id)
             if any(self._has_lost_result(each.trial) for each in written):
                 raise SessionOutdated
             for each in written:
@@ -111,6 +114,7 @@ class TrialCache(SamplerStorage[Draft]):
                 if draft in closed or self._has(draft.reserved_number):
                     draft.supersede()
             self._revision = latest  # last, so that an interrupted call reads everything again
+            return is_holding
 
     def apply_pending(self) -> None:
         """Update the columns, and drop the superseded drafts.
@@ -126,17 +130,25 @@ class TrialCache(SamplerStorage[Draft]):
             seen = [self._learnt.in_columns(each.trial) for each in pending]
             self.columns.put(seen, [each.internal_params for each in pending])
 
-    def _read_written(self) -> tuple[int, list[CommittedTrial], dict[str, Any]]:
+    def _read_written(
+        self, worker_id: str
+    ) -> tuple[int, list[CommittedTrial], dict[str, Any], bool]:
         """Read the latest revision, the trials written since the last one, and study attributes.
 
-        Trials are ordered by number; if several set the same attribute, the first one counts.
+        The last item of the result is whether the worker holds running trials. Trials are ordered
+        by number; if several set the same attribute, the first one counts.
         """
         latest = self._revision
         written: list[CommittedTrial] = []
         attrs_by_number: dict[int, dict[str, Any]] = {}
         query = _WRITTEN_WITH_STEPS if self._with_steps else _WRITTEN
-        for row in query.rows(study=self.study.id, revision=self._revision):
-            latest, study_attrs, *of_trial, internal_params = row
+        arguments = {"study": self.study.id, "revision": self._revision, "worker": worker_id}
+        rows = list(query.rows(**arguments))
+        is_holding = rows[0][0]
+        for _, revision, study_attrs, *of_trial, internal_params in rows:
+            if revision is None:
+                break  # nothing was written
+            latest = revision
             committed = self._committed(internal_params, *of_trial)
             written.append(committed)
             if study_attrs:
@@ -145,7 +157,7 @@ class TrialCache(SamplerStorage[Draft]):
         first: dict[str, Any] = {}
         for _, attrs in sorted(attrs_by_number.items()):
             first = attrs | first
-        return latest, written, first
+        return latest, written, first, is_holding
 
     def _committed(
         self,
@@ -185,7 +197,15 @@ def _written() -> TrialQuerySet:
     return trials.annotate(has_run=started).order_by("revision")
 
 
-_WRITTEN = PreparedQuery(lambda: _written().values_list(*_COLUMNS, "internal_params"))
+_IS_HOLDING = {
+    "is_holding": "EXISTS (SELECT FROM trials_trial WHERE study_id = %(study)s "
+    # As in the partial index.
+    "AND worker_id = %(worker)s AND state = 'RUNNING' AND worker_id <> '')"
+}
+_WRITTEN = PreparedQuery(
+    lambda: _written().values_list(*_COLUMNS, "internal_params"), always=_IS_HOLDING
+)
 _WRITTEN_WITH_STEPS = PreparedQuery(
-    lambda: _written().with_steps().values_list(*_COLUMNS, *_STEP_COLUMNS, "internal_params")
+    lambda: _written().with_steps().values_list(*_COLUMNS, *_STEP_COLUMNS, "internal_params"),
+    always=_IS_HOLDING,
 )

@@ -1,9 +1,48 @@
-"""The connection class of the pool, with a statement timeout and the last connection failure."""
+"""The connection class of the pool, and its pipelines, in which a transaction takes two waits."""
 
+import select
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
 import psycopg
 from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
+
+
+class TransactionPipeline(psycopg.Pipeline):
+    """A pipeline that waits for the server only where a result is read, and at the end.
+
+    psycopg's own also waits for BEGIN, and once more after a COMMIT. The methods that this class
+    overrides are private in psycopg, which has no public ones for it.
+
+    Attributes:
+        has_begun: Whether BEGIN was sent, or there was a transaction before.
+        is_synced: Whether the server has answered everything that was sent.
+    """
+
+    def __init__(self, connection: "PoolConnection") -> None:
+        super().__init__(connection)
+        self.has_begun = connection.info.transaction_status != TransactionStatus.IDLE
+        self.is_synced = True
+
+    def _sync_gen(self) -> PQGen[None]:
+        yield from super()._sync_gen()
+        self.is_synced = True
+
+    def _fetch_gen(self, *, flush: bool) -> PQGen[None]:
+        """Read the results; without a transaction by a Sync, after which nothing is left to do."""
+        if flush and not self.has_begun and self.result_queue:
+            self._enqueue_sync()
+            yield from self._communicate_gen()
+            yield from super()._fetch_gen(flush=False)
+            self.is_synced = True
+        else:
+            yield from super()._fetch_gen(flush=flush)
+
+    def _exit_gen(self) -> PQGen[None]:
+        if not self.is_synced:
+            yield from super()._exit_gen()
 
 
 class PoolConnection(psycopg.Connection[Any]):
@@ -31,17 +70,82 @@ class PoolConnection(psycopg.Connection[Any]):
         PoolConnection.last_failure = None
         return connection
 
+    def is_alive(self) -> bool:
+        """Return whether the server has not ended this idle connection; close it if it has.
+
+        The server says so on the socket, so only if something is there to be read, a round trip is
+        made. A connection of which the network has lost the other end seems alive.
+        """
+        if self.closed:
+            return False
+        poll = select.poll()
+        poll.register(self.fileno(), select.POLLIN)
+        if not poll.poll(0):
+            return True
+        try:
+            self.execute("")
+        except psycopg.Error:
+            self.close()
+            return False
+        return True
+
+    @contextmanager
+    def pipeline(self) -> Iterator[psycopg.Pipeline]:
+        """Begin or join a `TransactionPipeline`."""
+        if self._pipeline is None and not self.closed:
+            self._pipeline = TransactionPipeline(self)
+        with super().pipeline() as pipeline:
+            yield pipeline
+
+    @property
+    def is_pipelined(self) -> bool:
+        """Whether a pipeline is open."""
+        return self._pipeline is not None
+
     def _start_query(self) -> PQGen[None]:
         """Begin a transaction if needed; without sessions, set the statement timeout in it.
 
         Overrides a private method of psycopg, which has no public hook that runs after each BEGIN.
         """
-        begins = (
-            not self.autocommit
-            and self.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
-        )
-        yield from super()._start_query()
-        if begins and not self.has_sessions:  # also to 0: the pooler may have set a limit
+        pipeline = self._pipeline
+        if isinstance(pipeline, TransactionPipeline):
+            pipeline.is_synced = False
+            if self.autocommit or pipeline.has_begun:
+                return
+            pipeline.has_begun = True
+            yield from self._exec_command(self._get_tx_start_command())
+        else:
+            is_idle = self.info.transaction_status == TransactionStatus.IDLE
+            yield from super()._start_query()
+            if self.autocommit or not is_idle:
+                return
+        if not self.has_sessions:  # also to 0: the pooler may have set a limit
             yield from self._exec_command(
                 b"SET LOCAL statement_timeout = %d" % self.statement_timeout
             )
+
+    def _commit_gen(self) -> PQGen[None]:
+        """Commit; in a pipeline, with the statements before it, which then have their results.
+
+        psycopg would do nothing, since libpq does not know of a transaction before a Sync.
+        """
+        pipeline = self._pipeline
+        if not isinstance(pipeline, TransactionPipeline):
+            yield from super()._commit_gen()
+        elif pipeline.has_begun:
+            pipeline.has_begun = False
+            yield from self._exec_command(b"COMMIT")
+            yield from pipeline._sync_gen()  # noqa: SLF001
+
+    def _rollback_gen(self) -> PQGen[None]:
+        yield from super()._rollback_gen()
+        if isinstance(self._pipeline, TransactionPipeline):
+            self._pipeline.has_begun = False
+
+    def _set_autocommit_gen(self, value: bool) -> PQGen[None]:
+        """Set `autocommit`; in a pipeline in which nothing is left to read, without a Sync."""
+        pipeline = self._pipeline
+        if isinstance(pipeline, TransactionPipeline) and pipeline.is_synced:
+            self._autocommit = value
+        else:
+            yield from super()._set_autocommit_gen(value)

@@ -17,7 +17,6 @@ CONCURRENTLY would wait for the end of that snapshot.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -26,6 +25,7 @@ from django.db import connections
 from django.db.models import Expression, Model, QuerySet
 
 Row = TypeVar("Row", bound=Model)
+Result = TypeVar("Result")
 
 
 def prepared_cursor() -> Any:
@@ -39,34 +39,25 @@ def prepared_cursor() -> Any:
     return connection._prepare_cursor(psycopg.Cursor(connection.connection))  # noqa: SLF001
 
 
+def send(statement: str, arguments: Mapping[str, Any]) -> Any:
+    """Send a prepared statement, and return the cursor that reads its rows.
+
+    Within `pipelined()` this does not wait for the result, else it has arrived.
+    """
+    cursor = prepared_cursor()
+    cursor.execute(statement, arguments)
+    return cursor
+
+
 def run(statement: str, arguments: Mapping[str, Any]) -> None:
-    """Run a prepared statement."""
-    with prepared_cursor() as cursor:
-        cursor.execute(statement, arguments)
+    """Run a prepared statement, of which no result is read."""
+    send(statement, arguments)
 
 
 def row_of(statement: str, arguments: Mapping[str, Any]) -> tuple[Any, ...] | None:
     """Run a prepared statement and return its first row, or None."""
-    with prepared_cursor() as cursor:
-        cursor.execute(statement, arguments)
-        row: tuple[Any, ...] | None = cursor.fetchone()
-        return row
-
-
-@contextmanager
-def pipelined() -> Iterator[None]:
-    """Send the statements of the block without waiting for the result of each.
-
-    An error in one of them is raised at the end of the block at the latest. A nested block joins
-    the outer one: only the outermost block waits for results.
-    """
-    connection: Any = connections["default"]
-    connection.ensure_connection()
-    if connection.connection.pgconn.pipeline_status != psycopg.pq.PipelineStatus.OFF:
-        yield
-        return
-    with connection.wrap_database_errors, connection.connection.pipeline():
-        yield
+    row: tuple[Any, ...] | None = send(statement, arguments).fetchone()
+    return row
 
 
 class Parameter(Expression):
@@ -94,6 +85,23 @@ class Literal(Expression):
         return f"'{self.text}'", ()
 
 
+class SentQuery(Generic[Result]):
+    """A statement that was sent, of which each row becomes an object; reading waits for them."""
+
+    def __init__(self, cursor: Any, build: Callable[[tuple[Any, ...]], Result]) -> None:
+        self._cursor = cursor
+        self._build = build
+
+    def first(self) -> Result | None:
+        """Return the object of the first row, or None if there are no rows."""
+        row = self._cursor.fetchone()
+        return None if row is None else self._build(row)
+
+    def all(self) -> Iterator[Result]:
+        """Yield the objects of the rows."""
+        return map(self._build, self._cursor)
+
+
 class PreparedQuery(Generic[Row]):
     """A query that is compiled at its first execution and then reused.
 
@@ -103,34 +111,42 @@ class PreparedQuery(Generic[Row]):
         build: Function that builds the query.
         afterwards: Annotations, from name to SQL, that are computed after the rows are found and
             locked. An annotation of the query itself would be computed before it waits for a lock.
+        always: Columns, from name to SQL, that precede the others. If no row is found, there is one
+            in which all others are NULL.
     """
 
     def __init__(
         self,
         build: Callable[[], "QuerySet[Row, Any]"],
         afterwards: Mapping[str, str] | None = None,
+        always: Mapping[str, str] | None = None,
     ) -> None:
         self._build = build
         self._afterwards = dict(afterwards or {})
+        self._always = dict(always or {})
 
     def rows(self, **parameters: Any) -> Iterator[tuple[Any, ...]]:
         """Yield the rows as psycopg returns them, without conversion by model fields."""
-        with prepared_cursor() as cursor:
-            cursor.execute(self._statement, parameters)
-            yield from cursor
+        return iter(send(self._statement, parameters))
 
     def first(self, **parameters: Any) -> Row | None:
         """Return the first row as a model object with annotations, or None if there are no rows."""
-        return next(self.all(**parameters), None)
+        return self.send(**parameters).first()
 
     def all(self, **parameters: Any) -> Iterator[Row]:
         """Yield the rows as model objects with the query's annotations."""
+        return self.send(**parameters).all()
+
+    def send(self, **parameters: Any) -> "SentQuery[Row]":
+        """Send the query; within `pipelined()`, without waiting for its result."""
+        return SentQuery(send(self._statement, parameters), self._object)
+
+    def _object(self, row: tuple[Any, ...]) -> Row:
         model, fields, annotations = self._columns
-        for row in self.rows(**parameters):
-            found = model.from_db("default", fields, row[: len(fields)])
-            for name, value in zip(annotations, row[len(fields) :], strict=True):
-                setattr(found, name, value)
-            yield found
+        found = model.from_db("default", fields, row[: len(fields)])
+        for name, value in zip(annotations, row[len(fields) :], strict=True):
+            setattr(found, name, value)
+        return found
 
     @cached_property
     def _statement(self) -> str:
@@ -140,6 +156,10 @@ class PreparedQuery(Generic[Row]):
         if self._afterwards:
             more = ", ".join(self._afterwards.values())
             return f"SELECT found.*, {more} FROM ({statement}) AS found"  # noqa: S608
+        if self._always:
+            more = ", ".join(self._always.values())
+            found = f"LEFT JOIN ({statement}) AS found ON true"
+            return f"SELECT {more}, found.* FROM (SELECT) AS one {found}"  # noqa: S608
         return str(statement)
 
     @cached_property

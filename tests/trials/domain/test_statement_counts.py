@@ -26,7 +26,7 @@ SPACE = [
 ]
 ASK, FIRST_ASK = 4, 5  # the first one of a process reads the study
 TELL, TELL_AGAIN = 6, 2  # one is for the audit, and not waited for
-ASK_OF_WORKER, REOFFER = 6, 4
+ASK_OF_WORKER, REOFFER = 5, 4
 ASK_FROM_QUEUE = 8
 REPORT, HEARTBEAT = 6, 1
 
@@ -190,7 +190,7 @@ def test_tell_costs_in_proportion_to_the_front(api: APIClient) -> None:
     assert seconds[1] < 8 * seconds[0]  # four times the front; a join with itself would be 16
 
 
-def test_ask_of_a_worker_takes_two_statements_more(api: APIClient) -> None:
+def test_ask_of_a_worker_takes_one_statement_more(api: APIClient) -> None:
     create(api, lease_seconds=60)
     ask(api, FIRST_ASK)
     with at_most(ASK_OF_WORKER):

@@ -3,7 +3,8 @@
 import pytest
 from django.db import DataError, transaction
 
-from tuner_project.db.prepared import pipelined, run
+from tuner_project.db.pipelines import pipelined
+from tuner_project.db.prepared import run
 
 
 def test_pipelined_block_within_another_waits_for_nothing(db: None) -> None:

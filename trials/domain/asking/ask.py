@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-from django.db import transaction
-
 from access.actors import Actor
 from studies.errors import Contended
 from studies.models import NamedStudy
@@ -24,6 +22,7 @@ from trials.sampling.drafts import PlanInvalidated
 from trials.sampling.plan import Plan, TimeLimit
 from trials.sampling.session import SamplerSession
 from trials.sampling.session_registry import session_registry
+from tuner_project.db.pipelines import pipelined_transaction
 from tuner_project.observability.stopwatch import stopwatch
 
 # No further trial of a batch is drawn later than this; the last draw may take as long again.
@@ -84,11 +83,12 @@ def ask_many(
 def _ask(session: SamplerSession, request: AskRequest) -> list[Trial]:
     """Draw a plan without a lock and try to serve it in a transaction, until a plan fits."""
     session.check_sampler_can_draw()
-    is_holding = request.may_be_reoffered and Trial.objects.held(session.study, request.worker_id)
+    limit = TimeLimit(MAX_DRAWING_SECONDS)
+    is_synced = request.may_be_reoffered
+    is_holding = is_synced and session.sync(request.worker_id)
     # Draw only if new trials will probably be needed.
     is_drawing = not is_holding and not session.expects_refusal
-    limit = TimeLimit(MAX_DRAWING_SECONDS)
-    plan = Plan.draw(session, request.count, limit) if is_drawing else None
+    plan = Plan.draw(session, request.count, limit, is_synced=is_synced) if is_drawing else None
     with_care = plan is None
     for _ in range(MAX_PLANS):
         attempt = _attempt(session, plan, request, with_care=with_care)
@@ -110,7 +110,7 @@ def _attempt(
     if plan is not None:
         request = replace(request, count=plan.count)
     try:
-        with stopwatch("database"), transaction.atomic():
+        with stopwatch("database"), pipelined_transaction():
             room = room_of_token(request.actor, request.count)
             if plan is None or with_care:
                 return serve_with_care(session, plan, request, room)

@@ -80,9 +80,13 @@ def serve(session: SamplerSession, plan: Plan, request: AskRequest, room: int) -
     """
     n = request.count
     if not plan.queued and plan.n_new(n) == n == room:
-        reserved = Trial.objects.reserve_running(session.study, n, request.lease)
+        reserving = Trial.objects.send_reserve_running(session.study, n, request.lease)
+        held = None
+        if request.may_be_reoffered:
+            held = Trial.objects.send_held(session.study, request.worker_id)
+        reserved = reserving.first()
         if reserved is not None:
-            if request.may_be_reoffered and Trial.objects.held(session.study, request.worker_id):
+            if held is not None and any(held.all()):
                 raise PlanInvalidated  # a concurrent request of this worker got its trials first
             return Served(_start_new(session, reserved, plan, request))
     return serve_with_care(session, plan, request, room)
@@ -114,7 +118,7 @@ def serve_with_care(
     _start_queued(session, study, queued, drafts, request)
     new: list[Trial] = []
     if plan is not None and n_planned > 0:
-        reserved = Trial.objects.reserve_running(study, n_planned, request.lease)
+        reserved = Trial.objects.send_reserve_running(study, n_planned, request.lease).first()
         if reserved is None:
             raise PlanInvalidated  # a lease or the deadline has passed since the checks above
         new = _start_new(session, reserved, plan, request)

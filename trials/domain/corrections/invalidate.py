@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from django.db import transaction
-
 from access.actors import Actor
 from access.domain.audit import record, shortened
 from access.models.audit_entry import Action
@@ -12,14 +10,15 @@ from optuna_bridge.pruners.steps import without_rungs
 from optuna_bridge.system_attrs import keys_referring_to
 from studies.models import NamedStudy, Study
 from trials.domain.audit import change_of_trials, result_of
+from trials.domain.locking import lock_trial
 from trials.errors import TrialHasNoResult
 from trials.models import Trial
-from tuner_project.db.prepared import pipelined
+from tuner_project.db.pipelines import pipelined, pipelined_transaction
 
 _WITH_RESULT = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-@transaction.atomic
+@pipelined_transaction()
 def invalidate_trial(*, actor: Actor, named: NamedStudy, number: int, reason: str) -> Trial:
     """Make a COMPLETE or PRUNED trial FAIL, as if its result had never been; repeating is harmless.
 
@@ -31,8 +30,8 @@ def invalidate_trial(*, actor: Actor, named: NamedStudy, number: int, reason: st
         StudyNotFound, TrialNotFound
         TrialHasNoResult: it has not ended, or has failed.
     """
-    study = named.locked()
-    trial = Trial.objects.get_by_number(study, number)
+    trial = lock_trial(named, number)
+    study = trial.study
     if trial.state == TrialState.FAIL and trial.reason == reason:
         return trial
     if trial.state not in _WITH_RESULT:

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db import transaction
-
 from access.actors import Actor
 from access.models.audit_entry import Action
 from optuna_bridge.enums import TrialState
@@ -14,8 +12,10 @@ from studies.enums import StudyState
 from studies.models import NamedStudy, Study
 from trials.domain.audit import record_trials
 from trials.domain.finish_trial import check_budget, queue_again
+from trials.domain.locking import lock_trial
 from trials.errors import TrialNotFailed
 from trials.models import Trial
+from tuner_project.db.pipelines import pipelined_transaction
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Retried:
     n_left: int
 
 
-@transaction.atomic
+@pipelined_transaction()
 def retry_trial(*, actor: Actor, named: NamedStudy, number: int) -> Trial:
     """Queue a failed trial again, whatever `max_retries` is; once it is retried, do nothing.
 
@@ -38,8 +38,8 @@ def retry_trial(*, actor: Actor, named: NamedStudy, number: int) -> Trial:
         StudyCompleted, StudyCancelled
         BudgetExceeded, TooManyTrials
     """
-    study = named.locked()
-    trial = Trial.objects.get_by_number(study, number)
+    trial = lock_trial(named, number)
+    study = trial.study
     if trial.state != TrialState.FAIL or trial.infeasible:
         which = "infeasible" if trial.infeasible else trial.state
         raise TrialNotFailed(f"trial {number} is {which}: only one that has failed is retried")
@@ -48,7 +48,7 @@ def retry_trial(*, actor: Actor, named: NamedStudy, number: int) -> Trial:
     return trial
 
 
-@transaction.atomic
+@pipelined_transaction()
 def retry_failed_trials(*, actor: Actor, named: NamedStudy, limit: int) -> Retried:
     """Queue the first `limit` trials again that ran, failed and were not retried, by number.
 
