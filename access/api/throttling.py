@@ -25,7 +25,7 @@ from rest_framework.throttling import BaseThrottle
 
 from access.models import Token
 from tuner_project.db.faults import FULL, READ_ONLY, fault_of
-from tuner_project.db.prepared import prepared_cursor, run
+from tuner_project.db.prepared import rows_of, run
 from tuner_project.errors import DomainError
 from tuner_project.security.client_address import client_network
 
@@ -155,9 +155,7 @@ def take(rates: Sequence[Rate], token: Token | None = None) -> None:
         "seconds": [rate.seconds for rate in rates],
         "token": noting and noting.pk,
     }
-    with prepared_cursor() as cursor:
-        cursor.execute(statement, arguments)
-        found = {key: (taken, ahead) for key, taken, ahead in cursor.fetchall()}
+    found = {row[0]: row[1:] for row in rows_of(statement, arguments)}
     taken = [rate for rate in rates if found[rate.key][0]]
     if len(taken) == len(rates):
         return

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from access.actors import Actor
 from studies.errors import StudyNotFound
 from studies.models.study import Study
-from tuner_project.db.prepared import Parameter, PreparedQuery, SentQuery
+from tuner_project.db.prepared import Parameter, PreparedQuery
+from tuner_project.db.statements import Sent
 
 _ONE = PreparedQuery(lambda: Study.objects.filter(name=Parameter("name")))
 _LOCKED = PreparedQuery(
@@ -56,7 +57,7 @@ class SentStudy:
     """A study whose query was sent; to read it waits for the result."""
 
     name: str
-    query: SentQuery[Study]
+    query: Sent[Study]
 
     def study(self) -> Study:
         """Return the study; raises `StudyNotFound`."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from studies.models import Study
 from trials.models.abstract_trial import AbstractTrial
-from tuner_project.db.prepared import prepared_cursor, row_of, run
+from tuner_project.db.prepared import row_of, rows_of, run
 
 # A heartbeat locks only the trial's row, and does not raise the study's revision, since samplers
 # do not read leases.
@@ -107,9 +107,7 @@ def hold(study: Study, trials: Sequence[AbstractTrial], lease: Lease) -> None:
         **{"study": study.id, "trials": trial_ids, "lease": lease.seconds, "now": study.now},
         "max_trial_seconds": study.max_trial_seconds,
     }
-    with prepared_cursor() as cursor:
-        cursor.execute(statement, arguments)
-        held = {trial_id: written for trial_id, *written in cursor.fetchall()}
+    held = {row[0]: row[1:] for row in rows_of(statement, arguments)}
     for trial in trials:
         written = held[trial.id]
         trial.lease_seconds, trial.lease_expires_at, trial.reoffers, trial.attempt = written

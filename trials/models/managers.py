@@ -30,7 +30,8 @@ from trials.signals import (
     trials_changed,
 )
 from tuner_project.db.pipelines import pipelined
-from tuner_project.db.prepared import Literal, Parameter, PreparedQuery, SentQuery
+from tuner_project.db.prepared import Literal, Parameter, PreparedQuery
+from tuner_project.db.statements import Sent
 
 T = TypeVar("T", bound=AbstractTrial)  # in the model's manager: Trial
 
@@ -106,9 +107,9 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
 
     def held(self, study: Study, worker_id: str) -> list[T]:
         """Return the running trials that a worker holds, with their steps, ordered by number."""
-        return _of(study, self.send_held(study, worker_id).all())
+        return _of(study, self.send_held(study, worker_id))
 
-    def send_held(self, study: Study, worker_id: str) -> SentQuery[T]:
+    def send_held(self, study: Study, worker_id: str) -> Sent[T]:
         """Send the query of `held`; within `pipelined()`, without waiting for its result."""
         return self._held.send(study=study.id, worker=worker_id)
 
@@ -167,7 +168,7 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         study.count(moves)
         return reserved
 
-    def send_reserve_running(self, study: Study, n: int, lease: Lease) -> SentQuery[Reservation]:
+    def send_reserve_running(self, study: Study, n: int, lease: Lease) -> Sent[Reservation]:
         """Reserve numbers and ids for n trials to start, if no further check is needed.
 
         Within `pipelined()` this does not wait for the result. There is none if the study is not
@@ -332,7 +333,7 @@ class SentTrial(Generic[T]):
     """A trial whose query was sent; to read it waits for the result."""
 
     number: int
-    query: SentQuery[T]
+    query: Sent[T]
 
     def trial(self, study: Study) -> T:
         """Return the trial, which is of this study; raises `TrialNotFound`."""

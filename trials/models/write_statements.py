@@ -16,7 +16,8 @@ from trials.models.abstract_trial import AbstractTrial
 from trials.models.failure_streak import FailureStreak
 from trials.models.leases import Lease
 from trials.models.reservation import Reservation
-from tuner_project.db.prepared import SentQuery, row_of, run, send
+from tuner_project.db.prepared import row_of, run, send
+from tuner_project.db.statements import Sent
 from tuner_project.json_values import finite_or_text
 
 # The columns that an ending or a report changes. The start of a WAITING trial also changes those
@@ -179,7 +180,7 @@ def reserve(study_id: int, moves: Mapping[str, int], n: int) -> Reservation | No
     return sent.first()
 
 
-def send_reserve_running(study_id: int, n: int, lease: Lease) -> SentQuery[Reservation]:
+def send_reserve_running(study_id: int, n: int, lease: Lease) -> Sent[Reservation]:
     """Reserve n trials to start; no result if the study has no room, or needs further checks."""
     most: int = settings.MAX_TRIALS_PER_STUDY
     length = "lease_seconds" if lease.is_studys else "%(lease)s::float8"
@@ -192,8 +193,8 @@ def send_reserve_running(study_id: int, n: int, lease: Lease) -> SentQuery[Reser
     )
 
 
-def _take_numbers(arguments: Mapping[str, Any], **parts: Any) -> SentQuery[Reservation]:
-    return SentQuery(send(_TAKE_NUMBERS.format(**parts), arguments), lambda row: Reservation(*row))
+def _take_numbers(arguments: Mapping[str, Any], **parts: Any) -> Sent[Reservation]:
+    return send(_TAKE_NUMBERS.format(**parts), arguments, lambda row: Reservation(*row))
 
 
 def insert(trials: Sequence[AbstractTrial]) -> None:

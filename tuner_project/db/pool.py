@@ -1,13 +1,20 @@
 """The connection class of the pool, and its pipelines, in which a transaction takes two waits."""
 
 import select
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar, Self
+from functools import cached_property
+from typing import Any, ClassVar, Self, TypeVar
 
 import psycopg
-from psycopg.abc import PQGen
+from psycopg import adapt
+from psycopg.abc import PQGen, Transformer
+from psycopg.generators import execute, send
 from psycopg.pq import TransactionStatus
+
+from tuner_project.db.statements import PreparedStatements, Sent, Statement, statement
+
+Result = TypeVar("Result")
 
 
 class TransactionPipeline(psycopg.Pipeline):
@@ -26,23 +33,29 @@ class TransactionPipeline(psycopg.Pipeline):
         self.has_begun = connection.info.transaction_status != TransactionStatus.IDLE
         self.is_synced = True
 
+    def _communicate_gen(self) -> PQGen[None]:
+        """Write the statements into libpq's buffer, which is sent where results are read."""
+        while self.command_queue:
+            self.command_queue.popleft()()
+        yield from ()
+
     def _sync_gen(self) -> PQGen[None]:
-        yield from super()._sync_gen()
+        self._enqueue_sync()
+        yield from self._communicate_gen()
+        yield from send(self.pgconn)
+        yield from self._fetch_gen(flush=False)
         self.is_synced = True
 
     def _fetch_gen(self, *, flush: bool) -> PQGen[None]:
         """Read the results; without a transaction by a Sync, after which nothing is left to do."""
         if flush and not self.has_begun and self.result_queue:
-            self._enqueue_sync()
-            yield from self._communicate_gen()
-            yield from super()._fetch_gen(flush=False)
-            self.is_synced = True
+            yield from self._sync_gen()
         else:
             yield from super()._fetch_gen(flush=flush)
 
     def _exit_gen(self) -> PQGen[None]:
         if not self.is_synced:
-            yield from super()._exit_gen()
+            yield from self._sync_gen()
 
 
 class PoolConnection(psycopg.Connection[Any]):
@@ -88,6 +101,85 @@ class PoolConnection(psycopg.Connection[Any]):
             self.close()
             return False
         return True
+
+    def send(
+        self,
+        sql: str,
+        arguments: Mapping[str, Any],
+        build: Callable[[tuple[Any, ...]], Result],
+        fetch: Callable[[], None],
+    ) -> Sent[Result]:
+        """Send a statement, which the server prepares; in a pipeline, do not wait for its result.
+
+        Args:
+            sql: SQL with parameters as %(name)s.
+            arguments: The parameters' values by name.
+            build: Converts a row of the result.
+            fetch: Calls `fetch`, for a result that is read in the pipeline.
+        """
+        sent = Sent(self._transformer, self._prepared_statements, fetch, build)
+        with self.lock:
+            self.wait(self._send_gen(statement(sql), arguments, sent))
+        return sent
+
+    @cached_property
+    def _transformer(self) -> Transformer:
+        return adapt.Transformer(self)
+
+    @cached_property
+    def _prepared_statements(self) -> PreparedStatements:
+        return PreparedStatements()
+
+    def fetch(self) -> None:
+        """Read the results of the pipeline so far."""
+        with self.lock:
+            if self._pipeline is not None:
+                self.wait(self._pipeline._fetch_gen(flush=True))  # noqa: SLF001
+
+    def _send_gen(
+        self, statement: Statement, arguments: Mapping[str, Any], sent: Sent[Any]
+    ) -> PQGen[None]:
+        values = statement.values(arguments, self._transformer)
+        yield from self._start_query()
+        name = yield from self._prepare_gen(statement)
+        pipeline = self._pipeline
+        if pipeline is not None:
+            yield from pipeline._communicate_gen()  # noqa: SLF001
+        if name is None:
+            self.pgconn.send_query_params(statement.sql, values)
+        else:
+            self.pgconn.send_query_prepared(name, values)
+        if pipeline is not None:
+            pipeline.result_queue.append((sent, None))  # type: ignore[arg-type]
+            return
+        results = yield from execute(self.pgconn)
+        sent._check_results(results)  # noqa: SLF001
+        sent._set_results(results)  # noqa: SLF001
+
+    def _prepare_gen(self, statement: Statement) -> PQGen[bytes | None]:
+        """Prepare a statement unless it is, and return its name; None where none is prepared."""
+        if self.prepare_threshold is None:
+            return None
+        prepared = self._prepared_statements
+        if prepared.are_doubtful:
+            prepared.clear()
+            yield from self._exec_command(b"DEALLOCATE ALL")
+        name = prepared.name_of(statement)
+        if name is not None:
+            return name
+        name = prepared.add(statement)
+        pipeline = self._pipeline
+        if pipeline is not None:
+            yield from pipeline._communicate_gen()  # noqa: SLF001
+        self.pgconn.send_prepare(name, statement.sql)
+        of_prepare = Sent(self._transformer, prepared, self.fetch, tuple)
+        if pipeline is None:
+            of_prepare._check_results((yield from execute(self.pgconn)))  # noqa: SLF001
+        else:
+            pipeline.result_queue.append((of_prepare, None))  # type: ignore[arg-type]
+        if surplus := prepared.pop_surplus():
+            yield from self._exec_command(b"DEALLOCATE " + surplus)
+        return name
 
     @contextmanager
     def pipeline(self) -> Iterator[psycopg.Pipeline]:

@@ -1,63 +1,77 @@
-"""Statements that the server prepares, and queries that Django compiles once.
+"""Queries that Django compiles once, and statements that the server prepares.
 
 Used for the statements of every ask and tell, because building, compiling and planning one takes
-longer than running it. Measured with random search, the variants in turn, 3 times 500 asks with
-their tells. Median CPU time of the service and PostgreSQL together for one ask and its tell:
-
-- 16.4 ms with this module
-- 16.5 ms with Django's own cursor and `OPTIONS: server_side_binding`
-- 17.8 ms with that, and `Model.objects.raw()` in place of `PreparedQuery.all`
-- 20.4 ms with that, and each query built and compiled when it runs, as the ORM does
-- 19.5 ms with Django's own cursor with default options, which prepares no statements
-
-`server_side_binding` would replace only `prepared_cursor`, and would bind the parameters of all
-other statements on the server, too. `migrate` would then never end: the transaction that holds its
-lock (`database.only_one`) would keep the snapshot of its last statement, and CREATE INDEX
-CONCURRENTLY would wait for the end of that snapshot.
+longer than running it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
+from time import perf_counter
 from typing import Any, Generic, TypeVar
 
-import psycopg
 from django.db import connections
 from django.db.models import Expression, Model, QuerySet
+
+from tuner_project.db.statements import Sent
 
 Row = TypeVar("Row", bound=Model)
 Result = TypeVar("Result")
 
 
-def prepared_cursor() -> Any:
-    """Return a Django cursor whose statements are prepared on the server.
+def send(
+    statement: str,
+    arguments: Mapping[str, Any],
+    build: Callable[[tuple[Any, ...]], Result],
+) -> Sent[Result]:
+    """Send a prepared statement; within `pipelined()`, without waiting for its result.
 
-    Django's default cursor interpolates the parameters into the SQL, so the server plans a
-    statement at each execution.
+    Django's errors are raised, and Django's wrappers and log of statements see it.
+
+    Args:
+        statement: SQL with parameters as %(name)s.
+        arguments: The parameters' values by name.
+        build: Converts a row when it is read.
     """
     connection: Any = connections["default"]
     connection.ensure_connection()
-    return connection._prepare_cursor(psycopg.Cursor(connection.connection))  # noqa: SLF001
+    connection.validate_no_broken_transaction()
+    execute = partial(_execute, build=build)
+    for wrapper in reversed(connection.execute_wrappers):
+        execute = partial(wrapper, execute)
+    if not connection.queries_logged:
+        return execute(statement, arguments, False, {"connection": connection})
+    began = perf_counter()
+    try:
+        return execute(statement, arguments, False, {"connection": connection})
+    finally:
+        seconds = f"{perf_counter() - began:.3f}"
+        connection.queries_log.append({"sql": statement, "time": seconds})
 
 
-def send(statement: str, arguments: Mapping[str, Any]) -> Any:
-    """Send a prepared statement, and return the cursor that reads its rows.
-
-    Within `pipelined()` this does not wait for the result, else it has arrived.
-    """
-    cursor = prepared_cursor()
-    cursor.execute(statement, arguments)
-    return cursor
+def _execute(
+    statement: str,
+    arguments: Mapping[str, Any],
+    many: bool,
+    context: Mapping[str, Any],
+    *,
+    build: Callable[[tuple[Any, ...]], Result],
+) -> Sent[Result]:
+    return context["connection"].send(statement, arguments, build)
 
 
 def run(statement: str, arguments: Mapping[str, Any]) -> None:
     """Run a prepared statement, of which no result is read."""
-    send(statement, arguments)
+    send(statement, arguments, tuple)
+
+
+def rows_of(statement: str, arguments: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Run a prepared statement and return its rows."""
+    return list(send(statement, arguments, tuple))
 
 
 def row_of(statement: str, arguments: Mapping[str, Any]) -> tuple[Any, ...] | None:
     """Run a prepared statement and return its first row, or None."""
-    row: tuple[Any, ...] | None = send(statement, arguments).fetchone()
-    return row
+    return send(statement, arguments, tuple).first()
 
 
 class Parameter(Expression):
@@ -85,23 +99,6 @@ class Literal(Expression):
         return f"'{self.text}'", ()
 
 
-class SentQuery(Generic[Result]):
-    """A statement that was sent, of which each row becomes an object; reading waits for them."""
-
-    def __init__(self, cursor: Any, build: Callable[[tuple[Any, ...]], Result]) -> None:
-        self._cursor = cursor
-        self._build = build
-
-    def first(self) -> Result | None:
-        """Return the object of the first row, or None if there are no rows."""
-        row = self._cursor.fetchone()
-        return None if row is None else self._build(row)
-
-    def all(self) -> Iterator[Result]:
-        """Yield the objects of the rows."""
-        return map(self._build, self._cursor)
-
-
 class PreparedQuery(Generic[Row]):
     """A query that is compiled at its first execution and then reused.
 
@@ -127,7 +124,7 @@ class PreparedQuery(Generic[Row]):
 
     def rows(self, **parameters: Any) -> Iterator[tuple[Any, ...]]:
         """Yield the rows as psycopg returns them, without conversion by model fields."""
-        return iter(send(self._statement, parameters))
+        return iter(send(self._statement, parameters, tuple))
 
     def first(self, **parameters: Any) -> Row | None:
         """Return the first row as a model object with annotations, or None if there are no rows."""
@@ -135,11 +132,11 @@ class PreparedQuery(Generic[Row]):
 
     def all(self, **parameters: Any) -> Iterator[Row]:
         """Yield the rows as model objects with the query's annotations."""
-        return self.send(**parameters).all()
+        return iter(self.send(**parameters))
 
-    def send(self, **parameters: Any) -> "SentQuery[Row]":
+    def send(self, **parameters: Any) -> Sent[Row]:
         """Send the query; within `pipelined()`, without waiting for its result."""
-        return SentQuery(send(self._statement, parameters), self._object)
+        return send(self._statement, parameters, self._object)
 
     def _object(self, row: tuple[Any, ...]) -> Row:
         model, fields, annotations = self._columns

@@ -86,7 +86,7 @@ def serve(session: SamplerSession, plan: Plan, request: AskRequest, room: int) -
             held = Trial.objects.send_held(session.study, request.worker_id)
         reserved = reserving.first()
         if reserved is not None:
-            if held is not None and any(held.all()):
+            if held is not None and any(held):
                 raise PlanInvalidated  # a concurrent request of this worker got its trials first
             return Served(_start_new(session, reserved, plan, request))
     return serve_with_care(session, plan, request, room)

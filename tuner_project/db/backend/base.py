@@ -1,11 +1,15 @@
 """Django's database wrapper for PostgreSQL; Django imports this module by the setting ENGINE."""
 
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from typing import Any, Self, TypeVar
 
 import psycopg
 from django.db.backends.postgresql import base
 
 from tuner_project.db.pool import PoolConnection
+from tuner_project.db.statements import Sent
+
+Result = TypeVar("Result")
 
 
 class Cursor(base.CursorMixin, psycopg.ClientCursor[Any]):
@@ -47,6 +51,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self.pool.putconn(connection)  # which replaces it, since it is closed
             connection = super().get_new_connection(conn_params)
         return connection
+
+    def send(
+        self,
+        sql: str,
+        arguments: Mapping[str, Any],
+        build: Callable[[tuple[Any, ...]], Result],
+    ) -> Sent[Result]:
+        """Send a statement as `PoolConnection.send` does; raises Django's errors."""
+        with self.wrap_database_errors:
+            return self.connection.send(sql, arguments, build, self._fetch)
+
+    def _fetch(self) -> None:
+        with self.wrap_database_errors:
+            self.connection.fetch()
 
     def _commit(self) -> None:
         self.n_commits += 1
