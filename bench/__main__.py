@@ -19,6 +19,7 @@ POSTGRESQL = ("server_version", "fsync", "synchronous_commit", "full_page_writes
 FAMILIES = (
     "lists",
     "throughput",
+    "turns",
     "client",
     "latency",
     "sampler",
@@ -108,12 +109,20 @@ def _measure(families: list[str], place: Any, sizes: Any) -> list[Any]:
     from tqdm import tqdm
 
     # These need Django set up.
-    from bench.measurements import ask_latency, client_overhead, cold_start, scaling, throughput
+    from bench.measurements import (
+        ask_latency,
+        client_overhead,
+        cold_start,
+        scaling,
+        throughput,
+        turns,
+    )
 
     # Each with the number of its steps. The lists come first, while there are no other studies.
     measurements: dict[str, tuple[Callable[..., list[Any]], int]] = {
         "lists": (scaling.lists_of_studies, 2),
         "throughput": (throughput.measure, sizes.rounds * throughput.N_RUNS),
+        "turns": (turns.measure, 2 + 2 * sizes.rounds),
         "client": (client_overhead.measure, 1),
         "latency": (ask_latency.asks_over_http, len(sizes.asked_at)),
         "sampler": (ask_latency.sampler_alone, 4 * len(sizes.alone_at)),

@@ -30,10 +30,12 @@ class Relay:
 
     def url(self, url: str) -> str:
         """Return the URL of a database through the relay."""
-        parts = conninfo_to_dict(url, host="127.0.0.1", port=self.port, sslmode="disable")
-        query = {name: str(value) for name, value in parts.items() if value is not None}
-        database = quote(query.pop("dbname"))
-        return f"postgresql:///{database}?{urlencode(query, quote_via=quote)}"
+        parts = conninfo_to_dict(url, sslmode="disable")
+        database = quote(str(parts["dbname"]))
+        replaced = {"dbname", "host", "port"}
+        query = {name: str(value) for name, value in parts.items() if name not in replaced}
+        options = urlencode(query, quote_via=quote)
+        return f"postgresql://127.0.0.1:{self.port}/{database}?{options}"
 
     def turns(self) -> int:
         """The turns of all connections since the last reset, also of those that have ended."""

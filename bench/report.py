@@ -37,7 +37,7 @@ class Row:
 
     def cells(self) -> list[str]:
         sign = "≤" if self.at_most else "≥"
-        target = "" if self.target is None else f"{sign} {self.target:g}"
+        target = "" if self.target is None else f"{sign} {self.target:.3g}"
         met = "" if self.target is None else "yes" if self.is_met else "**no**"
         # Three digits, so that a target that is just missed does not look met.
         ratio = f"{self.ratio:.3f}" if self.ratio < 1 else f"{self.ratio:.2f}"

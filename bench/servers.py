@@ -43,14 +43,18 @@ class Ground:
     @property
     def optuna_url(self) -> str:
         """Where stock Optuna reads the service's studies."""
-        return _for_optuna(self.url, "options=-csearch_path%3Doptuna")
+        return for_optuna(self.url, "options=-csearch_path%3Doptuna")
 
     def database_of_peers(self, name: str) -> str:
         """A new database for Optuna's own storage."""
+        return for_optuna(self.new_database(name))
+
+    def new_database(self, name: str) -> str:
+        """The URL of a new database on the same server."""
         name = f"{urlsplit(self.url).path[1:]}_{name}"
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}"')
-        return _for_optuna(_named(self.url, name))
+        return _named(self.url, name)
 
     def postmaster(self) -> psutil.Process | None:
         """PostgreSQL's first process; None where the server is on another machine."""
@@ -62,10 +66,11 @@ class Ground:
             except psutil.NoSuchProcess:
                 return None
 
-    def processes(self) -> list[psutil.Process]:
-        """The service and PostgreSQL; their children belong to them."""
+    def processes(self) -> dict[str, psutil.Process]:
+        """The service and PostgreSQL, if it is here; their children belong to them."""
         postmaster = self.postmaster()
-        return [self.service.master, *([postmaster] if postmaster else [])]
+        here = {"PostgreSQL": postmaster} if postmaster else {}
+        return {"the service": self.service.master, **here}
 
     def settings(self, *names: str) -> dict[str, str]:
         with psycopg.connect(self.url) as connection:
@@ -108,7 +113,7 @@ def ground(database_url: str | None) -> Iterator[Ground]:
         return
     name = f"tuner_bench_{secrets.token_hex(4)}"
     url = _named(database_url, name)
-    environment = {"DATABASE_URL": url, "SECRET_KEY": _SECRET_KEY, "AUTH_REQUIRED": "false"}
+    environment = environment_on(url)
     with psycopg.connect(database_url, autocommit=True) as connection:
         try:
             connection.execute(f'CREATE DATABASE "{name}"')
@@ -120,6 +125,11 @@ def ground(database_url: str | None) -> Iterator[Ground]:
             )
             for (database,) in rows.fetchall():
                 connection.execute(f'DROP DATABASE "{database}" WITH (FORCE)')
+
+
+def environment_on(url: str) -> dict[str, str]:
+    """The environment of a service on this database."""
+    return {"DATABASE_URL": url, "SECRET_KEY": _SECRET_KEY, "AUTH_REQUIRED": "false"}
 
 
 @contextmanager
@@ -160,9 +170,7 @@ def set_up_django(url: str) -> None:
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "tuner_project.settings",
         "TUNER_ENV_FILE": os.devnull,
-        "DATABASE_URL": url,
-        "SECRET_KEY": _SECRET_KEY,
-        "AUTH_REQUIRED": "false",
+        **environment_on(url),
     }
     django.setup()
 
@@ -176,7 +184,8 @@ def _named(url: str, name: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
-def _for_optuna(url: str, option: str = "") -> str:
+def for_optuna(url: str, option: str = "") -> str:
+    """The URL of a database as Optuna's storages take it."""
     parts = urlsplit(url)
     query = "&".join(part for part in (parts.query, option) if part)
     return urlunsplit(parts._replace(scheme="postgresql+psycopg", query=query))

@@ -58,14 +58,17 @@ class Client:
     def get(self, path: str) -> Any:
         return self._call("GET", path)
 
+    def post(self, path: str, body: Any = None) -> Any:
+        return self._call("POST", path, body)
+
     def create_study(self, **definition: Any) -> Any:
-        return self._call("POST", "/studies", definition)
+        return self.post("/studies", definition)
 
     def suggest(self, study: str) -> Any:
-        return self._call("POST", f"{trials_path(study)}/suggest")
+        return self.post(f"{trials_path(study)}/suggest")
 
     def complete(self, study: str, number: int, **result: Any) -> Any:
-        return self._call("POST", f"{trials_path(study)}/{number}/complete", result)
+        return self.post(f"{trials_path(study)}/{number}/complete", result)
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         response = self._pool.request(

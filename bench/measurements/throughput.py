@@ -1,7 +1,7 @@
 """Throughput, and the waiting time of one worker: ours, raw Optuna and the gRPC proxy in turn."""
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import optuna
@@ -41,7 +41,7 @@ def measure(ground: Ground, sizes: Sizes, bar: tqdm) -> list[Section]:
     ground.warm_up()
     with grpc_proxy(proxy_url) as (proxy_port, proxy):
         places = _Places(ground.port, raw_url, proxy_url, proxy_port)
-        servers = [*ground.processes(), proxy]
+        servers = ground.processes() | {"the proxy": proxy}
         done = _runs(places, servers, sizes, bar)
     section = Section(
         "Throughput",
@@ -61,7 +61,7 @@ def measure(ground: Ground, sizes: Sizes, bar: tqdm) -> list[Section]:
 
 
 def _runs(
-    places: _Places, servers: Sequence[psutil.Process], sizes: Sizes, bar: tqdm
+    places: _Places, servers: Mapping[str, psutil.Process], sizes: Sizes, bar: tqdm
 ) -> dict[tuple[str, str, int], list[Load]]:
     done: dict[tuple[str, str, int], list[Load]] = {}
     for turn in range(sizes.rounds):
@@ -79,7 +79,7 @@ def _runs(
 def _rows(work: str, runs: dict[str, list[Load]], target: float) -> list[Row]:
     rates = {way: [each.trials_per_second for each in loads] for way, loads in runs.items()}
     ours, raw, proxy = (statistics.median(rates[way]) for way in _WAYS)
-    own = statistics.median(each.own_cpu for each in runs["ours"])
+    own = statistics.median(each.workers_share for each in runs["ours"])
     figures = {way: f"{way} {spread(rates[way], '/s')}" for way in _WAYS}
     figures["ours"] += f", {own:.0%} of the CPU time the clients'"
     return [
