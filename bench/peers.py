@@ -11,6 +11,7 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import TrialState
 
+from bench.floor import Floor, Sample
 from bench.service import trials_path
 from bench.space import DISTRIBUTIONS, TPE_OPTIONS, objectives
 
@@ -21,8 +22,8 @@ Ask = Callable[[], Tell]  # an ask returns the tell of its trial
 class Peer(NamedTuple):
     """The address that a worker uses, in a form that can be sent to another process."""
 
-    way: str  # ours, raw, proxy or memory
-    address: str  # a port or a storage URL
+    way: str  # ours, raw, proxy, memory or floor
+    address: str  # a port, a storage URL, or what the floor needs as JSON
     study: str
     sampler: str
 
@@ -33,6 +34,8 @@ class Peer(NamedTuple):
 def stock_sampler(name: str, **options: Any) -> optuna.samplers.BaseSampler:
     if name == "random":
         return optuna.samplers.RandomSampler()
+    if name == "gp":
+        return optuna.samplers.GPSampler(**options)
     return optuna.samplers.TPESampler(**TPE_OPTIONS | options)
 
 
@@ -97,9 +100,15 @@ def _through_memory(peer: Peer) -> Ask:
     return _through(storage, peer)
 
 
+def _by_the_floor(peer: Peer) -> Ask:
+    url, study, asked, told = json.loads(peer.address)
+    return Floor(url, Sample(study, asked, told)).ask
+
+
 _WAYS = {
     "ours": _through_the_service,
     "raw": _through_the_database,
     "proxy": _through_the_proxy,
     "memory": _through_memory,
+    "floor": _by_the_floor,
 }

@@ -20,6 +20,7 @@ from optuna.exceptions import ExperimentalWarning
 from bench.service import Client, Service, free_port, running_service
 from tuner_project.embedded_postgres import EmbeddedPostgres
 
+SERVICE, POSTGRESQL = "service", "PostgreSQL"  # names of servers
 _SPAWN = multiprocessing.get_context("spawn")
 _SECRET_KEY = "of the measurements"
 _CLIENTS_AT_ONCE = 4
@@ -69,8 +70,8 @@ class Ground:
     def processes(self) -> dict[str, psutil.Process]:
         """The service and PostgreSQL, if it is here; their children belong to them."""
         postmaster = self.postmaster()
-        here = {"PostgreSQL": postmaster} if postmaster else {}
-        return {"the service": self.service.master, **here}
+        here = {POSTGRESQL: postmaster} if postmaster else {}
+        return {SERVICE: self.service.master, **here}
 
     def settings(self, *names: str) -> dict[str, str]:
         with psycopg.connect(self.url) as connection:

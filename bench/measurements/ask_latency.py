@@ -1,34 +1,17 @@
 """The latency of an ask by the number of finished trials, and the sampler's share of it."""
 
 import statistics
-import time
-from typing import Any
 
-import optuna
 from django.db import connection
-from optuna.study import StudyDirection
-from optuna.trial import TrialState as OptunaState
-from optuna.trial import create_trial
 from tqdm import tqdm
 
 from bench import load
-from bench.fill import ACTOR, filled_study, one_objective, two_objectives
-from bench.peers import Peer, stock_sampler
-from bench.report import Row, Section, milliseconds
+from bench.fill import filled_study
+from bench.peers import Peer
+from bench.report import Row, Section
 from bench.servers import Ground
 from bench.sizes import Sizes
-from bench.space import DISTRIBUTIONS, objectives
-from optuna_bridge.enums import TrialState
-from studies.models import NamedStudy, Study
-from trials import domain
-from trials.domain import TrialResult
-from trials.sampling.plan import Plan
-from trials.sampling.session_registry import session_registry
 
-# Our sampler's share of stock TPE's time, by finished trials. With two objectives, stock spends
-# most of it on splitting the trials anew for each parameter that is modelled by itself.
-_SHARES = {1000: 0.5, 5000: 0.33, 10_000: 0.25}
-_SHARES_OF_REPEATED_SPLITS = _SHARES | {10_000: 0.15}
 # The share that an ask over HTTP may take.
 _SHARES_OF_ASKS = {100: 1.0, 1000: 0.5, 10_000: 0.25}
 _OF_A_RANDOM_ASK = 1.2
@@ -82,86 +65,3 @@ def _p50s_at(ground: Ground, size: int, n: int) -> dict[str, float]:
         name: statistics.median(load.run([peer], _WARM_UP + n).asks[_WARM_UP:])
         for name, peer in peers.items()
     }
-
-
-def sampler_alone(ground: Ground, sizes: Sizes, bar: tqdm) -> list[Section]:
-    section = Section(
-        "TPE alone",
-        f"p50 of {sizes.draws} draws in one process, the service's and stock Optuna's in turn, "
-        "over the same trials. The service's is `Plan.draw`: it includes the statement that reads "
-        "new trials, and excludes the transaction that stores the trial. Stock Optuna's is "
-        "`Study.ask` over `InMemoryStorage`. Between two draws, one more trial is completed, "
-        "which is not timed. Joint: `multivariate` true, the service's default.",
-    )
-    for n_objectives in (1, 2):
-        for is_joint in (True, False):
-            for size in sizes.alone_at:
-                bar.set_description(f"tpe alone at {size} trials")
-                section.rows.append(_alone(n_objectives, is_joint, size, sizes.draws))
-                bar.update()
-    return [section]
-
-
-def _alone(n_objectives: int, is_joint: bool, size: int, n: int) -> Row:
-    values = one_objective if n_objectives == 1 else two_objectives
-    name = f"alone-{n_objectives}-{is_joint}-{size}"
-    study = filled_study(name, size, values=values, multivariate=is_joint)
-    in_memory = _in_memory(study, multivariate=is_joint)
-    ours, stock = [], []
-    for turn in range(n + 1):
-        seconds = _stock_draw(in_memory, n_objectives), _our_draw(study)
-        if turn:  # the first reads the study, and imports
-            stock.append(seconds[0])
-            ours.append(seconds[1])
-    connection.close()
-    shares = _SHARES if is_joint or n_objectives == 1 else _SHARES_OF_REPEATED_SPLITS
-    model = "joint" if is_joint else "each parameter by itself"
-    plural = "objective" if n_objectives == 1 else "objectives"
-    return Row(
-        f"{n_objectives} {plural}, {model}, {size:,} trials, of stock",
-        statistics.median(ours) / statistics.median(stock),
-        shares[size],
-        at_most=True,
-        figures=f"ours {milliseconds(ours)}; stock {milliseconds(stock)}",
-    )
-
-
-def _our_draw(study: Study) -> float:
-    """Seconds of a draw; afterwards one more trial is told."""
-    named = NamedStudy(study.name)
-    begun = time.perf_counter()
-    plan = Plan.draw(session_registry.of(study), 1)
-    seconds = time.perf_counter() - begun
-    plan.close()
-    trial = domain.ask(actor=ACTOR, named=named)
-    values = objectives(trial.params, len(study.directions))
-    result = TrialResult(state=TrialState.COMPLETE, values=values)
-    domain.tell(actor=ACTOR, named=named, number=trial.number, result=result)
-    return seconds
-
-
-def _stock_draw(study: optuna.Study, n_objectives: int) -> float:
-    begun = time.perf_counter()
-    trial = study.ask(DISTRIBUTIONS)
-    seconds = time.perf_counter() - begun
-    study.tell(trial, objectives(trial.params, n_objectives))
-    return seconds
-
-
-def _in_memory(study: Study, **options: Any) -> optuna.Study:
-    """The study's trials in stock Optuna's memory."""
-    copy = optuna.create_study(
-        directions=[StudyDirection[each.upper()] for each in study.directions],
-        sampler=stock_sampler("tpe", **options),
-    )
-    rows = study.trials.order_by("number").values_list("internal_params", "values")
-    copy.add_trials(
-        create_trial(
-            state=OptunaState.COMPLETE,
-            params=study.space.to_external(internal_params),
-            distributions=DISTRIBUTIONS,
-            values=values,
-        )
-        for internal_params, values in rows
-    )
-    return copy

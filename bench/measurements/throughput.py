@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from bench import load
 from bench.load import Load
+from bench.measurements.cpu import cpu_of_trials
 from bench.peers import Peer
 from bench.report import Row, Section, milliseconds, spread
 from bench.servers import Ground, grpc_proxy
@@ -19,11 +20,10 @@ from bench.space import SPACE
 
 # Of raw Optuna, by sampler and number of workers.
 _TARGETS = {
-    "random": {1: 4.0, 4: 3.0, 16: 4.0},
-    "tpe": {1: 3.5, 4: 3.0, 16: 4.0},
+    "random": {1: 7.0, 4: 6.0, 16: 9.0},
+    "tpe": {1: 6.0, 4: 5.0, 16: 8.0},
 }
-_OF_THE_PROXY = 6.0
-N_RUNS = 3 * sum(len(targets) for targets in _TARGETS.values())  # in a round
+_OF_THE_PROXY = {1: 9.0, 4: 10.0, 16: 10.0}
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,22 @@ def measure(ground: Ground, sizes: Sizes, bar: tqdm) -> list[Section]:
         "advises. Excluded: the start of processes and their connections, and the objective "
         "(microseconds).",
     )
-    for sampler, targets in _TARGETS.items():
-        for n_workers, target in targets.items():
+    for sampler in _TARGETS:
+        for n_workers in sizes.workers:
             runs = {way: done[sampler, way, n_workers] for way in _WAYS}
-            plural = "worker" if n_workers == 1 else "workers"
-            section.rows += _rows(f"{sampler}, {n_workers} {plural}", runs, target)
-    return [section, _one_worker(done["random", "ours", 1], done["random", "raw", 1])]
+            section.rows += _rows(sampler, n_workers, runs)
+    waiting = _one_worker(done["random", "ours", 1], done["random", "raw", 1])
+    return [
+        section,
+        waiting,
+        cpu_of_trials(
+            *({each: done[each, way, 1] for each in _TARGETS} for way in ("ours", "raw"))
+        ),
+    ]
+
+
+def n_runs(sizes: Sizes) -> int:
+    return sizes.rounds * len(_TARGETS) * len(sizes.workers) * len(_WAYS)
 
 
 def _runs(
@@ -65,8 +75,8 @@ def _runs(
 ) -> dict[tuple[str, str, int], list[Load]]:
     done: dict[tuple[str, str, int], list[Load]] = {}
     for turn in range(sizes.rounds):
-        for sampler, targets in _TARGETS.items():
-            for n_workers in targets:
+        for sampler in _TARGETS:
+            for n_workers in sizes.workers:
                 for way, new_study in _WAYS.items():
                     bar.set_description(f"{sampler}, {n_workers} workers, {way}")
                     peer = new_study(places, f"{sampler}-{n_workers}-{turn}", sampler)
@@ -76,7 +86,8 @@ def _runs(
     return done
 
 
-def _rows(work: str, runs: dict[str, list[Load]], target: float) -> list[Row]:
+def _rows(sampler: str, n_workers: int, runs: dict[str, list[Load]]) -> list[Row]:
+    work = f"{sampler}, {n_workers} worker{'s' if n_workers > 1 else ''}"
     rates = {way: [each.trials_per_second for each in loads] for way, loads in runs.items()}
     ours, raw, proxy = (statistics.median(rates[way]) for way in _WAYS)
     own = statistics.median(each.workers_share for each in runs["ours"])
@@ -91,8 +102,8 @@ def _rows(work: str, runs: dict[str, list[Load]], target: float) -> list[Row]:
             figures=f"{figures['ours']}; {figures[way]}",
         )
         for way, peer, theirs, at_least in (
-            ("raw", "raw Optuna", raw, target),
-            ("proxy", "the gRPC proxy", proxy, _OF_THE_PROXY),
+            ("raw", "raw Optuna", raw, _TARGETS[sampler][n_workers]),
+            ("proxy", "the gRPC proxy", proxy, _OF_THE_PROXY[n_workers]),
         )
     ]
 
