@@ -5,7 +5,7 @@
 # make coverage   the tests, with the lines that they do not reach
 # make accept     the long proofs: kills, chaos, optimisation quality
 # make browser    the admin, the plots and the dashboard in a real browser (needs Chromium)
-# make bench      measure ours against Optuna alone, twenty minutes; BENCH_ARGS=--quick
+# make bench      measure ours against Optuna alone, 25 minutes; BENCH_ARGS=--quick
 # make dist       build the packages of the service and of its clients into dist/
 # make typescript  install the tools of the TypeScript client, and compile it (test does it too)
 # make typescript-types  write its types anew, after a change of the API

@@ -96,15 +96,15 @@ def run(
         raise
     for process in processes:
         process.join()
+    return _load(reports, {name: cpu - before[name] for name, cpu in after.items()})
+
+
+def _load(reports: Sequence[_Report], servers_cpu: Mapping[str, float]) -> Load:
     asks = [each for report in reports for each in report.asks]
+    tells = [each for report in reports for each in report.tells]
     seconds = max(report.ended for report in reports) - min(report.begun for report in reports)
-    return Load(
-        len(asks) / seconds,
-        asks,
-        [each for report in reports for each in report.tells],
-        sum(report.cpu for report in reports),
-        {name: cpu - before[name] for name, cpu in after.items()},
-    )
+    cpu = sum(report.cpu for report in reports)
+    return Load(len(asks) / seconds, asks, tells, cpu, servers_cpu)
 
 
 def _report(results: Any) -> _Report:

@@ -44,7 +44,10 @@ def trials_path(study: str) -> str:
 class Client:
     """A keep-alive connection to the API."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, token: str = "") -> None:
+        self._headers = {"Content-Type": "application/json"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
         self._pool = urllib3.HTTPConnectionPool(
             "127.0.0.1", port, maxsize=1, retries=False, timeout=_SECONDS_TO_ANSWER
         )
@@ -75,7 +78,7 @@ class Client:
             method,
             f"/api/v1{path}",
             body=None if body is None else json.dumps(body),
-            headers={"Content-Type": "application/json"},
+            headers=self._headers,
         )
         if response.status >= 300:
             raise RuntimeError(f"{method} {path}: {response.status} {response.data[:500]!r}")

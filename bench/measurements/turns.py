@@ -11,8 +11,10 @@ import optuna
 from django.db import connection
 from tqdm import tqdm
 
+from access.domain.tokens import create_token
+from access.scopes import Scope
 from bench import load
-from bench.fill import filled_study
+from bench.fill import ACTOR, filled_study
 from bench.peers import Peer
 from bench.relay import ROUND_TRIP, Relay, relay, target_of
 from bench.report import Row, Section, milliseconds, spread
@@ -24,9 +26,11 @@ from bench.space import SPACE
 _FINISHED = 100  # trials of the studies, so that `tpe` models them
 _WARM_UP = 8
 _ASK, _TELL, _REPORT, _ONE = 3, 2, 3, 1  # the most turns of a request
-_OF_RAW = 1 / 14
+_SHARE_OF_RAW = 1 / 14
 _WORKER = "a worker"
 _SAMPLERS = ("random", "tpe")
+
+Both = tuple[list[int], list[int]]  # the turns of asks, and of their tells
 
 
 class _Places(NamedTuple):
@@ -43,16 +47,16 @@ def measure(ground: Ground, sizes: Sizes, bar: tqdm) -> list[Section]:
         f"Turns of a request: how often it waits for PostgreSQL, counted by a relay between them "
         f"(bench/turn_counter.py); median (least to most) of {sizes.turns}, one after the other, "
         f"{_WARM_UP} before not counted. Of studies with {_FINISHED} finished trials, by a service "
-        "of one process, without tokens. The ratio is the number of turns; raw Optuna's are of "
-        "the same relay, on a study of its own.",
+        "of one process that requires no token. The ratio is the number of turns. Raw Optuna is "
+        "behind the same relay, on studies of its own.",
     )
     with _behind_relay(ground) as places:
         bar.set_description("turns")
-        raw = {sampler: _turns_of_raw(places, sampler, sizes.turns) for sampler in _SAMPLERS}
+        raw = {sampler: _of_raw(places, sampler, sizes.turns) for sampler in _SAMPLERS}
         bar.update()
+        for sampler in _SAMPLERS:
+            turns.rows += _asks_and_tells(places, sampler, raw[sampler], sizes.turns)
         with Client(places.port) as client:
-            for sampler in _SAMPLERS:
-                turns.rows += _asks_and_tells(places.relay, client, sampler, raw, sizes.turns)
             turns.rows += _others(places.relay, client, sizes.turns)
         bar.update()
         latency = _latency(places, sizes, bar)
@@ -77,25 +81,42 @@ def _turns(through: Relay, action: Callable[[], Any]) -> tuple[int, Any]:
     return through.turns(), result
 
 
-def _asks_and_tells(
-    through: Relay, client: Client, sampler: str, raw: dict[str, list[list[int]]], n: int
-) -> Iterator[Row]:
-    name = filled_study(f"turns-{sampler}", _FINISHED, sampler=sampler).name
+def _asks_and_tells(places: _Places, sampler: str, raw: Both, n: int) -> Iterator[Row]:
+    path = trials_path(filled_study(f"turns-{sampler}", _FINISHED, sampler=sampler).name)
+    _, key = create_token(actor=ACTOR, name=f"turns of {sampler}", scope=Scope.WORKER)
     connection.close()
-    path = trials_path(name)
-    for suffix, worker in (("", {}), (", with worker_id", {"worker_id": _WORKER})):
-        asks, tells = [], []
-        for _ in range(_WARM_UP + n):
-            asked, trial = _turns(through, partial(client.post, f"{path}/suggest", worker))
-            result = {"values": 1e6, "study_id": trial["study_id"], **worker}
-            tell = partial(client.post, f"{path}/{trial['trial_id']}/complete", result)
-            asks.append(asked)
-            tells.append(_turns(through, tell)[0])
-        for work, found, most, of_raw in (
-            ("ask", asks, _ASK, raw[sampler][0]),
-            ("tell", tells, _TELL, raw[sampler][1]),
-        ):
-            yield _row(f"{work}, {sampler}{suffix}", found[_WARM_UP:], most, of_raw)
+    worker = {"worker_id": _WORKER}
+    for suffix, token, named in (
+        ("", "", {}),
+        (", with worker_id", "", worker),
+        (", with worker_id and token", key, worker),
+    ):
+        with Client(places.port, token) as client:
+            asks, tells = _of_ours(places.relay, client, path, named, n)
+        most_of_ask, most_of_tell = (None, None) if token else (_ASK, _TELL)
+        yield _row(f"ask, {sampler}{suffix}", asks, most_of_ask, raw[0])
+        yield _row(f"tell, {sampler}{suffix}", tells, most_of_tell, raw[1])
+
+
+def _of_ours(through: Relay, client: Client, path: str, worker: dict[str, str], n: int) -> Both:
+    turns: Both = [], []
+    for _ in range(_WARM_UP + n):
+        asked, trial = _turns(through, partial(client.post, f"{path}/suggest", worker))
+        result = {"values": 1e6, "study_id": trial["study_id"], **worker}
+        tell = partial(client.post, f"{path}/{trial['trial_id']}/complete", result)
+        turns[0].append(asked)
+        turns[1].append(_turns(through, tell)[0])
+    return turns[0][_WARM_UP:], turns[1][_WARM_UP:]
+
+
+def _of_raw(places: _Places, sampler: str, n: int) -> Both:
+    ask = _new_raw(places, f"turns-{sampler}", sampler).connect()
+    turns: Both = [], []
+    for _ in range(_WARM_UP + n):
+        asked, tell = _turns(places.relay, ask)
+        turns[0].append(asked)
+        turns[1].append(_turns(places.relay, tell)[0])
+    return turns[0][_WARM_UP:], turns[1][_WARM_UP:]
 
 
 def _others(through: Relay, client: Client, n: int) -> Iterator[Row]:
@@ -133,18 +154,7 @@ def _repeated(through: Relay, action: Callable[[], Any], n: int) -> list[int]:
     return [_turns(through, action)[0] for _ in range(_WARM_UP + n)][_WARM_UP:]
 
 
-def _turns_of_raw(places: _Places, sampler: str, n: int) -> list[list[int]]:
-    """The turns of raw Optuna's asks, and of its tells."""
-    ask = _new_raw(places, f"turns-{sampler}", sampler).connect()
-    turns: list[list[int]] = [[], []]
-    for _ in range(_WARM_UP + n):
-        asked, tell = _turns(places.relay, ask)
-        turns[0].append(asked)
-        turns[1].append(_turns(places.relay, tell)[0])
-    return [each[_WARM_UP:] for each in turns]
-
-
-def _row(work: str, turns: Sequence[int], most: int, raw: Sequence[int] = ()) -> Row:
+def _row(work: str, turns: Sequence[int], most: float | None, raw: Sequence[int] = ()) -> Row:
     figures = [f"ours {spread(turns, 'turns')}"]
     if raw:
         figures.append(f"raw Optuna {spread(raw, 'turns')}")
@@ -178,7 +188,7 @@ def _latency(places: _Places, sizes: Sizes, bar: tqdm) -> Section:
         f"tell {milliseconds(tells[way])}"
         for way in both
     )
-    section.rows.append(Row("ask + tell, of raw Optuna", ratio, _OF_RAW, True, figures))
+    section.rows.append(Row("ask + tell, of raw Optuna", ratio, _SHARE_OF_RAW, True, figures))
     return section
 
 
