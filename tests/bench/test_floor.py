@@ -6,7 +6,9 @@ import optuna
 import pytest
 from django.db import connection
 
-from bench.floor import Floor, sample
+from bench.floor import Floor, Sample, sample
+from bench.relay import relay, target_of
+from studies.models import Study
 from tests.support.database import database_url
 from tests.support.optuna_oracle import rdb_storage
 from tests.support.study_builders import ask_trial, build_study, tell_trial
@@ -16,15 +18,29 @@ from trials.projection.consistency import differences
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_floor_writes_trials_like_the_sampled_one() -> None:
+@pytest.fixture
+def study() -> Study:
+    """A study whose first trial stays the best one."""
     study = build_study("floor", sampler="random")
     tell_trial(study, ask_trial(study).number, 0.0)
-    url = database_url(connection.settings_dict["NAME"])
-    sampled = sample(
+    return study
+
+
+@pytest.fixture
+def url(db: None) -> str:
+    return database_url(connection.settings_dict["NAME"])
+
+
+@pytest.fixture
+def sampled(study: Study, url: str) -> Sample:
+    return sample(
         url,
         lambda: (study.id, ask_trial(study).number),
         lambda number: tell_trial(study, number, 1.0),
     )
+
+
+def test_floor_writes_trials_like_the_sampled_one(study: Study, url: str, sampled: Sample) -> None:
     with closing(Floor(url, sampled)) as floor:
         tells = [floor.ask() for _ in range(3)]
         for tell in tells[:2]:
@@ -44,3 +60,14 @@ def test_floor_writes_trials_like_the_sampled_one() -> None:
 
 def _without(values: dict[str, object], names: set[str]) -> dict[str, object]:
     return {name: value for name, value in values.items() if name not in names}
+
+
+def test_floor_waits_twice_in_an_ask_and_in_a_tell(url: str, sampled: Sample) -> None:
+    with (
+        relay(*target_of(url), round_trip=0) as through,
+        closing(Floor(through.url(url), sampled)) as floor,
+    ):
+        tell = floor.ask()
+        assert through.turns() == 2
+        tell()
+        assert through.turns() == 4
