@@ -32,7 +32,7 @@ class Sizes:
 FULL = Sizes(
     rounds=3, trials=400, workers=(1, 4, 16), asked_at=(100, 300, 1000, 3000, 10_000),
     alone_at=(100, 1000, 5000, 10_000), gp_at=(20, 50, 100, 200),
-    asks=40, turns=30, draws=15, gp_draws=5, small=1000, large=100_000, few=100, many=1000,
+    asks=40, turns=30, draws=15, gp_draws=9, small=1000, large=100_000, few=100, many=1000,
     each=200, spread=2000, spread_told=200, cold=20_000, cold_starts=5, memory=50_000,
 )  # fmt: skip
 QUICK = Sizes(
