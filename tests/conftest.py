@@ -11,6 +11,7 @@ from access.domain.tokens import create_token
 from access.models import Token
 from access.scopes import Scope
 from optuna_bridge.samplers.registry import missing_samplers
+from studies.models.definitions import definitions
 from tests.support.api_client import authorized_client
 from tests.support.database import create_migrated_database, drop_database, empty_tables
 from tests.support.study_builders import COMMAND, MIXED_SPACE
@@ -66,9 +67,10 @@ def _fast_end_of_transactional_tests() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _forget_sampler_sessions() -> Iterator[None]:
+def _forget_studies() -> Iterator[None]:
     yield
     session_registry.clear()
+    definitions.clear()
 
 
 @pytest.fixture

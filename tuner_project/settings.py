@@ -241,6 +241,7 @@ MIDDLEWARE = [
     "tuner_project.rest.middleware.FaultMiddleware",
     "tuner_project.rest.middleware.ApiMiddleware",
     "tuner_project.rest.middleware.BodyLimitMiddleware",
+    "tuner_project.rest.middleware.LostConnectionMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

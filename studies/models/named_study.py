@@ -1,20 +1,32 @@
 """Look-up of studies by name, which identifies them in the API."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from access.actors import Actor
 from studies.errors import StudyNotFound
+from studies.models.definitions import FIELDS, Definition, definitions
 from studies.models.study import Study
 from tuner_project.db.prepared import Parameter, PreparedQuery
 from tuner_project.db.statements import Sent
 
-_ONE = PreparedQuery(lambda: Study.objects.filter(name=Parameter("name")))
-_LOCKED = PreparedQuery(
-    lambda: Study.objects.filter(name=Parameter("name")).select_for_update(
-        no_key=True, of=("self",)
-    ),
-    afterwards={"now": "clock_timestamp()"},
-)
+
+class _StudyQuery:
+    """A query of a study by its name, of the whole row, or without its definition."""
+
+    def __init__(self, *, is_locking: bool) -> None:
+        self._is_locking = is_locking
+        afterwards = {"now": "clock_timestamp()"} if is_locking else None
+        self.of_all = PreparedQuery(lambda: self._build(), afterwards)
+        self.without_definition = PreparedQuery(lambda: self._build().defer(*FIELDS), afterwards)
+
+    def _build(self) -> Any:
+        studies = Study.objects.filter(name=Parameter("name"))
+        return studies.select_for_update(no_key=True, of=("self",)) if self._is_locking else studies
+
+
+_ONE = _StudyQuery(is_locking=False)
+_LOCKED = _StudyQuery(is_locking=True)
 
 
 @dataclass(frozen=True)
@@ -33,7 +45,7 @@ class NamedStudy:
 
     def send(self) -> "SentStudy":
         """Send the query of `one()`; within `pipelined()`, without waiting for its result."""
-        return SentStudy(self.name, _ONE.send(name=self.name))
+        return SentStudy.send(self.name, _ONE)
 
     def locked(self) -> Study:
         """Read the study, and lock it against other writers until the transaction ends.
@@ -49,21 +61,35 @@ class NamedStudy:
 
     def send_lock(self) -> "SentStudy":
         """Send the query of `locked()`; within `pipelined()`, without waiting for its result."""
-        return SentStudy(self.name, _LOCKED.send(name=self.name))
+        return SentStudy.send(self.name, _LOCKED)
 
 
 @dataclass(frozen=True)
 class SentStudy:
-    """A study whose query was sent; to read it waits for the result."""
+    """A study whose query was sent, without its definition if this process knows it."""
 
     name: str
-    query: Sent[Study]
+    query: _StudyQuery
+    known: Definition | None
+    sent: Sent[Study]
+
+    @classmethod
+    def send(cls, name: str, query: _StudyQuery) -> "SentStudy":
+        known = definitions.get(name)
+        compiled = query.of_all if known is None else query.without_definition
+        return cls(name, query, known, compiled.send(name=name))
 
     def study(self) -> Study:
-        """Return the study; raises `StudyNotFound`."""
-        study = self.query.first()
+        """Wait for the study, and return it; raises `StudyNotFound`."""
+        study = self.sent.first()
+        if study is not None and self.known is not None:
+            if self.known.is_of(study):
+                self.known.complete(study)
+                return study
+            study = self.query.of_all.first(name=self.name)  # deleted and created again
         if study is None:
             raise StudyNotFound.named(self.name)
+        definitions.add(study)
         return study
 
 

@@ -280,6 +280,7 @@ def connected_to(name: str) -> Iterator[None]:
 def _change_connection(settings: dict[str, Any]) -> None:
     from django.contrib.contenttypes.models import ContentType
 
+    from studies.models.definitions import definitions
     from trials.sampling.session_registry import session_registry
     from tuner_project.db.database import close_pool
 
@@ -287,6 +288,7 @@ def _change_connection(settings: dict[str, Any]) -> None:
     connection.settings_dict.update(settings)
     # What a process remembers of its database.
     session_registry.clear()
+    definitions.clear()
     ContentType.objects.clear_cache()
 
 

@@ -162,6 +162,11 @@ class PreparedQuery(Generic[Row]):
     @cached_property
     def _columns(self) -> tuple[type[Row], list[str], list[str]]:
         queryset = self._build()
-        fields = [field.attname for field in queryset.model._meta.concrete_fields]
+        deferred, _ = queryset.query.deferred_loading
+        fields = [
+            field.attname
+            for field in queryset.model._meta.concrete_fields
+            if field.name not in deferred
+        ]
         annotations = [*queryset.query.annotation_select, *self._afterwards]
         return queryset.model, fields, annotations

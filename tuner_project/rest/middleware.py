@@ -1,5 +1,6 @@
 """Middleware that rejects bodies before they are read, and responds to temporary faults."""
 
+import logging
 from collections.abc import Callable
 
 from django.conf import settings
@@ -7,10 +8,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from tuner_project import extensions
 from tuner_project.db.faults import fault_of
+from tuner_project.db.lost_connections import LostConnectionWatch
 from tuner_project.rest.errors import API_PREFIX, fault_response
 from tuner_project.rest.problems import problem_response
 
 Next = Callable[[HttpRequest], HttpResponse]
+
+AWAY_STATUS = 503  # of a fault's response
+_logger = logging.getLogger(__name__)
 
 
 class ApiMiddleware:
@@ -61,3 +66,24 @@ class FaultMiddleware:
     ) -> HttpResponseBase | None:
         fault = fault_of(exception)
         return None if fault is None else fault_response(request, fault)
+
+
+class LostConnectionMiddleware:
+    """Serve a request again, once, whose database connection was lost before it stored anything.
+
+    So a restart of PostgreSQL, or of a pooler before it, fails no request that comes after it.
+    """
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        watch = LostConnectionWatch()
+        response = self.get_response(request)
+        if response.status_code != AWAY_STATUS or not watch.has_lost_nothing_stored():
+            return response
+        # A body that was read as a stream, as an import's, is gone.
+        if request._read_started and not hasattr(request, "_body"):  # type: ignore[attr-defined]  # noqa: SLF001
+            return response
+        _logger.warning("the database connection was lost: the request is served again")
+        return self.get_response(request)

@@ -4,8 +4,9 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import Any
 
+from django.http import HttpRequest
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
@@ -20,11 +21,12 @@ class StrictJSONParser(JSONParser):
 
     def parse(
         self,
-        stream: IO[Any],
+        stream: Any,
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        body = strict_json(stream.read())
+        # Django keeps the body, so that the request can be served again.
+        body = strict_json(stream.body if isinstance(stream, HttpRequest) else stream.read())
         if not isinstance(body, self.accepts):
             raise ParseError(f"the body must be {self.expected}, not {_kind(body)}")
         return body

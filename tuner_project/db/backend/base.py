@@ -30,9 +30,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     Attributes:
         n_commits: The number of commits that this thread has sent.
+        n_lost: The number of connections that this thread has lost.
     """
 
     n_commits = 0
+    n_lost = 0
 
     def get_connection_params(self) -> dict[str, Any]:
         return super().get_connection_params() | {"cursor_factory": Cursor}
@@ -65,6 +67,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _fetch(self) -> None:
         with self.wrap_database_errors:
             self.connection.fetch()
+
+    def _close(self) -> None:
+        if self.connection is not None and self.connection.closed:
+            self.n_lost += 1
+        super()._close()  # type: ignore[misc]  # unknown to the stubs
 
     def _commit(self) -> None:
         self.n_commits += 1
