@@ -4,12 +4,15 @@ Rows are passed as one JSON document, so that any number of rows uses one statem
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
+from operator import attrgetter
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
 
 from studies.models import COUNTERS, Study
 from trials.models.abstract_trial import AbstractTrial
@@ -275,10 +278,23 @@ def _counts(moves: Mapping[str, int]) -> str:
     return "".join(f"{field} = {field} + {n:d}, " for field, n in fields.items())
 
 
-def _rows(trials: Sequence[AbstractTrial], columns: Sequence[str]) -> str:
-    return json.dumps(
-        [{column: _column(getattr(trial, column)) for column in columns} for trial in trials]
-    )
+def _rows(trials: Sequence[AbstractTrial], columns: tuple[str, ...]) -> str:
+    read, converted = attrgetter(*columns), _converted(columns)
+    rows = []
+    for trial in trials:
+        row = dict(zip(columns, read(trial), strict=True))
+        for column, convert in converted:
+            if (value := row[column]) is not None:
+                row[column] = convert(value)
+        rows.append(row)
+    return json.dumps(rows)
+
+
+@cache
+def _converted(columns: tuple[str, ...]) -> list[tuple[str, Callable[[Any], Any]]]:
+    """Return those of the columns whose values JSON does not have, and how they are converted."""
+    kinds = {column: type(AbstractTrial._meta.get_field(column)) for column in columns}
+    return [(column, _CONVERTERS[kind]) for column, kind in kinds.items() if kind in _CONVERTERS]
 
 
 def _step_rows(steps: Sequence[tuple[AbstractTrial, int, float]]) -> str:
@@ -290,13 +306,13 @@ def _step_rows(steps: Sequence[tuple[AbstractTrial, int, float]]) -> str:
     )
 
 
-def _column(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, float):
-        return finite_or_text(value)
-    if isinstance(value, list):  # of floats
-        return [None if each is None else finite_or_text(each) for each in value]
-    return value
+def _finite_or_texts(values: Sequence[float | None]) -> list[float | str | None]:
+    return [None if each is None else finite_or_text(each) for each in values]
+
+
+_CONVERTERS: dict[type, Callable[[Any], Any]] = {
+    models.DateTimeField: datetime.isoformat,
+    models.UUIDField: str,
+    models.FloatField: finite_or_text,
+    ArrayField: _finite_or_texts,
+}
