@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import mkdtemp
@@ -34,6 +35,7 @@ SETTINGS = {
 }
 Record = Callable[[str, Any], None]
 STUDIES = {"tpe": "tpe", "random": "random"}
+N_CLIENTS = 8  # as many as the replica has threads
 MEGABYTES = 150  # of the file system on which PostgreSQL finds no more room
 
 
@@ -124,6 +126,34 @@ def test_service_recovers_from_an_outage_of_postgresql(
         f"away for {SECONDS_AWAY} s: {len(failures)} answers 503, no other; back "
         f"{seconds:.1f} s after PostgreSQL was; {n_told} trials told",
     )
+
+
+def test_no_request_fails_after_a_restart_of_postgresql(world: World) -> None:
+    """All connections of the pool are dead, and no request was made while PostgreSQL was away."""
+
+    def play(_: int) -> list[int]:
+        statuses = []
+        with HttpClient(world.replica.port) as client:
+            for _ in range(3):
+                asked = client.call("POST", "/studies/random/trials/suggest")
+                number = asked.body.get("trial_id")
+                told = client.call(
+                    "POST", f"/studies/random/trials/{number}/complete", {"values": 1}
+                )
+                statuses += [asked.status, told.status]
+        return statuses
+
+    with ThreadPoolExecutor(N_CLIENTS) as threads:
+        for mode in (signal.SIGINT, signal.SIGQUIT):
+            assert {each for found in threads.map(play, range(N_CLIENTS)) for each in found} == {
+                200
+            }
+            world.postgres.stop(mode)
+            world.postgres.start()
+            assert {each for found in threads.map(play, range(N_CLIENTS)) for each in found} == {
+                200
+            }
+    world.manage("check_optuna")
 
 
 def test_service_recovers_from_exhausted_connections(world: World) -> None:
