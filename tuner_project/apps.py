@@ -21,3 +21,4 @@ class TunerProjectConfig(AppConfig):
         extensions.register_cleanup_job(cleanup.delete_expired_sessions)
         extensions.register_cleanup_job(cleanup.delete_old_logins)
         PoolConnection.has_sessions = not settings.DB_POOLER  # also in commands
+        PoolConnection.is_preparing = settings.DB_PREPARED_STATEMENTS

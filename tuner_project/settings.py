@@ -82,10 +82,8 @@ DB_POOLER = env.boolean("DB_POOLER", False)
 DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = DB_POOLER
 # Timeout of each statement of a request, in seconds; 0: none.
 DB_STATEMENT_TIMEOUT = env.integer("DB_STATEMENT_TIMEOUT", 30, 0, 24 * 3600)
-# For `prepared_cursor()`: a connection prepares a statement after this many executions.
-DATABASES["default"]["OPTIONS"]["prepare_threshold"] = (
-    2 if env.boolean("DB_PREPARED_STATEMENTS", not DB_POOLER) else None
-)
+# Whether connections prepare the statements of `tuner_project.db.prepared`.
+DB_PREPARED_STATEMENTS = env.boolean("DB_PREPARED_STATEMENTS", not DB_POOLER)
 
 # Security --------------------------------------------------------------------------------
 SECRET_KEY = env.text("SECRET_KEY", "")

@@ -43,8 +43,10 @@ class TransactionPipeline(psycopg.Pipeline):
         self._enqueue_sync()
         yield from self._communicate_gen()
         yield from send(self.pgconn)
-        yield from self._fetch_gen(flush=False)
-        self.is_synced = True
+        try:
+            yield from self._fetch_gen(flush=False)
+        finally:  # an error is raised after all results have been read
+            self.is_synced = not self.result_queue
 
     def _fetch_gen(self, *, flush: bool) -> PQGen[None]:
         """Read the results; without a transaction by a Sync, after which nothing is left to do."""
@@ -67,6 +69,8 @@ class PoolConnection(psycopg.Connection[Any]):
     # False behind PgBouncer in transaction mode, which may run each transaction in another session
     # and does not accept the connection parameter `options`.
     has_sessions: ClassVar[bool] = True
+    # Whether the statements of `send` are prepared.
+    is_preparing: ClassVar[bool] = True
     # The pool connects in the background, so a waiting caller gets only a PoolTimeout.
     last_failure: ClassVar[psycopg.Error | None] = None
 
@@ -158,7 +162,7 @@ class PoolConnection(psycopg.Connection[Any]):
 
     def _prepare_gen(self, statement: Statement) -> PQGen[bytes | None]:
         """Prepare a statement unless it is, and return its name; None where none is prepared."""
-        if self.prepare_threshold is None:
+        if not self.is_preparing:
             return None
         prepared = self._prepared_statements
         if prepared.are_doubtful:
