@@ -316,7 +316,7 @@ LOGGING = logging_config(
 
 # REST ------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["tuner_project.rest.renderers.CompactJSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["tuner_project.rest.parsers.StrictJSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "access.api.authentication.TokenAuthentication",

@@ -8,11 +8,12 @@ from analysis.importance import METHODS
 from studies.api.fields import ValueField
 from studies.api.serializers import TrialCountsSerializer
 from studies.enums import StudyState
+from tuner_project.rest.base_serializers import AnswerSerializer
 from tuner_project.rest.numbers import NumberField
 from tuner_project.rest.serializers import TextOrNullField, UTCDateTimeField
 
 
-class BestSerializer(serializers.Serializer[Any]):
+class BestSerializer(AnswerSerializer):
     """The best trial."""
 
     params = serializers.DictField()
@@ -31,7 +32,7 @@ class BestSerializer(serializers.Serializer[Any]):
         return shown
 
 
-class ParetoTrialSerializer(serializers.Serializer[Any]):
+class ParetoTrialSerializer(AnswerSerializer):
     """A trial on the Pareto front."""
 
     trial_id = serializers.IntegerField(source="number")
@@ -39,7 +40,7 @@ class ParetoTrialSerializer(serializers.Serializer[Any]):
     params = serializers.DictField()
 
 
-class SampleSerializer(serializers.Serializer[Any]):
+class SampleSerializer(AnswerSerializer):
     """The number of trials from which a response was computed."""
 
     n_trials = serializers.IntegerField(help_text="The trials that were used.")
@@ -57,7 +58,7 @@ class ImportanceSerializer(SampleSerializer):
     method = serializers.ChoiceField(choices=list(METHODS))
 
 
-class HistoryPointSerializer(serializers.Serializer[Any]):
+class HistoryPointSerializer(AnswerSerializer):
     """A completed trial."""
 
     trial_id = serializers.IntegerField()
@@ -73,7 +74,7 @@ class OptimizationHistorySerializer(SampleSerializer):
     trials = HistoryPointSerializer(many=True)
 
 
-class HypervolumePointSerializer(serializers.Serializer[Any]):
+class HypervolumePointSerializer(AnswerSerializer):
     """The hypervolume after a trial had completed."""
 
     trial_id = serializers.IntegerField()
@@ -88,7 +89,7 @@ class HypervolumeSerializer(SampleSerializer):
     history = HypervolumePointSerializer(many=True)
 
 
-class RunningTrialSerializer(serializers.Serializer[Any]):
+class RunningTrialSerializer(AnswerSerializer):
     """A running trial."""
 
     trial_id = serializers.IntegerField(source="number")
@@ -98,7 +99,7 @@ class RunningTrialSerializer(serializers.Serializer[Any]):
     attempt = serializers.IntegerField(help_text="1 for the first attempt.")
 
 
-class FailureSerializer(serializers.Serializer[Any]):
+class FailureSerializer(AnswerSerializer):
     """Why some of the latest trials failed."""
 
     reason = TextOrNullField()
@@ -106,7 +107,7 @@ class FailureSerializer(serializers.Serializer[Any]):
     last_trial_id = serializers.IntegerField()
 
 
-class ProgressSerializer(serializers.Serializer[Any]):
+class ProgressSerializer(AnswerSerializer):
     """The progress of a study; cheap enough to be requested every second."""
 
     study_name = serializers.CharField(source="study.name")
@@ -143,7 +144,7 @@ class ProgressSerializer(serializers.Serializer[Any]):
     datetime = UTCDateTimeField(source="now")
 
 
-class AdviceSerializer(serializers.Serializer[Any]):
+class AdviceSerializer(AnswerSerializer):
     """One thing that the study's owner should know."""
 
     code = serializers.CharField(help_text="A stable code for programs.")

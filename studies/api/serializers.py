@@ -14,10 +14,11 @@ from studies.api.fields import (
 )
 from studies.api.parameter_serializers import ParameterField
 from studies.enums import Duplicates, StudyState
+from tuner_project.rest.base_serializers import AnswerSerializer
 from tuner_project.rest.serializers import TextOrNullField, UTCDateTimeField
 
 
-class TrialCountsSerializer(serializers.Serializer[Any]):
+class TrialCountsSerializer(AnswerSerializer):
     """The number of trials in each state."""
 
     WAITING = serializers.IntegerField()
@@ -27,7 +28,7 @@ class TrialCountsSerializer(serializers.Serializer[Any]):
     FAIL = serializers.IntegerField()
 
 
-class StateChangeSerializer(serializers.Serializer[Any]):
+class StateChangeSerializer(AnswerSerializer):
     """A change of a study's state."""
 
     state = serializers.ChoiceField(choices=StudyState.choices)
@@ -38,7 +39,7 @@ class StateChangeSerializer(serializers.Serializer[Any]):
         return change  # stored in the form of the response
 
 
-class StudySummarySerializer(serializers.Serializer[Any]):
+class StudySummarySerializer(AnswerSerializer):
     """A study, as lists show it."""
 
     study_id = serializers.IntegerField(source="id")

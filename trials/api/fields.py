@@ -11,6 +11,9 @@ from tuner_project.rest.serializers import StrictCharField, StrictFloatField
 
 MAX_STEP = 2**31 - 1
 
+_NUMBER = StrictFloatField()
+_NUMBERS = serializers.ListField(child=StrictFloatField(), min_length=1)
+
 
 @extend_schema_field(
     {"oneOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}, "minItems": 1}]}
@@ -20,9 +23,8 @@ class ReportedValuesField(serializers.Field[Any, Any, Any, Any]):
 
     def to_internal_value(self, data: Any) -> list[float]:
         if not isinstance(data, list):
-            return [StrictFloatField().run_validation(data)]
-        numbers = serializers.ListField(child=StrictFloatField(), min_length=1)
-        return numbers.run_validation(data)
+            return [_NUMBER.run_validation(data)]
+        return _NUMBERS.run_validation(data)
 
     def to_representation(self, value: Any) -> Any:
         return value
@@ -42,7 +44,7 @@ class NumbersField(serializers.Field[Any, Any, Any, Any]):
 
     def _value(self, key: str, value: Any) -> float:
         try:
-            return StrictFloatField().run_validation(value)
+            return _NUMBER.run_validation(value)
         except serializers.ValidationError as error:
             raise serializers.ValidationError({key: error.detail}) from None
 

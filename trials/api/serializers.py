@@ -6,6 +6,7 @@ from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_fiel
 from rest_framework import serializers
 
 from optuna_bridge.enums import TrialState
+from tuner_project.rest.base_serializers import AnswerSerializer
 from tuner_project.rest.numbers import NUMBER_OR_NULL, NumberField, finite
 from tuner_project.rest.serializers import (
     ProblemSerializer,
@@ -24,7 +25,7 @@ def one_or_many(name: str, shape: type[serializers.Serializer[Any]]) -> Polymorp
     )
 
 
-class SuggestionSerializer(serializers.Serializer[Any]):
+class SuggestionSerializer(AnswerSerializer):
     """A running trial's parameters."""
 
     trial_id = serializers.IntegerField(source="number")
@@ -56,7 +57,7 @@ class OfferSerializer(SuggestionSerializer):
     reoffered = serializers.BooleanField(help_text="Whether the worker held the trial already.")
 
 
-class OffersSerializer(serializers.Serializer[Any]):
+class OffersSerializer(AnswerSerializer):
     """Trials for a worker."""
 
     trials = OfferSerializer(many=True)
@@ -91,14 +92,14 @@ class TrialSerializer(SuggestionSerializer):
     )
 
 
-class FailedTrialSerializer(serializers.Serializer[Any]):
+class FailedTrialSerializer(AnswerSerializer):
     """A trial that was failed, and its next attempt."""
 
     trial_id = serializers.IntegerField(source="number")
     retried_as = serializers.IntegerField(allow_null=True)
 
 
-class FailedTrialsSerializer(serializers.Serializer[Any]):
+class FailedTrialsSerializer(AnswerSerializer):
     """Trials that were failed."""
 
     trials = FailedTrialSerializer(many=True)
@@ -110,7 +111,7 @@ class RetriedTrialsSerializer(FailedTrialsSerializer):
     n_left = serializers.IntegerField(help_text="The failed trials that are not retried yet.")
 
 
-class SignsSerializer(serializers.Serializer[Any]):
+class SignsSerializer(AnswerSerializer):
     """The answer to a heartbeat."""
 
     lease_expires_at = UTCDateTimeField(allow_null=True)
@@ -132,7 +133,7 @@ class VerdictSerializer(SignsSerializer):
     )
 
 
-class ResultSerializer(serializers.Serializer[Any]):
+class ResultSerializer(AnswerSerializer):
     """The result of one item: a trial with status 200, or a problem with another status."""
 
     trial_id = serializers.IntegerField(allow_null=True)
@@ -144,7 +145,7 @@ class ResultSerializer(serializers.Serializer[Any]):
         return result
 
 
-class ResultsSerializer(serializers.Serializer[Any]):
+class ResultsSerializer(AnswerSerializer):
     """The results of all items, in their order."""
 
     results = ResultSerializer(many=True)

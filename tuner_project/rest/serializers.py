@@ -3,7 +3,6 @@
 import json
 import math
 import re
-from collections.abc import Mapping
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
@@ -13,41 +12,9 @@ from rest_framework import serializers
 
 from tuner_project import extensions
 from tuner_project.json_values import JSON_NUMBER
+from tuner_project.rest.base_serializers import StrictSerializer
 
 MAX_SAFE_INTEGER = 2**53  # larger JSON integers are not exact in most languages
-
-
-class StrictSerializer(serializers.Serializer[Any]):
-    """Reject unknown keys; treat null as absent for optional fields that do not allow null.
-
-    The errors of its `ChoiceField`s name the words that are allowed.
-    """
-
-    def get_fields(self) -> dict[str, Any]:
-        fields = super().get_fields()
-        for field in fields.values():
-            if isinstance(field, serializers.ChoiceField):
-                words = ", ".join(map(str, field.choices))
-                field.error_messages["invalid_choice"] = (
-                    f'"{{input!s:.80}}" is not a valid choice; expected one of {words}'
-                )
-        return fields
-
-    def to_internal_value(self, data: Any) -> Any:
-        if not isinstance(data, Mapping):
-            raise serializers.ValidationError(f"expected an object, not {data!r:.80}")
-        fields = self.fields
-        unknown = [key for key in data if key not in fields or fields[key].read_only]
-        if unknown:
-            expected = ", ".join(name for name, field in fields.items() if not field.read_only)
-            text = f"unknown key; expected {expected or 'no keys at all'}"
-            raise serializers.ValidationError({key: [text] for key in unknown})
-        given = {
-            key: value
-            for key, value in data.items()
-            if value is not None or fields[key].required or fields[key].allow_null
-        }
-        return super().to_internal_value(given)
 
 
 class StrictCharField(serializers.CharField):

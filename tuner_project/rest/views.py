@@ -1,8 +1,7 @@
 """The base class of the API's views: strict queries and bodies, pagination."""
 
 import weakref
-from collections.abc import Hashable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cache
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -15,6 +14,12 @@ from rest_framework.response import Response
 
 from tuner_project.rest.bounds.thread_shares import thread_shares
 from tuner_project.rest.serializers import EmptySerializer
+
+
+@cache
+def _instances(classes: tuple[type, ...]) -> tuple[Any, ...]:
+    """Return cached instances of DRF's policy classes; ours keep nothing of a request."""
+    return tuple(each() for each in classes)
 
 
 @cache
@@ -39,6 +44,27 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
     heavy: ClassVar[frozenset[str]] = frozenset()
     problem_causes: ClassVar[dict[str, dict[str, str]]] = {}
     query: dict[str, Any]
+    _end_heavy: Callable[[], None] | None = None  # of a heavy request
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        methods = (method for method in self.http_method_names if method in self.action_map)
+        return {"Allow": ", ".join(each.upper() for each in (*methods, "options"))}
+
+    def get_parsers(self) -> Any:
+        return _instances(tuple(self.parser_classes))
+
+    def get_renderers(self) -> Any:
+        return _instances(tuple(self.renderer_classes))
+
+    def get_authenticators(self) -> Any:
+        return _instances(tuple(self.authentication_classes))
+
+    def get_permissions(self) -> Any:
+        return _instances(tuple(self.permission_classes))
+
+    def get_throttles(self) -> Any:
+        return _instances(tuple(self.throttle_classes))
 
     def perform_authentication(self, request: Request) -> None:
         """Authenticate and throttle before the permission checks, so that denied requests count."""
@@ -50,21 +76,22 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        shape: Any = self.query_serializers.get(self.action or "", EmptySerializer)
-        repeated = [key for key, values in request.query_params.lists() if len(values) > 1]
-        if repeated:
-            raise serializers.ValidationError({key: ["given more than once"] for key in repeated})
-        self.query = _instance(shape).run_validation(request.query_params.dict())
+        self.query = self._valid_query()
         if self.is_heavy():
-            self._end_heavy.callback(thread_shares.take(self.caller()))
+            self._end_heavy = thread_shares.take(self.caller())
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Serve a request; a heavy one counts until its response has been sent, or has failed."""
-        with ExitStack() as self._end_heavy:
+        try:
             response: Any = super().dispatch(request, *args, **kwargs)
+        except BaseException:
+            if self._end_heavy is not None:
+                self._end_heavy()
+            raise
+        if self._end_heavy is not None:
             # Django has no public way to learn of the end of a response. A client in the same
             # process may drop one without closing it.
-            end = weakref.finalize(response, self._end_heavy.pop_all().close)
+            end = weakref.finalize(response, self._end_heavy)
             response._resource_closers.append(end)  # noqa: SLF001
         return response
 
@@ -84,6 +111,16 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         """Validate the body of this request, and return its values."""
         shape: Any = self.get_serializer_class()
         return _instance(shape).run_validation(self.request.data)
+
+    def _valid_query(self) -> dict[str, Any]:
+        shape = self.query_serializers.get(self.action or "")
+        sent = self.request.query_params
+        if shape is None and not sent:
+            return {}
+        repeated = [key for key, values in sent.lists() if len(values) > 1]
+        if repeated:
+            raise serializers.ValidationError({key: ["given more than once"] for key in repeated})
+        return _instance(shape or EmptySerializer).run_validation(sent.dict())
 
     def answer(
         self, shape: type[serializers.Serializer[Any]], content: Any, status: int = 200
