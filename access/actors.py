@@ -98,7 +98,10 @@ SERVICE = Actor(ActorKind.SERVICE, Scope.MANAGE)
 
 
 def staff_user(request: HttpRequest) -> Any | None:
-    """Return the active staff user of the request's session, or None; this reads the session."""
+    """Return the active staff user of the request's session, or None; this reads the session.
+
+    A request of the API without a session's cookie has no user (`page_middleware`).
+    """
     user = getattr(request, "user", None)
     return user if user is not None and user.is_active and user.is_staff else None
 

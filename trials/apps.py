@@ -18,7 +18,7 @@ class TrialsConfig(AppConfig):
         from trials.api.request_serializers import ADDED, ENDED
         from trials.domain.expire_leases import limit_running_trials
 
-        extensions.register_api_urls("trials.api.urls")
+        extensions.register_api_urls("trials.api.urls", first=True)  # most requests are for these
         extensions.register_openapi_links(openapi.LINKS)
         extensions.register_openapi_enums(TrialState=TrialState, EndedState=ENDED, AddedState=ADDED)
         extensions.register_problem_members(**openapi.PROBLEM_MEMBERS)

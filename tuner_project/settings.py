@@ -173,7 +173,7 @@ SILENCED_SYSTEM_CHECKS = [
     # HSTS for subdomains and preloading are decisions of the domain's owner.
     *("security.W005", "security.W021"),
     # Without HTTPS, tuner.W003 replaces these four.
-    *([] if HTTPS else [f"security.W0{number}" for number in ("04", "08", "12", "16")]),
+    *([] if HTTPS else [f"security.W0{number}" for number in ("04", "08", "10", "16")]),
 ]
 
 # Larger bodies are rejected with 413, without reading them.
@@ -227,24 +227,23 @@ INSTALLED_APPS = [
     "transfer",
     "analysis",
 ]
+# Requests of the API pass by those of `page_middleware`.
 MIDDLEWARE = [
     "tuner_project.observability.request_id.RequestIdMiddleware",  # first, for all log records
     "tuner_project.observability.access_log.AccessLogMiddleware",
     "tuner_project.observability.request_metrics.MetricsMiddleware",
     "tuner_project.security.content_policy.PolicyMiddleware",  # before all that may respond
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
+    "tuner_project.page_middleware.PageStaticFiles",
+    "tuner_project.rest.middleware.OriginMiddleware",
     "tuner_project.serving.overload.OverloadMiddleware",
     "tuner_project.rest.middleware.FaultMiddleware",
-    "tuner_project.rest.middleware.ApiMiddleware",
-    "tuner_project.rest.middleware.BodyLimitMiddleware",
-    "tuner_project.rest.middleware.LostConnectionMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "tuner_project.rest.middleware.BodyMiddleware",
+    "tuner_project.page_middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "tuner_project.page_middleware.SessionUsers",
+    "tuner_project.page_middleware.PageMessages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",  # last: it replaces the response to a locked-out login
 ]

@@ -14,6 +14,7 @@ from tuner_project.metrics_view import metrics
 from tuner_project.rest.schema_view import SchemaView
 
 api: list[Any] = [
+    *(path("", include(module)) for module in extensions.API_URLS),
     path("health", HealthViewSet.as_view({"get": "health"})),
     path("ready", HealthViewSet.as_view({"get": "ready"})),
     path("schema", SchemaView.as_view(), name="schema"),
@@ -22,9 +23,9 @@ api: list[Any] = [
         SpectacularSwaggerSplitView.as_view(url_name="schema", throttle_classes=()),
         name="docs",
     ),
-    *(path("", include(module)) for module in extensions.API_URLS),
 ]
 urlpatterns = [
+    path("api/v1/", include(api)),  # first, since most requests are for it
     path("", RedirectView.as_view(pattern_name="docs")),
     path("favicon.ico", RedirectView.as_view(url=static("tuner_project/icon.svg"))),
     # The admin's URLs end in a slash, and APPEND_SLASH would apply to all URLs.
@@ -35,7 +36,6 @@ urlpatterns = [
         ),
     ),
     path("admin/", admin.site.urls),
-    path("api/v1/", include(api)),
     path("metrics", metrics),
     *(path("", include(module)) for module in extensions.PAGE_URLS),
 ]

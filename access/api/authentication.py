@@ -25,7 +25,10 @@ class TokenAuthentication(BaseAuthentication):
     """
 
     def authenticate(self, request: Request) -> tuple[Actor, Token] | None:
-        scheme, _, key = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
+        given = request._request.META.get("HTTP_AUTHORIZATION")
+        if given is None:
+            return None
+        scheme, _, key = given.strip().partition(" ")
         if not scheme:
             return None
         if scheme.lower() != SCHEME.lower():
@@ -49,6 +52,7 @@ class StaffAuthentication(BaseAuthentication):
     """
 
     def authenticate(self, request: Request) -> tuple[Actor, Any] | None:
+        request._request.has_looked_for_session = True  # type: ignore[attr-defined]
         user = staff_user(request._request)
         if user is None:
             if settings.AUTH_REQUIRED and settings.SESSION_COOKIE_NAME in request.COOKIES:

@@ -105,9 +105,11 @@ class RequestThrottle(BaseThrottle):
         token = request.auth if isinstance(request.auth, Token) else None
         if actor is None and settings.AUTH_REQUIRED:
             return True  # rejected by the permissions next, which costs less than counting it
-        is_read = request.method in SAFE_METHODS
-        with uncounted_without_writes() if is_read else nullcontext():
-            take(list(_rates(request._request, token, is_read)), token)
+        is_read = request._request.method in SAFE_METHODS
+        rates = list(_rates(request._request, token, is_read))
+        if rates or token is not None:
+            with uncounted_without_writes() if is_read else nullcontext():
+                take(rates, token)
         return True
 
 
@@ -177,6 +179,5 @@ def _rates(request: HttpRequest, token: Token | None, is_read: bool) -> Iterator
 
 
 def _of_address(request: HttpRequest, kind: str, per_minute: int) -> Iterator[Rate]:
-    address = client_network(request)
-    if address and per_minute:
+    if per_minute and (address := client_network(request)):
         yield Rate(f"the address {address}", f"address {address}", kind, per_minute)

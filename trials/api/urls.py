@@ -1,6 +1,6 @@
 """Routes of trials."""
 
-from django.urls import path
+from django.urls import include, path
 
 import studies.api.path_converters  # noqa: F401  (registers study_name)
 import trials.api.path_converters  # noqa: F401  (registers trial_number)
@@ -8,29 +8,37 @@ from trials.api.views import TrialViewSet
 from tuner_project.rest.parsers import StrictJSONListParser
 
 _TRIALS = "studies/<study_name:study_name>/trials"
-_TRIAL = f"{_TRIALS}/<trial_number:trial_id>"
+_ACTIONS = ("complete", "report", "heartbeat", "prune", "fail", "retry", "invalidate")
 
+# Those of one trial and of all of them are nested: the common part of the path is matched once.
 urlpatterns = [
+    path(
+        f"{_TRIALS}/<trial_number:trial_id>/",
+        include([path(each, TrialViewSet.as_view({"post": each})) for each in _ACTIONS]),
+    ),
+    path(
+        f"{_TRIALS}/",
+        include(
+            [
+                path("suggest", TrialViewSet.as_view({"post": "suggest"})),
+                path("suggest-batch", TrialViewSet.as_view({"post": "suggest_batch"})),
+                path("complete-batch", TrialViewSet.as_view({"post": "complete_batch"})),
+                path("fail-running", TrialViewSet.as_view({"post": "fail_running"})),
+            ]
+        ),
+    ),
+    path(
+        f"{_TRIALS}/<trial_number:trial_id>",
+        TrialViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
+    ),
     path(
         _TRIALS,
         TrialViewSet.as_view(
             {"get": "list", "post": "create"}, parser_classes=[StrictJSONListParser]
         ),
     ),
-    path(f"{_TRIALS}/suggest", TrialViewSet.as_view({"post": "suggest"})),
-    path(f"{_TRIALS}/suggest-batch", TrialViewSet.as_view({"post": "suggest_batch"})),
-    path(f"{_TRIALS}/complete-batch", TrialViewSet.as_view({"post": "complete_batch"})),
     path(
         "studies/<study_name:study_name>/retry-failed",
         TrialViewSet.as_view({"post": "retry_failed"}),
-    ),
-    path(f"{_TRIALS}/fail-running", TrialViewSet.as_view({"post": "fail_running"})),
-    path(
-        _TRIAL,
-        TrialViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
-    ),
-    *(
-        path(f"{_TRIAL}/{action}", TrialViewSet.as_view({"post": action}))
-        for action in ("report", "heartbeat", "complete", "prune", "fail", "retry", "invalidate")
     ),
 ]

@@ -1,6 +1,7 @@
 """The middleware that counts and times requests."""
 
 from collections.abc import Callable
+from functools import cache
 from time import perf_counter
 
 from django.http import HttpRequest, HttpResponseBase
@@ -17,7 +18,13 @@ class MetricsMiddleware:
         from tuner_project.observability import metrics
 
         self.get_response = get_response
-        self._count, self._seconds = metrics.REQUESTS, metrics.REQUEST_SECONDS
+        # Cached, because `labels` takes a lock and builds its key anew.
+        self._children = cache(
+            lambda method, route, status: (
+                metrics.REQUESTS.labels(method, route, status),
+                metrics.REQUEST_SECONDS.labels(method, route),
+            )
+        )
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         began = perf_counter()
@@ -26,6 +33,7 @@ class MetricsMiddleware:
         method = request.method if request.method in _METHODS else "other"
         match = request.resolver_match
         route = f"/{match.route}" if match is not None else NO_ROUTE
-        self._count.labels(method, route, response.status_code).inc()
-        self._seconds.labels(method, route).observe(seconds)
+        count, timing = self._children(method, route, response.status_code)
+        count.inc()
+        timing.observe(seconds)
         return response

@@ -6,11 +6,12 @@ https://developer.mozilla.org/docs/Web/HTTP/Guides/CSP
 import base64
 import hashlib
 import re
+from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
-from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
-from csp.middleware import CSPMiddleware, PolicyParts
+from csp.constants import HEADER, NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
+from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
 from tuner_project import extensions
@@ -49,22 +50,23 @@ _UNUSED_FEATURES = "camera=(), geolocation=(), microphone=(), payment=(), usb=()
 _INLINE_SCRIPT = re.compile(r"<script[^>]*>(.*?)</script>", re.DOTALL)
 
 
-class PolicyMiddleware(CSPMiddleware):
-    """Set the policy for the request's path on each response without its own policy."""
+class PolicyMiddleware:
+    """Set the policy for the request's path on each response without its own policy.
 
-    def process_response(
-        self, request: HttpRequest, response: HttpResponseBase
-    ) -> HttpResponseBase:
+    django-csp's middleware also serves nonces, decorators and report-only policies, which are not
+    used here, and takes 0.1 ms of each request; this one takes a tenth of that.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
         response.headers.setdefault("Permissions-Policy", _UNUSED_FEATURES)
-        return super().process_response(request, response)
-
-    def get_policy_parts(
-        self, request: HttpRequest, response: HttpResponseBase, report_only: bool = False
-    ) -> PolicyParts:
-        parts = super().get_policy_parts(request, response, report_only)
-        if parts.config is None and not report_only:
-            parts.config = dict(policy_of(request.path))
-        return parts
+        is_debug_page = settings.DEBUG and response.status_code in (404, 500)
+        if HEADER not in response.headers and not is_debug_page:
+            response.headers[HEADER] = _text(policy_of(request.path))
+        return response
 
 
 def policy_of(path: str) -> Policy:
@@ -93,4 +95,9 @@ def policy_of_figure(content: str | bytes) -> str:
         "img-src": ["data:", "blob:"],
         "sandbox": ["allow-scripts", "allow-downloads"],
     }
+    return _text(policy)
+
+
+def _text(policy: Policy) -> str:
+    """Return a policy as the header has it."""
     return "; ".join(f"{name} {' '.join(values)}" for name, values in policy.items())
