@@ -110,13 +110,14 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
     def body(self) -> dict[str, Any]:
         """Validate the body of this request, and return its values."""
         shape: Any = self.get_serializer_class()
-        return _instance(shape).run_validation(self.request.data)
+        is_empty = self.request._request.META.get("CONTENT_LENGTH") in (None, "", "0")
+        return _instance(shape).run_validation({} if is_empty else self.request.data)
 
     def _valid_query(self) -> dict[str, Any]:
         shape = self.query_serializers.get(self.action or "")
-        sent = self.request.query_params
-        if shape is None and not sent:
+        if shape is None and not self.request._request.META.get("QUERY_STRING"):
             return {}
+        sent = self.request.query_params
         repeated = [key for key, values in sent.lists() if len(values) > 1]
         if repeated:
             raise serializers.ValidationError({key: ["given more than once"] for key in repeated})

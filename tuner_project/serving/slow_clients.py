@@ -65,32 +65,67 @@ class TimeBudget:
         finally:
             self.left -= time.monotonic() - began
             sock.settimeout(timeout)
-        self.left = min(self.left + size(moved) / MIN_RATE, settings.CLIENT_TIMEOUT)
+        self.regain(size(moved))
         return moved
+
+    def regain(self, size: int) -> None:
+        """Add the time for `size` bytes that the client has transferred."""
+        self.left = min(self.left + size / MIN_RATE, settings.CLIENT_TIMEOUT)
 
 
 class TimedSocket(socket.socket):
-    """A socket whose blocking calls are limited by `TimeBudget`."""
+    """A socket whose blocking calls are limited by `TimeBudget`.
+
+    What can be transferred at once is, by a single system call. The head of a response is held
+    back until its body follows, or a thread would wait for the client, so that most responses are
+    one segment.
+    """
 
     def renew(self) -> None:
         """Reset the client's time for a new request."""
         self._reading, self._writing = TimeBudget(), TimeBudget()
+        self._held: bytes = b""
+        self._has_begun = False  # whether a part of the response was passed to `sendall`
         self.is_unread = False  # whether the client did not read the response
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        if self.gettimeout() == 0.0:  # non-blocking: called by the main loop
+        timeout = self.gettimeout()
+        if timeout == 0.0:  # non-blocking: called by the main loop
             return super().recv(size, flags)
+        self.flush()
+        if timeout is None:
+            with suppress(BlockingIOError):
+                data = super().recv(size, flags | socket.MSG_DONTWAIT)
+                self._reading.regain(len(data))
+                return data
         return self._reading.wait(self, partial(super().recv, size, flags), len)
 
-    def sendall(self, data: Any, flags: int = 0) -> None:
-        view = memoryview(data).cast("B")
+    def sendall(self, data: bytes, flags: int = 0) -> None:  # type: ignore[override]
+        if not self._has_begun and data.endswith(_END_OF_HEAD):
+            self._held, self._has_begun = data, True
+            return
+        self._has_begun = True
+        held, self._held = self._held, b""
+        view = memoryview(held + data).cast("B")
         while view:
-            try:
-                sent = self._writing.wait(self, partial(super().send, view, flags), int)
-            except ClientTooSlow:
-                self.is_unread = True
-                raise
-            view = view[sent:]
+            view = view[self._send_some(view, flags) :]
+
+    def flush(self) -> None:
+        """Send what is held back."""
+        if self._held:
+            self.sendall(b"")
+
+    def _send_some(self, view: memoryview, flags: int) -> int:
+        if self.gettimeout() is None:
+            with suppress(BlockingIOError):
+                sent = super().send(view, flags | socket.MSG_DONTWAIT)
+                self._writing.regain(sent)
+                return sent
+        try:
+            return self._writing.wait(self, partial(super().send, view, flags), int)
+        except ClientTooSlow:
+            self.is_unread = True
+            raise
 
 
 class TimedConnection(TConn):
@@ -173,6 +208,10 @@ class TimedWorker(ThreadWorker):
     def handle(self, conn: TimedConnection) -> Any:
         conn.sock.renew()
         is_kept = super().handle(conn)
+        try:
+            conn.sock.flush()  # of a response without a body
+        except OSError:
+            is_kept = False  # the client has gone, or does not read
         if not is_kept and not conn.sock.is_unread:
             # Done in the thread because it waits for the client, which the main loop must not.
             util.close_graceful(conn.sock, max_drain=MAX_DRAIN)

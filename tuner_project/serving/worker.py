@@ -37,6 +37,9 @@ class BoundedWorker(TimedWorker):
         self._queue: deque[tuple[float, Future[Any], Any]] = deque()
         self._n_given = 0  # requests submitted to the threads and not finished
         self._n_reserved = 0
+        # A request looks up two dozen settings. This makes them plain attributes, as none changes
+        # in a worker; `Config` looks each up by name in two dictionaries.
+        self.cfg.__dict__.update({name: each.get() for name, each in self.cfg.settings.items()})
         super().init_process()
 
     def enqueue_req(self, conn: Any) -> None:
