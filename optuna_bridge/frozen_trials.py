@@ -114,8 +114,7 @@ class FrozenTrials(BaseStorage):
     create_new_study = delete_study = get_all_studies = _refused
     set_study_user_attr = set_trial_user_attr = _refused
     set_trial_state_values = set_trial_intermediate_value = _refused
+    create_new_trial = set_trial_param = _refused
     # `SamplerStorage` overrides these to write into drafts.
-    create_new_trial: Any = _refused
-    set_trial_param: Any = _refused
     set_trial_system_attr: Any = _refused
     set_study_system_attr: Any = _refused

@@ -1,12 +1,12 @@
 """The storage that a sampler reads: a study's committed trials, and drafts of new ones.
 
-Optuna's ask writes into drafts only. Trials are replaced by changed copies and never changed in
-place, since Optuna's samplers and pruners keep references to the trials that they have read
-(otherwise successive halving would see its own rung twice).
+Optuna's samplers write into drafts only. Trials are replaced by changed copies and never changed in
+place, since samplers and pruners keep references to the trials that they have read (otherwise
+successive halving would see its own rung twice); only the parameters of a draft are, while it is
+drawn.
 """
 
-from collections.abc import Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Container, Mapping, Sequence
 from copy import copy
 from itertools import count
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_bridge.frozen_trials import DIRECTIONS, FrozenTrials, StudyDefinition
 from optuna_bridge.infeasible import LearntTrials
 from optuna_bridge.samplers.trial_columns import TrialColumns
+from optuna_bridge.suggestion import Suggestion
 from optuna_bridge.system_attrs import FIXED_PARAMS, TRANSIENT_ATTRIBUTES
 
 
@@ -32,7 +33,7 @@ class CommittedTrial(NamedTuple):
 
 
 class DraftTrial:
-    """A RUNNING trial that exists only in this process, and into which Optuna's ask writes."""
+    """A RUNNING trial that exists only in this process, and into which a sampler draws."""
 
     _ids = count(-1, -1)  # negative, so that they differ from those of committed trials
 
@@ -119,12 +120,30 @@ class SamplerStorage(FrozenTrials, Generic[D]):
         trial = self._trials[number] if number < len(self._trials) else None
         return trial if trial is not None and trial.state == TrialState.RUNNING else None
 
-    @contextmanager
-    def _drawing_into(self, draft: D) -> Iterator[None]:
-        """Direct the writes of Optuna's ask into a draft within the block; drop it on an error."""
+    def draw_into(
+        self,
+        draft: D,
+        study: optuna.Study,
+        distributions: Mapping[str, BaseDistribution],
+        *,
+        annotates: bool = False,
+    ) -> None:
+        """Let the study's sampler suggest the draft's parameters; drop the draft on an error.
+
+        Args:
+            draft: An empty draft.
+            study: An Optuna study on this storage.
+            distributions: The parameters to suggest.
+            annotates: Whether the sampler has to set its attributes on the draft, which it does
+                when it draws jointly, even if each parameter is fixed.
+        """
         self._drawing = draft
+        self._drafts[draft.trial._trial_id] = draft
         try:
-            yield
+            suggestion = Suggestion(study, draft.trial._trial_id)
+            suggestion.draw(distributions)
+            if annotates:
+                suggestion.draw_jointly()
         except BaseException:
             self._drop(draft)
             raise
@@ -172,8 +191,6 @@ class SamplerStorage(FrozenTrials, Generic[D]):
 
         Infeasible trials are seen as in `LearntTrials`. Only the thread that draws may call this.
         """
-        if states == (TrialState.WAITING,):
-            return []  # Study.ask would start one; the service starts them in the database
         trials = self._learnt.all_of(self._trials) + self._visible_drafts()
         return trials if states is None else [each for each in trials if each.state in states]
 
@@ -191,36 +208,15 @@ class SamplerStorage(FrozenTrials, Generic[D]):
 
     # What Optuna writes while it draws -------------------------------------------------------
 
-    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        draft = self._current_draft()
-        self._drafts[draft.trial._trial_id] = draft
-        return draft.trial._trial_id
-
-    def set_trial_param(
-        self,
-        trial_id: int,
-        param_name: str,
-        param_value_internal: float,
-        distribution: BaseDistribution,
-    ) -> None:
-        trial = copy(self.get_trial(trial_id))
-        value = distribution.to_external_repr(param_value_internal)
-        trial.params = trial.params | {param_name: value}
-        trial.distributions = trial.distributions | {param_name: distribution}
-        self._replace(trial)
-
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         trial = copy(self.get_trial(trial_id))
         trial.system_attrs = trial.system_attrs | {key: value}
         self._replace(trial)
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-        self._current_draft().set_study_attr(key, value)
-
-    def _current_draft(self) -> D:
         if self._drawing is None:
             self._refused()
-        return self._drawing
+        self._drawing.set_study_attr(key, value)
 
     def _replace(self, trial: FrozenTrial) -> None:
         draft = self._drafts.get(trial._trial_id)

@@ -8,6 +8,7 @@ from optuna.distributions import BaseDistribution
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_bridge.samplers.random_sampler import RandomSampler
 from optuna_bridge.samplers.shared_space import SharedSearchSpace
 
 
@@ -22,6 +23,7 @@ class NSGAIISampler(optuna.samplers.NSGAIISampler):
 
     def __init__(self, distributions: Mapping[str, BaseDistribution], **options: Any) -> None:
         super().__init__(**options)
+        self._random_sampler = RandomSampler(options.get("seed"))
         # Replaces one that compares the distributions of all trials.
         self._search_space = SharedSearchSpace(distributions)
 

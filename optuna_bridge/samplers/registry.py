@@ -10,13 +10,14 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, RandomSampler
+from optuna.samplers import BaseSampler
 
 from optuna_bridge.options import SEED, Option
 from optuna_bridge.samplers.gp.sampler import BoundedGPSampler, fault_of_size
 from optuna_bridge.samplers.kind import OptionalPart, SamplerKind, reseed
 from optuna_bridge.samplers.nsgaii import NSGAIISampler
 from optuna_bridge.samplers.qmc import NumberedQMCSampler
+from optuna_bridge.samplers.random_sampler import RandomSampler
 from optuna_bridge.samplers.tpe.sampler import ColumnTPESampler
 
 PYTORCH = OptionalPart("torch", "PyTorch", "make torch, or pip install torch")

@@ -264,10 +264,11 @@ class SamplerSession(TrialCache):
     def _draw_once(self, number: int, fixed: Mapping[str, Any] | None = None) -> Draft:
         """Draw a trial once, with some or all parameters fixed if given."""
         draft = Draft(number, fixed)
-        with self._drawing_into(draft), stopwatch("sampling"):
-            trial = self.optuna_study.ask(self._space.distributions)
-            if self._kind.annotates_trials:
-                # Access it, since Optuna samples only when a parameter needs it, and the sampler
-                # sets its attributes then.
-                _ = trial.relative_params
+        with stopwatch("sampling"):
+            self.draw_into(
+                draft,
+                self.optuna_study,
+                self._space.distributions,
+                annotates=self._kind.annotates_trials,
+            )
         return draft

@@ -16,6 +16,7 @@ from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
 from optuna.samplers._tpe.sampler import default_gamma, default_gamma_multiobjective
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_bridge.samplers.random_sampler import RandomSampler
 from optuna_bridge.samplers.tpe.bounds import max_kernels
 from optuna_bridge.samplers.tpe.observations import Observations
 from optuna_bridge.samplers.tpe.parzen_estimator import BlockwiseParzenEstimator
@@ -28,6 +29,7 @@ class ColumnTPESampler(TPESampler):
 
     def __init__(self, distributions: dict[str, BaseDistribution], **options: Any) -> None:
         super().__init__(**options)
+        self._random_sampler = RandomSampler(options.get("seed"))
         self._distributions = distributions
         self._max_kernels = max_kernels(distributions.values(), self._n_ei_candidates)
         self._parzen_estimator_cls: Any = BlockwiseParzenEstimator
