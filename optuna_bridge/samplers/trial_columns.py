@@ -1,6 +1,6 @@
 """A study's trials as columns (arrays), so that samplers need not loop over trials in Python."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -67,9 +67,9 @@ class TrialColumns:
             if trial.system_attrs:
                 self.violations[trial.number] = total_violation(trial.constraints.values())
 
-    def of_param(self, name: str) -> np.ndarray:
-        """Return the values of a parameter, by the trials' numbers."""
-        return self.internal_params[self._positions[name]]
+    def rows_of(self, names: Iterable[str]) -> np.ndarray:
+        """Return the rows of parameters in `internal_params`."""
+        return np.array([self._positions[name] for name in names], dtype=int)
 
     def _grow(self, n: int) -> None:
         self.n = max(self.n, n)

@@ -1,79 +1,42 @@
-"""The kernels of one parameter, one for each observation and one for the prior."""
+"""The exact densities of one parameter's kernels: one for each observation, and the prior's."""
 
-from typing import Any
+from functools import lru_cache
 
 import numpy as np
 from optuna.samplers._tpe import _truncnorm
 from optuna.samplers._tpe.probability_distributions import _unique_inverse_2d
 
 from optuna_bridge.samplers.tpe import truncated_normal
+from optuna_bridge.samplers.tpe.mixture import Kernels
 
 
-class CategoricalKernels:
-    """Kernels of a categorical parameter, each with a weight for each choice.
+class CategoricalDensity:
+    """The density of a categorical parameter's kernels, each with a weight for each choice.
 
     A kernel has one weight for the observed choice and another one for all the rest, both divided
     by their sum. So two numbers are kept for each kernel instead of one for each choice.
     """
 
-    def __init__(self, observed: np.ndarray, sums: np.ndarray, prior_weight: float) -> None:
-        """Make the kernels of the observed choices, and then the prior's.
+    def __init__(
+        self, observed: np.ndarray, n_choices: int, prior_weight: float, samples: np.ndarray
+    ) -> None:
+        """Prepare the density at samples.
 
         Args:
-            observed: The indices of the observed choices.
-            sums: From `sums_of_weights`.
+            observed: The indices of the observed choices; the prior's kernel, the last one, has
+                `n_choices`, since it observed none.
+            n_choices: The number of choices.
             prior_weight: The weight that is spread over the kernels.
+            samples: The indices of choices.
         """
-        self._n_choices = len(sums) - 1
-        # The prior's kernel observed no choice.
-        self._observed = np.append(observed.astype(int), self._n_choices)
-        n_kernels = len(self._observed)
+        n_kernels = len(observed)
         is_alone = n_kernels == 1
-        rest = 1.0 / self._n_choices if is_alone else prior_weight / n_kernels
-        self._sums = np.ones_like(sums) if is_alone else sums
-        self._rest, self._chosen = rest / self._sums, (rest + 1) / self._sums
-
-    def draw(self, active: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
-        """Return a choice of each of the active kernels."""
-        observed = self._observed[active]
-        quantiles = rng.rand(len(active))
-        drawn = np.empty(len(active), dtype=int)
-        for choice in np.unique(observed):
-            weights = np.full(self._n_choices, self._rest[choice])
-            if choice < self._n_choices:
-                weights[choice] = self._chosen[choice]
-            cumulative = np.cumsum(weights)
-            cumulative[-1] = 1  # despite rounding errors
-            of_choice = observed == choice
-            drawn[of_choice] = np.searchsorted(cumulative, quantiles[of_choice])
-        return drawn
-
-    def at(self, samples: np.ndarray) -> "_CategoricalDensity":
-        return _CategoricalDensity(
-            self._observed, np.log(self._rest), np.log(self._chosen), samples
-        )
-
-
-def sums_of_weights(n_choices: int, n_observed: int, prior_weight: float) -> np.ndarray:
-    """Return the sum of a kernel's weights for each choice that it may have observed, and for none.
-
-    It depends on the choice in the last bit, since NumPy adds in pairs.
-    """
-    weights = np.full((n_choices + 1, n_choices), prior_weight / (n_observed + 1))
-    chosen = np.arange(n_choices)
-    weights[chosen, chosen] += 1
-    sums: np.ndarray = weights.sum(axis=1)
-    return np.where(sums == 0, 1, sums)
-
-
-class _CategoricalDensity:
-    def __init__(
-        self, observed: np.ndarray, rest: np.ndarray, chosen: np.ndarray, samples: np.ndarray
-    ) -> None:
-        """Take the logarithms of the weights by the observed choice."""
+        rest = 1.0 / n_choices if is_alone else prior_weight / n_kernels
+        sums = 1.0 if is_alone else sums_of_weights(n_choices, rest)[observed]
         drawn, self._positions = np.unique(samples.astype(np.int64), return_inverse=True)
         self._drawn, self._observed = drawn[:, np.newaxis], observed
-        self._rest, self._chosen = rest[observed], chosen[observed]
+        self._rest = np.broadcast_to(np.log(rest / sums), n_kernels)
+        self._chosen = np.broadcast_to(np.log((rest + 1) / sums), n_kernels)
 
     def add_to(self, total: np.ndarray, block: slice) -> None:
         """Add the log densities to `total`, (samples, kernels of the block)."""
@@ -82,18 +45,31 @@ class _CategoricalDensity:
         total += density[self._positions]
 
 
+@lru_cache(maxsize=2)
+def sums_of_weights(n_choices: int, rest: float) -> np.ndarray:
+    """Return the sum of a kernel's weights for each choice that it may have observed, and for none.
+
+    It depends on the choice in the last bit, since NumPy adds in pairs.
+    """
+    weights = np.full((n_choices + 1, n_choices), rest)
+    chosen = np.arange(n_choices)
+    weights[chosen, chosen] += 1
+    sums: np.ndarray = weights.sum(axis=1)
+    return np.where(sums == 0, 1, sums)
+
+
 class DiscreteDensity:
     """The density of a stepped parameter's kernels.
 
     It is the mass within half a step of the sample, divided by the mass of the range.
     """
 
-    def __init__(self, kernels: Any, samples: np.ndarray) -> None:
+    def __init__(self, kernels: Kernels, samples: np.ndarray) -> None:
         drawn, self._positions = np.unique(samples, return_inverse=True)
         mu, sigma, self._of_kernel = _unique_inverse_2d(kernels.mu, kernels.sigma)
         ends = drawn - kernels.step / 2, drawn + kernels.step / 2
         left, right = (np.log(each) if kernels.is_log else each for each in ends)
-        low, high = kernels.adapted_low, kernels.adapted_high
+        low, high = kernels.lower, kernels.upper
         self._log_mass = truncated_normal.log_gauss_mass_unique(
             (left[:, np.newaxis] - mu) / sigma, (right[:, np.newaxis] - mu) / sigma
         )  # (drawn values, distinct kernels)
@@ -109,9 +85,9 @@ class DiscreteDensity:
 class ContinuousDensity:
     """The density of a continuous parameter's kernels, which are truncated normal."""
 
-    def __init__(self, kernels: Any, samples: np.ndarray, n_central: int) -> None:
+    def __init__(self, kernels: Kernels, samples: np.ndarray, n_central: int) -> None:
         x = np.log(samples) if kernels.is_log else samples
-        low, high = kernels.adapted_low, kernels.adapted_high
+        low, high = kernels.lower, kernels.upper
         self._samples, self._mu, self._sigma = x[:, np.newaxis], kernels.mu, kernels.sigma
         self._low, self._high = low, high
         self._log_range = truncated_normal.log_gauss_mass(*standard_range(kernels), of=n_central)
@@ -141,7 +117,7 @@ class ContinuousDensity:
         total += np.select(cases, [np.nan, -np.inf], default=out)
 
 
-def standard_range(kernels: Any) -> tuple[np.ndarray, np.ndarray]:
+def standard_range(kernels: Kernels) -> tuple[np.ndarray, np.ndarray]:
     """Return both ends of the parameter's range, in each kernel's standard deviations."""
-    low, high = kernels.adapted_low, kernels.adapted_high
+    low, high = kernels.lower, kernels.upper
     return (low - kernels.mu) / kernels.sigma, (high - kernels.mu) / kernels.sigma

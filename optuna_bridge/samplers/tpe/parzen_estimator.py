@@ -2,7 +2,7 @@
 
 Results are identical to Optuna's to the bit. Optuna's arrays of all samples, kernels and
 parameters, and of all choices, are far larger than a processor's cache, and may be larger than the
-memory. Here one parameter's kernels exist at a time, and are processed in blocks that fit.
+memory. Here one parameter's densities exist at a time, and are computed in blocks that fit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,33 +10,20 @@ from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.samplers._tpe.parzen_estimator import (
-    EPS,
-    _ParzenEstimator,
-    _ParzenEstimatorParameters,
-)
-from optuna.samplers._tpe.probability_distributions import (
-    _BatchedDiscreteTruncLogNormDistributions,
-    _BatchedDiscreteTruncNormDistributions,
-    _BatchedDistributions,
-    _BatchedTruncLogNormDistributions,
-    _BatchedTruncNormDistributions,
-)
+from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator, _ParzenEstimatorParameters
 
 from optuna_bridge.samplers.tpe import truncated_normal
 from optuna_bridge.samplers.tpe.kernels import (
-    CategoricalKernels,
+    CategoricalDensity,
     ContinuousDensity,
     DiscreteDensity,
     standard_range,
-    sums_of_weights,
 )
+from optuna_bridge.samplers.tpe.mixture import Mixture, SampledSpace, Samples
 
 _BLOCK = 512  # kernels at a time
 # NumPy adds up to this many numbers in the order of `_sum_of`, and splits longer sums in halves.
 _MAX_SUMMANDS = 128
-
-Samples = Mapping[str, np.ndarray]
 
 
 class BlockwiseParzenEstimator(_ParzenEstimator):
@@ -50,122 +37,43 @@ class BlockwiseParzenEstimator(_ParzenEstimator):
         parameters: _ParzenEstimatorParameters,
         predetermined_weights: np.ndarray | None = None,
     ) -> None:
-        self._search_space = search_space
-        self._observations = observations
-        self._parameters = parameters
-        self._n_observed = len(observations[next(iter(search_space))])
-        if self._n_observed == 0:
-            weights = np.array([1.0])
-        elif predetermined_weights is None:
-            weights = self._call_weights_func(parameters.weights, self._n_observed)
-            weights = np.append(weights, [parameters.prior_weight])
-        else:
-            weights = np.append(predetermined_weights, [parameters.prior_weight])
-        self._weights: np.ndarray = weights / weights.sum()
-        self._sums_by_n_choices: dict[int, np.ndarray] = {}
+        space = SampledSpace(search_space)
+        self._mixture = Mixture(space, observations, parameters, predetermined_weights)
 
-    def _kernels(self, name: str) -> Any:
-        """Return one kernel for each observation of a parameter, and the prior's."""
-        distribution = self._search_space[name]
-        return self._calculate_distributions(
-            self._observations[name], name, distribution, self._parameters
-        )
-
-    # Replaces one that makes an array of all observations and choices.
-    def _calculate_categorical_distributions(
-        self,
-        observations: np.ndarray,
-        param_name: str,
-        search_space: CategoricalDistribution,
-        parameters: _ParzenEstimatorParameters,
-    ) -> Any:
-        n_choices, weight = len(search_space.choices), parameters.prior_weight
-        if n_choices not in self._sums_by_n_choices:
-            sums = sums_of_weights(n_choices, self._n_observed, weight)
-            self._sums_by_n_choices[n_choices] = sums
-        return CategoricalKernels(observations, self._sums_by_n_choices[n_choices], weight)
-
-    def _calculate_numerical_distributions(
-        self,
-        observations: np.ndarray,
-        search_space: Any,
-        parameters: _ParzenEstimatorParameters,
-    ) -> _BatchedDistributions:
-        """Return one kernel for each observation, and the prior's.
-
-        A kernel's width is the larger of the distances to its two neighbours.
-        """
-        low, high, step = search_space.low, search_space.high, search_space.step
-        if step is not None:
-            low, high = low - step / 2, high + step / 2
-        if search_space.log:
-            observations, low, high = np.log(observations), np.log(low), np.log(high)
-        n = len(observations)
-        order = np.argsort(observations)  # unstable as in Optuna: the order of equal ones matters
-        ascending = np.concatenate([[low], observations[order], [high]])
-        gaps = np.diff(ascending)
-        widths = np.maximum(gaps[:-1], gaps[1:])
-        if not parameters.consider_endpoints and n >= 2:
-            widths[0], widths[-1] = gaps[1], gaps[-2]
-        narrowest = (high - low) / min(100.0, 2.0 + n) if parameters.consider_magic_clip else EPS
-        sigmas = np.empty(n + 1)
-        sigmas[order] = np.clip(widths, narrowest, high - low)
-        sigmas[-1] = high - low
-        mus = np.append(observations, 0.5 * (low + high))
-        bounds = search_space.low, search_space.high
-        match step is None, search_space.log:
-            case True, False:
-                return _BatchedTruncNormDistributions(mus, sigmas, *bounds)
-            case True, True:
-                return _BatchedTruncLogNormDistributions(mus, sigmas, *bounds)
-            case False, False:
-                return _BatchedDiscreteTruncNormDistributions(mus, sigmas, *bounds, step)
-        return _BatchedDiscreteTruncLogNormDistributions(mus, sigmas, *bounds, step)
+    @classmethod
+    def of(cls, mixture: Mixture) -> "BlockwiseParzenEstimator":
+        estimator = cls.__new__(cls)
+        estimator._mixture = mixture
+        return estimator
 
     def sample(self, rng: np.random.RandomState, size: int) -> dict[str, np.ndarray]:
-        """Draw samples: an array (size,) for each parameter.
-
-        The operations are those of `_MixtureOfProductDistribution.sample`, in the same order.
-        """
-        active = rng.choice(len(self._weights), p=self._weights, size=size)
-        drawn: dict[str, np.ndarray] = {}
-        numerical: dict[str, Any] = {}
-        for name in self._search_space:
-            kernels = self._kernels(name)
-            if isinstance(kernels, CategoricalKernels):
-                drawn[name] = kernels.draw(active, rng).astype(float)
-            else:
-                numerical[name] = kernels._replace(
-                    mu=kernels.mu[active], sigma=kernels.sigma[active]
-                )
-        if numerical:
-            values = truncated_normal.draw(list(numerical.values()), rng)
-            drawn |= dict(zip(numerical, values, strict=True))
-        return {name: drawn[name] for name in self._search_space}
+        drawn = self._mixture.sample(rng, size)
+        return {name: drawn[name] for name in self._mixture.space.distributions}
 
     def log_pdf(self, samples_dict: Samples) -> np.ndarray:
         """Return the log density at each sample, (samples,)."""
         log_pdf = self._zeros(samples_dict)  # of each sample under each kernel
         continuous = []
-        for name, samples in samples_dict.items():
-            kernels = self._kernels(name)
-            if isinstance(kernels, CategoricalKernels):
-                self._add(kernels.at(samples), log_pdf)
-            elif kernels.step != 0.0:
-                self._add(DiscreteDensity(kernels, samples), log_pdf)
+        distributions: Mapping[str, Any] = self._mixture.space.distributions
+        for name, distribution in distributions.items():
+            if isinstance(distribution, CategoricalDistribution) or distribution.step is not None:
+                self._add(self._discrete(name, samples_dict[name]), log_pdf)
             else:
                 continuous.append(name)
         if continuous:
             log_pdf += self._sum_of(continuous, samples_dict, self._n_central(continuous))
-        log_pdf += np.log(self._weights)
-        highest = log_pdf.max(axis=1)
-        highest[np.isneginf(highest)] = 0  # -inf - -inf would be NaN
-        log_pdf -= highest[:, np.newaxis]
-        with np.errstate(divide="ignore"):  # log(0)
-            return np.log(np.exp(log_pdf, out=log_pdf).sum(axis=1)) + highest
+        log_pdf += np.log(self._mixture.weights)
+        return log_sum_exp(log_pdf)
+
+    def _discrete(self, name: str, samples: np.ndarray) -> CategoricalDensity | DiscreteDensity:
+        mixture = self._mixture
+        if name not in mixture.space.n_choices:
+            return DiscreteDensity(mixture.kernels_of(name), samples)
+        observed, n_choices = mixture.observed_choices(name), mixture.space.n_choices[name]
+        return CategoricalDensity(observed, n_choices, mixture.prior_weight, samples)
 
     def _zeros(self, samples: Samples) -> np.ndarray:
-        return np.zeros((len(next(iter(samples.values()))), len(self._weights)))
+        return np.zeros((len(next(iter(samples.values()))), len(self._mixture.weights)))
 
     def _add(self, density: Any, log_pdf: np.ndarray) -> None:
         for start in range(0, log_pdf.shape[1], _BLOCK):
@@ -180,7 +88,7 @@ class BlockwiseParzenEstimator(_ParzenEstimator):
         """
         n = 0
         for name in names:
-            n += truncated_normal.n_central(*standard_range(self._kernels(name)))
+            n += truncated_normal.n_central(*standard_range(self._mixture.kernels_of(name)))
             if n >= truncated_normal.MANY:
                 break
         return n
@@ -198,7 +106,8 @@ class BlockwiseParzenEstimator(_ParzenEstimator):
 
         def one_by_one(some: Sequence[str], total: np.ndarray) -> np.ndarray:
             for name in some:
-                self._add(ContinuousDensity(self._kernels(name), samples[name], n_central), total)
+                kernels = self._mixture.kernels_of(name)
+                self._add(ContinuousDensity(kernels, samples[name], n_central), total)
             return total
 
         if n < 8:
@@ -210,3 +119,12 @@ class BlockwiseParzenEstimator(_ParzenEstimator):
 
         total = ((r(0) + r(1)) + (r(2) + r(3))) + ((r(4) + r(5)) + (r(6) + r(7)))
         return one_by_one(names[whole:], total)
+
+
+def log_sum_exp(log_pdf: np.ndarray) -> np.ndarray:
+    """Return the logarithm of the sum over each row of a matrix, which is changed, of densities."""
+    highest = log_pdf.max(axis=1)
+    highest[np.isneginf(highest)] = 0  # -inf - -inf would be NaN
+    log_pdf -= highest[:, np.newaxis]
+    with np.errstate(divide="ignore"):  # log(0)
+        return np.log(np.exp(log_pdf, out=log_pdf).sum(axis=1)) + highest

@@ -6,18 +6,20 @@ splits each set of finished trials once. Its results are identical to the bit, w
 check against stock Optuna. On any other storage only the densities are computed faster.
 """
 
+from collections.abc import Iterator
 from typing import Any, cast
 
 import numpy as np
 from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.samplers import TPESampler
-from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
 from optuna.samplers._tpe.sampler import default_gamma, default_gamma_multiobjective
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_bridge.samplers.random_sampler import RandomSampler
 from optuna_bridge.samplers.tpe.bounds import max_kernels
+from optuna_bridge.samplers.tpe.candidates import best_candidate
+from optuna_bridge.samplers.tpe.mixture import Mixture, SampledSpace
 from optuna_bridge.samplers.tpe.observations import Observations
 from optuna_bridge.samplers.tpe.parzen_estimator import BlockwiseParzenEstimator
 from optuna_bridge.samplers.tpe.split import best_trials
@@ -33,7 +35,8 @@ class ColumnTPESampler(TPESampler):
         self._distributions = distributions
         self._max_kernels = max_kernels(distributions.values(), self._n_ei_candidates)
         self._parzen_estimator_cls: Any = BlockwiseParzenEstimator
-        self._last_split: tuple[Any, np.ndarray] | None = None
+        self._spaces: dict[tuple[str, ...], SampledSpace] = {}
+        self._last_split: tuple[Any, tuple[np.ndarray, np.ndarray]] | None = None
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -50,6 +53,30 @@ class ColumnTPESampler(TPESampler):
         shared = zip(columns.names, columns.in_all_finished, strict=True)
         found = {name: self._distributions[name] for name, is_shared in shared if is_shared}
         return {name: each for name, each in sorted(found.items()) if not each.single()}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Draw jointly; the values are not written to the trial's attributes.
+
+        Optuna does so for the other processes, which see only some of its parameters for a while.
+        """
+        if _columns(study) is None:
+            return super().sample_relative(study, trial, search_space)
+        found: dict[str, Any] = {}
+        for some in self._parts(search_space):
+            found |= self._sample_relative(study, trial, some)
+        return found
+
+    def _parts(
+        self, search_space: dict[str, BaseDistribution]
+    ) -> Iterator[dict[str, BaseDistribution]]:
+        """Yield the parameters that are drawn together; of groups, each by name."""
+        if not self._group or self._search_space_group is None:
+            yield search_space
+            return
+        for group in self._search_space_group.search_spaces:
+            yield {name: search_space[name] for name in sorted(group) if name in search_space}
 
     def _sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -84,25 +111,29 @@ class ColumnTPESampler(TPESampler):
         if columns is None:
             return super()._sample(study, trial, search_space)
         below, above = self._split(study, columns)
-        of_below = Observations(columns, search_space, below)
+        names = list(search_space)
+        of_below = Observations(columns, names, below)
         if self._constant_liar:
             of_above = self._with_running(study, columns, trial, search_space, above)
         else:
-            of_above = Observations(columns, search_space, above[-self._max_kernels :])
-        mpe_below = self._estimator(search_space, of_below, study._is_multi_objective())
-        mpe_above = self._estimator(search_space, of_above, False)
-        samples = mpe_below.sample(self._rng.rng, self._n_ei_candidates)
-        acquisition = self._compute_acquisition_func(samples, mpe_below, mpe_above)
-        best = TPESampler._compare(samples, acquisition)
-        return {name: each.to_external_repr(best[name]) for name, each in search_space.items()}
+            of_above = Observations(columns, names, above[-self._max_kernels :])
+        space, parameters = self._space(search_space), self._parzen_estimator_parameters
+        weights = np.ones(of_below.n_trials) if study._is_multi_objective() else None
+        good = Mixture(space, of_below, parameters, weights)
+        bad = Mixture(space, of_above, parameters)
+        samples = good.sample(self._rng.rng, self._n_ei_candidates)
+        best = best_candidate(samples, good, bad)
+        return {
+            name: each.to_external_repr(samples[name][best].item())
+            for name, each in search_space.items()
+        }
 
-    def _estimator(
-        self, search_space: dict[str, BaseDistribution], observed: Observations, is_weighted: bool
-    ) -> _ParzenEstimator:
-        weights = np.ones(observed.n_trials) if is_weighted else None
-        return self._parzen_estimator_cls(
-            observed, search_space, self._parzen_estimator_parameters, weights
-        )
+    def _space(self, search_space: dict[str, BaseDistribution]) -> SampledSpace:
+        """Return what is prepared of a search space, which is kept until it changes."""
+        key = tuple(search_space)
+        if key not in self._spaces:
+            self._spaces[key] = SampledSpace(search_space)
+        return self._spaces[key]
 
     def _with_running(
         self,
@@ -118,16 +149,14 @@ class ColumnTPESampler(TPESampler):
         numbers = np.sort(np.concatenate([above, running[running != trial.number]]))
         drafts = [each for each in storage.drafts() if each.number != trial.number]
         drafts = drafts[-self._max_kernels :]
-        drafted = {each.number: self._point(each, study, search_space) for each in drafts}
+        drafted = {each.number: self._point(each, search_space) for each in drafts}
         n_left = max(0, self._max_kernels - len(drafted))
         latest = numbers[max(0, len(numbers) - n_left) :]
-        return Observations(columns, search_space, latest, drafted)
+        return Observations(columns, list(search_space), latest, drafted)
 
-    def _point(
-        self, draft: FrozenTrial, study: Study, search_space: dict[str, BaseDistribution]
-    ) -> list[float]:
+    def _point(self, draft: FrozenTrial, search_space: dict[str, BaseDistribution]) -> list[float]:
         """Return the draft's parameters in the internal representation; NaN if not drawn yet."""
-        params = self._get_params(draft, study)
+        params = draft.params
         return [
             each.to_internal_repr(params[name]) if name in params else np.nan
             for name, each in search_space.items()
@@ -138,13 +167,11 @@ class ColumnTPESampler(TPESampler):
         finished = columns.n, columns.n_finished
         if self._last_split is None or self._last_split[0] != finished:
             n_below = min(self._n_below(study, columns), self._max_kernels)
-            self._last_split = finished, best_trials(study, columns, n_below)
-        best = self._last_split[1]
-        is_below = np.zeros(columns.n, dtype=bool)
-        is_below[best] = True
-        states = columns.states[: columns.n]
-        is_finished = is_learnt_from(states)
-        return np.flatnonzero(is_below), np.flatnonzero(is_finished & ~is_below)
+            is_below = np.zeros(columns.n, dtype=bool)
+            is_below[best_trials(study, columns, n_below)] = True
+            is_above = is_learnt_from(columns.states[: columns.n]) & ~is_below
+            self._last_split = finished, (np.flatnonzero(is_below), np.flatnonzero(is_above))
+        return self._last_split[1]
 
     def _n_below(self, study: Study, columns: TrialColumns) -> int:
         if self._gamma is None:

@@ -16,7 +16,10 @@ import numpy as np
 from optuna.samplers._tpe import _truncnorm, probability_distributions
 from optuna.samplers._tpe._erf import _erf_right_non_big
 
+from optuna_bridge.samplers.tpe.numerical import Numerical
+
 _SQRT_2 = 2**0.5
+_TURN = 1 / 2**0.5
 _ONE = 6  # for arguments from here on, erf is 1
 _FAR = 6.1 * _SQRT_2  # in standard deviations; beyond it the probability is 0 or 1
 MANY = 2000  # from this array size on, Optuna uses polynomials for erf: the last bits differ
@@ -40,16 +43,32 @@ def ndtr(a: np.ndarray, of: int) -> np.ndarray:
 
 def log_ndtr(a: np.ndarray) -> np.ndarray:
     """Return log P(X < a), as `_truncnorm._log_ndtr` does."""
-    x = a / _SQRT_2
-    is_middle = np.abs(x) < 1 / _SQRT_2
-    tail = 0.5 * _each(math.erfc, np.abs(x))
-    probability = np.where(x < 0, tail, 1.0 - tail)
-    probability[is_middle] = 0.5 + 0.5 * _each(math.erf, x[is_middle])
-    is_far = ~(a > -20)  # the probability is too small to take its logarithm; includes NaN
-    probability[is_far] = 1.0
-    out = np.where(a > 6, -tail, _each(math.log, probability))
+    is_near = (a > -20) & (a <= 6)
+    if is_near.all():
+        return _log_ndtr_near(a)
+    out = np.empty_like(a)
+    out[is_near] = _log_ndtr_near(a[is_near])
+    is_high = a > 6
+    out[is_high] = -0.5 * _each(math.erfc, a[is_high] / _SQRT_2)
+    is_far = ~(is_near | is_high)  # includes NaN
     out[is_far] = _log_ndtr_far(a[is_far])
     return out
+
+
+def _log_ndtr_near(a: np.ndarray) -> np.ndarray:
+    """Return log P(X < a) for a from -20 to 6, where `_truncnorm._ndtr_single` has three cases."""
+    erf, erfc, log = math.erf, math.erfc, math.log
+    found = [
+        log(
+            0.5 * erfc(-x)
+            if x < -_TURN
+            else 0.5 + 0.5 * erf(x)
+            if x < _TURN
+            else 1.0 - 0.5 * erfc(x)
+        )
+        for x in (a / _SQRT_2).ravel().tolist()
+    ]
+    return np.array(found).reshape(a.shape)
 
 
 def _log_ndtr_far(a: np.ndarray) -> np.ndarray:
@@ -115,7 +134,6 @@ _quantile = _on(
     _log_gauss_mass=log_gauss_mass,
     _ndtri_exp=_on(_truncnorm._ndtri_exp, _log_ndtr=log_ndtr),
 )
-_rvs = _on(_truncnorm.rvs, ppf=_quantile)
 
 # `log_gauss_mass` for arrays with many equal pairs (a, b): each distinct pair is computed once.
 log_gauss_mass_unique = _on(
@@ -124,20 +142,25 @@ log_gauss_mass_unique = _on(
 )
 
 
-def draw(many: list[Any], rng: np.random.RandomState) -> np.ndarray:
-    """Draw one value from each kernel of each parameter, (parameters, kernels)."""
-    mu, sigma = (np.array([getattr(each, name) for each in many]) for name in ("mu", "sigma"))
-    low, high = (
-        np.array([[getattr(each, name)] for each in many])
-        for name in ("adapted_low", "adapted_high")
-    )
-    values: np.ndarray = _rvs(
-        a=(low - mu) / sigma, b=(high - mu) / sigma, loc=mu, scale=sigma, random_state=rng
-    )
-    is_log = [each.is_log for each in many]
-    values[is_log] = np.exp(values[is_log])
-    for value, each in zip(values, many, strict=True):
-        if each.step != 0.0:
-            steps = np.round((value - each.low) / each.step) * each.step
-            value[:] = np.clip(each.low + steps, each.low, each.high)
+def draw(
+    numerical: Numerical, mu: np.ndarray, sigma: np.ndarray, chances: np.ndarray
+) -> np.ndarray:
+    """Return the values of numerical parameters, (parameters, kernels), at random numbers.
+
+    The operations are those of `_truncnorm.rvs` and `_MixtureOfProductDistribution.sample`.
+
+    Args:
+        numerical: The parameters.
+        mu: The mean of a kernel for each value.
+        sigma: Its deviation.
+        chances: Random numbers from 0 to 1.
+    """
+    a, b = (numerical.lower - mu) / sigma, (numerical.upper - mu) / sigma
+    values: np.ndarray = _quantile(chances, a, b) * sigma + mu
+    for row in numerical.log_rows:
+        np.exp(values[row], out=values[row])
+    if (rows := numerical.stepped_rows).size:
+        low, high, step = numerical.low[rows], numerical.high[rows], numerical.step[rows]
+        on_steps = low + np.round((values[rows] - low) / step) * step
+        values[rows] = np.minimum(np.maximum(on_steps, low), high)
     return values

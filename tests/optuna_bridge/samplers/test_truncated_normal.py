@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.samplers._tpe import _truncnorm
 from optuna.samplers._tpe.probability_distributions import (
     _BatchedDiscreteTruncNormDistributions,
@@ -15,6 +16,7 @@ from optuna.samplers._tpe.probability_distributions import (
 )
 
 from optuna_bridge.samplers.tpe import truncated_normal
+from optuna_bridge.samplers.tpe.numerical import Numerical
 
 # Where Optuna goes from one formula to another, and where a probability is lost.
 TURNS = [0.0, 1.0, 2**0.5, 6.0, 6 * 2**0.5, 8.4, 8.5, 9.0, 20.0, 38.0, 1e3]
@@ -61,9 +63,10 @@ def test_samples_equal_optunas(n: int) -> None:
     )
     ours, stock = np.random.RandomState(3), np.random.RandomState(3)
     active = ours.choice(n, p=mixture.weights, size=500)
-    all_kernels: list[Any] = mixture.distributions
-    kernels = [each._replace(mu=each.mu[active], sigma=each.sigma[active]) for each in all_kernels]
-    assert_same(truncated_normal.draw(kernels, ours).T, mixture.sample(stock, 500))
+    numerical = Numerical({"x": FloatDistribution(0, 10), "n": IntDistribution(0, 10)})
+    drawn = np.array([mu[active]] * 2), np.array([sigma[active]] * 2)
+    values = truncated_normal.draw(numerical, *drawn, ours.random_sample((2, 500)))
+    assert_same(values.T, mixture.sample(stock, 500))
     assert ours.random() == stock.random()
 
 
