@@ -42,6 +42,7 @@ class DraftTrial:
         fixed = {} if fixed_params is None else {FIXED_PARAMS: dict(fixed_params)}
         self._trial = _running_trial(number, next(self._ids), fixed)
         self._study_attrs: dict[str, Any] = {}
+        self.internal_params: Mapping[str, float] = {}  # empty until all are drawn
 
     @property
     def is_visible(self) -> bool:
@@ -141,7 +142,7 @@ class SamplerStorage(FrozenTrials, Generic[D]):
         self._drafts[draft.trial._trial_id] = draft
         try:
             suggestion = Suggestion(study, draft.trial._trial_id)
-            suggestion.draw(distributions)
+            draft.internal_params = suggestion.draw(distributions)
             if annotates:
                 suggestion.draw_jointly()
         except BaseException:
@@ -194,9 +195,9 @@ class SamplerStorage(FrozenTrials, Generic[D]):
         trials = self._learnt.all_of(self._trials) + self._visible_drafts()
         return trials if states is None else [each for each in trials if each.state in states]
 
-    def drafts(self) -> list[FrozenTrial]:
-        """Return the trials that are being sampled, or are not in the columns yet."""
-        return [draft.trial for draft in self._listed_drafts()]
+    def drafted_params(self) -> dict[int, Mapping[str, float]]:
+        """Return the parameters of the drafts, by number; a draft that is being drawn has none."""
+        return {draft.number: draft.internal_params for draft in self._listed_drafts()}
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         draft = self._drafts.get(trial_id)

@@ -53,13 +53,19 @@ class Suggestion:
             self._joint = study.sampler.sample_relative(study, trial, space), space
         return self._joint
 
-    def draw(self, distributions: Mapping[str, BaseDistribution]) -> None:
-        """Suggest a value for each of the parameters, and write it into the trial."""
+    def draw(self, distributions: Mapping[str, BaseDistribution]) -> dict[str, float]:
+        """Suggest a value for each of the parameters, and write it into the trial.
+
+        Returns:
+            The values in Optuna's internal representation.
+        """
+        drawn = {}
         for name, distribution in distributions.items():
-            value = distribution.to_internal_repr(self._value(name, distribution))
+            value = drawn[name] = distribution.to_internal_repr(self._value(name, distribution))
             trial = self._trial
             trial.params[name] = distribution.to_external_repr(value)
             trial.distributions[name] = distribution
+        return drawn
 
     def _value(self, name: str, distribution: BaseDistribution) -> Any:
         if name in self._fixed:

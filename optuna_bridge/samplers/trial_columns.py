@@ -1,6 +1,6 @@
 """A study's trials as columns (arrays), so that samplers need not loop over trials in Python."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -96,8 +96,11 @@ class ColumnStorage(Protocol):
 
     columns: TrialColumns | None
 
-    def drafts(self) -> list[FrozenTrial]:
-        """Return the trials that are not in the columns: RUNNING, and sampled by this process."""
+    def drafted_params(self) -> dict[int, Mapping[str, float]]:
+        """Return the internal parameters, by number, of the trials that are not in the columns.
+
+        They are RUNNING, and were sampled by this process.
+        """
 
 
 def is_learnt_from(states: np.ndarray) -> np.ndarray:

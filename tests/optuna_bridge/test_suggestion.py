@@ -213,4 +213,4 @@ def test_joint_draw_of_an_unknown_parameter_is_an_error(monkeypatch: pytest.Monk
     monkeypatch.setattr(pair.sampler, "sample_relative", lambda *args: {"x": 0.5})
     with pytest.raises(ValueError, match="'x', which is not in its search space"):
         pair.storage.draw_into(DraftTrial(0), pair.ours, pair.space.distributions)
-    assert pair.storage.drafts() == []
+    assert pair.storage.drafted_params() == {}

@@ -147,20 +147,14 @@ class ColumnTPESampler(TPESampler):
         storage = cast(ColumnStorage, study._storage)
         running = np.flatnonzero(columns.states[: columns.n] == TrialState.RUNNING.value)
         numbers = np.sort(np.concatenate([above, running[running != trial.number]]))
-        drafts = [each for each in storage.drafts() if each.number != trial.number]
-        drafts = drafts[-self._max_kernels :]
-        drafted = {each.number: self._point(each, search_space) for each in drafts}
+        drafts = [each for each in storage.drafted_params().items() if each[0] != trial.number]
+        drafted = {
+            number: [params.get(name, np.nan) for name in search_space]
+            for number, params in drafts[-self._max_kernels :]
+        }
         n_left = max(0, self._max_kernels - len(drafted))
         latest = numbers[max(0, len(numbers) - n_left) :]
         return Observations(columns, list(search_space), latest, drafted)
-
-    def _point(self, draft: FrozenTrial, search_space: dict[str, BaseDistribution]) -> list[float]:
-        """Return the draft's parameters in the internal representation; NaN if not drawn yet."""
-        params = draft.params
-        return [
-            each.to_internal_repr(params[name]) if name in params else np.nan
-            for name, each in search_space.items()
-        ]
 
     def _split(self, study: Study, columns: TrialColumns) -> tuple[np.ndarray, np.ndarray]:
         """Return the numbers of the finished trials below and above the split, both ascending."""

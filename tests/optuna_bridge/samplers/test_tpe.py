@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from typing import Any
 
 import numpy as np
@@ -60,14 +60,19 @@ class InColumns(InMemoryStorage):
     def fill(self, space: Space, n_objectives: int, n_drafts: int) -> None:
         trials = super().get_all_trials(0, deepcopy=False)
         n = len(trials) - n_drafts
-        self._drafts = trials[n:]
+        self._drafted: dict[int, Mapping[str, float]] = {
+            trial.number: {
+                name: each.to_internal_repr(trial.params[name]) for name, each in space.items()
+            }
+            for trial in trials[n:]
+        }
         direction = self.get_study_directions(0)[0]
         self.columns = TrialColumns(list(space), n_objectives, direction)
         for half in (trials[: n // 2], trials[n // 2 : n]):
             self.columns.put(half, [internal(space, trial) for trial in half])
 
-    def drafts(self) -> list[FrozenTrial]:
-        return self._drafts
+    def drafted_params(self) -> dict[int, Mapping[str, float]]:
+        return self._drafted
 
     def get_all_trials(
         self,
