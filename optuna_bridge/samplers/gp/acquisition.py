@@ -60,10 +60,13 @@ class _BoundedAcquisition:
         self._left -= cost
 
     def _keep_best(self, x: np.ndarray, values: np.ndarray) -> None:
-        x, values = np.atleast_2d(x), np.atleast_1d(values)
-        position = int(np.argmax(values))
-        if values[position] > self._best_value or self.best is None:
-            self._best_value, self.best = values[position], x[position].copy()
+        if x.ndim == 1:
+            best, value = x, values.item()
+        else:
+            position = int(values.argmax())
+            best, value = x[position], values[position]
+        if value > self._best_value or self.best is None:
+            self._best_value, self.best = value, best.copy()
 
 
 def maximize(

@@ -17,12 +17,13 @@ from optuna.distributions import (
 )
 from optuna.samplers import GPSampler
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from optuna_bridge.constraints import total_violation
 from optuna_bridge.samplers.best_trials import best_first
 from optuna_bridge.samplers.gp.acquisition import maximize
 from optuna_bridge.samplers.shared_space import SharedSearchSpace
+from optuna_bridge.samplers.substitution import with_parts
 
 MAX_GRID = 1000  # values of a discrete parameter; one with more is modelled as continuous
 MAX_RUNNING = 16  # the latest of the running trials
@@ -63,7 +64,29 @@ class BoundedGPSampler(GPSampler):
         super().__init__(**options, warn_independent_sampling=False)
         # Replaces one that compares the distributions of all trials.
         self._intersection_search_space = SharedSearchSpace(distributions)
+        self._fits: Any = None
         self._elements = 1  # how many numbers the acquisition function computes for one point
+
+    # Replaces one that runs on the processor whatever PyTorch's default device is, by a mode that
+    # costs half of the time; the service never changes the default. It also writes the parameters
+    # to the trial, for processes that see only some of them for a while.
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Draw jointly; at random, as long as there are too few completed trials."""
+        if not search_space:
+            return {}
+        states = (TrialState.COMPLETE, TrialState.RUNNING)
+        trials = study._get_trials(deepcopy=False, states=states)
+        completed = [each for each in trials if each.state == TrialState.COMPLETE]
+        if len(completed) < self._n_startup_trials:
+            return {}
+        running = [
+            each
+            for each in trials
+            if each.state == TrialState.RUNNING and search_space.keys() <= each.params.keys()
+        ]
+        return self._sample_relative_impl(study, completed, running, search_space)
 
     # Replaces the method that fits the models and searches, to give it less to do.
     def _sample_relative_impl(
@@ -93,18 +116,31 @@ class BoundedGPSampler(GPSampler):
         if len(self._constraints_gprs_cache_list or ()) != n_constraints:
             # Optuna expects as many as there are, but the first infeasible trial adds one.
             self._constraints_gprs_cache_list = None
-        params = super()._sample_relative_impl(study, modelled, running, relaxed)
-        self._drop_distances()
+        params = self._sample_with_fits(study, modelled, running, relaxed)
         return {name: _on_grid(params[name], each) for name, each in search_space.items()}
 
     def forget_fits(self) -> None:
         """Forget the last fits, from which the next ones start; they differ between processes."""
         self._gprs_cache_list = self._constraints_gprs_cache_list = None
 
-    def _drop_distances(self) -> None:
-        """Free most of the memory of the last fits; the next ones need their parameters only."""
-        for fit in (*(self._gprs_cache_list or ()), *(self._constraints_gprs_cache_list or ())):
-            del fit._squared_X_diff
+    def _sample_with_fits(self, *args: Any) -> dict[str, Any]:
+        """Sample as Optuna does, with our models."""
+        # It imports PyTorch.
+        from optuna_bridge.samplers.gp.regressor import Fits
+
+        if self._fits is None:
+            self._fits = Fits()
+        self._fits.begin_draw()
+        sample = with_parts(GPSampler._sample_relative_impl, gp=self._fits)
+        params: dict[str, Any] = sample(self, *args)
+        return params
+
+    # Replaces one that uses Optuna's models.
+    def _get_constraints_acqf_args(self, *args: Any) -> tuple[list[Any], list[float]]:
+        found: tuple[list[Any], list[float]] = with_parts(
+            GPSampler._get_constraints_acqf_args, gp=self._fits
+        )(self, *args)
+        return found
 
     # Replaces the search without bounds.
     def _optimize_acqf(self, acqf: Any, best_params: np.ndarray | None) -> np.ndarray:

@@ -9,13 +9,13 @@ import math
 import sys
 from collections.abc import Callable
 from itertools import count, repeat
-from types import FunctionType, SimpleNamespace
-from typing import Any
+from types import SimpleNamespace
 
 import numpy as np
 from optuna.samplers._tpe import _truncnorm, probability_distributions
 from optuna.samplers._tpe._erf import _erf_right_non_big
 
+from optuna_bridge.samplers.substitution import with_parts
 from optuna_bridge.samplers.tpe.numerical import Numerical
 
 _SQRT_2 = 2**0.5
@@ -110,16 +110,8 @@ def n_central(a: np.ndarray, b: np.ndarray) -> int:
     return int(np.count_nonzero(~((b <= 0) | (a > 0))))
 
 
-def _on(function: Any, **parts: Any) -> Any:
-    """Return a copy of Optuna's function that calls `parts` instead of its module's functions."""
-    names = function.__globals__ | parts
-    return FunctionType(
-        function.__code__, names, function.__name__, function.__defaults__, function.__closure__
-    )
-
-
 def _any_gauss_mass(a: np.ndarray, b: np.ndarray, of: int | None) -> np.ndarray:
-    mass = _on(
+    mass = with_parts(
         _truncnorm._log_gauss_mass,
         _log_ndtr=log_ndtr,
         _ndtr=lambda x: ndtr(x, of=x.size if of is None else of),
@@ -128,15 +120,15 @@ def _any_gauss_mass(a: np.ndarray, b: np.ndarray, of: int | None) -> np.ndarray:
     return result
 
 
-_quantile = _on(
+_quantile = with_parts(
     _truncnorm.ppf,
     _log_ndtr=log_ndtr,
     _log_gauss_mass=log_gauss_mass,
-    _ndtri_exp=_on(_truncnorm._ndtri_exp, _log_ndtr=log_ndtr),
+    _ndtri_exp=with_parts(_truncnorm._ndtri_exp, _log_ndtr=log_ndtr),
 )
 
 # `log_gauss_mass` for arrays with many equal pairs (a, b): each distinct pair is computed once.
-log_gauss_mass_unique = _on(
+log_gauss_mass_unique = with_parts(
     probability_distributions._log_gauss_mass_unique,
     _truncnorm=SimpleNamespace(_log_gauss_mass=log_gauss_mass),
 )
