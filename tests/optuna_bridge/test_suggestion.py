@@ -1,5 +1,6 @@
 """Suggestions into drafts equal those of stock Optuna's ask, for each sampler."""
 
+import math
 import random
 import warnings
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from optuna.samplers import (
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_bridge.constraints import constraint_attrs
 from optuna_bridge.frozen_trials import frozen_trial
 from optuna_bridge.sampler_storage import DraftTrial, SamplerStorage
 from optuna_bridge.samplers.registry import SAMPLERS, build_sampler
@@ -111,6 +113,11 @@ class Pair:
         self.drafts[self.n] = draft
         self.n += 1
 
+    def constrain(self, number: int, value: float) -> None:
+        trial_id = self.stock.get_trials(deepcopy=False)[number]._trial_id
+        for key, each in constraint_attrs({"c": value}).items():
+            self.stock._storage.set_trial_system_attr(trial_id, key, each)
+
     def tell(self, number: int, state: TrialState, values: list[float] | None) -> None:
         """Tell a trial, which commits those before it, too; the others stay drafts."""
         self.stock.tell(number, values, state)
@@ -168,10 +175,12 @@ def play(pair: Pair, rng: random.Random, n_asks: int) -> None:
         # The first one is told at once, else stock QMC draws the second one at random, too.
         while (pair.n == 1 and open_trials) or len(open_trials) > rng.randrange(1, 6):
             number = open_trials.pop(rng.randrange(len(open_trials)))
-            if number > 1 and rng.random() < 0.2:
-                pair.tell(number, TrialState.FAIL, None)
+            pair.constrain(number, rng.uniform(-2, 1))
+            if number > 1 and rng.random() < 0.3:
+                state = rng.choice([TrialState.FAIL, TrialState.PRUNED][: 3 - n_objectives])
+                pair.tell(number, state, None)
             else:
-                values = [float(rng.randrange(8)) for _ in range(n_objectives)]
+                values = [rng.choice([*map(float, range(8)), math.inf])] * n_objectives
                 pair.tell(number, TrialState.COMPLETE, values)
 
 
