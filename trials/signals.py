@@ -10,11 +10,11 @@ from django.dispatch import Signal
 
 # Arguments: trials (list[Trial]): just inserted, all of one study; with_steps (bool): whether they
 # have intermediate values.
-trials_added = Signal()
+trials_added = Signal(use_caching=True)
 
 # Arguments: trials (list[Trial]): changed in place, all of one study; steps (list[int]): the steps
 # of the added and replaced intermediate values; with_params (bool): whether parameters were added.
-trials_changed = Signal()
+trials_changed = Signal(use_caching=True)
 
 # Arguments: trial_ids (list[int]): trials of one study whose `study_attrs`, and nothing else, were
 # stored after the trials were added.
