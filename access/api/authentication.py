@@ -6,12 +6,13 @@ On success, `request.user` is an `Actor`; without either, it is None (`UNAUTHENT
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from access.actors import Actor, staff_user
-from access.api.throttling import throttle_failed_auth
+from access.api.throttling import counted_token, throttle_failed_auth
 from access.models import Token
 from access.scopes import Scope
 
@@ -34,7 +35,7 @@ class TokenAuthentication(BaseAuthentication):
         if scheme.lower() != SCHEME.lower():
             raise _refused("invalid_token", f'expected "Authorization: {SCHEME} <token>"')
         try:
-            token = _usable_token(key.strip())
+            token = _usable_token(request._request, key.strip())
         except AuthenticationFailed:
             throttle_failed_auth(request._request)
             raise
@@ -68,8 +69,8 @@ def _known(actor: Actor, request: Request) -> Actor:
     return actor
 
 
-def _usable_token(key: str) -> Token:
-    token = Token.objects.of_key(key) if "\0" not in key else None
+def _usable_token(request: HttpRequest, key: str) -> Token:
+    token = counted_token(request, key) if "\0" not in key else None
     if token is None:
         raise _refused("invalid_token", "there is no such token")
     if token.revoked:

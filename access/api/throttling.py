@@ -1,18 +1,10 @@
-"""Rate limits per token and per client address, shared by all processes.
-
-The generic cell rate algorithm (ITU-T I.371): for each key, the table stores the theoretical
-arrival time of the next request, if requests were evenly spaced. A request may arrive at most
-`BURST` seconds before it, and then advances it by one interval.
-"""
+"""Rate limits per token and per client address, shared by all processes."""
 
 import logging
-import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Any
 
 from django.conf import settings
@@ -23,94 +15,57 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from access.api.rates import Rate, TooManyRequests, take, take_by_token
 from access.models import Token
 from tuner_project.db.faults import FULL, READ_ONLY, fault_of
-from tuner_project.db.prepared import rows_of, run
-from tuner_project.errors import DomainError
 from tuner_project.security.client_address import client_network
 
 _logger = logging.getLogger(__name__)
 
-BURST = 2  # seconds; above 1, because Retry-After is in whole seconds
-
-# If one of the keys is over its limit, nothing is written. Rows are locked in the order of their
-# keys to avoid deadlocks.
-_TAKE = """
-WITH wanted AS MATERIALIZED (
-    SELECT key, make_interval(secs => seconds) AS every, (
-               SELECT arrives_at - statement_timestamp() FROM access_ratelimit AS r
-                WHERE r.key = w.key
-           ) AS ahead
-      FROM unnest(%(keys)s::bigint[], %(seconds)s::float8[]) AS w(key, seconds)
-), taken AS (
-    INSERT INTO access_ratelimit AS r (key, arrives_at)
-    SELECT key, statement_timestamp() + every FROM wanted
-     WHERE NOT EXISTS (SELECT FROM wanted WHERE ahead > make_interval(secs => {burst}))
-     ORDER BY key
-        ON CONFLICT (key) DO UPDATE
-       SET arrives_at = greatest(r.arrives_at, statement_timestamp())
-                        + (excluded.arrives_at - statement_timestamp())
-     WHERE r.arrives_at <= statement_timestamp() + make_interval(secs => {burst})
-    RETURNING key
-){noted}
-SELECT key, key IN (SELECT key FROM taken), coalesce(extract(epoch FROM ahead), 0)::float8
-  FROM wanted
-"""
-_NOTED = """, noted AS (
-    UPDATE access_token SET last_used_at = statement_timestamp() WHERE id = %(token)s
-)"""
-_GIVE_BACK = """
-UPDATE access_ratelimit SET arrives_at = arrives_at - make_interval(secs => %(seconds)s)
- WHERE key = %(key)s
-"""
-
-
-class TooManyRequests(DomainError):
-    """The token or the address has sent more requests per minute than it may: retry later."""
-
-    status = 429
-    code = "too_many_requests"
-
-    def __init__(self, rate: "Rate", seconds: float) -> None:
-        self.wait = max(1, math.ceil(seconds))
-        limit = f"{rate.of} may send {rate.per_minute} {rate.kind} a minute"
-        super().__init__(f"{limit}: wait {self.wait} s")
-
-
-@dataclass(frozen=True)
-class Rate:
-    """A rate limit of one token or address, for one kind of requests."""
-
-    of: str  # description of the owner, for the error message
-    owner: str
-    kind: str
-    per_minute: int
-
-    @property
-    def key(self) -> int:
-        digest = blake2b(f"{self.kind} {self.owner}".encode(), digest_size=8).digest()
-        return int.from_bytes(digest, signed=True)
-
-    @property
-    def seconds(self) -> float:
-        """The interval between evenly spaced requests."""
-        return 60 / self.per_minute
-
 
 class RequestThrottle(BaseThrottle):
-    """Count a request and store when its token was used, both in one statement."""
+    """Count a request of a session or without a token; with one, it was counted with its lookup."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
         actor: Any = request.user
-        token = request.auth if isinstance(request.auth, Token) else None
+        if isinstance(request.auth, Token):
+            _raise_refusal(request._request)
+            return True
         if actor is None and settings.AUTH_REQUIRED:
             return True  # rejected by the permissions next, which costs less than counting it
-        is_read = request._request.method in SAFE_METHODS
-        rates = list(_rates(request._request, token, is_read))
-        if rates or token is not None:
+        django_request = request._request
+        is_read = django_request.method in SAFE_METHODS
+        if rates := list(_of_address(django_request, *_address_limit(is_read))):
             with uncounted_without_writes() if is_read else nullcontext():
-                take(rates, token)
+                take(rates)
         return True
+
+
+def counted_token(request: HttpRequest, key: str) -> Token | None:
+    """Return the token with this key, even if it is expired or revoked, or None.
+
+    If it is usable, the request is counted and its use is stored, in the same statement. If a limit
+    is reached, `RequestThrottle` raises the error: until then the request is one of this token.
+    """
+    is_read = request.method in SAFE_METHODS
+    rates = [
+        *_of_token(Token.objects.prefix_of(key), is_read),
+        *_of_address(request, *_address_limit(is_read)),
+    ]
+    with uncounted_without_writes() if is_read else nullcontext():
+        if rates:
+            token, refusal = take_by_token(key, rates)
+            request.rate_refusal = refusal  # type: ignore[attr-defined]
+            return token
+    return _uncounted_token(key, is_read)
+
+
+def _uncounted_token(key: str, is_read: bool) -> Token | None:
+    token = Token.objects.of_key(key)
+    if token is not None and token.is_usable and token.is_use_to_be_noted(timezone.now()):
+        with uncounted_without_writes() if is_read else nullcontext():
+            Token.objects.note_use(token)
+    return token
 
 
 def throttle_failed_auth(request: HttpRequest) -> None:
@@ -140,42 +95,25 @@ def _tell_uncounted(minute: int, code: str) -> None:
     _logger.warning("requests that only read are not counted: %s", code)
 
 
-def take(rates: Sequence[Rate], token: Token | None = None) -> None:
-    """Count a request against all these limits, or none, and store when its token was used.
-
-    Raises:
-        TooManyRequests: One of the limits is reached.
-    """
-    noting = token if token is not None and token.is_use_to_be_noted(timezone.now()) else None
-    if not rates:
-        if noting is not None:
-            Token.objects.note_use(noting)
-        return
-    statement = _TAKE.format(burst=BURST, noted="" if noting is None else _NOTED)
-    arguments = {
-        "keys": [rate.key for rate in rates],
-        "seconds": [rate.seconds for rate in rates],
-        "token": noting and noting.pk,
-    }
-    found = {row[0]: row[1:] for row in rows_of(statement, arguments)}
-    taken = [rate for rate in rates if found[rate.key][0]]
-    if len(taken) == len(rates):
-        return
-    for rate in taken:  # a concurrent request used up another one of the limits
-        run(_GIVE_BACK, {"key": rate.key, "seconds": rate.seconds})
-    fullest = max((rate for rate in rates if rate not in taken), key=lambda r: found[r.key][1])
-    raise TooManyRequests(fullest, found[fullest.key][1] - BURST)
+def _raise_refusal(request: HttpRequest) -> None:
+    refusal: TooManyRequests | None = getattr(request, "rate_refusal", None)
+    if refusal is not None:
+        raise refusal
 
 
-def _rates(request: HttpRequest, token: Token | None, is_read: bool) -> Iterator[Rate]:
-    kind = "reads" if is_read else "writes"
-    of_token = settings.RATE_LIMIT_READS if is_read else settings.RATE_LIMIT_WRITES
-    of_address = (
-        settings.RATE_LIMIT_ADDRESS_READS if is_read else settings.RATE_LIMIT_ADDRESS_WRITES
-    )
-    if token is not None and of_token:
-        yield Rate(f'the token "{token.name}"', f"token {token.pk}", kind, of_token)
-    yield from _of_address(request, kind, of_address)
+def _of_token(prefix: str, is_read: bool) -> Iterator[Rate]:
+    per_minute = settings.RATE_LIMIT_READS if is_read else settings.RATE_LIMIT_WRITES
+    if per_minute:
+        yield Rate(None, f"token {prefix}", _kind(is_read), per_minute)
+
+
+def _address_limit(is_read: bool) -> tuple[str, int]:
+    reads, writes = settings.RATE_LIMIT_ADDRESS_READS, settings.RATE_LIMIT_ADDRESS_WRITES
+    return _kind(is_read), reads if is_read else writes
+
+
+def _kind(is_read: bool) -> str:
+    return "reads" if is_read else "writes"
 
 
 def _of_address(request: HttpRequest, kind: str, per_minute: int) -> Iterator[Rate]:

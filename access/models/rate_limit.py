@@ -6,7 +6,7 @@ from django.db import models
 class RateLimit(models.Model):
     """The theoretical arrival time of the next request of a token or address.
 
-    See `access.api.throttling`. The table is UNLOGGED: after a crash of the database it is empty,
+    See `access.api.rates`. The table is UNLOGGED: after a crash of the database it is empty,
     and counting starts again.
     """
 

@@ -26,8 +26,13 @@ class TokenManager(BaseAPIKeyManager):
 
     def of_key(self, key: str) -> "Token | None":
         """Return the token with this key, even if it is expired or revoked, or None."""
-        token = _BY_PREFIX.first(prefix=key.partition(".")[0][:8])
+        token = _BY_PREFIX.first(prefix=self.prefix_of(key))
         return token if token is not None and token.is_valid(key) else None
+
+    @staticmethod
+    def prefix_of(key: str) -> str:
+        """Return the part of a key by which its token is found."""
+        return key.partition(".")[0][:8]
 
     def note_use(self, token: "Token") -> None:
         """Store the current time as the token's last use."""

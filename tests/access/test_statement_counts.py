@@ -1,4 +1,4 @@
-"""A token and all limits add at most 3 statements to a request, however many rows there are."""
+"""A token and all limits add at most 2 statements to a request, however many rows there are."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from tests.support.study_builders import add_finished_trials
 
 SPACE = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
 URL = "/api/v1/studies/a"
-MOST = 3
+MOST = 2
 LIMITS = {
     "RATE_LIMIT_READS": 10**6,
     "RATE_LIMIT_WRITES": 10**6,
@@ -61,7 +61,7 @@ def requests(number: int) -> list[Send]:
 
 
 @pytest.mark.parametrize("finished", [10, 1000])
-def test_token_and_limits_add_three_statements(
+def test_token_and_limits_add_two_statements(
     client_of: Callable[..., APIClient], api: APIClient, settings: Any, finished: int
 ) -> None:
     for limit in LIMITS:
@@ -83,5 +83,5 @@ def test_token_and_limits_add_three_statements(
         full.append(statements_of(send, client))
 
     added = [b - a for a, b in zip(bare, full, strict=True)]
-    assert added == [2, 2, 3, 2, 2, 2, 2, 2, 3, 3, 2]
+    assert added == [1, 1, 2, 1, 1, 1, 1, 1, 2, 2, 1]
     assert max(added) <= MOST

@@ -124,6 +124,43 @@ def test_refused_tokens_count_for_their_address_alone(
     assert write(client_of()) == 404
 
 
+def test_guess_of_a_secret_neither_counts_for_the_token_nor_uses_it(
+    token: MakeToken, settings: Any
+) -> None:
+    settings.RATE_LIMIT_READS = 1
+    made, key = token()
+    prefix, secret = key.split(".")
+    guesses = [f"{prefix}.{'x' * len(secret)}", f"{prefix}.", prefix, key + "x", key[:-1]]
+    assert [read(authorized_client(guess)) for guess in guesses] == [401] * 5
+    made.refresh_from_db()
+    assert made.last_used_at is None
+    assert not RateLimit.objects.exists()
+    assert [read(authorized_client(key)) for _ in range(2)] == [200, 429]
+
+
+@pytest.mark.parametrize("fields", [{"revoked": True}, {"expiry_date": timezone.now()}])
+def test_unusable_token_neither_counts_nor_is_noted(
+    token: MakeToken, settings: Any, fields: dict[str, Any]
+) -> None:
+    settings.RATE_LIMIT_READS = 1000
+    made, key = token()
+    Token.objects.filter(pk=made.pk).update(**fields)
+    assert read(authorized_client(key)) == 401
+    made.refresh_from_db()
+    assert made.last_used_at is None
+    assert not RateLimit.objects.exists()
+
+
+def test_request_over_the_limit_is_one_of_its_token(token: MakeToken, settings: Any) -> None:
+    settings.RATE_LIMIT_READS = 1
+    client = authorized_client(token(name="gpu")[1])
+    client.get(READ)
+    response = client.get(READ)
+    assert response.status_code == 429
+    request: Any = response.wsgi_request
+    assert request.caller_name == "token gpu"
+
+
 def test_invalid_session_counts_as_refused(
     client_of: Make, settings: Any, staff_client: Callable[..., Client]
 ) -> None:
