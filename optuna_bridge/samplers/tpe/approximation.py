@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from optuna_bridge.samplers.tpe.mixture import Mixture, Samples
+from optuna_bridge.samplers.tpe.mixture import Mixture, SampledSpace, Samples
 from optuna_bridge.samplers.tpe.normal_table import log_mass, log_mass_around
 from optuna_bridge.samplers.tpe.numerical import Numerical
 
@@ -20,7 +20,8 @@ _BLOCK = 200_000  # numbers at a time
 # The squares of a parameter add up to 5,000 at most, since a deviation is a hundredth of the range
 # or more; the error of a sum grows with the number of its terms, too.
 _ERROR_OF_SQUARES = 1e-11  # times the parameters squared; twice what rounding may add up to
-_ERROR_OF_STEPS = 1e-10  # of a stepped parameter, divided by the step's share of the range
+_ERROR_OF_STEPS = 1e-10  # of a stepped parameter, divided by the least step's share of the range
+_MAX_ERROR = 0.01  # beyond it, candidates are rarely further apart
 _ERROR_OF_SUMS = 1e-8  # of all exponentials and logarithms, with much to spare
 
 
@@ -38,23 +39,28 @@ class Difference(NamedTuple):
 
 def difference(samples: Samples, good: Mixture, bad: Mixture) -> Difference | None:
     """Return by how much the good density exceeds the bad one; None if it is not approximated."""
-    if not (good.clips and bad.clips):
+    error = _error(good.space)
+    if error > _MAX_ERROR or not (good.clips and bad.clips):
         return None
     n_samples = len(next(iter(samples.values())))
     weights = np.concatenate([good.weights, bad.weights])
     with np.errstate(all="ignore"):  # what is not finite is not approximated
         log_pdf = np.empty((n_samples, len(weights)))
         log_pdf[:] = np.log(weights)
-        error = _ERROR_OF_SUMS
         for group in good.space.groups(len(weights)):
-            added = _add_numerical(log_pdf, group, samples, good, bad)
-            if added is None:
+            if not _add_numerical(log_pdf, group, samples, good, bad):
                 return None
-            error += added
         _add_choices(log_pdf, samples, good, bad)
         n_good = len(good.weights)
         values = _log_sum_exp(log_pdf[:, :n_good]) - _log_sum_exp(log_pdf[:, n_good:])
     return Difference(values, error) if np.isfinite(values).all() else None
+
+
+def _error(space: SampledSpace) -> float:
+    """Return the bound of the error of all parameters together."""
+    n_continuous = len(space.numerical.continuous_rows)
+    of_squares = _ERROR_OF_SQUARES * n_continuous * len(space.distributions)
+    return _ERROR_OF_SUMS + of_squares + _ERROR_OF_STEPS * space.ranges_in_steps
 
 
 def _log_sum_exp(log_pdf: np.ndarray) -> np.ndarray:
@@ -66,23 +72,21 @@ def _log_sum_exp(log_pdf: np.ndarray) -> np.ndarray:
 
 def _add_numerical(
     log_pdf: np.ndarray, group: Numerical, samples: Samples, good: Mixture, bad: Mixture
-) -> float | None:
-    """Add the log densities of numerical parameters; return the bound of the error.
+) -> bool:
+    """Add the log densities of numerical parameters.
 
-    Return None if a number is outside the range, where the bound does not hold.
+    Return whether all numbers are within the range, without which the error has no bound.
     """
     both = zip(good.kernels(group), bad.kernels(group), strict=True)
     mu, sigma = (np.concatenate(each, axis=1) for each in both)
     x = np.array([samples[name] for name in group.names])
     if not (_are_inside(group, mu) and _are_inside(group, group.in_logarithms(x))):
-        return None
-    error = 0.0
+        return False
     if (rows := group.continuous_rows).size:
         _add_continuous(log_pdf, group.continuous, x[rows], mu[rows], sigma[rows])
-        error += _ERROR_OF_SQUARES * len(rows) * len(good.space.distributions)
     if (rows := group.stepped_rows).size:
-        error += _add_stepped(log_pdf, group.stepped, x[rows], mu[rows], sigma[rows])
-    return error
+        _add_stepped(log_pdf, group.stepped, x[rows], mu[rows], sigma[rows])
+    return True
 
 
 def _are_inside(group: Numerical, x: np.ndarray) -> bool:
@@ -118,8 +122,8 @@ def _log_range(group: Numerical, mu: np.ndarray, sigma: np.ndarray) -> np.ndarra
 
 def _add_stepped(
     log_pdf: np.ndarray, group: Numerical, x: np.ndarray, mu: np.ndarray, sigma: np.ndarray
-) -> float:
-    """Add the logarithms of the probability within half a step; return the bound of the error."""
+) -> None:
+    """Add the logarithms of the probability within half a step."""
     half = group.step / 2
     left, right = group.in_logarithms(x - half), group.in_logarithms(x + half)
     n_kernels = log_pdf.shape[1]
@@ -134,8 +138,6 @@ def _add_stepped(
             log_pdf += found.take(place, axis=1)
         else:
             log_pdf += _log_masses(some, left[rows], right[rows], mu[rows], sigma[rows]).sum(axis=0)
-    shares = (right - left).min(axis=1) / (group.upper - group.lower)[:, 0]
-    return float((_ERROR_OF_STEPS / shares).sum())
 
 
 def _distinct(mu: np.ndarray, sigma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

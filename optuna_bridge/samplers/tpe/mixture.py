@@ -9,7 +9,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers._tpe.parzen_estimator import _ParzenEstimatorParameters
 
 from optuna_bridge.samplers.tpe import truncated_normal
-from optuna_bridge.samplers.tpe.numerical import Numerical, range_of
+from optuna_bridge.samplers.tpe.numerical import Numerical, range_in_steps, range_of
 
 # Numbers that are kept: of all kernels together, or else of some parameters at a time; 8 MB.
 _MAX_KEPT = 1_000_000
@@ -29,6 +29,8 @@ class SampledSpace:
             if isinstance(each, CategoricalDistribution)
         }
         self.numerical = Numerical(distributions)
+        numerical: list[Any] = [distributions[name] for name in self.numerical.names]
+        self.ranges_in_steps = sum(range_in_steps(each) for each in numerical if each.step)
 
     def groups(self, n_kernels: int) -> list[Numerical]:
         """Return the numerical parameters in groups, of which the kernels fit into memory."""

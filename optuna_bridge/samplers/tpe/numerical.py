@@ -113,6 +113,14 @@ def range_of(distribution: Any, log: Callable[[float], float] = math.log) -> tup
     return (log(low), log(high)) if distribution.log else (low, high)
 
 
+def range_in_steps(distribution: Any) -> float:
+    """Return how often the least step of a stepped parameter, which is the last one, is in it."""
+    lower, upper = range_of(distribution)
+    before = distribution.high - distribution.step / 2
+    least = upper - (math.log(before) if distribution.log else before)
+    return float((upper - lower) / least) if least > 0 else math.inf
+
+
 def _transposed(pairs: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
     return [first for first, _ in pairs], [last for _, last in pairs]
 

@@ -25,7 +25,11 @@ from optuna_bridge.samplers.tpe.parzen_estimator import BlockwiseParzenEstimator
 from tests.optuna_bridge.samplers.test_tpe import KINDS, Space, drawn_value
 
 PARAMETERS = TPESampler()._parzen_estimator_parameters
-SEVERAL = [each for each in KINDS if not each.single()]
+WIDE = IntDistribution(0, 10**9)
+SEVERAL = [
+    IntDistribution(0, 10**5),
+    *(each for each in KINDS if not each.single() and each != WIDE),
+]
 FLOATS: Space = {"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)}
 
 
@@ -87,8 +91,7 @@ def has_sample_at_a_bound(samples: Samples, space: Space) -> bool:
 def test_approximation_of_many_is_within_its_error() -> None:
     """Of so many that their kernels are computed in groups."""
     rng = np.random.default_rng(1)
-    coarse = [each for each in SEVERAL if each != IntDistribution(0, 10**9)]
-    space = {f"p{i}": coarse[i % len(coarse)] for i in range(500)}
+    space = {f"p{i}": SEVERAL[i % len(SEVERAL)] for i in range(500)}
     good, bad = mixture(rng, space, 25), mixture(rng, space, 5000, n_points=60)
     assert len(good.space.groups(5000)) > 1
     samples = good.sample(np.random.RandomState(0), 24)
@@ -113,6 +116,15 @@ def test_first_of_equal_candidates_is_the_best() -> None:
     good, bad = of_points(space, np.array([[1.0], [1.0]])), of_points(space, np.array([[0.0]]))
     samples = {"kind": np.array([0.0, 1.0, 2.0, 1.0])}
     assert best_candidate(samples, good, bad) == 1
+
+
+def test_steps_too_small_for_the_table_are_not_approximated() -> None:
+    rng = np.random.default_rng(0)
+    space = {"n": WIDE, **FLOATS}
+    good, bad = mixture(rng, space, 10), mixture(rng, space, 50)
+    samples = good.sample(np.random.RandomState(0), 24)
+    assert difference(samples, good, bad) is None
+    assert best_candidate(samples, good, bad) == best_by_optunas_formula(samples, good, bad)
 
 
 @pytest.mark.parametrize("outside", [-0.1, 7.0, np.inf])
