@@ -3,6 +3,7 @@
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cache
+from io import BytesIO
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -13,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tuner_project.rest.bounds.thread_shares import thread_shares
+from tuner_project.rest.parsers import StrictJSONParser
 from tuner_project.rest.serializers import EmptySerializer
 
 
@@ -110,8 +112,17 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
     def body(self) -> dict[str, Any]:
         """Validate the body of this request, and return its values."""
         shape: Any = self.get_serializer_class()
-        is_empty = self.request._request.META.get("CONTENT_LENGTH") in (None, "", "0")
-        return _instance(shape).run_validation({} if is_empty else self.request.data)
+        return _instance(shape).run_validation(self._content())
+
+    def _content(self) -> Any:
+        """Parse the body; DRF's own way looks for forms and files, and takes twice the time."""
+        request, sent = self.request, self.request._request
+        if sent.META.get("CONTENT_LENGTH") in (None, "", "0"):
+            return {}
+        parser = self.get_content_negotiator().select_parser(request, self.get_parsers())
+        if isinstance(parser, StrictJSONParser):
+            return parser.parse(BytesIO(sent.body))
+        return request.data
 
     def _valid_query(self) -> dict[str, Any]:
         shape = self.query_serializers.get(self.action or "")
