@@ -5,9 +5,8 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any
 
-from django.http import HttpRequest
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
@@ -23,12 +22,11 @@ class StrictJSONParser(JSONParser):
 
     def parse(
         self,
-        stream: Any,
+        stream: IO[Any],
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        # Django keeps the body, so that the request can be served again.
-        body = strict_json(stream.body if isinstance(stream, HttpRequest) else stream.read())
+        body = strict_json(stream.read())
         if not isinstance(body, self.accepts):
             raise ParseError(f"the body must be {self.expected}, not {_kind(body)}")
         return body
