@@ -2,8 +2,7 @@
 
 DRF asks each field anew for each value what it is and where its value comes from. Here a serializer
 asks its fields once, when it is first used, so it has to be kept, as `views.py` does. An answer of
-23 fields then takes 17 µs instead of 44 µs, and a body of one key, where seven more are optional,
-8 µs instead of 60 µs.
+23 fields then takes 18 µs instead of 37 µs, and a body of one key of several 6 µs instead of 40 µs.
 """
 
 from collections.abc import Callable, Mapping

@@ -54,7 +54,7 @@ class PolicyMiddleware:
     """Set the policy for the request's path on each response without its own policy.
 
     django-csp's middleware also serves nonces, decorators and report-only policies, which are not
-    used here, and takes 0.1 ms of each request; this one takes a tenth of that.
+    used here, and takes 60 µs of each request; this one takes 5 µs.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
