@@ -13,6 +13,7 @@ closed.
 """
 
 import errno
+import select
 import selectors
 import socket
 import time
@@ -155,6 +156,13 @@ class TimedConnection(TConn):
         self.is_over = not data and not self.head
         is_whole = self.head.find(_END_OF_HEAD, max(before - len(_END_OF_HEAD), 0)) >= 0
         return not data or is_whole or len(self.head) >= MAX_HEAD
+
+    def has_next_head(self, seconds: float) -> bool:
+        """Return whether the head of the next request arrives within some seconds."""
+        self.sock.setblocking(False)
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        return bool(poll.poll(seconds * 1000)) and self.has_head() and not self.is_over
 
     def init(self) -> None:
         super().init()
