@@ -16,9 +16,9 @@ from django.conf import settings
 from tuner_project.serving.overload import PROBES, refuse_here
 from tuner_project.serving.slow_clients import TimedConnection, TimedWorker
 
-# How long a thread waits for the next request of a connection. A worker asks for its next trial as
-# soon as it has the answer to its tell; to hand the connection to the main loop and back takes a
-# quarter of the CPU time of a request.
+# How long a thread waits for the next request of a connection: clients often have one as soon as
+# they have the response. To hand the connection to the main loop and back takes a tenth of the CPU
+# time of a request.
 LINGER = 0.002  # seconds
 RESERVE_THREADS = 2
 RESERVE_WAITING = 200

@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 
 from optuna_bridge.storage import SCHEMA
 from studies.models import Study
+from studies.models.definitions import definitions
 from tests.support.api_client import assert_refused, assert_schemas_agree, create_study, get_study
 from tests.support.database import call_and_close_connection, recorded_statements
 from tests.support.transfer_files import (
@@ -128,6 +129,7 @@ def statements(api: APIClient, n: int, monkeypatch: pytest.MonkeyPatch) -> tuple
     head, trial, *_, end = parsed_lines(random_study_file(3, name="bounded"))
     trial = trial | {"number": 0, "study_attrs": None, "retried_as": None, "retry_of": None}
     trials = [trial | {"number": number, "attempt": 1} for number in range(n)]
+    definitions.clear()  # of the study that had the name before
     with recorded_statements() as imported:
         import_file(api, joined_lines([head, *trials, end | {"n_trials": n}]))
     with recorded_statements() as exported:

@@ -5,6 +5,7 @@ from typing import Any, Self, TypeVar
 
 import psycopg
 from django.db.backends.postgresql import base
+from psycopg import IsolationLevel
 
 from tuner_project.db.pool import PoolConnection
 from tuner_project.db.statements import Sent
@@ -44,11 +45,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
         Django's setting CONN_HEALTH_CHECKS would make a round trip for each request.
         """
+        if not self.pool:  # Django would connect by another class
+            self.isolation_level = IsolationLevel.READ_COMMITTED
+            return PoolConnection.connect(**conn_params)
         connection = super().get_new_connection(conn_params)
-        if not self.pool:
-            return connection
         for _ in range(self.pool.max_size):
-            if not isinstance(connection, PoolConnection) or connection.is_alive():
+            if connection.is_alive():
                 break
             self.pool.putconn(connection)  # which replaces it, since it is closed
             connection = super().get_new_connection(conn_params)
