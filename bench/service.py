@@ -80,6 +80,9 @@ class Client:
             body=None if body is None else json.dumps(body),
             headers=self._headers,
         )
+        if response.status == 503 and response.json()["code"] == "study_busy":
+            time.sleep(float(response.headers["Retry-After"]))
+            return self._call(method, path, body)
         if response.status >= 300:
             raise RuntimeError(f"{method} {path}: {response.status} {response.data[:500]!r}")
         return response.json()
