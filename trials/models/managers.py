@@ -173,8 +173,7 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
 
         Within `pipelined()` this does not wait for the result. There is none if the study is not
         ACTIVE, its limits do not allow n trials, trials wait in its queue, its deadline has passed
-        or a lease has expired. `study` is not changed, since
-        threads may share it.
+        or a lease has expired. `study` is not changed, since threads may share it.
         """
         return write_statements.send_reserve_running(study.id, n, lease)
 

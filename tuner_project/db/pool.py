@@ -153,8 +153,12 @@ class PoolConnection(psycopg.Connection[Any]):
             self.pgconn.send_query_params(statement.sql, values)
         else:
             self.pgconn.send_query_prepared(name, values)
-        if pipeline is not None:
-            pipeline.result_queue.append((sent, None))  # type: ignore[arg-type]
+        yield from self._result_gen(sent)
+
+    def _result_gen(self, sent: Sent[Any]) -> PQGen[None]:
+        """Read the result of what was sent last; in a pipeline, expect it in its turn."""
+        if self._pipeline is not None:
+            self._pipeline.result_queue.append((sent, None))  # type: ignore[arg-type]
             return
         results = yield from execute(self.pgconn)
         sent._check_results(results)  # noqa: SLF001
@@ -176,11 +180,7 @@ class PoolConnection(psycopg.Connection[Any]):
         if pipeline is not None:
             yield from pipeline._communicate_gen()  # noqa: SLF001
         self.pgconn.send_prepare(name, statement.sql)
-        of_prepare = Sent(self._transformer, prepared, self.fetch, tuple)
-        if pipeline is None:
-            of_prepare._check_results((yield from execute(self.pgconn)))  # noqa: SLF001
-        else:
-            pipeline.result_queue.append((of_prepare, None))  # type: ignore[arg-type]
+        yield from self._result_gen(Sent(self._transformer, prepared, self.fetch, tuple))
         if surplus := prepared.pop_surplus():
             yield from self._exec_command(b"DEALLOCATE " + surplus)
         return name

@@ -1,7 +1,7 @@
 """Statements that are sent by psycopg's protocol layer, and their results.
 
-psycopg's cursors take 60 µs of CPU time for a statement
- in Django's wrapper, where this module takes 20 µs. psycopg's adapters convert the values.
+A statement takes 30 µs of CPU time here, and 60 to 70 µs in psycopg's cursor and Django's wrapper.
+psycopg's adapters convert the values.
 """
 
 import re

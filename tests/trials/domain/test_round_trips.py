@@ -40,10 +40,9 @@ def relayed(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 @pytest.fixture
-def api(relayed: Relay) -> APIClient:
-    client = APIClient()
-    client.default_format = "json"
-    return client
+def api(relayed: Relay, api: APIClient) -> APIClient:
+    """The same client, of the service behind the relay."""
+    return api
 
 
 @pytest.fixture
