@@ -113,7 +113,7 @@ def _alone(
 
 
 def _our_draw(study: Study) -> float:
-    """Seconds of a draw; afterwards one more trial is told."""
+    """Return the seconds of a draw, and complete one more trial afterwards."""
     named = NamedStudy(study.name)
     begun = time.perf_counter()
     plan = Plan.draw(session_registry.of(study), 1)

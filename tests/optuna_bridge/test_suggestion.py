@@ -172,7 +172,7 @@ def play(pair: Pair, rng: random.Random, n_asks: int) -> None:
             fixed = {name: value for name, value in drawn.items() if rng.random() < 0.6}
         pair.ask(fixed)
         open_trials.append(pair.n - 1)
-        # The first one is told at once, else stock QMC draws the second one at random, too.
+        # The first one is completed at once: otherwise stock QMC also draws the second at random.
         while (pair.n == 1 and open_trials) or len(open_trials) > rng.randrange(1, 6):
             number = open_trials.pop(rng.randrange(len(open_trials)))
             pair.constrain(number, rng.uniform(-2, 1))

@@ -31,13 +31,6 @@ ASK_FROM_QUEUE = 8
 REPORT, HEARTBEAT = 6, 1
 
 
-@pytest.fixture
-def api(transactional_db: None) -> APIClient:
-    client = APIClient()
-    client.default_format = "json"
-    return client
-
-
 @contextmanager
 def at_most(statements: int, transactions: int = 1) -> Iterator[None]:
     """Count statements as they are in production, where no test's transaction is around."""
