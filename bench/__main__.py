@@ -4,7 +4,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -97,18 +97,18 @@ def _run(arguments: argparse.Namespace) -> None:
             sys.exit(f"error: --database-url: {' '.join(str(error).split())}")
     with ground(arguments.database_url) as place:
         set_up_django(place.url)
-        sections = _measure(arguments.families, place, sizes)
         machine = report.machine(place.settings(*POSTGRESQL))
+        sections: list[Any] = []
+        for measured in _measure(arguments.families, place, sizes):
+            sections += measured
+            if arguments.output is not None:  # now, so that a later failure does not lose it
+                report.write(sections, machine, arguments.output)
         _close()
     print(report.text(sections))
-    if arguments.output is not None:
-        arguments.output.mkdir(parents=True, exist_ok=True)
-        (arguments.output / "RESULTS.md").write_text(report.markdown(sections, machine))
-        if curves := {name: each for section in sections for name, each in section.curves.items()}:
-            report.plot(curves, arguments.output / "ask_latency.svg")
 
 
-def _measure(families: list[str], place: Any, sizes: Any) -> list[Any]:
+def _measure(families: list[str], place: Any, sizes: Any) -> Iterator[list[Any]]:
+    """Yield the sections of each family."""
     from tqdm import tqdm
 
     # These need Django set up.
@@ -140,12 +140,10 @@ def _measure(families: list[str], place: Any, sizes: Any) -> list[Any]:
         "memory": (cold_start.memory, 1),
         "cold": (cold_start.cold_asks, sizes.cold_starts),
     }
-    sections: list[Any] = []
     with tqdm(total=sum(measurements[family][1] for family in families), smoothing=0) as bar:
         for family in families:
             measure, _ = measurements[family]
-            sections += measure(place, sizes, bar)
-    return sections
+            yield measure(place, sizes, bar)
 
 
 def _close() -> None:

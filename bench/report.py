@@ -69,6 +69,14 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
+def write(sections: Sequence[Section], machine: Sequence[str], folder: Path) -> None:
+    """Write the document, and the plot if there are curves."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "RESULTS.md").write_text(markdown(sections, machine))
+    if curves := {name: each for section in sections for name, each in section.curves.items()}:
+        plot(curves, folder / "ask_latency.svg")
+
+
 def markdown(sections: Sequence[Section], machine: Sequence[str]) -> str:
     """The document; `machine` says in lines where and with what it was measured."""
     lines = [
