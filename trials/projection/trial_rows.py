@@ -118,6 +118,8 @@ SELECT coalesce(array_agg(key), '{{}}') FROM {SCHEMA}.study_system_attributes
 """
 
 _THESE = "t.id = ANY(%(trials)s)"
+# For an array the planner expects ten rows, and plans the statement again at each execution.
+_THIS = "t.id = %(trial)s"
 
 _DELETE_LOST_ATTRIBUTES = (
     f"DELETE FROM {SCHEMA}.{SYSTEM_ATTRIBUTES.name} AS o USING trials_trial AS t "
@@ -150,7 +152,8 @@ def add_trial_rows(trials: Sequence[Trial], with_steps: bool) -> None:
     tables = [TRIALS, PARAMS, *_tables_of_contents(trials, with_steps)]
     if any(trial.study_attrs for trial in trials):
         tables.append(STUDY_ATTRIBUTES)
-    _execute(_insert(tuple(tables)), _ids(trials))
+    ids = _ids(trials)
+    _execute(_insert(tuple(tables), _where(ids)), ids)
 
 
 def change_trial_rows(trials: Sequence[Trial], steps: Sequence[int], with_params: bool) -> None:
@@ -162,16 +165,17 @@ def change_trial_rows(trials: Sequence[Trial], steps: Sequence[int], with_params
     tables = [TRIALS, *_tables_of_contents(trials, bool(steps))]
     if with_params:
         tables += [PARAMS, STUDY_ATTRIBUTES]
+    ids = _ids(trials)
     if any(trial.has_lost_attrs for trial in trials):
-        _execute(_DELETE_LOST_ATTRIBUTES, _ids(trials))
+        _execute(_DELETE_LOST_ATTRIBUTES, ids)
     if any(trial.has_lost_values for trial in trials):
-        _execute(_DELETE_LOST_VALUES, _ids(trials))
-    _execute(_upsert(tuple(tables)), _ids(trials), steps=list(steps))
+        _execute(_DELETE_LOST_VALUES, ids)
+    _execute(_upsert(tuple(tables), _where(ids)), ids, steps=list(steps))
 
 
 def add_study_attribute_rows(trial_ids: Sequence[int]) -> None:
     """Write Optuna's rows of the study attributes that were stored with these trials."""
-    _execute(_insert((STUDY_ATTRIBUTES,)), trial_ids)
+    _execute(_insert((STUDY_ATTRIBUTES,), _where(trial_ids)), trial_ids)
 
 
 def remove_study_attribute_rows(study_id: int, keys: Sequence[str]) -> None:
@@ -210,19 +214,23 @@ def _tables_of_contents(trials: Sequence[Trial], with_steps: bool) -> Iterator[P
 
 
 @cache
-def _insert(tables: tuple[ProjectedTable, ...]) -> str:
-    return _one_statement([table.insert(_THESE) for table in tables])
+def _insert(tables: tuple[ProjectedTable, ...], where: str) -> str:
+    return _one_statement([table.insert(where) for table in tables])
 
 
 @cache
-def _upsert(tables: tuple[ProjectedTable, ...]) -> str:
-    return _one_statement([_change(table) for table in tables])
+def _upsert(tables: tuple[ProjectedTable, ...], where: str) -> str:
+    return _one_statement([_change(table, where) for table in tables])
 
 
-def _change(table: ProjectedTable) -> str:
+def _change(table: ProjectedTable, where: str) -> str:
     if table is INTERMEDIATE_VALUES:
-        return table.upsert(f"{_THESE} AND v.step = ANY(%(steps)s)")
-    return table.insert(_THESE) if table in _NEVER_CHANGED else table.upsert(_THESE)
+        return table.upsert(f"{where} AND v.step = ANY(%(steps)s)")
+    return table.insert(where) if table in _NEVER_CHANGED else table.upsert(where)
+
+
+def _where(trial_ids: Sequence[int]) -> str:
+    return _THIS if len(trial_ids) == 1 else _THESE
 
 
 def _ids(trials: Sequence[Trial]) -> list[int]:
@@ -230,4 +238,4 @@ def _ids(trials: Sequence[Trial]) -> list[int]:
 
 
 def _execute(statement: str, trial_ids: Sequence[int], **arguments: Any) -> None:
-    run(statement, {"trials": list(trial_ids), **arguments})
+    run(statement, {"trials": list(trial_ids), "trial": next(iter(trial_ids), None), **arguments})
