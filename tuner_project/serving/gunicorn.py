@@ -20,7 +20,7 @@ except ImproperlyConfigured as error:
 # Imported here because they read the settings at import, which must be valid by then.
 from tuner_project.observability import multiprocess
 from tuner_project.security.checks import check_open_to_others
-from tuner_project.serving.worker import BoundedWorker
+from tuner_project.serving.worker import BoundedWorker, connection_counts
 
 
 class PromptWorker(BoundedWorker):
@@ -70,7 +70,8 @@ def post_worker_init(worker: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Remove the gauges of a worker that has ended."""
+    """Remove the gauges and the number of connections of a worker that has ended."""
+    connection_counts.remove(worker.metrics_slot)
     multiprocess.leave(worker)
 
 

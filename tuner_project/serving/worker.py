@@ -6,6 +6,7 @@ checks. On shutdown it still accepts connections, which it then closes without a
 difference.
 """
 
+import socket
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +14,7 @@ from typing import Any
 
 from django.conf import settings
 
+from tuner_project.serving.connection_counts import ConnectionCounts
 from tuner_project.serving.overload import PROBES, refuse_here
 from tuner_project.serving.slow_clients import TimedConnection, TimedWorker
 
@@ -20,9 +22,13 @@ from tuner_project.serving.slow_clients import TimedConnection, TimedWorker
 # they have the response. To hand the connection to the main loop and back takes a tenth of the CPU
 # time of a request.
 LINGER = 0.002  # seconds
+# How long a worker leaves a new connection to one that has fewer.
+YIELD = 0.002  # seconds
 RESERVE_THREADS = 2
 RESERVE_WAITING = 200
 _PROBES = tuple(f"GET {path}".encode() for path in PROBES)
+
+connection_counts = ConnectionCounts()
 
 
 class BoundedWorker(TimedWorker):
@@ -32,8 +38,26 @@ class BoundedWorker(TimedWorker):
     The others go to reserve threads, which refuse them (`overload.py`) but serve health checks.
     If RESERVE_WAITING requests wait for those, the connection is closed.
 
+    A new connection is left to the worker that has the fewest, if that accepts it at once.
+
     On shutdown the port is closed at once, so that a load balancer uses another instance.
     """
+
+    @property
+    def nr_conns(self) -> int:
+        """The number of open connections; only the main loop sets it."""
+        return self._n_connections
+
+    @nr_conns.setter
+    def nr_conns(self, n: int) -> None:
+        self._n_connections = n
+        if self._slot is not None and self.alive:
+            connection_counts.publish(self._slot, n)
+
+    @property
+    def _slot(self) -> int | None:
+        """The number that `pre_fork` assigns; None before that."""
+        return getattr(self, "metrics_slot", None)
 
     def init_process(self) -> None:
         self._reserve = ThreadPoolExecutor(RESERVE_THREADS, "reserve", initializer=refuse_here)
@@ -44,7 +68,13 @@ class BoundedWorker(TimedWorker):
         # A request looks up two dozen settings. This makes them plain attributes, as none changes
         # in a worker; `Config` looks each up by name in two dictionaries.
         self.cfg.__dict__.update({name: each.get() for name, each in self.cfg.settings.items()})
+        self.nr_conns = 0
         super().init_process()
+
+    def accept(self, listener: socket.socket) -> None:
+        if self.alive and connection_counts.has_fewer_elsewhere(self.nr_conns):
+            time.sleep(YIELD)
+        super().accept(listener)
 
     def enqueue_req(self, conn: Any) -> None:
         n_waiting = self._n_given - self.cfg.threads
@@ -115,6 +145,8 @@ class BoundedWorker(TimedWorker):
 
     def _close_port(self) -> None:
         """Accept the pending connections, then close the listening sockets."""
+        if self._slot is not None:
+            connection_counts.remove(self._slot)
         for listener in self.sockets:
             if listener.fileno() < 0:
                 continue
