@@ -28,6 +28,10 @@ from optuna_bridge.search_space import SearchSpace
 from tests.support import JSON
 
 MAX_BYTES = 6 * 2**30  # of addresses, far more than is allowed, so that the machine survives
+GENERATIONS = {
+    "nsgaii": "NSGAIISampler:generation",
+    "nsgaiii": "NSGAIIISampler:generation",
+}
 CHOICES = [f"choice {i}" for i in range(1000)]
 KINDS: dict[str, JSON] = {
     "float": {"type": "float", "low": 0.0, "high": 1.0},
@@ -77,8 +81,8 @@ def random_trials(size: Size, space: SearchSpace) -> Iterator[tuple[Any, list[fl
         values /= np.linalg.norm(values) if size.n_objectives > 1 else 1
         constraints = {str(i): rng.normal() for i in range(size.n_constraints)}
         attrs: Any = constraint_attrs(constraints)
-        if size.sampler == "nsgaii":
-            attrs["NSGAIISampler:generation"] = number // population
+        if size.sampler in GENERATIONS:
+            attrs[GENERATIONS[size.sampler]] = number // population
         is_running = number >= size.n_trials - size.n_running
         state = "RUNNING" if is_running else "COMPLETE"
         told = None if is_running else values.tolist()

@@ -51,6 +51,14 @@ OTHERS = [
     Size("nsgaii", {"categorical": 1000}, 5000),
     Size("nsgaii", {"float": 20}, 20_000, n_objectives=10),
     Size("nsgaii", {"float": 20}, 20_000, {"population_size": 2000}, n_objectives=10),
+    Size("nsgaiii", {"float": 20}, 20_000, {"population_size": 2000}, n_objectives=10),
+    Size(
+        "nsgaiii",
+        {"float": 20},
+        5000,
+        {"population_size": 2000, "dividing_parameter": 43},
+        n_objectives=3,
+    ),
     Size("qmc", {"float": 1000}, 5000, {"scramble": True}),
     Size("qmc", {"categorical": 1000}, 5000, {"qmc_type": "halton", "scramble": True}),
 ]

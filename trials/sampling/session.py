@@ -7,6 +7,7 @@ from typing import Any
 
 from optuna_bridge.points import Point
 from optuna_bridge.pruners.registry import NO_PRUNER, PRUNERS, build_pruner
+from optuna_bridge.samplers.kind import StudyTraits
 from optuna_bridge.samplers.registry import SAMPLERS, build_sampler
 from studies.errors import SamplerUnavailable, SamplerUnsuited, StudyNotFound
 from studies.models import NamedStudy, Study
@@ -106,13 +107,17 @@ class SamplerSession(TrialCache):
     @cached_property
     def _fault(self) -> str | None:
         """Why the study exceeds the bounds of its sampler; its definition never changes."""
-        fault = self._kind.fault_of_size(
-            n_params=len(self.study.search_space),
-            n_objectives=len(self.study.directions),
-            n_constraints=len(self.study.constraints),
+        given = self.study.sampler_options
+        for option, found in self._kind.faults(given):
+            return f"{option}: {found}"
+        return self._kind.fault_of_study(
+            StudyTraits(
+                space=self._space,
+                n_objectives=len(self.study.directions),
+                n_constraints=len(self.study.constraints),
+                options=self._kind.complete(given),
+            )
         )
-        options = self._kind.faults(self.study.sampler_options)
-        return fault or next((f"{option}: {found}" for option, found in options), None)
 
     def locked_study(self) -> Study:
         """Read the study, and lock it until the transaction ends.

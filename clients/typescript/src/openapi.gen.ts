@@ -895,6 +895,66 @@ export type NsgaiiSamplerOptionsRequest = {
     swapping_prob?: number | null;
 };
 
+/**
+ * The options of sampler `nsgaiii`.
+ */
+export type NsgaiiiSamplerOptions = {
+    /**
+     * Makes the suggestions of a sequential study repeatable. Default: None.
+     */
+    seed?: number | null;
+    /**
+     * Trials in a generation. Default: 50.
+     */
+    population_size?: number | null;
+    /**
+     * Chance that a parameter mutates; null: 1 / parameters. Default: None.
+     */
+    mutation_prob?: number | null;
+    /**
+     * Chance of a crossover. Default: 0.9.
+     */
+    crossover_prob?: number | null;
+    /**
+     * Chance to swap a parameter. Default: 0.5.
+     */
+    swapping_prob?: number | null;
+    /**
+     * Divisions of each axis between the reference points. Default: 3.
+     */
+    dividing_parameter?: number | null;
+};
+
+/**
+ * The options of sampler `nsgaiii`.
+ */
+export type NsgaiiiSamplerOptionsRequest = {
+    /**
+     * Makes the suggestions of a sequential study repeatable. Default: None.
+     */
+    seed?: number | null;
+    /**
+     * Trials in a generation. Default: 50.
+     */
+    population_size?: number | null;
+    /**
+     * Chance that a parameter mutates; null: 1 / parameters. Default: None.
+     */
+    mutation_prob?: number | null;
+    /**
+     * Chance of a crossover. Default: 0.9.
+     */
+    crossover_prob?: number | null;
+    /**
+     * Chance to swap a parameter. Default: 0.5.
+     */
+    swapping_prob?: number | null;
+    /**
+     * Divisions of each axis between the reference points. Default: 3.
+     */
+    dividing_parameter?: number | null;
+};
+
 export type NullEnum = never;
 
 /**
@@ -1388,13 +1448,14 @@ export type RunningTrial = {
  * * `gp` - gp
  * * `random` - random
  * * `nsgaii` - nsgaii
+ * * `nsgaiii` - nsgaiii
  * * `qmc` - qmc
  */
-export type SamplerEnum = 'tpe' | 'gp' | 'random' | 'nsgaii' | 'qmc';
+export type SamplerEnum = 'tpe' | 'gp' | 'random' | 'nsgaii' | 'nsgaiii' | 'qmc';
 
-export type SamplerOptions = TpeSamplerOptions | GpSamplerOptions | RandomSamplerOptions | NsgaiiSamplerOptions | QmcSamplerOptions;
+export type SamplerOptions = TpeSamplerOptions | GpSamplerOptions | RandomSamplerOptions | NsgaiiSamplerOptions | NsgaiiiSamplerOptions | QmcSamplerOptions;
 
-export type SamplerOptionsRequest = TpeSamplerOptionsRequest | GpSamplerOptionsRequest | RandomSamplerOptionsRequest | NsgaiiSamplerOptionsRequest | QmcSamplerOptionsRequest;
+export type SamplerOptionsRequest = TpeSamplerOptionsRequest | GpSamplerOptionsRequest | RandomSamplerOptionsRequest | NsgaiiSamplerOptionsRequest | NsgaiiiSamplerOptionsRequest | QmcSamplerOptionsRequest;
 
 /**
  * The answer to a heartbeat.
@@ -1607,7 +1668,7 @@ export type TpeSamplerOptions = {
      */
     n_startup_trials?: number | null;
     /**
-     * Model the parameters jointly. Default: True.
+     * Model the parameters jointly; null: jointly for one objective, independently for several. Default: None.
      */
     multivariate?: boolean | null;
     /**
@@ -1637,7 +1698,7 @@ export type TpeSamplerOptionsRequest = {
      */
     n_startup_trials?: number | null;
     /**
-     * Model the parameters jointly. Default: True.
+     * Model the parameters jointly; null: jointly for one objective, independently for several. Default: None.
      */
     multivariate?: boolean | null;
     /**
@@ -1829,9 +1890,10 @@ export type ListStudiesData = {
          * * `gp` - gp
          * * `random` - random
          * * `nsgaii` - nsgaii
+         * * `nsgaiii` - nsgaiii
          * * `qmc` - qmc
          */
-        sampler?: 'tpe' | 'gp' | 'random' | 'nsgaii' | 'qmc';
+        sampler?: 'tpe' | 'gp' | 'random' | 'nsgaii' | 'nsgaiii' | 'qmc';
         /**
          * * `ACTIVE` - Active
          * * `PAUSED` - Paused

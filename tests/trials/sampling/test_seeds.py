@@ -37,6 +37,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "tpe": {"n_startup_trials": 4},
     "gp": {"n_startup_trials": 4},
     "nsgaii": {"population_size": 4},
+    "nsgaiii": {"population_size": 4},
     "random": {},
     "qmc": {"scramble": True},
 }

@@ -12,6 +12,7 @@ import optuna
 import pytest
 from optuna.samplers import (
     GPSampler,
+    NSGAIIISampler,
     NSGAIISampler,
     QMCSampler,
     RandomSampler,
@@ -53,6 +54,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "tpe": {"n_startup_trials": 6},
     "gp": {"n_startup_trials": 5},
     "nsgaii": {"population_size": 4},
+    "nsgaiii": {"population_size": 4},
     "random": {},
     "qmc": {},
 }
@@ -60,6 +62,7 @@ STOCK_SAMPLERS: dict[str, Any] = {
     "tpe": TPESampler,
     "gp": GPSampler,
     "nsgaii": NSGAIISampler,
+    "nsgaiii": NSGAIIISampler,
     "random": RandomSampler,
     "qmc": QMCSampler,
 }
@@ -70,9 +73,12 @@ CASES = [
     ("tpe", 1, "hyperband", {}),
     ("tpe", 1, "none", {"multivariate": True, "group": True}),
     ("tpe", 2, "none", {}),
+    ("tpe", 2, "none", {"multivariate": True}),
     ("nsgaii", 1, "none", {}),
     ("nsgaii", 1, "hyperband", {}),
     ("nsgaii", 2, "none", {"mutation_prob": 0.3, "crossover_prob": 0.5, "swapping_prob": 0.2}),
+    ("nsgaiii", 1, "none", {}),
+    ("nsgaiii", 2, "none", {"population_size": 6, "dividing_parameter": 5}),
     ("random", 1, "none", {}),
     ("random", 1, "hyperband", {}),
     ("random", 2, "none", {}),
@@ -84,6 +90,7 @@ CASES = [
 # Each ask of gp costs up to half a second, on both sides; of the others, what is left.
 LONG_CASES = [
     ("nsgaii", 1, "median", {}),
+    ("nsgaiii", 1, "hyperband", {}),
     ("random", 1, "median", {}),
     ("qmc", 1, "median", {"qmc_type": "halton"}),
     ("tpe", 1, "median", {"multivariate": False, "constant_liar": False}),
@@ -233,5 +240,5 @@ def test_suggestions_and_decisions_equal_stock_optunas(sampler, objectives, prun
     mirror.assert_same_history()
     if pruner != "none" and sampler != "gp":
         assert 3 < sum(mirror.pruned) < len(mirror.pruned)
-    if sampler == "nsgaii":
+    if sampler.startswith("nsga"):
         assert mirror.parents(mirror.stock)

@@ -131,6 +131,14 @@ def test_document_has_all_options_of_samplers_and_pruners() -> None:
             "seed",
             "swapping_prob",
         ],
+        "NsgaiiiSamplerOptions": [
+            "crossover_prob",
+            "dividing_parameter",
+            "mutation_prob",
+            "population_size",
+            "seed",
+            "swapping_prob",
+        ],
         "QmcSamplerOptions": ["qmc_type", "scramble", "seed"],
         "HyperbandPrunerOptions": [
             "bootstrap_count",
