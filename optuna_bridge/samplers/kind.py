@@ -42,8 +42,9 @@ def reseed(sampler: BaseSampler, seed: int, number: int) -> None:
         getattr(sampler, "_independent_sampler", None),
     ]
     for owner in owners:
-        if hasattr(owner, "_rng"):
-            owner._rng.rng.seed(state)
+        for name in ("_rng", "_cma_rng"):
+            if hasattr(owner, name):
+                getattr(owner, name).rng.seed(state)
 
 
 @dataclass(frozen=True)

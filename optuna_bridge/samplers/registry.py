@@ -14,6 +14,7 @@ from optuna.samplers import BaseSampler
 
 from optuna_bridge.options import SEED, Option
 from optuna_bridge.samplers import nsgaiii
+from optuna_bridge.samplers.cmaes import limits as cmaes
 from optuna_bridge.samplers.gp import sampler as gp
 from optuna_bridge.samplers.kind import OptionalPart, SamplerKind, reseed
 from optuna_bridge.samplers.nsgaii import NSGAIISampler
@@ -28,6 +29,15 @@ PYTORCH = OptionalPart("torch", "PyTorch", "make torch, or pip install torch")
 def _reseed_gp(sampler: gp.BoundedGPSampler, seed: int, number: int) -> None:
     reseed(sampler, seed, number)
     sampler.forget_fits()
+
+
+def _build_cmaes(
+    options: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]
+) -> BaseSampler:
+    # Here, since it imports scipy, which a process needs only if it draws.
+    from optuna_bridge.samplers.cmaes.sampler import ReplayedCmaEsSampler
+
+    return ReplayedCmaEsSampler(distributions, **options)
 
 
 _GENETIC = {
@@ -108,6 +118,39 @@ SAMPLERS: dict[str, SamplerKind] = {
         annotates_trials=True,
         budget=(100, 10_000),
         max_running=lambda options, n_known: options.get("population_size"),
+    ),
+    "cmaes": SamplerKind(
+        build=_build_cmaes,
+        options={
+            "seed": SEED,
+            "n_startup_trials": Option("int", 1, "Random trials before the first.", 0, 10**6),
+            "sigma0": Option(
+                "float",
+                None,
+                "Initial step size as a share of each parameter's range; null: 1/6.",
+                1e-6,
+                10,
+            ),
+            "popsize": Option(
+                "int", None, "Trials in a generation; null: 4 + 3 ln(parameters).", 4, 1000
+            ),
+            "use_separable_cma": Option(
+                "bool", False, "Learn scales only, without correlations: up to 1,000 parameters."
+            ),
+            "with_margin": Option(
+                "bool", False, "Keep exploring the neighbouring values of integers and steps."
+            ),
+            "lr_adapt": Option("bool", False, "Adapt the learning rate, for noisy objectives."),
+            "consider_pruned_trials": Option(
+                "bool", False, "Learn from pruned trials, by their last intermediate values."
+            ),
+        },
+        conflicts=cmaes.conflicts,
+        fault_of_study=cmaes.fault_of_study,
+        reads_steps=True,
+        annotates_trials=True,
+        budget=(1000, 10_000),
+        max_running=lambda options, n_known: options.get("popsize"),
     ),
     "qmc": SamplerKind(
         build=lambda options, distributions: NumberedQMCSampler(distributions, **options),

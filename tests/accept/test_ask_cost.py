@@ -59,6 +59,12 @@ OTHERS = [
         {"population_size": 2000, "dividing_parameter": 43},
         n_objectives=3,
     ),
+    Size("cmaes", {"float": 10}, 10_000),
+    Size("cmaes", {"float": 100}, 20_000),
+    Size("cmaes", {"float": 100}, 20_000, {"popsize": 1000}),
+    Size("cmaes", {"float": 100}, 20_000, {"popsize": 4, "lr_adapt": True}),
+    Size("cmaes", {"small": 100}, 20_000, {"with_margin": True}),
+    Size("cmaes", {"float": 1000}, 10_000, {"use_separable_cma": True}),
     Size("qmc", {"float": 1000}, 5000, {"scramble": True}),
     Size("qmc", {"categorical": 1000}, 5000, {"qmc_type": "halton", "scramble": True}),
 ]

@@ -383,6 +383,16 @@ SAMPLER_OPTIONS: dict[str, dict[str, Any]] = {
         "swapping_prob": 0,
         "dividing_parameter": 4,
     },
+    "cmaes": {
+        "seed": 1,
+        "n_startup_trials": 0,
+        "sigma0": 0.5,
+        "popsize": 4,
+        "use_separable_cma": False,
+        "with_margin": True,
+        "lr_adapt": False,
+        "consider_pruned_trials": True,
+    },
     "qmc": {"seed": 7, "qmc_type": "halton", "scramble": True},
 }
 SAMPLER_DEFAULTS: dict[str, dict[str, Any]] = {
@@ -403,6 +413,16 @@ SAMPLER_DEFAULTS: dict[str, dict[str, Any]] = {
         "crossover_prob": 0.9,
         "swapping_prob": 0.5,
         "dividing_parameter": 3,
+    },
+    "cmaes": {
+        "seed": None,
+        "n_startup_trials": 1,
+        "sigma0": None,
+        "popsize": None,
+        "use_separable_cma": False,
+        "with_margin": False,
+        "lr_adapt": False,
+        "consider_pruned_trials": False,
     },
     "qmc": {"seed": None, "qmc_type": "sobol", "scramble": False},
 }
@@ -487,6 +507,8 @@ NONSENSE: dict[str, list[Any]] = {
     "crossover_prob": [-0.1, 1.1, True],
     "swapping_prob": [-0.1, 1.1, {}],
     "dividing_parameter": [0, 1001, 3.0, True],
+    "sigma0": [0, 11, True, "0.1"],
+    "popsize": [3, 1001, 10.0],
     "qmc_type": ["latin", 1, ["sobol"], {}],
 }
 SAMPLER_FAULTS = [
@@ -565,7 +587,7 @@ def test_contradictory_options_are_refused(api: APIClient) -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("sampler", "cmaes"),
+        ("sampler", "cma"),
         ("sampler", "TPE"),
         ("sampler", 1),
         ("sampler", ["tpe"]),

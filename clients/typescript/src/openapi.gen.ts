@@ -207,6 +207,82 @@ export type ClonedStudy = {
 };
 
 /**
+ * The options of sampler `cmaes`.
+ */
+export type CmaesSamplerOptions = {
+    /**
+     * Makes the suggestions of a sequential study repeatable. Default: None.
+     */
+    seed?: number | null;
+    /**
+     * Random trials before the first. Default: 1.
+     */
+    n_startup_trials?: number | null;
+    /**
+     * Initial step size as a share of each parameter's range; null: 1/6. Default: None.
+     */
+    sigma0?: number | null;
+    /**
+     * Trials in a generation; null: 4 + 3 ln(parameters). Default: None.
+     */
+    popsize?: number | null;
+    /**
+     * Learn scales only, without correlations: up to 1,000 parameters. Default: False.
+     */
+    use_separable_cma?: boolean | null;
+    /**
+     * Keep exploring the neighbouring values of integers and steps. Default: False.
+     */
+    with_margin?: boolean | null;
+    /**
+     * Adapt the learning rate, for noisy objectives. Default: False.
+     */
+    lr_adapt?: boolean | null;
+    /**
+     * Learn from pruned trials, by their last intermediate values. Default: False.
+     */
+    consider_pruned_trials?: boolean | null;
+};
+
+/**
+ * The options of sampler `cmaes`.
+ */
+export type CmaesSamplerOptionsRequest = {
+    /**
+     * Makes the suggestions of a sequential study repeatable. Default: None.
+     */
+    seed?: number | null;
+    /**
+     * Random trials before the first. Default: 1.
+     */
+    n_startup_trials?: number | null;
+    /**
+     * Initial step size as a share of each parameter's range; null: 1/6. Default: None.
+     */
+    sigma0?: number | null;
+    /**
+     * Trials in a generation; null: 4 + 3 ln(parameters). Default: None.
+     */
+    popsize?: number | null;
+    /**
+     * Learn scales only, without correlations: up to 1,000 parameters. Default: False.
+     */
+    use_separable_cma?: boolean | null;
+    /**
+     * Keep exploring the neighbouring values of integers and steps. Default: False.
+     */
+    with_margin?: boolean | null;
+    /**
+     * Adapt the learning rate, for noisy objectives. Default: False.
+     */
+    lr_adapt?: boolean | null;
+    /**
+     * Learn from pruned trials, by their last intermediate values. Default: False.
+     */
+    consider_pruned_trials?: boolean | null;
+};
+
+/**
  * The ends of several trials; each item succeeds or fails on its own.
  */
 export type CompleteBatchRequest = {
@@ -1449,13 +1525,14 @@ export type RunningTrial = {
  * * `random` - random
  * * `nsgaii` - nsgaii
  * * `nsgaiii` - nsgaiii
+ * * `cmaes` - cmaes
  * * `qmc` - qmc
  */
-export type SamplerEnum = 'tpe' | 'gp' | 'random' | 'nsgaii' | 'nsgaiii' | 'qmc';
+export type SamplerEnum = 'tpe' | 'gp' | 'random' | 'nsgaii' | 'nsgaiii' | 'cmaes' | 'qmc';
 
-export type SamplerOptions = TpeSamplerOptions | GpSamplerOptions | RandomSamplerOptions | NsgaiiSamplerOptions | NsgaiiiSamplerOptions | QmcSamplerOptions;
+export type SamplerOptions = TpeSamplerOptions | GpSamplerOptions | RandomSamplerOptions | NsgaiiSamplerOptions | NsgaiiiSamplerOptions | CmaesSamplerOptions | QmcSamplerOptions;
 
-export type SamplerOptionsRequest = TpeSamplerOptionsRequest | GpSamplerOptionsRequest | RandomSamplerOptionsRequest | NsgaiiSamplerOptionsRequest | NsgaiiiSamplerOptionsRequest | QmcSamplerOptionsRequest;
+export type SamplerOptionsRequest = TpeSamplerOptionsRequest | GpSamplerOptionsRequest | RandomSamplerOptionsRequest | NsgaiiSamplerOptionsRequest | NsgaiiiSamplerOptionsRequest | CmaesSamplerOptionsRequest | QmcSamplerOptionsRequest;
 
 /**
  * The answer to a heartbeat.
@@ -1891,9 +1968,10 @@ export type ListStudiesData = {
          * * `random` - random
          * * `nsgaii` - nsgaii
          * * `nsgaiii` - nsgaiii
+         * * `cmaes` - cmaes
          * * `qmc` - qmc
          */
-        sampler?: 'tpe' | 'gp' | 'random' | 'nsgaii' | 'nsgaiii' | 'qmc';
+        sampler?: 'tpe' | 'gp' | 'random' | 'nsgaii' | 'nsgaiii' | 'cmaes' | 'qmc';
         /**
          * * `ACTIVE` - Active
          * * `PAUSED` - Paused

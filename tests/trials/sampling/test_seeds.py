@@ -38,6 +38,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "gp": {"n_startup_trials": 4},
     "nsgaii": {"population_size": 4},
     "nsgaiii": {"population_size": 4},
+    "cmaes": {"popsize": 4},
     "random": {},
     "qmc": {"scramble": True},
 }

@@ -139,6 +139,16 @@ def test_document_has_all_options_of_samplers_and_pruners() -> None:
             "seed",
             "swapping_prob",
         ],
+        "CmaesSamplerOptions": [
+            "consider_pruned_trials",
+            "lr_adapt",
+            "n_startup_trials",
+            "popsize",
+            "seed",
+            "sigma0",
+            "use_separable_cma",
+            "with_margin",
+        ],
         "QmcSamplerOptions": ["qmc_type", "scramble", "seed"],
         "HyperbandPrunerOptions": [
             "bootstrap_count",
