@@ -10,6 +10,7 @@ import numpy as np
 from optuna.samplers import BaseSampler
 
 from optuna_bridge.options import Kind
+from optuna_bridge.points import Points, all_points
 from optuna_bridge.search_space import SearchSpace
 
 Options = Mapping[str, Any]
@@ -73,6 +74,10 @@ class SamplerKind(Kind):
         requires: The optional parts of the installation without which it cannot draw.
         fault_of_study: Returns why it cannot draw for a study, or not in the time and memory of an
             ask; None if it can.
+        visits_each_point: Whether it suggests each of its `points` once. Its studies avoid
+            duplicates, and the service chooses the points, since it knows which ones are left.
+        points: Returns the points by which a study avoids duplicates, given its search space and
+            all options.
         effective: Returns the options with what an option of null stands for, given all options
             and the number of objectives; only to compare them.
         needs_number: Whether a trial's number determines its point. If so, it draws inside the
@@ -99,6 +104,10 @@ class SamplerKind(Kind):
 
     requires: Sequence[OptionalPart] = ()
     fault_of_study: Callable[[StudyTraits], str | None] = lambda study: None
+    visits_each_point: bool = False
+    points: Callable[[SearchSpace, Options], Points] = lambda space, options: all_points(
+        space.distributions.values()
+    )
     effective: Callable[[Options, int], Options] = lambda options, n_objectives: options
     needs_number: bool = False
     reads_columns: bool = False

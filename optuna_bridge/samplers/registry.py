@@ -13,7 +13,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 
 from optuna_bridge.options import SEED, Option
-from optuna_bridge.samplers import nsgaiii
+from optuna_bridge.samplers import exhaustive, nsgaiii
 from optuna_bridge.samplers.cmaes import limits as cmaes
 from optuna_bridge.samplers.gp import sampler as gp
 from optuna_bridge.samplers.kind import OptionalPart, SamplerKind, reseed
@@ -164,6 +164,31 @@ SAMPLERS: dict[str, SamplerKind] = {
         needs_number=True,
         at_random=lambda sampler: sampler.at_random(),
         shares_seed=lambda options: options["scramble"],  # all processes need the same sequence
+    ),
+    "brute_force": SamplerKind(
+        build=lambda options, distributions: RandomSampler(**options),
+        options={"seed": SEED},
+        fault_of_study=exhaustive.fault_of_space,
+        visits_each_point=True,
+        is_slow=False,
+    ),
+    "grid": SamplerKind(
+        build=lambda options, distributions: exhaustive.GridValuesSampler(distributions, **options),
+        options={
+            "seed": SEED,
+            "n_values": Option(
+                "int",
+                5,
+                "Values of each float and int on the grid, at equal distances, in the logarithm if "
+                "`log` is set; all values, if it has no more.",
+                2,
+                1000,
+            ),
+        },
+        fault_of_study=exhaustive.fault_of_grid,
+        visits_each_point=True,
+        points=exhaustive.points_of_grid,
+        is_slow=False,
     ),
 }
 

@@ -74,6 +74,10 @@ def new_study(definition: Definition) -> Study:
         pruner_options = PRUNERS[pruner].complete(definition.pruner_options or {})
     if kind.shares_seed(sampler_options) and sampler_options["seed"] is None:
         sampler_options["seed"] = secrets.randbits(32)
+    duplicates = definition.duplicates
+    if kind.visits_each_point:
+        _check_duplicates(sampler, duplicates)
+        duplicates = Duplicates.AVOID
     life = {"lease_seconds": settings.DEFAULT_LEASE_SECONDS, **definition.life}
     user_attrs = dict(definition.user_attrs or {})
     metric_names = definition.metric_names and list(definition.metric_names)
@@ -91,7 +95,7 @@ def new_study(definition: Definition) -> Study:
         user_attrs=user_attrs,
         metric_names=metric_names,
         constraints=list(definition.constraints or []),
-        duplicates=definition.duplicates or Duplicates.ALLOW,
+        duplicates=duplicates or Duplicates.ALLOW,
         pruning_direction=definition.pruning_direction or "",
         created_with={name: as_json(value) for name, value in life.items()}
         | {name: value for name, value in first.items() if value is not None},
@@ -121,6 +125,13 @@ def _check_suits(
     if fault is not None:
         detail = f"the sampler {sampler} does not suit the study: {fault}; choose another one"
         raise InvalidStudy(detail, [(("sampler",), detail)])
+
+
+def _check_duplicates(sampler: str, duplicates: str | None) -> None:
+    """Raise `InvalidStudy` if duplicates are allowed to a sampler that visits each point once."""
+    if duplicates == Duplicates.ALLOW:
+        detail = f'the sampler {sampler} visits each point once: leave it out, or send "avoid"'
+        raise InvalidStudy(f"duplicates: {detail}", [(("duplicates",), detail)])
 
 
 def check_options(definition: Definition, sampler: str, pruner: str | None) -> None:

@@ -393,6 +393,8 @@ SAMPLER_OPTIONS: dict[str, dict[str, Any]] = {
         "lr_adapt": False,
         "consider_pruned_trials": True,
     },
+    "brute_force": {"seed": 1},
+    "grid": {"seed": 1, "n_values": 3},
     "qmc": {"seed": 7, "qmc_type": "halton", "scramble": True},
 }
 SAMPLER_DEFAULTS: dict[str, dict[str, Any]] = {
@@ -424,8 +426,11 @@ SAMPLER_DEFAULTS: dict[str, dict[str, Any]] = {
         "lr_adapt": False,
         "consider_pruned_trials": False,
     },
+    "brute_force": {"seed": None},
+    "grid": {"seed": None, "n_values": 5},
     "qmc": {"seed": None, "qmc_type": "sobol", "scramble": False},
 }
+SPACES = {"brute_force": [{"type": "int", "name": "n", "low": 1, "high": 9}]}
 PRUNER_OPTIONS: dict[str, dict[str, Any]] = {
     "hyperband": {
         "min_resource": 1,
@@ -451,7 +456,8 @@ PRUNER_DEFAULTS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("sampler", SAMPLER_OPTIONS)
 def test_sampler_options_are_accepted_and_used(api: APIClient, sampler: str) -> None:
     options = SAMPLER_OPTIONS[sampler]
-    response = post(api, sampler=sampler, sampler_options=options)
+    space = SPACES.get(sampler, SPACE)
+    response = post(api, search_space=space, sampler=sampler, sampler_options=options)
     assert response.status_code == 201, response.content
     assert response.json()["sampler_options"] == options
     for number in range(3):
@@ -462,9 +468,10 @@ def test_sampler_options_are_accepted_and_used(api: APIClient, sampler: str) -> 
 
 @pytest.mark.parametrize("sampler", SAMPLER_DEFAULTS)
 def test_sampler_options_have_the_documented_defaults(api: APIClient, sampler: str) -> None:
-    assert post(api, sampler=sampler).json()["sampler_options"] == SAMPLER_DEFAULTS[sampler]
+    body = {"search_space": SPACES.get(sampler, SPACE), "sampler": sampler}
+    assert post(api, **body).json()["sampler_options"] == SAMPLER_DEFAULTS[sampler]
     nothing = dict.fromkeys(SAMPLER_DEFAULTS[sampler])
-    assert post(api, sampler=sampler, sampler_options=nothing).status_code == 200
+    assert post(api, **body, sampler_options=nothing).status_code == 200
 
 
 @pytest.mark.parametrize("pruner", PRUNER_OPTIONS)
@@ -507,6 +514,7 @@ NONSENSE: dict[str, list[Any]] = {
     "crossover_prob": [-0.1, 1.1, True],
     "swapping_prob": [-0.1, 1.1, {}],
     "dividing_parameter": [0, 1001, 3.0, True],
+    "n_values": [1, 1001, 5.0, True],
     "sigma0": [0, 11, True, "0.1"],
     "popsize": [3, 1001, 10.0],
     "qmc_type": ["latin", 1, ["sobol"], {}],

@@ -46,6 +46,26 @@ export type Best = {
 };
 
 /**
+ * The options of sampler `brute_force`.
+ */
+export type BruteForceSamplerOptions = {
+    /**
+     * Makes the suggestions of a sequential study repeatable. Default: None.
+     */
+    seed?: number | null;
+};
+
+/**
+ * The options of sampler `brute_force`.
+ */
+export type BruteForceSamplerOptionsRequest = {
+    /**
+     * Makes the suggestions of a sequential study repeatable. Default: None.
+     */
+    seed?: number | null;
+};
+
+/**
  * One of several values without an order.
  */
 export type CategoricalParameter = {
@@ -588,6 +608,34 @@ export type GpSamplerOptionsRequest = {
      * The objective has no noise. Default: False.
      */
     deterministic_objective?: boolean | null;
+};
+
+/**
+ * The options of sampler `grid`.
+ */
+export type GridSamplerOptions = {
+    /**
+     * Makes the suggestions of a sequential study repeatable. Default: None.
+     */
+    seed?: number | null;
+    /**
+     * Values of each float and int on the grid, at equal distances, in the logarithm if `log` is set; all values, if it has no more. Default: 5.
+     */
+    n_values?: number | null;
+};
+
+/**
+ * The options of sampler `grid`.
+ */
+export type GridSamplerOptionsRequest = {
+    /**
+     * Makes the suggestions of a sequential study repeatable. Default: None.
+     */
+    seed?: number | null;
+    /**
+     * Values of each float and int on the grid, at equal distances, in the logarithm if `log` is set; all values, if it has no more. Default: 5.
+     */
+    n_values?: number | null;
 };
 
 /**
@@ -1527,12 +1575,14 @@ export type RunningTrial = {
  * * `nsgaiii` - nsgaiii
  * * `cmaes` - cmaes
  * * `qmc` - qmc
+ * * `brute_force` - brute_force
+ * * `grid` - grid
  */
-export type SamplerEnum = 'tpe' | 'gp' | 'random' | 'nsgaii' | 'nsgaiii' | 'cmaes' | 'qmc';
+export type SamplerEnum = 'tpe' | 'gp' | 'random' | 'nsgaii' | 'nsgaiii' | 'cmaes' | 'qmc' | 'brute_force' | 'grid';
 
-export type SamplerOptions = TpeSamplerOptions | GpSamplerOptions | RandomSamplerOptions | NsgaiiSamplerOptions | NsgaiiiSamplerOptions | CmaesSamplerOptions | QmcSamplerOptions;
+export type SamplerOptions = TpeSamplerOptions | GpSamplerOptions | RandomSamplerOptions | NsgaiiSamplerOptions | NsgaiiiSamplerOptions | CmaesSamplerOptions | QmcSamplerOptions | BruteForceSamplerOptions | GridSamplerOptions;
 
-export type SamplerOptionsRequest = TpeSamplerOptionsRequest | GpSamplerOptionsRequest | RandomSamplerOptionsRequest | NsgaiiSamplerOptionsRequest | NsgaiiiSamplerOptionsRequest | CmaesSamplerOptionsRequest | QmcSamplerOptionsRequest;
+export type SamplerOptionsRequest = TpeSamplerOptionsRequest | GpSamplerOptionsRequest | RandomSamplerOptionsRequest | NsgaiiSamplerOptionsRequest | NsgaiiiSamplerOptionsRequest | CmaesSamplerOptionsRequest | QmcSamplerOptionsRequest | BruteForceSamplerOptionsRequest | GridSamplerOptionsRequest;
 
 /**
  * The answer to a heartbeat.
@@ -1970,8 +2020,10 @@ export type ListStudiesData = {
          * * `nsgaiii` - nsgaiii
          * * `cmaes` - cmaes
          * * `qmc` - qmc
+         * * `brute_force` - brute_force
+         * * `grid` - grid
          */
-        sampler?: 'tpe' | 'gp' | 'random' | 'nsgaii' | 'nsgaiii' | 'cmaes' | 'qmc';
+        sampler?: 'tpe' | 'gp' | 'random' | 'nsgaii' | 'nsgaiii' | 'cmaes' | 'qmc' | 'brute_force' | 'grid';
         /**
          * * `ACTIVE` - Active
          * * `PAUSED` - Paused

@@ -40,6 +40,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "nsgaiii": {"population_size": 4},
     "cmaes": {"popsize": 4},
     "random": {},
+    "grid": {},
     "qmc": {"scramble": True},
 }
 ASKS = {"gp": 6}

@@ -149,6 +149,8 @@ def test_document_has_all_options_of_samplers_and_pruners() -> None:
             "use_separable_cma",
             "with_margin",
         ],
+        "BruteForceSamplerOptions": ["seed"],
+        "GridSamplerOptions": ["n_values", "seed"],
         "QmcSamplerOptions": ["qmc_type", "scramble", "seed"],
         "HyperbandPrunerOptions": [
             "bootstrap_count",
