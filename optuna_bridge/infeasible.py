@@ -101,6 +101,12 @@ class LearntTrials:
         return before != (self._worst, self._worst_constraints)
 
 
+def is_seen_as_infeasible(trial: FrozenTrial) -> bool:
+    """Return whether a trial, as a sampler sees it, is infeasible; then its values may change."""
+    [(key, _)] = _VIOLATED.items()
+    return trial.system_attrs.get(key, -1.0) > 0
+
+
 def _with(
     trial: FrozenTrial, attrs: Mapping[str, Any], first: Mapping[str, Any] = MappingProxyType({})
 ) -> FrozenTrial:

@@ -1,42 +1,65 @@
 """The points of a search space: their identity, their number, and an index for each."""
 
 import hashlib
+import math
 import struct
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import numpy as np
-from optuna.distributions import CategoricalDistribution, FloatDistribution
-
-from optuna_bridge.search_space import SearchSpace
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 MAX_POINTS = 100_000  # a space with more points is treated as infinite
 
 Point = tuple[float, ...]
 
 
+class Axis(Protocol):
+    """The values of one parameter, in Optuna's internal representation."""
+
+    @property
+    def n(self) -> int | None:
+        """The number of values; None if they are infinite."""
+
+    def position(self, value: float) -> int | None:
+        """Return the index of a value, from 0; None if the axis does not have it."""
+
+    def value(self, position: int) -> float:
+        """Return the value with an index."""
+
+    def place(self, value: float) -> float | None:
+        """Return the number that identifies a value; None if the axis does not have it."""
+
+
 class Points:
-    """The points of a search space.
+    """The points of a search space, or of a part of it.
 
     A point is identified by its values: a float on a step by the step's index, a choice by its
     index. So 0.1 + 0.2 and 0.3 are the same point if the step is 0.1.
     """
 
-    def __init__(self, space: SearchSpace) -> None:
-        self._axes = [_Axis(distribution) for distribution in space.distributions.values()]
+    def __init__(self, axes: Sequence[Axis]) -> None:
+        """Create the points from the values of each parameter, in the order of the space."""
+        self._axes = list(axes)
 
     def point(self, internal_params: Sequence[float | None]) -> Point | None:
-        """Return the point of a trial's parameters, or None if a parameter is missing."""
+        """Return the point of a trial's parameters.
+
+        None if a parameter is missing, or has a value that is not on its axis.
+        """
         values = [value for value in internal_params if value is not None]
         if len(values) < len(self._axes):
             return None
-        return tuple(axis.place(value) for axis, value in zip(self._axes, values, strict=True))
+        placed = [axis.place(value) for axis, value in zip(self._axes, values, strict=True)]
+        point = tuple(each for each in placed if each is not None)
+        return point if len(point) == len(placed) else None
 
     def hash(self, internal_params: Sequence[float | None]) -> UUID | None:
-        """Return a 128-bit hash of a trial's point, or None if a parameter is missing.
+        """Return a 128-bit hash of a trial's point, or None if it has none.
 
         It is the same in every process.
         """
@@ -46,33 +69,53 @@ class Points:
     @cached_property
     def n(self) -> int | None:
         """The number of points; None if they are infinite, or more than `MAX_POINTS`."""
-        counts = [axis.n for axis in self._axes]
-        n = None if None in counts else prod(count for count in counts if count)
+        n = n_points(self._axes)
         return n if n is not None and n <= MAX_POINTS else None
 
     # Only for a finite space -----------------------------------------------------------------
 
     @cached_property
+    def _free(self) -> list[int]:
+        """The axes that have several values; a space may have more axes than an array."""
+        return [index for index, axis in enumerate(self._axes) if axis.n != 1]
+
+    @cached_property
     def _grid(self) -> np.ndarray:
-        """The index of each point: an array with one axis for each parameter's values."""
-        counts = [axis.n or 0 for axis in self._axes]
+        """The index of each point: an array with one axis for each parameter's several values."""
+        counts = [self._axes[index].n or 0 for index in self._free]
         return np.arange(prod(counts)).reshape(counts)
 
     def index(self, internal_params: Sequence[float | None]) -> int | None:
-        """Return the point's index, from 0 to n - 1, or None if a parameter is missing."""
+        """Return the point's index, from 0 to n - 1, or None if it has none."""
         found = self.indexes(internal_params)
         return int(found[0]) if len(found) == 1 and None not in internal_params else None
 
     def indexes(self, internal_params: Sequence[float | None]) -> np.ndarray:
         """Return the indexes of all points with the given parameters; None matches any value."""
         given = zip(self._axes, internal_params, strict=True)
-        chosen = (slice(None) if v is None else axis.position(v) for axis, v in given)
-        return self._grid[tuple(chosen)].ravel()
+        positions = [None if v is None else axis.position(v) for axis, v in given]
+        is_off = zip(positions, internal_params, strict=True)
+        if any(position is None and v is not None for position, v in is_off):
+            return np.empty(0, dtype=int)
+        chosen = [positions[index] for index in self._free]
+        return self._grid[tuple(slice(None) if p is None else p for p in chosen)].ravel()
 
     def params(self, index: int) -> list[float]:
         """Return the internal parameters of the point with an index."""
-        positions = np.unravel_index(index, self._grid.shape)
-        return [axis.value(int(p)) for axis, p in zip(self._axes, positions, strict=True)]
+        found = np.unravel_index(index, self._grid.shape) if self._free else ()
+        positions = dict(zip(self._free, found, strict=True))
+        return [axis.value(int(positions.get(k, 0))) for k, axis in enumerate(self._axes)]
+
+
+def all_points(distributions: Iterable[BaseDistribution]) -> Points:
+    """Return all points of a search space with these distributions, in its order."""
+    return Points([ValuesAxis(each) for each in distributions])
+
+
+def n_points(axes: Sequence[Axis]) -> int | None:
+    """Return the number of points; None if they are infinite."""
+    counts = [axis.n for axis in axes]
+    return None if None in counts else prod(count for count in counts if count)
 
 
 def point_hash(point: Point) -> UUID:
@@ -81,8 +124,8 @@ def point_hash(point: Point) -> UUID:
     return UUID(bytes=hashlib.blake2b(packed, digest_size=16).digest())
 
 
-class _Axis:
-    """The values of one parameter, in Optuna's internal representation."""
+class ValuesAxis:
+    """All values of a parameter."""
 
     def __init__(self, distribution: Any) -> None:
         self._is_choice = isinstance(distribution, CategoricalDistribution)
@@ -108,3 +151,55 @@ class _Axis:
     def place(self, value: float) -> float:
         """Return the number that identifies a value: a step's index or the value (-0.0 as 0.0)."""
         return float(self.position(value)) if self._is_stepped_float else value + 0.0
+
+
+class GridAxis:
+    """Some values of a parameter: all choices, and at most so many of a number's values.
+
+    These are at equal distances from the lowest to the highest one, in the logarithm if `log` is
+    set, as far as steps allow.
+    """
+
+    def __init__(self, distribution: Any, n_values: int) -> None:
+        self._values = _grid_values(distribution, n_values)
+
+    @property
+    def n(self) -> int:
+        """The number of values."""
+        return len(self._values)
+
+    def position(self, value: float) -> int | None:
+        """Return the index of a value, from 0; None if the grid does not have it."""
+        values = self._values
+        right = min(bisect_left(values, value), len(values) - 1)
+        nearest = min((max(right - 1, 0), right), key=lambda index: abs(values[index] - value))
+        distance = values[min(nearest + 1, len(values) - 1)] - values[max(nearest - 1, 0)]
+        is_near = math.isclose(value, values[nearest], rel_tol=1e-14, abs_tol=1e-9 * distance)
+        return nearest if is_near else None
+
+    def value(self, position: int) -> float:
+        """Return the value with an index."""
+        return self._values[position]
+
+    def place(self, value: float) -> float | None:
+        """Return the index of a value, which identifies it; None if the grid does not have it."""
+        position = self.position(value)
+        return None if position is None else float(position)
+
+
+def _grid_values(distribution: Any, n_values: int) -> list[float]:
+    axis = ValuesAxis(distribution)
+    if axis.n is not None and (
+        isinstance(distribution, CategoricalDistribution) or axis.n <= n_values
+    ):
+        return [axis.value(position) for position in range(axis.n)]
+    low, high = float(distribution.low), float(distribution.high)
+    shares = np.linspace(0, 1, n_values)
+    if distribution.log:
+        inner = np.exp((1 - shares) * math.log(low) + shares * math.log(high))
+    else:
+        inner = (1 - shares) * low + shares * high  # which overflows for no finite bounds
+    values = np.clip([low, *inner[1:-1], high], low, high)
+    if axis.n is None:
+        return sorted({float(value) + 0.0 for value in values})
+    return [axis.value(each) for each in sorted({axis.position(value) for value in values})]

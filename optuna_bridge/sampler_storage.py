@@ -207,6 +207,10 @@ class SamplerStorage(FrozenTrials, Generic[D]):
         drafts = [draft.study_attrs for draft in self._listed_drafts()]
         return {key: value for attrs in drafts for key, value in attrs.items()} | self._study_attrs
 
+    def stored_study_attrs(self) -> Mapping[str, Any]:
+        """Return the committed attributes of the study; never change them."""
+        return self._study_attrs
+
     # What Optuna writes while it draws -------------------------------------------------------
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from analysis.advice.evidence import FEW, Advice, Evidence
 from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
+from studies.enums import Duplicates
 
 
 def never_pruned(evidence: Evidence) -> Iterator[Advice]:
@@ -71,8 +72,11 @@ def budget_beyond_the_space(evidence: Evidence) -> Iterator[Advice]:
     study = evidence.study
     n_points = study.points.n
     if study.max_trials is not None and n_points is not None and study.max_trials > n_points:
+        is_avoiding = study.duplicates == Duplicates.AVOID
+        what = "points to try" if SAMPLERS[study.sampler].visits_each_point else "points"
+        then = "it is completed once all were tried" if is_avoiding else "some would be tried twice"
         yield Advice(
             "budget_exceeds_space",
-            f"max_trials is {study.max_trials:,}, and the search space has {n_points:,} points: "
-            "some would be tried twice.",
+            f"max_trials is {study.max_trials:,}, and the search space has {n_points:,} {what}: "
+            f"{then}.",
         )

@@ -10,8 +10,24 @@ import numpy as np
 from optuna.samplers import BaseSampler
 
 from optuna_bridge.options import Kind
+from optuna_bridge.points import Points, all_points
+from optuna_bridge.search_space import SearchSpace
 
 Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class StudyTraits:
+    """What a sampler may be unsuited for: a study's search space and size, and all its options."""
+
+    space: SearchSpace
+    n_objectives: int
+    n_constraints: int
+    options: Options
+
+    @property
+    def n_params(self) -> int:
+        return len(self.space.parameters)
 
 
 def reseed(sampler: BaseSampler, seed: int, number: int) -> None:
@@ -27,8 +43,9 @@ def reseed(sampler: BaseSampler, seed: int, number: int) -> None:
         getattr(sampler, "_independent_sampler", None),
     ]
     for owner in owners:
-        if hasattr(owner, "_rng"):
-            owner._rng.rng.seed(state)
+        for name in ("_rng", "_cma_rng"):
+            if hasattr(owner, name):
+                getattr(owner, name).rng.seed(state)
 
 
 @dataclass(frozen=True)
@@ -55,8 +72,14 @@ class SamplerKind(Kind):
 
     Attributes:
         requires: The optional parts of the installation without which it cannot draw.
-        fault_of_size: Returns, given `n_params`, `n_objectives` and `n_constraints`, why it cannot
-            draw for a study of this size in the time and memory of an ask; None if it can.
+        fault_of_study: Returns why it cannot draw for a study, or not in the time and memory of an
+            ask; None if it can.
+        visits_each_point: Whether it suggests each of its `points` once. Its studies avoid
+            duplicates, and the service chooses the points, since it knows which ones are left.
+        points: Returns the points by which a study avoids duplicates, given its search space and
+            all options.
+        effective: Returns the options with what an option of null stands for, given all options
+            and the number of objectives; only to compare them.
         needs_number: Whether a trial's number determines its point. If so, it draws inside the
             transaction, after the number is reserved, and a draw must take microseconds.
         reads_columns: Whether it reads a `ColumnStorage` instead of looping over trials.
@@ -80,7 +103,12 @@ class SamplerKind(Kind):
     """
 
     requires: Sequence[OptionalPart] = ()
-    fault_of_size: Callable[..., str | None] = lambda **size: None
+    fault_of_study: Callable[[StudyTraits], str | None] = lambda study: None
+    visits_each_point: bool = False
+    points: Callable[[SearchSpace, Options], Points] = lambda space, options: all_points(
+        space.distributions.values()
+    )
+    effective: Callable[[Options, int], Options] = lambda options, n_objectives: options
     needs_number: bool = False
     reads_columns: bool = False
     reads_steps: bool = False

@@ -13,20 +13,42 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 
 from optuna_bridge.options import SEED, Option
-from optuna_bridge.samplers.gp.sampler import BoundedGPSampler, fault_of_size
+from optuna_bridge.samplers import exhaustive, nsgaiii
+from optuna_bridge.samplers.cmaes import limits as cmaes
+from optuna_bridge.samplers.gp import sampler as gp
 from optuna_bridge.samplers.kind import OptionalPart, SamplerKind, reseed
 from optuna_bridge.samplers.nsgaii import NSGAIISampler
+from optuna_bridge.samplers.nsgaiii import NSGAIIISampler
 from optuna_bridge.samplers.qmc import NumberedQMCSampler
 from optuna_bridge.samplers.random_sampler import RandomSampler
-from optuna_bridge.samplers.tpe.sampler import ColumnTPESampler
+from optuna_bridge.samplers.tpe.sampler import ColumnTPESampler, effective_options
 
 PYTORCH = OptionalPart("torch", "PyTorch", "make torch, or pip install torch")
 
 
-def _reseed_gp(sampler: BoundedGPSampler, seed: int, number: int) -> None:
+def _reseed_gp(sampler: gp.BoundedGPSampler, seed: int, number: int) -> None:
     reseed(sampler, seed, number)
     sampler.forget_fits()
 
+
+def _build_cmaes(
+    options: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]
+) -> BaseSampler:
+    # Here, since it imports scipy, which a process needs only if it draws.
+    from optuna_bridge.samplers.cmaes.sampler import ReplayedCmaEsSampler
+
+    return ReplayedCmaEsSampler(distributions, **options)
+
+
+_GENETIC = {
+    "seed": SEED,
+    "population_size": Option("int", 50, "Trials in a generation.", 2, 2000),
+    "mutation_prob": Option(
+        "float", None, "Chance that a parameter mutates; null: 1 / parameters.", 0, 1
+    ),
+    "crossover_prob": Option("float", 0.9, "Chance of a crossover.", 0, 1),
+    "swapping_prob": Option("float", 0.5, "Chance to swap a parameter.", 0, 1),
+}
 
 # Budgets, in trials, are those that Optuna recommends:
 # https://optuna.readthedocs.io/en/stable/reference/samplers/index.html
@@ -36,30 +58,36 @@ SAMPLERS: dict[str, SamplerKind] = {
         options={
             "seed": SEED,
             "n_startup_trials": Option("int", 10, "Random trials before a model.", 0, 10**6),
-            "multivariate": Option("bool", True, "Model the parameters jointly."),
+            "multivariate": Option(
+                "bool",
+                None,
+                "Model the parameters jointly; null: jointly for one objective, independently for "
+                "several.",
+            ),
             "constant_liar": Option("bool", True, "Avoid the points of running trials."),
             "group": Option("bool", False, "Model groups of parameters that occur together."),
             "n_ei_candidates": Option("int", 24, "Candidates for expected improvement.", 1, 1000),
         },
         conflicts=lambda options: (
-            [("group", "group needs multivariate: true")]
-            if options["group"] and not options["multivariate"]
+            [("group", "group needs multivariate: true or null")]
+            if options["group"] and options["multivariate"] is False
             else []
         ),
+        effective=effective_options,
         reads_columns=True,
         reads_steps=True,
         budget=(100, 1000),
         max_running=lambda options, n_known: max(10, n_known),
     ),
     "gp": SamplerKind(
-        build=lambda options, distributions: BoundedGPSampler(distributions, **options),
+        build=lambda options, distributions: gp.BoundedGPSampler(distributions, **options),
         options={
             "seed": SEED,
             "n_startup_trials": Option("int", 10, "Random trials before a model.", 0, 10**6),
             "deterministic_objective": Option("bool", False, "The objective has no noise."),
         },
         requires=[PYTORCH],
-        fault_of_size=fault_of_size,
+        fault_of_study=gp.fault_of_study,
         max_redraws=1,  # a draw is slow, and usually returns the same point again
         reseed=_reseed_gp,
         budget=(10, 500),
@@ -73,18 +101,56 @@ SAMPLERS: dict[str, SamplerKind] = {
     ),
     "nsgaii": SamplerKind(
         build=lambda options, distributions: NSGAIISampler(distributions, **options),
-        options={
-            "seed": SEED,
-            "population_size": Option("int", 50, "Trials in a generation.", 2, 2000),
-            "mutation_prob": Option(
-                "float", None, "Chance that a parameter mutates; null: 1 / parameters.", 0, 1
-            ),
-            "crossover_prob": Option("float", 0.9, "Chance of a crossover.", 0, 1),
-            "swapping_prob": Option("float", 0.5, "Chance to swap a parameter.", 0, 1),
-        },
+        options=_GENETIC,
         annotates_trials=True,
         budget=(100, 10_000),
         max_running=lambda options, n_known: options.get("population_size"),
+    ),
+    "nsgaiii": SamplerKind(
+        build=lambda options, distributions: NSGAIIISampler(distributions, **options),
+        options=_GENETIC
+        | {
+            "dividing_parameter": Option(
+                "int", 3, "Divisions of each axis between the reference points.", 1, 1000
+            ),
+        },
+        fault_of_study=nsgaiii.fault_of_study,
+        annotates_trials=True,
+        budget=(100, 10_000),
+        max_running=lambda options, n_known: options.get("population_size"),
+    ),
+    "cmaes": SamplerKind(
+        build=_build_cmaes,
+        options={
+            "seed": SEED,
+            "n_startup_trials": Option("int", 1, "Random trials before the first.", 0, 10**6),
+            "sigma0": Option(
+                "float",
+                None,
+                "Initial step size as a share of each parameter's range; null: 1/6.",
+                1e-6,
+                10,
+            ),
+            "popsize": Option(
+                "int", None, "Trials in a generation; null: 4 + 3 ln(parameters).", 4, 1000
+            ),
+            "use_separable_cma": Option(
+                "bool", False, "Learn scales only, without correlations: up to 1,000 parameters."
+            ),
+            "with_margin": Option(
+                "bool", False, "Keep exploring the neighbouring values of integers and steps."
+            ),
+            "lr_adapt": Option("bool", False, "Adapt the learning rate, for noisy objectives."),
+            "consider_pruned_trials": Option(
+                "bool", False, "Learn from pruned trials, by their last intermediate values."
+            ),
+        },
+        conflicts=cmaes.conflicts,
+        fault_of_study=cmaes.fault_of_study,
+        reads_steps=True,
+        annotates_trials=True,
+        budget=(1000, 10_000),
+        max_running=lambda options, n_known: options.get("popsize"),
     ),
     "qmc": SamplerKind(
         build=lambda options, distributions: NumberedQMCSampler(distributions, **options),
@@ -98,6 +164,31 @@ SAMPLERS: dict[str, SamplerKind] = {
         needs_number=True,
         at_random=lambda sampler: sampler.at_random(),
         shares_seed=lambda options: options["scramble"],  # all processes need the same sequence
+    ),
+    "brute_force": SamplerKind(
+        build=lambda options, distributions: RandomSampler(**options),
+        options={"seed": SEED},
+        fault_of_study=exhaustive.fault_of_space,
+        visits_each_point=True,
+        is_slow=False,
+    ),
+    "grid": SamplerKind(
+        build=lambda options, distributions: exhaustive.GridValuesSampler(distributions, **options),
+        options={
+            "seed": SEED,
+            "n_values": Option(
+                "int",
+                5,
+                "Values of each float and int on the grid, at equal distances, in the logarithm if "
+                "`log` is set; all values, if it has no more.",
+                2,
+                1000,
+            ),
+        },
+        fault_of_study=exhaustive.fault_of_grid,
+        visits_each_point=True,
+        points=exhaustive.points_of_grid,
+        is_slow=False,
     ),
 }
 

@@ -9,6 +9,7 @@ from access.actors import Actor
 from access.errors import InsufficientScope
 from access.models.audit_entry import Action
 from access.scopes import Scope
+from optuna_bridge.samplers.registry import SAMPLERS
 from optuna_bridge.search_space import differing_parameters
 from studies.domain.audit import record_study
 from studies.domain.definition import (
@@ -98,6 +99,10 @@ def _differences(study: Study, definition: Definition) -> Iterator[str]:
     if definition.sampler not in (None, study.sampler):
         yield f"sampler is {study.sampler!r}, not {definition.sampler!r}"
     options = _given(definition.sampler_options)
+    kind = SAMPLERS[study.sampler]
+    # A value that the stored null stands for is no difference.
+    meant = kind.effective(kind.complete(study.sampler_options), len(study.directions))
+    options = {key: value for key, value in options.items() if not _is_same(meant, key, value)}
     yield from _differing("sampler_options", study.sampler_options, options)
     if study.can_prune:
         if definition.pruner not in (None, study.pruner):
@@ -131,9 +136,13 @@ def _given(options: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return {key: value for key, value in (options or {}).items() if value is not None}
 
 
+def _is_same(options: Mapping[str, Any], key: str, value: Any) -> bool:
+    return key in options and same_json(options[key], value)
+
+
 def _differing(what: str, stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
     for key, value in given.items():
         if key not in stored:
             yield f"{what}.{key} is not set, but {value!r} is requested"
-        elif not same_json(stored[key], value):
+        elif not _is_same(stored, key, value):
             yield f"{what}.{key} is {stored[key]!r}, not {value!r}"

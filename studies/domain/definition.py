@@ -11,6 +11,7 @@ from django.conf import settings
 from optuna_bridge.enums import Direction
 from optuna_bridge.options import Kind
 from optuna_bridge.pruners.registry import NO_PRUNER, PRUNERS
+from optuna_bridge.samplers.kind import StudyTraits
 from optuna_bridge.samplers.registry import SAMPLERS
 from optuna_bridge.search_space import Parameter, SearchSpace
 from studies.domain.lifecycle import check_budgets, check_metric_names
@@ -50,15 +51,18 @@ def new_study(definition: Definition) -> Study:
     """Return a new study, not stored yet, from a definition.
 
     Raises:
-        InvalidStudy: An option, the pruning direction or a metric's name is invalid, or the study
-            is too large for its sampler.
+        InvalidStudy: An option, the pruning direction or a metric's name is invalid, or the sampler
+            does not suit the study.
         InvalidBudget: `target_value` for several objectives.
     """
     sampler = definition.sampler or settings.DEFAULT_SAMPLER
     pruner = definition.pruner or settings.DEFAULT_PRUNER
     check_options(definition, sampler, pruner)
     n_objectives = len(definition.directions)
-    _check_size(definition, sampler)
+    kind = SAMPLERS[sampler]
+    sampler_options = kind.complete(definition.sampler_options or {})
+    space = SearchSpace(definition.search_space)
+    _check_suits(definition, sampler, sampler_options, space)
     check_budgets(definition.life, n_objectives=n_objectives)
     check_metric_names(definition.metric_names, n_objectives=n_objectives)
     if definition.pruning_direction and n_objectives == 1:
@@ -68,10 +72,12 @@ def new_study(definition: Definition) -> Study:
         pruner, pruner_options = NO_PRUNER, {}  # Optuna prunes single-objective studies only
     else:
         pruner_options = PRUNERS[pruner].complete(definition.pruner_options or {})
-    kind = SAMPLERS[sampler]
-    sampler_options = kind.complete(definition.sampler_options or {})
     if kind.shares_seed(sampler_options) and sampler_options["seed"] is None:
         sampler_options["seed"] = secrets.randbits(32)
+    duplicates = definition.duplicates
+    if kind.visits_each_point:
+        _check_duplicates(sampler, duplicates)
+        duplicates = Duplicates.AVOID
     life = {"lease_seconds": settings.DEFAULT_LEASE_SECONDS, **definition.life}
     user_attrs = dict(definition.user_attrs or {})
     metric_names = definition.metric_names and list(definition.metric_names)
@@ -81,7 +87,7 @@ def new_study(definition: Definition) -> Study:
         directions=definition.directions,
         direction_is_list=not isinstance(definition.direction, str | None),
         search_space=list(definition.search_space),
-        distributions=SearchSpace(definition.search_space).distributions_json(),
+        distributions=space.distributions_json(),
         sampler=sampler,
         sampler_options=sampler_options,
         pruner=pruner,
@@ -89,7 +95,7 @@ def new_study(definition: Definition) -> Study:
         user_attrs=user_attrs,
         metric_names=metric_names,
         constraints=list(definition.constraints or []),
-        duplicates=definition.duplicates or Duplicates.ALLOW,
+        duplicates=duplicates or Duplicates.ALLOW,
         pruning_direction=definition.pruning_direction or "",
         created_with={name: as_json(value) for name, value in life.items()}
         | {name: value for name, value in first.items() if value is not None},
@@ -104,15 +110,28 @@ def check_sampler_is_installed(sampler: str) -> None:
         raise InvalidStudy(detail, [(("sampler",), detail)])
 
 
-def _check_size(definition: Definition, sampler: str) -> None:
-    fault = SAMPLERS[sampler].fault_of_size(
-        n_params=len(definition.search_space),
-        n_objectives=len(definition.directions),
-        n_constraints=len(definition.constraints or ()),
+def _check_suits(
+    definition: Definition, sampler: str, options: Mapping[str, Any], space: SearchSpace
+) -> None:
+    """Raise `InvalidStudy` if the sampler cannot draw for the study."""
+    fault = SAMPLERS[sampler].fault_of_study(
+        StudyTraits(
+            space=space,
+            n_objectives=len(definition.directions),
+            n_constraints=len(definition.constraints or ()),
+            options=options,
+        )
     )
     if fault is not None:
-        detail = f"the study is too large for the sampler {sampler}: {fault}; choose another one"
+        detail = f"the sampler {sampler} does not suit the study: {fault}; choose another one"
         raise InvalidStudy(detail, [(("sampler",), detail)])
+
+
+def _check_duplicates(sampler: str, duplicates: str | None) -> None:
+    """Raise `InvalidStudy` if duplicates are allowed to a sampler that visits each point once."""
+    if duplicates == Duplicates.ALLOW:
+        detail = f'the sampler {sampler} visits each point once: leave it out, or send "avoid"'
+        raise InvalidStudy(f"duplicates: {detail}", [(("duplicates",), detail)])
 
 
 def check_options(definition: Definition, sampler: str, pruner: str | None) -> None:

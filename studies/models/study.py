@@ -14,6 +14,7 @@ from access.actors import Actor
 from access.scopes import regex_of
 from optuna_bridge.enums import Direction
 from optuna_bridge.points import Points
+from optuna_bridge.samplers.registry import SAMPLERS
 from optuna_bridge.search_space import SearchSpace
 from studies.enums import Duplicates, StudyState
 from tuner_project.db.fields import NextValue, PlainJSONField
@@ -237,7 +238,9 @@ class Study(models.Model):
 
     @cached_property
     def points(self) -> Points:
-        return Points(self.space)
+        """The points by which the study avoids duplicates."""
+        kind = SAMPLERS[self.sampler]
+        return kind.points(self.space, kind.complete(self.sampler_options))
 
     def point_hash(self, internal_params: Sequence[float | None]) -> UUID | None:
         """Return the hash by which a trial's point is indexed.

@@ -6,6 +6,7 @@ memory above the idle process with its trials, and what the trials themselves ta
 
 import json
 import logging
+import math
 import resource
 import sys
 import time
@@ -28,6 +29,11 @@ from optuna_bridge.search_space import SearchSpace
 from tests.support import JSON
 
 MAX_BYTES = 6 * 2**30  # of addresses, far more than is allowed, so that the machine survives
+GENERATIONS = {
+    "nsgaii": "NSGAIISampler:generation",
+    "nsgaiii": "NSGAIIISampler:generation",
+    "cmaes": "cma:generation",
+}
 CHOICES = [f"choice {i}" for i in range(1000)]
 KINDS: dict[str, JSON] = {
     "float": {"type": "float", "low": 0.0, "high": 1.0},
@@ -58,7 +64,19 @@ def build_storage(size: Size, space: SearchSpace) -> SamplerStorage[DraftTrial]:
         storage._put(trial)
         if storage.columns is not None:
             storage.columns.put([trial], [internal_params])
+    if size.sampler == "cmaes":  # the generations of all trials are replayed, as after a restart
+        n = population(size)
+        storage._study_attrs = {
+            f"CmaEsSampler:parent:{k + 1}": list(range(k * n + 1, (k + 1) * n + 1))
+            for k in range(size.n_trials // n)
+        }
     return storage
+
+
+def population(size: Size) -> int:
+    if size.sampler != "cmaes":
+        return int(size.options.get("population_size", 50))
+    return int(size.options.get("popsize") or 4 + 3 * math.log(sum(size.params.values())))
 
 
 def random_trials(size: Size, space: SearchSpace) -> Iterator[tuple[Any, list[float | None]]]:
@@ -69,7 +87,6 @@ def random_trials(size: Size, space: SearchSpace) -> Iterator[tuple[Any, list[fl
     ]
     low, high = np.array(spans, dtype=float).T
     is_discrete = np.array([each["type"] != "float" for each in space.parameters])
-    population = size.options.get("population_size", 50)
     for number in range(size.n_trials):
         drawn: Any = low + rng.random(len(low)) * (high - low)
         drawn = np.where(is_discrete, np.floor(drawn), drawn).tolist()
@@ -77,8 +94,8 @@ def random_trials(size: Size, space: SearchSpace) -> Iterator[tuple[Any, list[fl
         values /= np.linalg.norm(values) if size.n_objectives > 1 else 1
         constraints = {str(i): rng.normal() for i in range(size.n_constraints)}
         attrs: Any = constraint_attrs(constraints)
-        if size.sampler == "nsgaii":
-            attrs["NSGAIISampler:generation"] = number // population
+        if size.sampler in GENERATIONS:
+            attrs[GENERATIONS[size.sampler]] = number // population(size)
         is_running = number >= size.n_trials - size.n_running
         state = "RUNNING" if is_running else "COMPLETE"
         told = None if is_running else values.tolist()

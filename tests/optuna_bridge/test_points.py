@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optuna_bridge.points import MAX_POINTS, Points, point_hash
+from optuna_bridge.points import MAX_POINTS, GridAxis, Points, all_points, point_hash
 from optuna_bridge.search_space import SearchSpace
 
 JSON = dict[str, Any]
@@ -53,12 +53,16 @@ def values(parameter: JSON) -> list[Any]:
     return [kind(low + index * step) for index in range(int((high - low) / step) + 1)]
 
 
+def points_of(space: SearchSpace) -> Points:
+    return all_points(space.distributions.values())
+
+
 @given(st.lists(PARAMETERS, min_size=1, max_size=3))
 @settings(max_examples=100, deadline=None)
 def test_points_differ_for_all_combinations(parameters: list[JSON]) -> None:
     named = [{"name": str(index), **each} for index, each in enumerate(parameters)]
     space = SearchSpace(named)
-    points = Points(space)
+    points = points_of(space)
     combinations = [
         dict(zip((each["name"] for each in named), combination, strict=True))
         for combination in product(*map(values, named))
@@ -91,13 +95,13 @@ def test_hash_is_the_same_in_other_processes() -> None:
 
 
 def test_steps_are_identified_by_their_index() -> None:
-    points = Points(space_of({"type": "float", "low": 0.0, "high": 1.0, "step": 0.1}))
+    points = points_of(space_of({"type": "float", "low": 0.0, "high": 1.0, "step": 0.1}))
     assert points.point([0.1 + 0.2]) == points.point([0.3]) == (3.0,)
     assert points.point([-0.0]) == points.point([0.0]) == (0.0,)
 
 
 def test_negative_zero_is_the_same_point() -> None:
-    points = Points(space_of({"type": "float", "low": -1.0, "high": 1.0}))
+    points = points_of(space_of({"type": "float", "low": -1.0, "high": 1.0}))
     one, other = points.point([0.0]), points.point([-0.0])
     assert one is not None
     assert other is not None
@@ -105,7 +109,7 @@ def test_negative_zero_is_the_same_point() -> None:
 
 
 def test_partial_parameters_have_no_point() -> None:
-    points = Points(
+    points = points_of(
         space_of({"type": "int", "low": 0, "high": 1}, {"type": "int", "low": 0, "high": 1})
     )
     assert points.point([0.0, None]) is None
@@ -127,4 +131,86 @@ def test_partial_parameters_have_no_point() -> None:
     ],
 )
 def test_large_and_continuous_spaces_have_no_size(parameters: list[JSON], n: int | None) -> None:
-    assert Points(space_of(*parameters)).n == n
+    assert points_of(space_of(*parameters)).n == n
+
+
+def test_constants_are_no_dimensions() -> None:
+    """An array has at most 64 of them."""
+    constant = {"type": "float", "low": 2.0, "high": 2.0}
+    choice = {"type": "categorical", "choices": ["a", "b"]}
+    points = points_of(space_of(*[constant] * 70, choice))
+    assert points.n == 2
+    assert points.params(1) == [*[2.0] * 70, 1.0]
+    assert points.index(points.params(1)) == 1
+    only = points_of(space_of(*[constant] * 70))
+    assert (only.n, only.params(0), only.indexes([None] * 70).tolist()) == (1, [2.0] * 70, [0])
+
+
+# Grids ---------------------------------------------------------------------------------------
+
+
+def grid_axis(parameter: JSON, n_values: int) -> GridAxis:
+    [distribution] = space_of(parameter).distributions.values()
+    return GridAxis(distribution, n_values)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "n_values", "expected"),
+    [
+        ({"type": "float", "low": 0.0, "high": 1.0}, 5, [0, 0.25, 0.5, 0.75, 1]),
+        ({"type": "float", "low": 1e-4, "high": 1.0, "log": True}, 3, [1e-4, 1e-2, 1]),
+        ({"type": "float", "low": 0.0, "high": 1.0, "step": 0.1}, 3, [0, 0.5, 1]),
+        ({"type": "float", "low": 0.0, "high": 0.25, "step": 0.1}, 5, [0, 0.1, 0.2]),
+        ({"type": "float", "low": 0.5, "high": 0.5}, 5, [0.5]),
+        ({"type": "int", "low": 1, "high": 4}, 5, [1, 2, 3, 4]),
+        ({"type": "int", "low": 0, "high": 100}, 5, [0, 25, 50, 75, 100]),
+        ({"type": "int", "low": 0, "high": 10, "step": 2}, 3, [0, 4, 10]),
+        ({"type": "int", "low": 1, "high": 1000, "log": True}, 4, [1, 10, 100, 1000]),
+        ({"type": "int", "low": 1, "high": 8, "log": True}, 7, [1, 2, 3, 4, 6, 8]),
+        ({"type": "categorical", "choices": list("abcdefg")}, 2, list(range(7))),
+    ],
+)
+def test_grid_has_equidistant_values(parameter: JSON, n_values: int, expected: list[float]) -> None:
+    axis = grid_axis(parameter, n_values)
+    assert [axis.value(position) for position in range(axis.n)] == pytest.approx(expected)
+    assert axis.value(0) == expected[0]
+    assert axis.value(axis.n - 1) == expected[-1]
+
+
+WIDE = st.one_of(
+    PARAMETERS,
+    st.tuples(st.floats(-1e308, 1e308), st.floats(-1e308, 1e308)).map(
+        lambda pair: {"type": "float", "low": min(pair), "high": max(pair)}
+    ),
+    st.tuples(st.floats(5e-324, 1e308), st.floats(5e-324, 1e308)).map(
+        lambda pair: {"type": "float", "low": min(pair), "high": max(pair), "log": True}
+    ),
+    st.integers(1, 2**53).map(lambda high: {"type": "int", "low": 1, "high": high, "log": True}),
+)
+
+
+@given(WIDE, st.integers(2, 1000))
+@settings(max_examples=200, deadline=None)
+def test_values_of_a_grid_are_in_the_space(parameter: JSON, n_values: int) -> None:
+    space, axis = space_of(parameter), grid_axis(parameter, n_values)
+    internal = [axis.value(position) for position in range(axis.n)]
+    assert internal == sorted(set(internal))
+    assert axis.n <= max(n_values, len(parameter.get("choices", ())))
+    assert [axis.place(value) for value in internal] == list(range(axis.n))
+    for value in internal:
+        params = space.to_external([value])
+        assert space.faults(params) == []
+        assert axis.position(space.to_internal(params)[0] or 0.0) == axis.position(value)
+
+
+def test_values_beside_the_grid_have_no_point() -> None:
+    x, n = {"type": "float", "low": 0.0, "high": 0.9}, {"type": "int", "low": 0, "high": 1}
+    space = space_of(x, n)
+    points = Points([GridAxis(each, 4) for each in space.distributions.values()])
+    assert points.n == 8
+    assert points.point([0.1 + 0.2, 1]) == points.point([0.3, 1]) == (1, 1)
+    assert points.point([0.31, 1]) is None
+    assert points.hash([0.31, 1]) is None
+    assert points.index([0.31, 1]) is None
+    assert points.indexes([0.31, None]).tolist() == []
+    assert points.indexes([None, 1.0]).tolist() == [1, 3, 5, 7]

@@ -14,7 +14,7 @@ SPACE = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
 TPE = {
     "seed": None,
     "n_startup_trials": 10,
-    "multivariate": True,
+    "multivariate": None,
     "constant_liar": True,
     "group": False,
     "n_ei_candidates": 24,
@@ -255,6 +255,35 @@ def test_loading_ignores_changed_defaults(
         assert (loaded.status_code, loaded.json()) == (200, created.json())
 
 
+@pytest.mark.parametrize(
+    ("direction", "options", "meant"),
+    [
+        ("minimize", {}, True),
+        (["minimize", "maximize"], {}, False),
+        (["minimize", "maximize"], {"group": True}, True),
+    ],
+)
+def test_loading_takes_what_null_stands_for(
+    api: APIClient, direction: Any, options: dict[str, Any], meant: bool
+) -> None:
+    """A worker that has always sent `multivariate` meets a study created without it."""
+    body = {"direction": direction, "sampler": "tpe"}
+    assert post(api, **body, sampler_options=options).json()["sampler_options"] == TPE | options
+    assert post(api, **body, sampler_options={"multivariate": meant}).status_code == 200
+    assert post(api, **body, sampler_options={"multivariate": None}).status_code == 200
+    refused = post(api, **body, sampler_options={"multivariate": not meant, "group": False})
+    assert (refused.status_code, refused.json()["code"]) == (409, "study_conflict")
+
+
+@pytest.mark.parametrize("direction", ["minimize", ["minimize", "maximize"]])
+def test_loading_a_joint_study_needs_no_option(api: APIClient, direction: Any) -> None:
+    """As a study of an earlier version, which stored `multivariate: true` as the default."""
+    assert post(api, direction=direction, sampler_options={"multivariate": True}).status_code == 201
+    for options in ({}, {"multivariate": None}, {"multivariate": True}):
+        loaded = post(api, direction=direction, sampler_options=options)
+        assert (loaded.status_code, loaded.json()["sampler_options"]["multivariate"]) == (200, True)
+
+
 def test_loading_takes_the_same_space_in_another_spelling(api: APIClient) -> None:
     first = [
         {"type": "int", "name": "n", "low": 1, "high": 8, "step": 1, "log": False},
@@ -346,6 +375,26 @@ SAMPLER_OPTIONS: dict[str, dict[str, Any]] = {
         "crossover_prob": 1,
         "swapping_prob": 0,
     },
+    "nsgaiii": {
+        "seed": 1,
+        "population_size": 2,
+        "mutation_prob": 0.25,
+        "crossover_prob": 1,
+        "swapping_prob": 0,
+        "dividing_parameter": 4,
+    },
+    "cmaes": {
+        "seed": 1,
+        "n_startup_trials": 0,
+        "sigma0": 0.5,
+        "popsize": 4,
+        "use_separable_cma": False,
+        "with_margin": True,
+        "lr_adapt": False,
+        "consider_pruned_trials": True,
+    },
+    "brute_force": {"seed": 1},
+    "grid": {"seed": 1, "n_values": 3},
     "qmc": {"seed": 7, "qmc_type": "halton", "scramble": True},
 }
 SAMPLER_DEFAULTS: dict[str, dict[str, Any]] = {
@@ -359,8 +408,29 @@ SAMPLER_DEFAULTS: dict[str, dict[str, Any]] = {
         "crossover_prob": 0.9,
         "swapping_prob": 0.5,
     },
+    "nsgaiii": {
+        "seed": None,
+        "population_size": 50,
+        "mutation_prob": None,
+        "crossover_prob": 0.9,
+        "swapping_prob": 0.5,
+        "dividing_parameter": 3,
+    },
+    "cmaes": {
+        "seed": None,
+        "n_startup_trials": 1,
+        "sigma0": None,
+        "popsize": None,
+        "use_separable_cma": False,
+        "with_margin": False,
+        "lr_adapt": False,
+        "consider_pruned_trials": False,
+    },
+    "brute_force": {"seed": None},
+    "grid": {"seed": None, "n_values": 5},
     "qmc": {"seed": None, "qmc_type": "sobol", "scramble": False},
 }
+SPACES = {"brute_force": [{"type": "int", "name": "n", "low": 1, "high": 9}]}
 PRUNER_OPTIONS: dict[str, dict[str, Any]] = {
     "hyperband": {
         "min_resource": 1,
@@ -386,7 +456,8 @@ PRUNER_DEFAULTS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("sampler", SAMPLER_OPTIONS)
 def test_sampler_options_are_accepted_and_used(api: APIClient, sampler: str) -> None:
     options = SAMPLER_OPTIONS[sampler]
-    response = post(api, sampler=sampler, sampler_options=options)
+    space = SPACES.get(sampler, SPACE)
+    response = post(api, search_space=space, sampler=sampler, sampler_options=options)
     assert response.status_code == 201, response.content
     assert response.json()["sampler_options"] == options
     for number in range(3):
@@ -397,9 +468,10 @@ def test_sampler_options_are_accepted_and_used(api: APIClient, sampler: str) -> 
 
 @pytest.mark.parametrize("sampler", SAMPLER_DEFAULTS)
 def test_sampler_options_have_the_documented_defaults(api: APIClient, sampler: str) -> None:
-    assert post(api, sampler=sampler).json()["sampler_options"] == SAMPLER_DEFAULTS[sampler]
+    body = {"search_space": SPACES.get(sampler, SPACE), "sampler": sampler}
+    assert post(api, **body).json()["sampler_options"] == SAMPLER_DEFAULTS[sampler]
     nothing = dict.fromkeys(SAMPLER_DEFAULTS[sampler])
-    assert post(api, sampler=sampler, sampler_options=nothing).status_code == 200
+    assert post(api, **body, sampler_options=nothing).status_code == 200
 
 
 @pytest.mark.parametrize("pruner", PRUNER_OPTIONS)
@@ -441,6 +513,10 @@ NONSENSE: dict[str, list[Any]] = {
     "mutation_prob": [-0.1, 1.1, True, "0.5"],
     "crossover_prob": [-0.1, 1.1, True],
     "swapping_prob": [-0.1, 1.1, {}],
+    "dividing_parameter": [0, 1001, 3.0, True],
+    "n_values": [1, 1001, 5.0, True],
+    "sigma0": [0, 11, True, "0.1"],
+    "popsize": [3, 1001, 10.0],
     "qmc_type": ["latin", 1, ["sobol"], {}],
 }
 SAMPLER_FAULTS = [
@@ -519,7 +595,7 @@ def test_contradictory_options_are_refused(api: APIClient) -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("sampler", "cmaes"),
+        ("sampler", "cma"),
         ("sampler", "TPE"),
         ("sampler", 1),
         ("sampler", ["tpe"]),

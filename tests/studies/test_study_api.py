@@ -330,7 +330,7 @@ def test_links_keep_the_filters(api: APIClient) -> None:
     ("query", "pointer"),
     [
         ({"state": "active"}, "/state"),
-        ({"sampler": "cmaes"}, "/sampler"),
+        ({"sampler": "asha"}, "/sampler"),
         ({"order_by": "value"}, "/order_by"),
         ({"name": ""}, "/name"),
         ({"user_attrs.team": "x"}, "/user_attrs.team"),

@@ -13,7 +13,9 @@ from rest_framework.test import APIClient
 
 from optuna_bridge.options import Kind, Option
 from optuna_bridge.pruners.registry import PRUNERS
+from optuna_bridge.samplers.kind import StudyTraits
 from optuna_bridge.samplers.registry import SAMPLERS
+from optuna_bridge.search_space import SearchSpace
 from optuna_bridge.storage import SCHEMA
 from studies.models import Study
 from tests.support import JSON
@@ -193,6 +195,16 @@ class _RandomStudy:
                     options["seed"] = options["seed"] or 1
                 return options
 
+    def sampler(
+        self, space: list[dict[str, Any]], n_objectives: int, n_constraints: int
+    ) -> tuple[str, dict[str, Any]]:
+        while True:
+            name, kind = self.random.choice(list(SAMPLERS.items()))
+            options = self.options(kind)
+            study = StudyTraits(SearchSpace(space), n_objectives, n_constraints, options)
+            if kind.fault_of_study(study) is None:
+                return name, options
+
     def option(self, option: Option) -> Any:
         low, high = option.minimum or 0, option.maximum or 0
         match option.type:
@@ -236,7 +248,9 @@ class _RandomStudy:
         directions = [self.random.choice(("minimize", "maximize")) for _ in range(n_objectives)]
         pruning_direction = self.maybe("minimize") if n_objectives > 1 else None
         can_prune = n_objectives == 1 or pruning_direction is not None
-        sampler = self.random.choice(list(SAMPLERS))
+        space = self.space()
+        constraints = self.random.sample(NAMES, self.random.choice((0, 0, 1, 3)))
+        sampler, sampler_options = self.sampler(space, n_objectives, len(constraints))
         pruner = self.random.choice(list(PRUNERS)) if can_prune else "none"
         life = {
             "max_trials": self.maybe(self.random.randint(1, 2**31 - 1)),
@@ -264,12 +278,12 @@ class _RandomStudy:
             "direction": directions
             if n_objectives > 1
             else self.random.choice((directions, directions[0])),
-            "search_space": self.space(),
+            "search_space": space,
             "sampler": sampler,
-            "sampler_options": self.options(SAMPLERS[sampler]),
+            "sampler_options": sampler_options,
             "pruner": pruner,
             "pruner_options": self.options(PRUNERS[pruner]),
-            "constraints": self.random.sample(NAMES, self.random.choice((0, 0, 1, 3))),
+            "constraints": constraints,
             "duplicates": self.random.choice(("allow", "avoid")),
             "pruning_direction": pruning_direction,
             "user_attrs": self.attributes(),

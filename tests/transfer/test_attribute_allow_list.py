@@ -32,7 +32,12 @@ pytestmark = [
 
 NAME = STUDY_NAME
 SPACE: dict[str, BaseDistribution] = {"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)}
-ALLOWED = {"completed_rung_0": 0.5, "NSGAIISampler:generation": 0}
+ALLOWED = {
+    "completed_rung_0": 0.5,
+    "NSGAIISampler:generation": 0,
+    "cma:generation": 0,
+    "x_for_tell": [0.5, 0.5],
+}
 OF_STUDY: dict[str, Any] = {
     "dashboard:note_ver": "x",
     "dashboard:plot_data:1": "}",
@@ -41,10 +46,10 @@ OF_STUDY: dict[str, Any] = {
     "NSGAIISampler:parent:0": [],
     "qmc:0123": 4,
 }
-DROPPED = {"artifacts": 2, "cma": 2, "cmawm": 1, "dashboard": 3, "preference": 1, "x_for_tell": 1}
+DROPPED = {"artifacts": 2, "cma": 2, "cmawm": 1, "dashboard": 3, "preference": 1}
 SUMMARY = (
-    "; dropped 10 system attributes that are not allowed: "
-    "artifacts 2, cma 2, cmawm 1, dashboard 3, preference 1, x_for_tell 1"
+    "; dropped 9 system attributes that are not allowed: "
+    "artifacts 2, cma 2, cmawm 1, dashboard 3, preference 1"
 )
 
 
@@ -71,7 +76,6 @@ def of_trial(marker: Path) -> dict[str, Any]:
         "cma:optimizer:0": payload[:20],
         "cma:optimizer:1": payload[20:],
         "cmawm:optimizer:0": payload,
-        "x_for_tell": [0.5],
         "artifacts:2": "[",
         "dashboard:note_str:0": 7,
     }

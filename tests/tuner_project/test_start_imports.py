@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+from optuna_bridge.samplers.registry import SAMPLERS
 from tests.support import ROOT
 
 SCRIPT = """
@@ -70,7 +71,7 @@ def test_command_of_the_image_reports_invalid_settings_in_one_line() -> None:
 
 
 def test_command_of_the_image_says_one_line_about_an_unknown_sampler() -> None:
-    finished = check_gunicorn(DEFAULT_SAMPLER="cmaes")
+    finished = check_gunicorn(DEFAULT_SAMPLER="asha")
     assert finished.returncode != 0
-    expected = "one of tpe, gp, random, nsgaii, qmc"
-    assert finished.stderr == f"error: DEFAULT_SAMPLER is 'cmaes': expected {expected}\n"
+    expected = f"one of {', '.join(SAMPLERS)}"
+    assert finished.stderr == f"error: DEFAULT_SAMPLER is 'asha': expected {expected}\n"

@@ -8,6 +8,7 @@ from access.actors import Actor
 from access.models.audit_entry import Action
 from studies.domain import Definition, check_sampler_is_installed, new_study
 from studies.domain.audit import record_study
+from studies.enums import Duplicates
 from studies.errors import BudgetExceeded, InvalidStudy
 from studies.models import NamedStudy, Study
 from transfer.domain.importing import save_new
@@ -99,12 +100,17 @@ def _definition(source: Study, name: str, changes: Mapping[str, Any]) -> Definit
         **_kind("sampler", source, changes),
         **_kind("pruner", source, changes),
         constraints=source.constraints,
-        duplicates=changes.get("duplicates", source.duplicates),
+        duplicates=changes.get("duplicates", _duplicates(source)),
         pruning_direction=source.pruning_direction or None,
         user_attrs=changes.get("user_attrs", source.user_attrs),
         metric_names=changes.get("metric_names", source.metric_names),
         life={field: changes.get(field, getattr(source, field)) for field in Study.LIFE},
     )
+
+
+def _duplicates(source: Study) -> str | None:
+    """Return the source's rule; None for the default, which depends on the sampler."""
+    return None if source.duplicates == Duplicates.ALLOW else source.duplicates
 
 
 def _kind(what: str, source: Study, changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -71,6 +71,8 @@ _OF_TRIAL = [
     _allowed(OLD_KEY, _is_old_constraints, _NUMBERS),
     _allowed(f"{OLD_KEY}:.*", _is_number, "expected a number"),
     _allowed(r"\w+Sampler:generation", _is_count, _COUNT),
+    _allowed("(cma|cmawm|sepcma):generation", _is_count, _COUNT),
+    _allowed("x_for_tell", _is_list(_is_number), _NUMBERS),
     _allowed(r"completed_rung_\d+", _is_number, "expected a number"),
     _allowed("grid_id", _is_count, _COUNT),
     _allowed("search_space", _is_grid, "expected an object of lists"),

@@ -7,6 +7,7 @@ from typing import Any
 
 from optuna_bridge.points import Point
 from optuna_bridge.pruners.registry import NO_PRUNER, PRUNERS, build_pruner
+from optuna_bridge.samplers.kind import StudyTraits
 from optuna_bridge.samplers.registry import SAMPLERS, build_sampler
 from studies.errors import SamplerUnavailable, SamplerUnsuited, StudyNotFound
 from studies.models import NamedStudy, Study
@@ -106,13 +107,17 @@ class SamplerSession(TrialCache):
     @cached_property
     def _fault(self) -> str | None:
         """Why the study exceeds the bounds of its sampler; its definition never changes."""
-        fault = self._kind.fault_of_size(
-            n_params=len(self.study.search_space),
-            n_objectives=len(self.study.directions),
-            n_constraints=len(self.study.constraints),
+        given = self.study.sampler_options
+        for option, found in self._kind.faults(given):
+            return f"{option}: {found}"
+        return self._kind.fault_of_study(
+            StudyTraits(
+                space=self._space,
+                n_objectives=len(self.study.directions),
+                n_constraints=len(self.study.constraints),
+                options=self._kind.complete(given),
+            )
         )
-        options = self._kind.faults(self.study.sampler_options)
-        return fault or next((f"{option}: {found}" for option, found in options), None)
 
     def locked_study(self) -> Study:
         """Read the study, and lock it until the transaction ends.
@@ -221,9 +226,12 @@ class SamplerSession(TrialCache):
         """Draw a trial; if the study avoids duplicates, redraw while its point was visited."""
         if self._seed is not None:
             self._kind.reseed(self.optuna_study.sampler, self._seed, number)
+        is_complete = fixed is not None and len(fixed) == len(self._space.parameters)
+        if self.visited is None or is_complete:
+            return self._draw_once(number, fixed)
+        if self._kind.visits_each_point:
+            return self._draw_unvisited(number, fixed)
         draft = self._draw_once(number, fixed)
-        if self.visited is None or (fixed and len(fixed) == len(self._space.parameters)):
-            return draft  # duplicates are allowed, or exactly this point is requested
         others = [each.params for each in self._listed_drafts() if each is not draft]
         points = {self.visited.point_of(params) for params in others} - {None}
         for _ in range(self._kind.max_redraws):
@@ -232,9 +240,14 @@ class SamplerSession(TrialCache):
             self._drop(draft)
             with self._kind.at_random(self.optuna_study.sampler):
                 draft = self._draw_once(number, fixed)
-        if self._is_visited(draft, points):
-            draft = self._draw_unvisited(draft, number, fixed, others)
-        return draft
+        if not self._is_visited(draft, points):
+            return draft
+        left = self._unvisited(number, fixed, others)
+        if left is None:
+            draft.mark_duplicate()
+            return draft
+        self._drop(draft)
+        return self._draw_once(number, left)
 
     def _is_visited(self, draft: Draft, others: Container[Point | None]) -> bool:
         if self.visited is None:
@@ -242,24 +255,28 @@ class SamplerSession(TrialCache):
         point = self.visited.point_of(draft.params)
         return point in self.visited or point in others
 
-    def _draw_unvisited(
+    def _draw_unvisited(self, number: int, fixed: Mapping[str, Any] | None) -> Draft:
+        """Draw a trial at an unvisited point, or any one that is marked as a duplicate."""
+        left = self._unvisited(number, fixed, [each.params for each in self._listed_drafts()])
+        draft = self._draw_once(number, fixed if left is None else left)
+        if left is None:
+            draft.mark_duplicate()
+        return draft
+
+    def _unvisited(
         self,
-        draft: Draft,
         number: int,
         fixed: Mapping[str, Any] | None,
         others: Sequence[Mapping[str, Any]],
-    ) -> Draft:
-        """Replace a draft at a visited point by one at an unvisited point, or mark it a duplicate.
+    ) -> dict[str, Any] | None:
+        """Return the parameters of an unvisited point; None if there is none.
 
         `others` are the parameters of the other drafts, whose points count as visited.
         """
+        if self.visited is None:
+            return None
         seed = None if self._seed is None else (self._seed, number)
-        left = None if self.visited is None else self.visited.pick_other(fixed or {}, others, seed)
-        if left is None:
-            draft.mark_duplicate()
-            return draft
-        self._drop(draft)
-        return self._draw_once(number, left)
+        return self.visited.pick_other(fixed or {}, others, seed)
 
     def _draw_once(self, number: int, fixed: Mapping[str, Any] | None = None) -> Draft:
         """Draw a trial once, with some or all parameters fixed if given."""

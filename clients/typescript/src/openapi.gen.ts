@@ -46,6 +46,26 @@ export type Best = {
 };
 
 /**
+ * The options of sampler `brute_force`.
+ */
+export type BruteForceSamplerOptions = {
+    /**
+     * Makes the suggestions of a sequential study repeatable. Default: None.
+     */
+    seed?: number | null;
+};
+
+/**
+ * The options of sampler `brute_force`.
+ */
+export type BruteForceSamplerOptionsRequest = {
+    /**
+     * Makes the suggestions of a sequential study repeatable. Default: None.
+     */
+    seed?: number | null;
+};
+
+/**
  * One of several values without an order.
  */
 export type CategoricalParameter = {
@@ -204,6 +224,82 @@ export type ClonedStudy = {
      * The number of the source's trials that the clone does not have.
      */
     n_trials_left_out: number;
+};
+
+/**
+ * The options of sampler `cmaes`.
+ */
+export type CmaesSamplerOptions = {
+    /**
+     * Makes the suggestions of a sequential study repeatable. Default: None.
+     */
+    seed?: number | null;
+    /**
+     * Random trials before the first. Default: 1.
+     */
+    n_startup_trials?: number | null;
+    /**
+     * Initial step size as a share of each parameter's range; null: 1/6. Default: None.
+     */
+    sigma0?: number | null;
+    /**
+     * Trials in a generation; null: 4 + 3 ln(parameters). Default: None.
+     */
+    popsize?: number | null;
+    /**
+     * Learn scales only, without correlations: up to 1,000 parameters. Default: False.
+     */
+    use_separable_cma?: boolean | null;
+    /**
+     * Keep exploring the neighbouring values of integers and steps. Default: False.
+     */
+    with_margin?: boolean | null;
+    /**
+     * Adapt the learning rate, for noisy objectives. Default: False.
+     */
+    lr_adapt?: boolean | null;
+    /**
+     * Learn from pruned trials, by their last intermediate values. Default: False.
+     */
+    consider_pruned_trials?: boolean | null;
+};
+
+/**
+ * The options of sampler `cmaes`.
+ */
+export type CmaesSamplerOptionsRequest = {
+    /**
+     * Makes the suggestions of a sequential study repeatable. Default: None.
+     */
+    seed?: number | null;
+    /**
+     * Random trials before the first. Default: 1.
+     */
+    n_startup_trials?: number | null;
+    /**
+     * Initial step size as a share of each parameter's range; null: 1/6. Default: None.
+     */
+    sigma0?: number | null;
+    /**
+     * Trials in a generation; null: 4 + 3 ln(parameters). Default: None.
+     */
+    popsize?: number | null;
+    /**
+     * Learn scales only, without correlations: up to 1,000 parameters. Default: False.
+     */
+    use_separable_cma?: boolean | null;
+    /**
+     * Keep exploring the neighbouring values of integers and steps. Default: False.
+     */
+    with_margin?: boolean | null;
+    /**
+     * Adapt the learning rate, for noisy objectives. Default: False.
+     */
+    lr_adapt?: boolean | null;
+    /**
+     * Learn from pruned trials, by their last intermediate values. Default: False.
+     */
+    consider_pruned_trials?: boolean | null;
 };
 
 /**
@@ -512,6 +608,34 @@ export type GpSamplerOptionsRequest = {
      * The objective has no noise. Default: False.
      */
     deterministic_objective?: boolean | null;
+};
+
+/**
+ * The options of sampler `grid`.
+ */
+export type GridSamplerOptions = {
+    /**
+     * Makes the suggestions of a sequential study repeatable. Default: None.
+     */
+    seed?: number | null;
+    /**
+     * Values of each float and int on the grid, at equal distances, in the logarithm if `log` is set; all values, if it has no more. Default: 5.
+     */
+    n_values?: number | null;
+};
+
+/**
+ * The options of sampler `grid`.
+ */
+export type GridSamplerOptionsRequest = {
+    /**
+     * Makes the suggestions of a sequential study repeatable. Default: None.
+     */
+    seed?: number | null;
+    /**
+     * Values of each float and int on the grid, at equal distances, in the logarithm if `log` is set; all values, if it has no more. Default: 5.
+     */
+    n_values?: number | null;
 };
 
 /**
@@ -893,6 +1017,66 @@ export type NsgaiiSamplerOptionsRequest = {
      * Chance to swap a parameter. Default: 0.5.
      */
     swapping_prob?: number | null;
+};
+
+/**
+ * The options of sampler `nsgaiii`.
+ */
+export type NsgaiiiSamplerOptions = {
+    /**
+     * Makes the suggestions of a sequential study repeatable. Default: None.
+     */
+    seed?: number | null;
+    /**
+     * Trials in a generation. Default: 50.
+     */
+    population_size?: number | null;
+    /**
+     * Chance that a parameter mutates; null: 1 / parameters. Default: None.
+     */
+    mutation_prob?: number | null;
+    /**
+     * Chance of a crossover. Default: 0.9.
+     */
+    crossover_prob?: number | null;
+    /**
+     * Chance to swap a parameter. Default: 0.5.
+     */
+    swapping_prob?: number | null;
+    /**
+     * Divisions of each axis between the reference points. Default: 3.
+     */
+    dividing_parameter?: number | null;
+};
+
+/**
+ * The options of sampler `nsgaiii`.
+ */
+export type NsgaiiiSamplerOptionsRequest = {
+    /**
+     * Makes the suggestions of a sequential study repeatable. Default: None.
+     */
+    seed?: number | null;
+    /**
+     * Trials in a generation. Default: 50.
+     */
+    population_size?: number | null;
+    /**
+     * Chance that a parameter mutates; null: 1 / parameters. Default: None.
+     */
+    mutation_prob?: number | null;
+    /**
+     * Chance of a crossover. Default: 0.9.
+     */
+    crossover_prob?: number | null;
+    /**
+     * Chance to swap a parameter. Default: 0.5.
+     */
+    swapping_prob?: number | null;
+    /**
+     * Divisions of each axis between the reference points. Default: 3.
+     */
+    dividing_parameter?: number | null;
 };
 
 export type NullEnum = never;
@@ -1388,13 +1572,17 @@ export type RunningTrial = {
  * * `gp` - gp
  * * `random` - random
  * * `nsgaii` - nsgaii
+ * * `nsgaiii` - nsgaiii
+ * * `cmaes` - cmaes
  * * `qmc` - qmc
+ * * `brute_force` - brute_force
+ * * `grid` - grid
  */
-export type SamplerEnum = 'tpe' | 'gp' | 'random' | 'nsgaii' | 'qmc';
+export type SamplerEnum = 'tpe' | 'gp' | 'random' | 'nsgaii' | 'nsgaiii' | 'cmaes' | 'qmc' | 'brute_force' | 'grid';
 
-export type SamplerOptions = TpeSamplerOptions | GpSamplerOptions | RandomSamplerOptions | NsgaiiSamplerOptions | QmcSamplerOptions;
+export type SamplerOptions = TpeSamplerOptions | GpSamplerOptions | RandomSamplerOptions | NsgaiiSamplerOptions | NsgaiiiSamplerOptions | CmaesSamplerOptions | QmcSamplerOptions | BruteForceSamplerOptions | GridSamplerOptions;
 
-export type SamplerOptionsRequest = TpeSamplerOptionsRequest | GpSamplerOptionsRequest | RandomSamplerOptionsRequest | NsgaiiSamplerOptionsRequest | QmcSamplerOptionsRequest;
+export type SamplerOptionsRequest = TpeSamplerOptionsRequest | GpSamplerOptionsRequest | RandomSamplerOptionsRequest | NsgaiiSamplerOptionsRequest | NsgaiiiSamplerOptionsRequest | CmaesSamplerOptionsRequest | QmcSamplerOptionsRequest | BruteForceSamplerOptionsRequest | GridSamplerOptionsRequest;
 
 /**
  * The answer to a heartbeat.
@@ -1607,7 +1795,7 @@ export type TpeSamplerOptions = {
      */
     n_startup_trials?: number | null;
     /**
-     * Model the parameters jointly. Default: True.
+     * Model the parameters jointly; null: jointly for one objective, independently for several. Default: None.
      */
     multivariate?: boolean | null;
     /**
@@ -1637,7 +1825,7 @@ export type TpeSamplerOptionsRequest = {
      */
     n_startup_trials?: number | null;
     /**
-     * Model the parameters jointly. Default: True.
+     * Model the parameters jointly; null: jointly for one objective, independently for several. Default: None.
      */
     multivariate?: boolean | null;
     /**
@@ -1829,9 +2017,13 @@ export type ListStudiesData = {
          * * `gp` - gp
          * * `random` - random
          * * `nsgaii` - nsgaii
+         * * `nsgaiii` - nsgaiii
+         * * `cmaes` - cmaes
          * * `qmc` - qmc
+         * * `brute_force` - brute_force
+         * * `grid` - grid
          */
-        sampler?: 'tpe' | 'gp' | 'random' | 'nsgaii' | 'qmc';
+        sampler?: 'tpe' | 'gp' | 'random' | 'nsgaii' | 'nsgaiii' | 'cmaes' | 'qmc' | 'brute_force' | 'grid';
         /**
          * * `ACTIVE` - Active
          * * `PAUSED` - Paused

@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_bridge.constraints import total_violation
 from optuna_bridge.samplers.best_trials import best_first
 from optuna_bridge.samplers.gp.acquisition import maximize
+from optuna_bridge.samplers.kind import StudyTraits
 from optuna_bridge.samplers.shared_space import SharedSearchSpace
 from optuna_bridge.samplers.substitution import with_parts
 
@@ -44,15 +45,15 @@ def max_trials(*, n_params: int, n_objectives: int, n_constraints: int) -> int:
     return max(1, min(n, MAX_TRIALS[n_objectives]))
 
 
-def fault_of_size(*, n_params: int, n_objectives: int, n_constraints: int) -> str | None:
+def fault_of_study(study: StudyTraits) -> str | None:
     """Return why the sampler cannot draw for a study of this size; None if it can."""
-    if n_objectives > MAX_OBJECTIVES:
-        return f"it takes at most {MAX_OBJECTIVES} objectives, not {n_objectives}"
-    n_models = n_objectives + n_constraints
-    if n_params * n_models > MAX_PARAMS_OF_MODELS:
+    if study.n_objectives > MAX_OBJECTIVES:
+        return f"it takes at most {MAX_OBJECTIVES} objectives, not {study.n_objectives}"
+    n_models = study.n_objectives + study.n_constraints
+    if study.n_params * n_models > MAX_PARAMS_OF_MODELS:
         return (
             f"it takes at most {MAX_PARAMS_OF_MODELS} parameters times objectives and constraints, "
-            f"not {n_params} times {n_models}"
+            f"not {study.n_params} times {n_models}"
         )
     return None
 

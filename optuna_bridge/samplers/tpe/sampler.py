@@ -6,7 +6,7 @@ splits each set of finished trials once. Its results are identical to the bit, w
 check against stock Optuna. On any other storage only the densities are computed faster.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -30,6 +30,8 @@ class ColumnTPESampler(TPESampler):
     """TPE over a `ColumnStorage`, whose study has one search space for all its trials."""
 
     def __init__(self, distributions: dict[str, BaseDistribution], **options: Any) -> None:
+        if options.get("group") and options.get("multivariate") is None:
+            options["multivariate"] = True  # as stock does, with a warning
         super().__init__(**options)
         self._random_sampler = RandomSampler(options.get("seed"))
         self._distributions = distributions
@@ -172,6 +174,13 @@ class ColumnTPESampler(TPESampler):
             is_multi = study._is_multi_objective()
             self._gamma = default_gamma_multiobjective if is_multi else default_gamma
         return self._gamma(columns.n_finished)
+
+
+def effective_options(options: Mapping[str, Any], n_objectives: int) -> Mapping[str, Any]:
+    """Return all options with what Optuna decides for `multivariate: null`."""
+    if options.get("multivariate") is not None:
+        return options
+    return {**options, "multivariate": bool(options.get("group")) or n_objectives == 1}
 
 
 def _columns(study: Study) -> TrialColumns | None:

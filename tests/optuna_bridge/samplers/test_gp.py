@@ -29,7 +29,9 @@ from optuna_bridge.samplers.gp.sampler import (
     best_and_latest,
     max_trials,
 )
+from optuna_bridge.samplers.kind import StudyTraits
 from optuna_bridge.samplers.registry import SAMPLERS
+from optuna_bridge.search_space import SearchSpace
 
 pytestmark = pytest.mark.skipif(
     SAMPLERS["gp"].missing is not None, reason=str(SAMPLERS["gp"].missing)
@@ -150,9 +152,11 @@ def test_gp_models_a_bounded_number_of_trials(
 def test_gp_takes_studies_up_to_a_size(
     n_params: int, n_objectives: int, n_constraints: int, word: str | None
 ) -> None:
-    fault = SAMPLERS["gp"].fault_of_size(
-        n_params=n_params, n_objectives=n_objectives, n_constraints=n_constraints
-    )
+    parameters = [
+        {"type": "float", "name": str(k), "low": 0.0, "high": 1.0} for k in range(n_params)
+    ]
+    study = StudyTraits(SearchSpace(parameters), n_objectives, n_constraints, options={})
+    fault = SAMPLERS["gp"].fault_of_study(study)
     assert fault is None if word is None else word in str(fault)
 
 

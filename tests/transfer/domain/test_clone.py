@@ -284,7 +284,7 @@ def test_clone_of_an_unknown_study_is_refused(api: APIClient) -> None:
     [
         ({}, "/name"),
         ({"name": "a/b"}, "/name"),
-        ({"sampler": "grid"}, "/sampler"),
+        ({"sampler": "asha"}, "/sampler"),
         ({"sampler_options": {"population_size": 3}}, "/sampler_options/population_size"),
         ({"search_space": []}, "/search_space"),
         ({"search_space": [CLONED_SPACE[0], CLONED_SPACE[0]]}, "/search_space"),

@@ -126,7 +126,7 @@ def statements(api: APIClient, n: int, monkeypatch: pytest.MonkeyPatch) -> tuple
     monkeypatch.setattr(trial_writer, "CHUNK", 10)
     monkeypatch.setattr(chunks, "CHUNK", 10)
     monkeypatch.setattr(trial_writer.TrialWriter, "_plan_anew", lambda self: None)
-    head, trial, *_, end = parsed_lines(random_study_file(3, name="bounded"))
+    head, trial, *_, end = parsed_lines(random_study_file(4, name="bounded"))
     trial = trial | {"number": 0, "study_attrs": None, "retried_as": None, "retry_of": None}
     trials = [trial | {"number": number, "attempt": 1} for number in range(n)]
     definitions.clear()  # of the study that had the name before

@@ -111,7 +111,7 @@ def test_concurrent_asks_keep_to_max_concurrent(
         free = 1
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe", "nsgaii"])
+@pytest.mark.parametrize("sampler", ["random", "tpe", "nsgaii", "brute_force", "grid"])
 def test_concurrent_asks_on_a_grid_get_a_point_each(
     send_together: SendTogether, client: HttpClient, sampler: str
 ) -> None:

@@ -27,12 +27,15 @@ GRID = [
     {"type": "float", "name": "one", "low": 0.5, "high": 0.5},
 ]
 N_POINTS = 18
-SAMPLERS = ["random", "tpe", "qmc", "nsgaii"]
+EXHAUSTIVE = ["brute_force", "grid"]
+SAMPLERS = ["random", "tpe", "qmc", "nsgaii", *EXHAUSTIVE]
 OPTIONS: dict[str, JSON] = {
     "random": {},
     "tpe": {"n_startup_trials": 5},
     "qmc": {},
     "nsgaii": {"population_size": 4},
+    "brute_force": {},
+    "grid": {"n_values": 10},
 }
 
 Point = tuple[Any, ...]
@@ -275,7 +278,7 @@ def test_exhausted_space_leaves_no_room_to_resume(api: APIClient) -> None:
     assert_exhausted(api)
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", [each for each in SAMPLERS if each not in EXHAUSTIVE])
 def test_continuous_space_is_not_used_up(api: APIClient, sampler: str) -> None:
     space = [*GRID, {"type": "float", "name": "y", "low": 0.0, "high": 1.0}]
     create(api, sampler, search_space=space)

@@ -23,7 +23,12 @@ FIVE = ["minimize"] * 5
 
 @pytest.mark.parametrize(
     ("sampler", "option", "most"),
-    [("tpe", "n_ei_candidates", 1000), ("nsgaii", "population_size", 2000)],
+    [
+        ("tpe", "n_ei_candidates", 1000),
+        ("nsgaii", "population_size", 2000),
+        ("nsgaiii", "population_size", 2000),
+        ("nsgaiii", "dividing_parameter", 1000),
+    ],
 )
 def test_option_has_an_upper_bound(api: APIClient, sampler: str, option: str, most: int) -> None:
     beyond = {"sampler": sampler, "sampler_options": {option: most + 1}}
@@ -40,7 +45,7 @@ def test_study_too_large_for_its_sampler_is_refused(api: APIClient) -> None:
     (error,) = problem["errors"]
     assert error["pointer"] == "/sampler"
     assert error["detail"] == (
-        "the study is too large for the sampler gp: it takes at most 4 objectives, not 5; "
+        "the sampler gp does not suit the study: it takes at most 4 objectives, not 5; "
         "choose another one"
     )
     assert api.get("/api/v1/studies").json() == []
@@ -62,6 +67,14 @@ def test_import_too_large_for_its_sampler_is_refused(api: APIClient) -> None:
     refused = import_file(api, file, status=400)
     assert "4 objectives, not 5" in str(refused)
     assert [study["study_name"] for study in api.get("/api/v1/studies").json()] == ["search"]
+
+
+def test_too_many_reference_points_are_refused(api: APIClient) -> None:
+    options = {"dividing_parameter": 6}
+    many = post_study(api, sampler="nsgaiii", sampler_options=options, direction=FIVE * 2)
+    (error,) = assert_refused(many, 400, "invalid")["errors"]
+    assert "dividing_parameter 6 makes 5,005 reference points for 10 objectives" in error["detail"]
+    create_study(api, sampler="nsgaiii", sampler_options=options, direction=FIVE)
 
 
 def store_as_an_earlier_version(sampler: str, options: dict[str, Any]) -> None:

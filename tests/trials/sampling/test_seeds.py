@@ -37,7 +37,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "tpe": {"n_startup_trials": 4},
     "gp": {"n_startup_trials": 4},
     "nsgaii": {"population_size": 4},
+    "nsgaiii": {"population_size": 4},
+    "cmaes": {"popsize": 4},
     "random": {},
+    "grid": {},
     "qmc": {"scramble": True},
 }
 ASKS = {"gp": 6}

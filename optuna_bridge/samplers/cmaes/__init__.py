@@ -1,0 +1,1 @@
+"""Optuna's CMA-ES sampler without pickles: `sampler`, and its `optimizer`."""
