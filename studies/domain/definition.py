@@ -50,8 +50,8 @@ def new_study(definition: Definition) -> Study:
     """Return a new study, not stored yet, from a definition.
 
     Raises:
-        InvalidStudy: An option, the pruning direction or a metric's name is invalid, or the study
-            is too large for its sampler.
+        InvalidStudy: An option, the pruning direction or a metric's name is invalid, the study is
+            too large for its sampler, or has too many objectives for its pruner.
         InvalidBudget: `target_value` for several objectives.
     """
     sampler = definition.sampler or settings.DEFAULT_SAMPLER
@@ -67,6 +67,7 @@ def new_study(definition: Definition) -> Study:
     if n_objectives > 1 and not definition.pruning_direction:
         pruner, pruner_options = NO_PRUNER, {}  # Optuna prunes single-objective studies only
     else:
+        _check_objectives(n_objectives, pruner)
         pruner_options = PRUNERS[pruner].complete(definition.pruner_options or {})
     kind = SAMPLERS[sampler]
     sampler_options = kind.complete(definition.sampler_options or {})
@@ -113,6 +114,15 @@ def _check_size(definition: Definition, sampler: str) -> None:
     if fault is not None:
         detail = f"the study is too large for the sampler {sampler}: {fault}; choose another one"
         raise InvalidStudy(detail, [(("sampler",), detail)])
+
+
+def _check_objectives(n_objectives: int, pruner: str) -> None:
+    if n_objectives > 1 and PRUNERS[pruner].needs_best:
+        detail = (
+            f"the pruner {pruner} compares a trial with the best one, and several objectives have "
+            "none; choose another pruner"
+        )
+        raise InvalidStudy(detail, [(("pruner",), detail)])
 
 
 def check_options(definition: Definition, sampler: str, pruner: str | None) -> None:

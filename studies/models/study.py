@@ -78,7 +78,7 @@ class Study(models.Model):
     )
     sampler = models.CharField(max_length=16)
     sampler_options = PlainJSONField(default=dict)
-    pruner = models.CharField(max_length=16)
+    pruner = models.CharField(max_length=32)
     pruner_options = PlainJSONField(default=dict)
     user_attrs = PlainJSONField(default=dict)
     metric_names = PlainJSONField(

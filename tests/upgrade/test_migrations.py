@@ -229,6 +229,7 @@ HISTORY = [
     ("access", "0004_action_invalidated"),
     ("studies", "0005_metric_names"),
     ("trials", "0008_infinite_values"),
+    ("studies", "0006_longer_pruner_names"),
 ]
 OURS = {app for app, _ in HISTORY}
 
