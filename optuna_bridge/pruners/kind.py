@@ -15,11 +15,11 @@ PATIENCE: Mapping[str, Option] = {
     "patience": Option(
         "int",
         None,
-        "Steps without improvement before the pruner is asked; null: it is always asked.",
+        "Steps without improvement until the pruner is asked; null: it is always asked.",
         0,
         MAX_STEP,
     ),
-    "min_delta": Option("float", 0.0, "The least improvement that counts.", 0),
+    "min_delta": Option("float", 0.0, "How much worse the latest values have to be.", 0),
 }
 
 

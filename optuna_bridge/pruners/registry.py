@@ -139,7 +139,7 @@ PRUNERS: dict[str, PrunerKind] = {
         build=lambda options: PatientPruner(None, **options),
         options={
             "patience": Option(
-                "int", 10, "Steps without improvement before a trial is pruned.", 0, MAX_STEP
+                "int", 10, "Steps without improvement until a trial is pruned.", 0, MAX_STEP
             ),
             "min_delta": PATIENCE["min_delta"],
         },

@@ -201,7 +201,10 @@ def test_each_variable_is_validated(monkeypatch: pytest.MonkeyPatch) -> None:
     ("name", "choices"),
     [
         ("DEFAULT_SAMPLER", "tpe, gp, random, nsgaii, qmc"),
-        ("DEFAULT_PRUNER", "hyperband, median, none"),
+        (
+            "DEFAULT_PRUNER",
+            "hyperband, median, none, successive_halving, percentile, threshold, wilcoxon, patient",
+        ),
     ],
 )
 def test_defaults_of_studies_are_checked_against_the_registries(
@@ -212,6 +215,19 @@ def test_defaults_of_studies_are_checked_against_the_registries(
     with pytest.raises(ImproperlyConfigured) as refused:
         check_defaults()
     assert str(refused.value) == f"{name} is 'no/host or number': expected one of {choices}"
+
+
+def test_default_pruner_needs_no_options(settings: Settings) -> None:
+    for name in ("successive_halving", "percentile", "wilcoxon", "patient", "none"):
+        settings.DEFAULT_PRUNER = name
+        check_defaults()
+    settings.DEFAULT_PRUNER = "threshold"
+    with pytest.raises(ImproperlyConfigured) as refused:
+        check_defaults()
+    assert str(refused.value) == (
+        "DEFAULT_PRUNER is 'threshold', whose option lower has no default: expected a number for "
+        "lower, for upper, or for both. Choose another one"
+    )
 
 
 # CORS ------------------------------------------------------------------------------------

@@ -587,6 +587,14 @@ export type HyperbandPrunerOptions = {
      * Trials that a rung needs before any is promoted. Default: 0.
      */
     bootstrap_count?: number | null;
+    /**
+     * Steps without improvement until the pruner is asked; null: it is always asked. Default: None.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
 };
 
 /**
@@ -609,6 +617,14 @@ export type HyperbandPrunerOptionsRequest = {
      * Trials that a rung needs before any is promoted. Default: 0.
      */
     bootstrap_count?: number | null;
+    /**
+     * Steps without improvement until the pruner is asked; null: it is always asked. Default: None.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
 };
 
 /**
@@ -760,6 +776,14 @@ export type MedianPrunerOptions = {
      * Trials that must have the step. Default: 1.
      */
     n_min_trials?: number | null;
+    /**
+     * Steps without improvement until the pruner is asked; null: it is always asked. Default: None.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
 };
 
 /**
@@ -782,6 +806,14 @@ export type MedianPrunerOptionsRequest = {
      * Trials that must have the step. Default: 1.
      */
     n_min_trials?: number | null;
+    /**
+     * Steps without improvement until the pruner is asked; null: it is always asked. Default: None.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
 };
 
 /**
@@ -1076,6 +1108,102 @@ export type PatchedChangeTrialRequest = {
 };
 
 /**
+ * The options of pruner `patient`.
+ */
+export type PatientPrunerOptions = {
+    /**
+     * Steps without improvement until a trial is pruned. Default: 10.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
+};
+
+/**
+ * The options of pruner `patient`.
+ */
+export type PatientPrunerOptionsRequest = {
+    /**
+     * Steps without improvement until a trial is pruned. Default: 10.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
+};
+
+/**
+ * The options of pruner `percentile`.
+ */
+export type PercentilePrunerOptions = {
+    /**
+     * The percentage of trials to keep. Default: 25.0.
+     */
+    percentile?: number | null;
+    /**
+     * Trials before any is pruned. Default: 5.
+     */
+    n_startup_trials?: number | null;
+    /**
+     * Steps of a trial before it is pruned. Default: 10.
+     */
+    n_warmup_steps?: number | null;
+    /**
+     * Steps between two decisions. Default: 1.
+     */
+    interval_steps?: number | null;
+    /**
+     * Trials that must have the step. Default: 1.
+     */
+    n_min_trials?: number | null;
+    /**
+     * Steps without improvement until the pruner is asked; null: it is always asked. Default: None.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
+};
+
+/**
+ * The options of pruner `percentile`.
+ */
+export type PercentilePrunerOptionsRequest = {
+    /**
+     * The percentage of trials to keep. Default: 25.0.
+     */
+    percentile?: number | null;
+    /**
+     * Trials before any is pruned. Default: 5.
+     */
+    n_startup_trials?: number | null;
+    /**
+     * Steps of a trial before it is pruned. Default: 10.
+     */
+    n_warmup_steps?: number | null;
+    /**
+     * Steps between two decisions. Default: 1.
+     */
+    interval_steps?: number | null;
+    /**
+     * Trials that must have the step. Default: 1.
+     */
+    n_min_trials?: number | null;
+    /**
+     * Steps without improvement until the pruner is asked; null: it is always asked. Default: None.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
+};
+
+/**
  * An RFC 9457 problem document.
  */
 export type Problem = {
@@ -1207,12 +1335,17 @@ export type PruneRequest = {
  * * `hyperband` - hyperband
  * * `median` - median
  * * `none` - none
+ * * `successive_halving` - successive_halving
+ * * `percentile` - percentile
+ * * `threshold` - threshold
+ * * `wilcoxon` - wilcoxon
+ * * `patient` - patient
  */
-export type PrunerEnum = 'hyperband' | 'median' | 'none';
+export type PrunerEnum = 'hyperband' | 'median' | 'none' | 'successive_halving' | 'percentile' | 'threshold' | 'wilcoxon' | 'patient';
 
-export type PrunerOptions = HyperbandPrunerOptions | MedianPrunerOptions;
+export type PrunerOptions = HyperbandPrunerOptions | MedianPrunerOptions | SuccessiveHalvingPrunerOptions | PercentilePrunerOptions | ThresholdPrunerOptions | WilcoxonPrunerOptions | PatientPrunerOptions;
 
-export type PrunerOptionsRequest = HyperbandPrunerOptionsRequest | MedianPrunerOptionsRequest;
+export type PrunerOptionsRequest = HyperbandPrunerOptionsRequest | MedianPrunerOptionsRequest | SuccessiveHalvingPrunerOptionsRequest | PercentilePrunerOptionsRequest | ThresholdPrunerOptionsRequest | WilcoxonPrunerOptionsRequest | PatientPrunerOptionsRequest;
 
 /**
  * * `minimize` - Minimize
@@ -1507,6 +1640,66 @@ export type StudySummary = {
 };
 
 /**
+ * The options of pruner `successive_halving`.
+ */
+export type SuccessiveHalvingPrunerOptions = {
+    /**
+     * The first step to prune at. Default: 10.
+     */
+    min_resource?: number | null;
+    /**
+     * One in this many is promoted. Default: 4.
+     */
+    reduction_factor?: number | null;
+    /**
+     * Rungs that are left out at the beginning. Default: 0.
+     */
+    min_early_stopping_rate?: number | null;
+    /**
+     * Trials that a rung needs before any is promoted. Default: 0.
+     */
+    bootstrap_count?: number | null;
+    /**
+     * Steps without improvement until the pruner is asked; null: it is always asked. Default: None.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
+};
+
+/**
+ * The options of pruner `successive_halving`.
+ */
+export type SuccessiveHalvingPrunerOptionsRequest = {
+    /**
+     * The first step to prune at. Default: 10.
+     */
+    min_resource?: number | null;
+    /**
+     * One in this many is promoted. Default: 4.
+     */
+    reduction_factor?: number | null;
+    /**
+     * Rungs that are left out at the beginning. Default: 0.
+     */
+    min_early_stopping_rate?: number | null;
+    /**
+     * Trials that a rung needs before any is promoted. Default: 0.
+     */
+    bootstrap_count?: number | null;
+    /**
+     * Steps without improvement until the pruner is asked; null: it is always asked. Default: None.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
+};
+
+/**
  * A request for several trials.
  */
 export type SuggestBatchRequest = {
@@ -1544,6 +1737,66 @@ export type SuggestRequest = {
      * Seconds that the trial may go without a report or heartbeat; null: the lease never expires. Default: the study's lease_seconds.
      */
     lease_seconds?: number | null;
+};
+
+/**
+ * The options of pruner `threshold`.
+ */
+export type ThresholdPrunerOptions = {
+    /**
+     * The least value that is not pruned. Default: None.
+     */
+    lower?: number | null;
+    /**
+     * The greatest value that is not pruned. Default: None.
+     */
+    upper?: number | null;
+    /**
+     * Steps of a trial before it is pruned. Default: 0.
+     */
+    n_warmup_steps?: number | null;
+    /**
+     * Steps between two decisions. Default: 1.
+     */
+    interval_steps?: number | null;
+    /**
+     * Steps without improvement until the pruner is asked; null: it is always asked. Default: None.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
+};
+
+/**
+ * The options of pruner `threshold`.
+ */
+export type ThresholdPrunerOptionsRequest = {
+    /**
+     * The least value that is not pruned. Default: None.
+     */
+    lower?: number | null;
+    /**
+     * The greatest value that is not pruned. Default: None.
+     */
+    upper?: number | null;
+    /**
+     * Steps of a trial before it is pruned. Default: 0.
+     */
+    n_warmup_steps?: number | null;
+    /**
+     * Steps between two decisions. Default: 1.
+     */
+    interval_steps?: number | null;
+    /**
+     * Steps without improvement until the pruner is asked; null: it is always asked. Default: None.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
 };
 
 /**
@@ -1767,6 +2020,50 @@ export type Verdict = {
      * The steps that had another value before.
      */
     replaced: Array<number>;
+};
+
+/**
+ * The options of pruner `wilcoxon`.
+ */
+export type WilcoxonPrunerOptions = {
+    /**
+     * The p-value below which to prune. Default: 0.1.
+     */
+    p_threshold?: number | null;
+    /**
+     * Steps to compare before a trial is pruned: 2 or more. Default: 2.
+     */
+    n_startup_steps?: number | null;
+    /**
+     * Steps without improvement until the pruner is asked; null: it is always asked. Default: None.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
+};
+
+/**
+ * The options of pruner `wilcoxon`.
+ */
+export type WilcoxonPrunerOptionsRequest = {
+    /**
+     * The p-value below which to prune. Default: 0.1.
+     */
+    p_threshold?: number | null;
+    /**
+     * Steps to compare before a trial is pruned: 2 or more. Default: 2.
+     */
+    n_startup_steps?: number | null;
+    /**
+     * Steps without improvement until the pruner is asked; null: it is always asked. Default: None.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
 };
 
 export type GetHealthData = {

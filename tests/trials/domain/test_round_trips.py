@@ -116,7 +116,7 @@ def test_each_tell_waits_twice(
     assert taken <= TELL
 
 
-@pytest.mark.parametrize("pruner", ["none", "median", "hyperband"])
+@pytest.mark.parametrize("pruner", ["none", "median", "hyperband", "patient"])
 def test_report_waits_three_times_and_heartbeat_once(
     api: APIClient, turns: Any, pruner: str
 ) -> None:
