@@ -13,7 +13,8 @@ from optuna_bridge.options import Kind
 from optuna_bridge.pruners.registry import NO_PRUNER, PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
 from optuna_bridge.search_space import Parameter, SearchSpace
-from studies.domain.lifecycle import check_budgets, check_metric_names
+from studies.domain.budgets import check_budgets
+from studies.domain.lifecycle import check_metric_names
 from studies.enums import Duplicates
 from studies.errors import InvalidStudy
 from studies.models import Study
@@ -52,7 +53,7 @@ def new_study(definition: Definition) -> Study:
     Raises:
         InvalidStudy: An option, the pruning direction or a metric's name is invalid, the study is
             too large for its sampler, or has too many objectives for its pruner.
-        InvalidBudget: `target_value` for several objectives.
+        InvalidBudget: A budget does not fit the number of objectives.
     """
     sampler = definition.sampler or settings.DEFAULT_SAMPLER
     pruner = definition.pruner or settings.DEFAULT_PRUNER

@@ -79,6 +79,8 @@ def test_study_is_created(api: APIClient) -> None:
         "max_failures": None,
         "target_value": None,
         "deadline": None,
+        "stop_after_no_improvement": None,
+        "n_trials_without_improvement": None,
         "lease_seconds": None,
         "max_retries": 0,
         "max_reoffers": 10,

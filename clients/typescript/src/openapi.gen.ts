@@ -93,6 +93,10 @@ export type CloneStudyRequest = {
      */
     deadline?: string | null;
     /**
+     * The study is completed when `trials` trials have finished since the best value, or the hypervolume of the front, last improved by more than `min_delta`. COMPLETE, PRUNED and infeasible trials count; other FAIL trials do not.
+     */
+    stop_after_no_improvement?: NoImprovementRequest | null;
+    /**
      * The number of trials failing in a row that pauses the study, with the reason `failing`. Default: none.
      */
     max_consecutive_failures?: number | null;
@@ -181,6 +185,11 @@ export type ClonedStudy = {
     max_failures: number | null;
     target_value: number | null;
     deadline: string | null;
+    stop_after_no_improvement: NoImprovementAnswer | null;
+    /**
+     * The finished trials since the last improvement; null without the budget `stop_after_no_improvement`.
+     */
+    n_trials_without_improvement: number | null;
     lease_seconds: number | null;
     max_retries: number;
     max_reoffers: number;
@@ -282,6 +291,10 @@ export type CreateStudyRequest = {
      * The time at which the study is completed: no trial is handed out after it.
      */
     deadline?: string | null;
+    /**
+     * The study is completed when `trials` trials have finished since the best value, or the hypervolume of the front, last improved by more than `min_delta`. COMPLETE, PRUNED and infeasible trials count; other FAIL trials do not.
+     */
+    stop_after_no_improvement?: NoImprovementRequest | null;
     /**
      * The number of trials failing in a row that pauses the study, with the reason `failing`. Default: none.
      */
@@ -863,6 +876,42 @@ export type NewTrialRequest = {
 export type NewTrialsRequest = NewTrialRequest | Array<NewTrialRequest>;
 
 /**
+ * The budget of trials without an improvement.
+ */
+export type NoImprovementAnswer = {
+    /**
+     * The finished trials in a row without an improvement that complete the study.
+     */
+    trials: number;
+    /**
+     * An improvement is larger than this. Default: 0.
+     */
+    min_delta: number;
+    /**
+     * Of several objectives, which need it: the worst values that matter, one for each objective, up to which the hypervolume is measured.
+     */
+    reference_point: Array<number> | null;
+};
+
+/**
+ * The budget of trials without an improvement, in a request; it is replaced as a whole.
+ */
+export type NoImprovementRequest = {
+    /**
+     * The finished trials in a row without an improvement that complete the study.
+     */
+    trials: number;
+    /**
+     * An improvement is larger than this. Default: 0.
+     */
+    min_delta?: number;
+    /**
+     * Of several objectives, which need it: the worst values that matter, one for each objective, up to which the hypervolume is measured.
+     */
+    reference_point?: Array<number> | null;
+};
+
+/**
  * The reason why the service is not ready.
  */
 export type NotReady = {
@@ -1051,6 +1100,10 @@ export type PatchedChangeStudyRequest = {
      * The time at which the study is completed: no trial is handed out after it.
      */
     deadline?: string | null;
+    /**
+     * The study is completed when `trials` trials have finished since the best value, or the hypervolume of the front, last improved by more than `min_delta`. COMPLETE, PRUNED and infeasible trials count; other FAIL trials do not.
+     */
+    stop_after_no_improvement?: NoImprovementRequest | null;
     /**
      * The number of trials failing in a row that pauses the study, with the reason `failing`. Default: none.
      */
@@ -1576,6 +1629,11 @@ export type Study = {
     max_failures: number | null;
     target_value: number | null;
     deadline: string | null;
+    stop_after_no_improvement: NoImprovementAnswer | null;
+    /**
+     * The finished trials since the last improvement; null without the budget `stop_after_no_improvement`.
+     */
+    n_trials_without_improvement: number | null;
     lease_seconds: number | null;
     max_retries: number;
     max_reoffers: number;
@@ -1627,6 +1685,11 @@ export type StudySummary = {
     max_failures: number | null;
     target_value: number | null;
     deadline: string | null;
+    stop_after_no_improvement: NoImprovementAnswer | null;
+    /**
+     * The finished trials since the last improvement; null without the budget `stop_after_no_improvement`.
+     */
+    n_trials_without_improvement: number | null;
     lease_seconds: number | null;
     max_retries: number;
     max_reoffers: number;
