@@ -1,7 +1,9 @@
 """The budget `stop_after_no_improvement`, compared with a plain reference in Python."""
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,11 @@ from tests.support.api_client import (
     suggest_batch,
     trial_action,
 )
-from tests.support.database import move_leases_into_past, recorded_statements
+from tests.support.database import (
+    call_and_close_connection,
+    move_leases_into_past,
+    recorded_statements,
+)
 from tests.support.transfer_files import clone_study, delete_study, export_study, import_file
 from trials.models import Trial, improvement
 
@@ -412,3 +418,19 @@ def test_tell_of_several_objectives_reads_the_front_once(api: APIClient) -> None
             complete(api, name, number, [0.0, 0.9])
         counts.append(len(statements))
     assert counts[1] == counts[0] + 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_concurrent_tells_are_all_counted(api: APIClient) -> None:
+    create(api, 30)
+    numbers = [trial["trial_id"] for trial in suggest_batch(api, 40)]
+
+    def tell_some(first: int) -> None:
+        for number in numbers[first::4]:
+            complete(api, "search", number, 1.0)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(partial(call_and_close_connection, tell_some), range(4)))
+    assert (study_state(api), count(api)) == (("COMPLETED", WORD), 39)
+    (change,) = get_study(api)["state_history"]
+    assert change["reason"] == WORD
