@@ -8,7 +8,10 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Option:
-    """One option: its type, default and bounds (both inclusive). A default of None is null."""
+    """One option: its type, default and bounds (inclusive). A default of None is null.
+
+    `not_auto` says why "auto", which Optuna accepts, is not accepted here.
+    """
 
     type: Literal["int", "float", "bool", "choice"]
     default: int | float | bool | str | None
@@ -16,6 +19,7 @@ class Option:
     minimum: int | float | None = None
     maximum: int | float | None = None
     choices: tuple[str, ...] = ()
+    not_auto: str = ""
 
     def fault(self, value: Any) -> str | None:
         """Return an error message if the value is not valid, else None."""
@@ -25,17 +29,24 @@ class Option:
             "bool": lambda: type(value) is bool,
             "choice": lambda: value in self.choices,
         }
-        fits = accepts[self.type]() and (
-            self.minimum is None or self.maximum is None or self.minimum <= value <= self.maximum
+        fits = (
+            accepts[self.type]()
+            and (self.minimum is None or self.minimum <= value)
+            and (self.maximum is None or value <= self.maximum)
         )
-        return None if fits else f"expected {self.expected}, not {value!r:.80}"
+        if fits:
+            return None
+        why = f": {self.not_auto}" if value == "auto" and self.not_auto else ""
+        return f"expected {self.expected}, not {value!r:.80}{why}"
 
     @property
     def expected(self) -> str:
         if self.type == "choice":
             return f"one of {', '.join(self.choices)}"
         name = {"int": "an integer", "float": "a number", "bool": "true or false"}[self.type]
-        return name if self.minimum is None else f"{name} from {self.minimum} to {self.maximum}"
+        if self.maximum is None:
+            return name if self.minimum is None else f"{name} of at least {self.minimum}"
+        return f"{name} from {self.minimum} to {self.maximum}"
 
 
 @dataclass(frozen=True)

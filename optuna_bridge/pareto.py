@@ -4,11 +4,41 @@ One point dominates another if it is at least as good in every objective, and be
 are losses, in arrays of shape (n, objectives); less is better.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
+from optuna._hypervolume import compute_hypervolume  # has no public equivalent
 from optuna.study._multi_objective import _is_pareto_front  # has no public equivalent
 
 _PAIRS = 2_000_000  # compared at a time, which bounds the memory to some megabytes
+
+
+def hypervolume_gain(
+    point: NDArray[np.float64], others: NDArray[np.float64], reference: NDArray[np.float64]
+) -> float:
+    """Return by how much one more point makes the hypervolume of others larger.
+
+    The time grows exponentially with the objectives, and with the others that are not worse than
+    the reference point.
+
+    Args:
+        point: The new point, of shape (objectives,).
+        others: The points that are there, of shape (n, objectives).
+        reference: The reference point, of shape (objectives,).
+    """
+    if not (point < reference).all() or (others <= point).all(axis=1).any():
+        return 0.0
+    # What the others dominate within the box between the point and the reference point.
+    within = np.maximum(others, point)
+    within = np.unique(within[(within < reference).all(axis=1)], axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        gain = float(np.prod(reference - point))
+        if len(within) and math.isfinite(gain):
+            front = within[undominated(within)]
+            gain -= float(compute_hypervolume(front, reference, assume_pareto=True))
+    # A point that is not dominated adds something, even where the difference is rounded to 0.
+    return max(gain, math.ulp(0.0))
 
 
 def undominated(losses: NDArray[np.float64]) -> NDArray[np.bool_]:

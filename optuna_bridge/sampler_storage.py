@@ -40,7 +40,7 @@ class DraftTrial:
     def __init__(self, number: int, fixed_params: Mapping[str, Any] | None = None) -> None:
         """Create a draft for a trial number, with some or all parameters fixed if given."""
         fixed = {} if fixed_params is None else {FIXED_PARAMS: dict(fixed_params)}
-        self._trial = _running_trial(number, next(self._ids), fixed)
+        self._trial = running_trial(number, next(self._ids), fixed)
         self._study_attrs: dict[str, Any] = {}
         self.internal_params: Mapping[str, float] = {}  # empty until all are drawn
 
@@ -235,7 +235,13 @@ def _n_notes(trial: FrozenTrial) -> int:
     return len(trial.intermediate_values) + len(trial.system_attrs)
 
 
-def _running_trial(number: int, trial_id: int, system_attrs: dict[str, Any]) -> FrozenTrial:
+def running_trial(
+    number: int,
+    trial_id: int,
+    system_attrs: dict[str, Any],
+    intermediate_values: dict[int, float] | None = None,
+) -> FrozenTrial:
+    """Build a RUNNING trial without parameters, which are added while it is drawn."""
     return FrozenTrial(
         number=number,
         state=TrialState.RUNNING,
@@ -246,6 +252,6 @@ def _running_trial(number: int, trial_id: int, system_attrs: dict[str, Any]) -> 
         distributions={},
         user_attrs={},
         system_attrs=system_attrs,
-        intermediate_values={},
+        intermediate_values=intermediate_values or {},
         trial_id=trial_id,
     )

@@ -11,10 +11,10 @@ from studies.enums import Duplicates
 def never_pruned(evidence: Evidence) -> Iterator[Advice]:
     """Advise if completed trials end before the first step at which the pruner decides."""
     study, reports = evidence.study, evidence.reports
-    option = PRUNERS[study.pruner].first_step
-    if option is None or reports.last_step is None or reports.n_complete < FEW:
+    found = PRUNERS[study.pruner].first_step_of(study.pruner_options)
+    if found is None or reports.last_step is None or reports.n_complete < FEW:
         return
-    first: int = study.pruner_options[option]
+    first, option = found
     if reports.last_step < first:
         yield Advice(
             "never_pruned",

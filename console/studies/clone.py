@@ -36,6 +36,12 @@ class CloneForm(forms.Form):
     name = forms.CharField(max_length=MAX_NAME, strip=False)
     sampler = forms.ChoiceField(choices=[(each, each) for each in SAMPLERS])
     pruner = forms.ChoiceField(choices=[(each, each) for each in PRUNERS])
+    pruner_options = forms.CharField(
+        required=False,
+        strip=False,
+        label="Options of the pruner that differ",
+        widget=forms.TextInput(attrs={"class": "vTextField", "placeholder": '{"patience": 5}'}),
+    )
     search_space = forms.CharField(
         strip=False,
         widget=forms.Textarea(
@@ -60,6 +66,9 @@ class CloneForm(forms.Form):
 
     def clean_search_space(self) -> Any:
         return _parsed(self.cleaned_data["search_space"])
+
+    def clean_pruner_options(self) -> Any:
+        return _parsed(self.cleaned_data["pruner_options"].strip() or "{}")
 
     def clean_defaults(self) -> Any:
         return _parsed(self.cleaned_data["defaults"].strip() or "{}")

@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 from console import display
 from studies.models import Study
 
+_STOP = "stop_after_no_improvement"
 MAX_STATE_CHANGES = 100  # the latest ones are shown
 
 
@@ -51,7 +52,19 @@ def budgets(study: Study) -> SafeString | str:
     """The budgets that are set."""
     limits = {name: getattr(study, name) for name in Study.BUDGETS}
     rows = [(name, limit) for name, limit in limits.items() if limit is not None]
+    rows = [(name, _no_improvement(study)) if name == _STOP else (name, n) for name, n in rows]
     return display.table(["Budget", "Limit"], rows) if rows else display.EMPTY
+
+
+def _no_improvement(study: Study) -> str:
+    """Return the budget of trials without an improvement as a text."""
+    budget = study.stop_after_no_improvement
+    parts = [f"{budget['trials']:,} trials, now {study.n_without_improvement:,}"]
+    if budget["min_delta"]:
+        parts.append(f"by more than {budget['min_delta']:g}")
+    if budget["reference_point"]:
+        parts.append(f"up to {', '.join(f'{each:g}' for each in budget['reference_point'])}")
+    return "; ".join(parts)
 
 
 @admin.display(description="remaining trials")

@@ -12,7 +12,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_bridge.pruners.registry import PrunerKind
+from optuna_bridge.pruners.kind import PrunerKind
 from optuna_bridge.pruners.steps import correct_rungs, reopen_last_rungs
 from optuna_bridge.sampler_storage import SamplerStorage
 
@@ -86,19 +86,20 @@ def ask_pruner(
 
     Args:
         pruner: The study's pruner.
-        storage: The study's trials as they are stored.
-        trial: One of them, which is RUNNING.
+        storage: The study's trials as they are stored; not read if the pruner reads no trials.
+        trial: One of them, which is RUNNING, without the reported values.
         steps: The reported intermediate values.
         kind: The pruner's entry in the registry.
         sampler: The study's sampler; without it Optuna would build another one.
     """
     reporting = copy(trial)
     reporting.intermediate_values = trial.intermediate_values | dict(steps)
-    if kind.rung_steps is not None and steps.keys() & trial.intermediate_values.keys():
-        first_steps = partial(kind.rung_steps, pruner, storage.study.name, trial.number)
+    if steps.keys() & trial.intermediate_values.keys():
+        rungs = partial(kind.rungs, pruner, storage.study.name, trial.number)
         old, new = trial.intermediate_values, reporting.intermediate_values
-        attrs = correct_rungs(trial.system_attrs, first_steps(), old, new)
-        reporting.system_attrs = reopen_last_rungs(attrs, first_steps(), new)
+        if (first_steps := rungs()) is not None:
+            attrs = correct_rungs(trial.system_attrs, first_steps, old, new)
+            reporting.system_attrs = reopen_last_rungs(attrs, rungs() or (), new)
     seen: Any = PruningStorage(storage, reporting)
     study = optuna.Study(storage.study.name, seen, sampler=sampler, pruner=pruner)
     should_prune = bool(pruner.prune(study, reporting))  # it may be a NumPy bool

@@ -28,7 +28,7 @@ def options_schema(what: str, registry: Mapping[str, Kind]) -> PolymorphicProxyS
 def _serializer(what: str, name: str, kind: Kind) -> type[serializers.Serializer[Any]]:
     fields = {option_name: _field(option) for option_name, option in kind.options.items()}
     doc = f"The options of {what} `{name}`."
-    camel_case = "".join(map(str.capitalize, name.split("_")))
+    camel_case = "".join(word.capitalize() for word in name.split("_"))
     class_name = f"{camel_case}{what.capitalize()}OptionsSerializer"
     return type(class_name, (serializers.Serializer,), {**fields, "__doc__": doc})
 

@@ -7,6 +7,7 @@ from rest_framework import serializers
 from optuna_bridge.enums import Direction
 from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS, missing_samplers
+from studies.api.budget_serializers import NoImprovementSerializer
 from studies.api.fields import (
     MAX_NAME,
     MAX_OBJECTIVES,
@@ -69,6 +70,13 @@ class LifeSerializer(StrictSerializer):
         required=False,
         allow_null=True,
         help_text="The time at which the study is completed: no trial is handed out after it.",
+    )
+    stop_after_no_improvement = NoImprovementSerializer(
+        required=False,
+        allow_null=True,
+        help_text="The study is completed when `trials` trials have finished since the best value, "
+        "or the hypervolume of the front, last improved by more than `min_delta`. COMPLETE, PRUNED "
+        "and infeasible trials count; other FAIL trials do not.",
     )
     max_consecutive_failures = _positive_integer(
         "The number of trials failing in a row that pauses the study, with the reason `failing`. "

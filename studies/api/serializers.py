@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
+from studies.api.budget_serializers import NoImprovementAnswerSerializer
 from studies.api.fields import (
     DirectionField,
     PrunerOptionsField,
@@ -63,6 +64,12 @@ class StudySummarySerializer(AnswerSerializer):
     max_failures = serializers.IntegerField(allow_null=True)
     target_value = serializers.FloatField(allow_null=True)
     deadline = UTCDateTimeField(allow_null=True)
+    stop_after_no_improvement = NoImprovementAnswerSerializer(allow_null=True)
+    n_trials_without_improvement = serializers.IntegerField(
+        allow_null=True,
+        help_text="The finished trials since the last improvement; null without the budget "
+        "`stop_after_no_improvement`.",
+    )
     lease_seconds = serializers.FloatField(allow_null=True)
     max_retries = serializers.IntegerField()
     max_reoffers = serializers.IntegerField()

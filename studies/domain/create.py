@@ -1,6 +1,7 @@
 """Creating a study, or loading the existing one of the same name."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -61,7 +62,11 @@ def create_study(
         raise StudyExists(f'study "{stored.name}" exists; send load_if_exists: true to load it')
     # The requested pruner of a study that cannot prune is not stored: it was replaced by "none".
     pruner = definition.pruner or (stored.pruner if stored.can_prune else None)
-    check_options(definition, definition.sampler or stored.sampler, pruner)
+    checked = definition
+    if pruner == stored.pruner:  # an option that is left out is the study's
+        options = {**stored.pruner_options, **_given(definition.pruner_options)}
+        checked = replace(definition, pruner_options=options)
+    check_options(checked, definition.sampler or stored.sampler, pruner)
     differing = list(_differences(stored, definition))
     if differing:
         raise StudyConflict(

@@ -14,7 +14,8 @@ from optuna_bridge.pruners.registry import NO_PRUNER, PRUNERS
 from optuna_bridge.samplers.kind import StudyTraits
 from optuna_bridge.samplers.registry import SAMPLERS
 from optuna_bridge.search_space import Parameter, SearchSpace
-from studies.domain.lifecycle import check_budgets, check_metric_names
+from studies.domain.budgets import check_budgets
+from studies.domain.lifecycle import check_metric_names
 from studies.enums import Duplicates
 from studies.errors import InvalidStudy
 from studies.models import Study
@@ -51,9 +52,9 @@ def new_study(definition: Definition) -> Study:
     """Return a new study, not stored yet, from a definition.
 
     Raises:
-        InvalidStudy: An option, the pruning direction or a metric's name is invalid, or the sampler
-            does not suit the study.
-        InvalidBudget: `target_value` for several objectives.
+        InvalidStudy: An option, the pruning direction or a metric's name is invalid, the sampler
+            does not suit the study, or it has too many objectives for its pruner.
+        InvalidBudget: A budget does not fit the number of objectives.
     """
     sampler = definition.sampler or settings.DEFAULT_SAMPLER
     pruner = definition.pruner or settings.DEFAULT_PRUNER
@@ -71,6 +72,7 @@ def new_study(definition: Definition) -> Study:
     if n_objectives > 1 and not definition.pruning_direction:
         pruner, pruner_options = NO_PRUNER, {}  # Optuna prunes single-objective studies only
     else:
+        _check_objectives(n_objectives, pruner)
         pruner_options = PRUNERS[pruner].complete(definition.pruner_options or {})
     if kind.shares_seed(sampler_options) and sampler_options["seed"] is None:
         sampler_options["seed"] = secrets.randbits(32)
@@ -132,6 +134,15 @@ def _check_duplicates(sampler: str, duplicates: str | None) -> None:
     if duplicates == Duplicates.ALLOW:
         detail = f'the sampler {sampler} visits each point once: leave it out, or send "avoid"'
         raise InvalidStudy(f"duplicates: {detail}", [(("duplicates",), detail)])
+
+
+def _check_objectives(n_objectives: int, pruner: str) -> None:
+    if n_objectives > 1 and PRUNERS[pruner].needs_best:
+        detail = (
+            f"the pruner {pruner} compares a trial with the best one, and several objectives have "
+            "none; choose another pruner"
+        )
+        raise InvalidStudy(detail, [(("pruner",), detail)])
 
 
 def check_options(definition: Definition, sampler: str, pruner: str | None) -> None:

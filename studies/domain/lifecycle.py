@@ -10,10 +10,10 @@ from access.actors import SERVICE, Actor
 from access.domain.audit import shortened
 from access.models.audit_entry import Action
 from studies.domain.audit import record_study
-from studies.enums import Duplicates, StudyState
+from studies.domain.budgets import SPACE_EXHAUSTED, check_budgets, counts_anew, used_up
+from studies.enums import StudyState
 from studies.errors import (
     IllegalTransition,
-    InvalidBudget,
     InvalidStudy,
     NotOpen,
     StudyCancelled,
@@ -41,7 +41,6 @@ _RECORDED_AS = {
     StudyState.COMPLETED: Action.COMPLETED,
     StudyState.CANCELLED: Action.CANCELLED,
 }
-SPACE_EXHAUSTED = "space_exhausted"
 FAILING = "failing"
 
 # Called by `change_study` within its transaction, with the locked study and the changed fields. An
@@ -102,7 +101,7 @@ def reopen_if_room(study: Study, *, actor: Actor) -> None:
 
 
 def _resume(study: Study, reason: str, *, actor: Actor) -> None:
-    if study.state == StudyState.COMPLETED and (budget := _used_up(study)):
+    if study.state == StudyState.COMPLETED and (budget := used_up(study)):
         detail = f'study "{study.name}" cannot be resumed: {budget} leaves no room'
         raise StudyCompleted(detail, reason=budget, allowed=allowed_actions(study))
     study.n_consecutive_failures = 0
@@ -124,20 +123,24 @@ def allowed_actions(study: Study) -> list[str]:
 def change_study(*, actor: Actor, named: NamedStudy, changes: Mapping[str, Any]) -> Study:
     """Change budgets, retries, the lease, user attributes and metric names; None removes them.
 
-    If a budget is used up after the change, the study is completed. A lease or `max_trial_seconds`
+    If a budget is used up after the change, the study is completed. `stop_after_no_improvement`
+    counts anew, unless only its number of trials is another one. A lease or `max_trial_seconds`
     also applies to running trials that have none.
 
     Raises:
         StudyNotFound: There is no study with this name.
-        InvalidBudget: `target_value` for several objectives.
+        InvalidBudget: A budget does not fit the number of objectives.
         InvalidStudy: There is not one metric name for each objective.
     """
     study = named.locked()
     check_budgets(changes, n_objectives=len(study.directions))
     check_metric_names(changes.get("metric_names"), n_objectives=len(study.directions))
+    is_counted_anew = counts_anew(study, changes)
     for field, value in changes.items():
         setattr(study, field, value)
-    study.save(update_fields=changes.keys())
+    if is_counted_anew:
+        study.start_counting()
+    study.save(update_fields=[*changes, *(Study.PROGRESS if is_counted_anew else ())])
     for hook in CHANGE_HOOKS:
         hook(study, changes.keys())
     if changes:
@@ -146,13 +149,6 @@ def change_study(*, actor: Actor, named: NamedStudy, changes: Mapping[str, Any])
     complete_if_budget_is_used_up(study, actor=actor)
     pause_if_failing(study, actor=actor)
     return study
-
-
-def check_budgets(budgets: Mapping[str, Any], *, n_objectives: int) -> None:
-    """Raise `InvalidBudget` if `target_value` is set for several objectives."""
-    if budgets.get("target_value") is not None and n_objectives > 1:
-        detail = f"target_value is for one objective, and the study has {n_objectives}"
-        raise InvalidBudget(detail, [(("target_value",), detail)])
 
 
 def check_metric_names(names: Sequence[str] | None, *, n_objectives: int) -> None:
@@ -170,7 +166,7 @@ def complete_if_budget_is_used_up(study: Study, *, actor: Actor) -> None:
     """
     if not study.is_open:
         return
-    budget = _used_up(study)
+    budget = used_up(study)
     if budget and (budget != "max_trials" or study.is_idle):
         enter(study, StudyState.COMPLETED, budget, actor=SERVICE.within(actor))
 
@@ -212,17 +208,3 @@ def _as_recorded(field: str, value: Any) -> Any:
     if field == "user_attrs":
         return "…"
     return value.isoformat() if isinstance(value, datetime) else value
-
-
-def _used_up(study: Study) -> str | None:
-    """Return the name of the first budget that is used up, or None."""
-    if study.max_failures is not None and study.n_failures >= study.max_failures:
-        return "max_failures"
-    if study.has_reached_target:
-        return "target_value"
-    if study.deadline is not None and study.now >= study.deadline:
-        return "deadline"
-    if study.is_handed_out:
-        return "max_trials"
-    was_exhausted = study.state == StudyState.COMPLETED and study.state_reason == SPACE_EXHAUSTED
-    return SPACE_EXHAUSTED if was_exhausted and study.duplicates == Duplicates.AVOID else None

@@ -79,7 +79,7 @@ class Study(models.Model):
     )
     sampler = models.CharField(max_length=16)
     sampler_options = PlainJSONField(default=dict)
-    pruner = models.CharField(max_length=16)
+    pruner = models.CharField(max_length=32)
     pruner_options = PlainJSONField(default=dict)
     user_attrs = PlainJSONField(default=dict)
     metric_names = PlainJSONField(
@@ -127,6 +127,9 @@ class Study(models.Model):
     max_failures = models.IntegerField(null=True, help_text="FAIL and not retried.")
     target_value = models.FloatField(null=True, help_text="The value that is good enough.")
     deadline = models.DateTimeField(null=True)
+    stop_after_no_improvement = PlainJSONField(
+        null=True, help_text="An object: trials, min_delta, reference_point; null: no such budget."
+    )
     created_with = PlainJSONField(
         default=dict, help_text="What may have been changed since, as it was at first."
     )
@@ -150,6 +153,16 @@ class Study(models.Model):
     n_consecutive_failures = models.IntegerField(
         default=0, db_default=0, help_text="FAIL since the last COMPLETE or PRUNED, or resumption."
     )
+    n_without_improvement = models.IntegerField(
+        default=0,
+        db_default=0,
+        help_text="Finished since the last improvement, if stop_after_no_improvement is set.",
+    )
+    improvement_reference = models.FloatField(
+        null=True,
+        help_text="The best value at the last improvement; of several objectives, by how much the "
+        "hypervolume has grown since.",
+    )
     next_lease_expiry = models.DateTimeField(
         null=True, help_text="No lease runs out before; heartbeats leave it behind."
     )
@@ -163,7 +176,14 @@ class Study(models.Model):
 
     objects = StudyQuerySet.as_manager()
 
-    BUDGETS = ("max_trials", "max_concurrent", "max_failures", "target_value", "deadline")
+    BUDGETS = (
+        "max_trials",
+        "max_concurrent",
+        "max_failures",
+        "target_value",
+        "deadline",
+        "stop_after_no_improvement",
+    )
     LIFE = (
         *BUDGETS,
         "lease_seconds",
@@ -174,9 +194,10 @@ class Study(models.Model):
         "stop_running",
     )
     STATE = ("state", "state_reason", "state_history", "n_consecutive_failures")
+    PROGRESS = ("n_without_improvement", "improvement_reference")
     # The fields that may change after creation: trials, and the sampler sessions of other
     # processes, rely on the others.
-    UNKNOWN_TO_OPTUNA = frozenset({*LIFE, *STATE})
+    UNKNOWN_TO_OPTUNA = frozenset({*LIFE, *STATE, *PROGRESS})
     CHANGEABLE = UNKNOWN_TO_OPTUNA | {"user_attrs", "metric_names"}
 
     class Meta:
@@ -271,6 +292,29 @@ class Study(models.Model):
         if self.target_value is None or self.best_values is None:
             return False
         return self._loss(self.best_values[0]) <= self._loss(self.target_value)
+
+    @property
+    def min_delta(self) -> float:
+        """The least improvement that counts for `stop_after_no_improvement`; more is needed."""
+        budget = self.stop_after_no_improvement
+        return 0.0 if budget is None else float(budget["min_delta"])
+
+    @property
+    def n_trials_without_improvement(self) -> int | None:
+        """The trials that finished since the last improvement; None if no budget counts them."""
+        return None if self.stop_after_no_improvement is None else self.n_without_improvement
+
+    @property
+    def has_stopped_improving(self) -> bool:
+        """Whether `stop_after_no_improvement` is used up."""
+        budget = self.stop_after_no_improvement
+        return budget is not None and self.n_without_improvement >= budget["trials"]
+
+    def start_counting(self) -> None:
+        """Count the trials without improvement from now on, compared with the best value so far."""
+        self.n_without_improvement, self.improvement_reference = 0, None
+        if self.best_values is not None and not self.is_multi_objective:
+            self.improvement_reference = self.best_values[0]
 
     @property
     def direction(self) -> str | list[str]:

@@ -79,6 +79,8 @@ def test_study_is_created(api: APIClient) -> None:
         "max_failures": None,
         "target_value": None,
         "deadline": None,
+        "stop_after_no_improvement": None,
+        "n_trials_without_improvement": None,
         "lease_seconds": None,
         "max_retries": 0,
         "max_reoffers": 10,
@@ -445,11 +447,42 @@ PRUNER_OPTIONS: dict[str, dict[str, Any]] = {
         "n_min_trials": 2,
     },
     "none": {},
+    "successive_halving": {
+        "min_resource": 1,
+        "reduction_factor": 2,
+        "min_early_stopping_rate": 30,
+        "bootstrap_count": 4,
+    },
+    "percentile": {
+        "percentile": 62.5,
+        "n_startup_trials": 0,
+        "n_warmup_steps": 0,
+        "interval_steps": 3,
+        "n_min_trials": 2,
+    },
+    "threshold": {"lower": -1.5, "upper": 2.5, "n_warmup_steps": 4, "interval_steps": 2},
+    "wilcoxon": {"p_threshold": 0.05, "n_startup_steps": 0},
+    "patient": {"patience": 3, "min_delta": 0.5},
 }
 PRUNER_DEFAULTS: dict[str, dict[str, Any]] = {
     "hyperband": HYPERBAND,
     "median": {"n_startup_trials": 5, "n_warmup_steps": 10, "interval_steps": 1, "n_min_trials": 1},
     "none": {},
+    "successive_halving": {
+        "min_resource": 10,
+        "reduction_factor": 4,
+        "min_early_stopping_rate": 0,
+        "bootstrap_count": 0,
+    },
+    "percentile": {
+        "percentile": 25.0,
+        "n_startup_trials": 5,
+        "n_warmup_steps": 10,
+        "interval_steps": 1,
+        "n_min_trials": 1,
+    },
+    "wilcoxon": {"p_threshold": 0.1, "n_startup_steps": 2},
+    "patient": {"patience": 10, "min_delta": 0.0},
 }
 
 
@@ -480,6 +513,80 @@ def test_pruner_options_are_accepted(api: APIClient, pruner: str) -> None:
     response = post(api, pruner=pruner, pruner_options=options)
     assert (response.status_code, response.json()["pruner_options"]) == (201, options)
     assert api.post("/api/v1/studies/search/trials/suggest").status_code == 200
+
+
+@pytest.mark.parametrize("pruner", PRUNER_OPTIONS)
+def test_pruner_waits_with_patience(api: APIClient, pruner: str) -> None:
+    if pruner in ("none", "patient"):
+        pytest.skip("which has no other pruner to ask later")
+    options = PRUNER_OPTIONS[pruner] | {"patience": 3}
+    response = post(api, pruner=pruner, pruner_options=options)
+    assert response.status_code == 201
+    assert response.json()["pruner_options"] == options | {"min_delta": 0.0}
+    assert post(api, pruner_options={"min_delta": 0}).status_code == 200
+    assert post(api, pruner_options={"patience": None}).status_code == 200
+    assert post(api, pruner_options={"patience": 4}).json()["code"] == "study_conflict"
+
+
+def test_patience_of_a_study_without_it_is_a_conflict(api: APIClient) -> None:
+    post(api, pruner="median")
+    refused = post(api, pruner="median", pruner_options={"patience": 4})
+    assert (refused.status_code, refused.json()["code"]) == (409, "study_conflict")
+    assert "pruner_options.patience is not set, but 4 is requested" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("pruner", "options", "pointer", "detail"),
+    [
+        ("none", {"patience": 3}, "patience", "to stop by patience alone, use patient"),
+        ("median", {"min_delta": 0.5}, "min_delta", "min_delta needs patience"),
+        ("median", {"patience": -1}, "patience", "expected an integer from 0 to 2147483647"),
+        ("median", {"patience": 1, "min_delta": -1}, "min_delta", "a number of at least 0, not -1"),
+        ("threshold", {}, "lower", "expected a number for lower, for upper, or for both"),
+        ("threshold", {"lower": 2, "upper": 1}, "upper", "upper (1) is below lower (2)"),
+        ("threshold", {"lower": "0"}, "lower", "expected a number, not '0'"),
+        ("threshold", {"upper": True}, "upper", "expected a number, not True"),
+        ("percentile", {"percentile": 101}, "percentile", "from 0 to 100, not 101"),
+        ("wilcoxon", {"p_threshold": 1.5}, "p_threshold", "from 0 to 1, not 1.5"),
+        (
+            "successive_halving",
+            {"min_resource": "auto"},
+            "min_resource",
+            "processes would disagree",
+        ),
+        ("hyperband", {"max_resource": "auto"}, "max_resource", "processes would disagree"),
+        ("successive_halving", {"min_early_stopping_rate": 31}, "min_early_stopping_rate", "to 30"),
+    ],
+)
+def test_refused_pruner_option_says_what_was_expected(
+    api: APIClient, pruner: str, options: dict[str, Any], pointer: str, detail: str
+) -> None:
+    response = post(api, pruner=pruner, pruner_options=options)
+    assert_invalid(response, f"/pruner_options/{pointer}")
+    assert detail in response.json()["errors"][0]["detail"]
+    assert api.get("/api/v1/studies/search").status_code == 404
+
+
+def test_existing_study_is_loaded_without_the_options_that_it_needs(api: APIClient) -> None:
+    created = post(api, pruner="threshold", pruner_options={"upper": 3})
+    assert created.json()["pruner_options"] == {
+        "lower": None,
+        "upper": 3,
+        "n_warmup_steps": 0,
+        "interval_steps": 1,
+    }
+    for again in ({}, {"pruner": "threshold"}, {"pruner_options": {"upper": 3}}):
+        assert post(api, **again).status_code == 200
+    assert post(api, pruner_options={"lower": 0}).json()["code"] == "study_conflict"
+    refused = post(api, pruner_options={"lower": 4})
+    assert refused.status_code == 400
+    assert [each["pointer"] for each in refused.json()["errors"]] == ["/pruner_options/upper"]
+
+
+def test_pruner_that_compares_with_the_best_trial_is_for_one_objective(api: APIClient) -> None:
+    several = {"direction": ["minimize", "maximize"], "pruner": "wilcoxon"}
+    assert_invalid(post(api, **several, pruning_direction="minimize"), "/pruner")
+    assert post(api, **several).json()["pruner"] == "none"
 
 
 @pytest.mark.parametrize("pruner", PRUNER_DEFAULTS)
@@ -533,6 +640,9 @@ PRUNER_FAULTS = [
         "min_resource": [0, 1.0, True, "auto"],
         "max_resource": ["auto", 0, 2**31, 81.0],
         "reduction_factor": [1, 3.0, "3"],
+        "percentile": [-1, 100.5, True, "1"],
+        "p_threshold": [-1, 1.5, True, "1"],
+        "min_delta": [-1, True, "1"],
     }.get(option, [-1, 0.5, True, "1"])
 ]
 

@@ -149,6 +149,19 @@ STATES = ("WAITING", "RUNNING", "COMPLETE", "COMPLETE", "COMPLETE", "PRUNED", "F
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+def no_improvement(name: str, n_objectives: int) -> Document | None:
+    """Return a random budget `stop_after_no_improvement` of a study, or None."""
+    random = Random(f"{name} stops")
+    if random.random() < 0.5:
+        return None
+    point = [random.uniform(-9, 9) for _ in range(n_objectives)]
+    return {
+        "trials": random.randint(1, 99),
+        "min_delta": random.choice([0.0, 0.5]),
+        "reference_point": point if n_objectives > 1 else None,
+    }
+
+
 def random_study_file(seed: int, *, name: str | None = None) -> bytes:
     """A study's lines; the same for a seed."""
     return b"".join(map(encoded, _RandomStudy(Random(seed)).study(name or f"学习 {seed} ü")))
@@ -251,7 +264,8 @@ class _RandomStudy:
         space = self.space()
         constraints = self.random.sample(NAMES, self.random.choice((0, 0, 1, 3)))
         sampler, sampler_options = self.sampler(space, n_objectives, len(constraints))
-        pruner = self.random.choice(list(PRUNERS)) if can_prune else "none"
+        pruners = [name for name in PRUNERS if n_objectives == 1 or not PRUNERS[name].needs_best]
+        pruner = self.random.choice(pruners) if can_prune else "none"
         life = {
             "max_trials": self.maybe(self.random.randint(1, 2**31 - 1)),
             "max_concurrent": self.maybe(3),
@@ -259,6 +273,7 @@ class _RandomStudy:
             # + 0.0: Django's own statements store -0.0 as 0.0.
             "target_value": self.maybe(self.finite() + 0.0) if n_objectives == 1 else None,
             "deadline": self.maybe(self.moment()),
+            "stop_after_no_improvement": no_improvement(name, n_objectives),
             "lease_seconds": self.maybe(self.random.uniform(0.001, 1e6)),
             "max_retries": self.random.randint(0, 1000),
             "max_reoffers": self.random.randint(0, 1000),

@@ -43,6 +43,7 @@ ONLY_ANSWERED = {
     "study_name",
     "n_trials",
     "trial_counts",
+    "n_trials_without_improvement",
     "best_value",
     "best_params",
     "datetime_start",

@@ -12,6 +12,7 @@ from environ import Env
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
 from studies.domain.defaults import check_defaults
 from tests.support import ROOT
@@ -202,7 +203,7 @@ def test_each_variable_is_validated(monkeypatch: pytest.MonkeyPatch) -> None:
     ("name", "choices"),
     [
         ("DEFAULT_SAMPLER", ", ".join(SAMPLERS)),
-        ("DEFAULT_PRUNER", "hyperband, median, none"),
+        ("DEFAULT_PRUNER", ", ".join(PRUNERS)),
     ],
 )
 def test_defaults_of_studies_are_checked_against_the_registries(
@@ -213,6 +214,19 @@ def test_defaults_of_studies_are_checked_against_the_registries(
     with pytest.raises(ImproperlyConfigured) as refused:
         check_defaults()
     assert str(refused.value) == f"{name} is 'no/host or number': expected one of {choices}"
+
+
+def test_default_pruner_needs_no_options(settings: Settings) -> None:
+    for name in ("successive_halving", "percentile", "wilcoxon", "patient", "none"):
+        settings.DEFAULT_PRUNER = name
+        check_defaults()
+    settings.DEFAULT_PRUNER = "threshold"
+    with pytest.raises(ImproperlyConfigured) as refused:
+        check_defaults()
+    assert str(refused.value) == (
+        "DEFAULT_PRUNER is 'threshold', whose option lower has no default: expected a number for "
+        "lower, for upper, or for both. Choose another one"
+    )
 
 
 # CORS ------------------------------------------------------------------------------------

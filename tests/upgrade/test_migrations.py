@@ -229,6 +229,8 @@ HISTORY = [
     ("access", "0004_action_invalidated"),
     ("studies", "0005_metric_names"),
     ("trials", "0008_infinite_values"),
+    ("studies", "0006_longer_pruner_names"),
+    ("studies", "0007_stop_after_no_improvement"),
 ]
 OURS = {app for app, _ in HISTORY}
 

@@ -47,6 +47,7 @@ def study_line(study: Study) -> Document:
         "max_failures": study.max_failures,
         "target_value": study.target_value,
         "deadline": moment(study.deadline),
+        "stop_after_no_improvement": study.stop_after_no_improvement,
         "lease_seconds": study.lease_seconds,
         "max_retries": study.max_retries,
         "max_reoffers": study.max_reoffers,

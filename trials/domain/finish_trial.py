@@ -7,8 +7,8 @@ from access.actors import SERVICE, Actor
 from access.models.audit_entry import Action
 from optuna_bridge.enums import TrialState
 from optuna_bridge.system_attrs import FIXED_PARAMS
+from studies.domain.budgets import SPACE_EXHAUSTED
 from studies.domain.lifecycle import (
-    SPACE_EXHAUSTED,
     complete_if_budget_is_used_up,
     enter,
     pause_if_failing,

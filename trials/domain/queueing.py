@@ -149,7 +149,7 @@ def _add(
         first = next(trial for trial in trials if trial.state != TrialState.WAITING)
         first.study_attrs = dict(annotations.study_attrs)
     with pipelined():
-        Trial.objects.add(trials, steps, study=study)
+        Trial.objects.add(trials, steps, study=study, are_results=True)
         record_trials(actor, study, [(_recorded_as(trial), trial) for trial in trials])
     complete_if_used_up(study, actor=actor)
     return trials

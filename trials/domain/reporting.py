@@ -16,7 +16,7 @@ from trials.domain.trial_limits import check_room_on_trial
 from trials.domain.trial_result import check_is_held, take_steps
 from trials.errors import TrialFinished
 from trials.models import Trial
-from trials.sampling.pruning import decide_pruning
+from trials.sampling.pruning import decide_by_trial, decide_pruning
 from trials.sampling.session import SamplerSession
 from trials.sampling.session_registry import session_registry
 from tuner_project.db.pipelines import pipelined_transaction
@@ -55,7 +55,8 @@ def report(
     """Store intermediate values of a RUNNING trial, renew its lease, and ask the pruner.
 
     The last value of a step counts: an earlier one is replaced, and the pruner decides again. It
-    decides before any lock is taken, by all that is committed. If all values are already stored,
+    decides before any lock is taken, by all that is committed; one that reads no other trials
+    decides by the locked trial. If all values are already stored,
     the earlier decision is returned.
 
     Raises:
@@ -129,7 +130,10 @@ def _report(
         session.check_is_of(trial.study)
         _check_runs(trial, fence)
         check_room_on_trial(trial, steps, user_attrs)
+        stored = trial.intermediate_values
         changes = take_steps(trial, steps)
+        if changes.changed and decision is None:
+            decision = decide_by_trial(session, trial, stored, steps)
         if decision is not None and changes.changed:
             trial.should_prune = decision.should_prune
             kept = {k: v for k, v in trial.system_attrs.items() if k not in decision.dropped}

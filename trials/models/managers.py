@@ -18,9 +18,10 @@ from django.db.models.functions import Coalesce
 from studies.errors import StudyNotFound
 from studies.models import FAILURES, INFEASIBLE, DirectWriteRefused, Study
 from trials.errors import TrialNotFound
-from trials.models import front, leases, write_statements
+from trials.models import front, improvement, leases, write_statements
 from trials.models.abstract_trial import AbstractTrial
 from trials.models.failure_streak import FailureStreak
+from trials.models.improvement import Improvement, is_result
 from trials.models.leases import Lease
 from trials.models.reservation import Reservation
 from trials.signals import (
@@ -182,17 +183,25 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         trials: Sequence[T],
         steps: Sequence[tuple[T, int, float]] = (),
         study: Study | None = None,
+        *,
+        are_results: bool = False,
     ) -> None:
         """Insert trials of one study, numbered by `reserve`, with their (trial, step, value).
 
         Pass `study` if some of them may be the study's best or on its front: it is updated.
+        `are_results` says that the finished ones count for `stop_after_no_improvement`; if not,
+        those that come later do.
         """
+        counted = None
+        if study is not None:
+            results = [each for each in trials if is_result(each, None)]
+            counted = self._improvement(study, results) if are_results else improvement.anew(study)
         beaten = None if study is None else self._take_off_dominated(study, trials)
         with pipelined():
             write_statements.insert(trials)
             write_statements.insert_steps(steps)
             if study is not None:
-                self._update_counters_and_front(study, trials, Counter(), beaten)
+                self._update_counters_and_front(study, trials, Counter(), beaten, counted=counted)
             trials_added.send(sender=self.model, trials=list(trials), with_steps=bool(steps))
 
     def change(
@@ -222,10 +231,14 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
             for trial, before in zip(trials, was, strict=True)
             if before == "RUNNING"
         ]
+        results = [
+            trial for trial, before in zip(trials, was, strict=True) if is_result(trial, before)
+        ]
+        counted = self._improvement(study, results)
         beaten = self._take_off_dominated(study, trials)
         with pipelined():
             write_statements.update(trials, steps, are_started=waited)
-            self._update_counters_and_front(study, trials, moves, beaten, ended)
+            self._update_counters_and_front(study, trials, moves, beaten, ended, counted)
             trials_changed.send(
                 sender=self.model,
                 trials=list(trials),
@@ -262,6 +275,10 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
             released = front.released(study, removed, *rest)
         write_statements.restore_front(study, released)
 
+    def _improvement(self, study: Study, results: Sequence[T]) -> Improvement | None:
+        """Return what a study stores of its budget after trials have finished, in this order."""
+        return improvement.after(study, results, self.filter(study_id=study.id, on_front=True))
+
     def _take_off_dominated(self, study: Study, trials: Sequence[T]) -> list[int] | None:
         """Compare several new trials with the front, and clear `on_front` where one is dominated.
 
@@ -285,13 +302,18 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         moves: Counter[str],
         beaten: Sequence[int] | None,
         ended: Sequence[str] = (),
+        counted: Improvement | None = None,
     ) -> None:
         new = [trial.id for trial in trials if trial.on_front]
         running = [trial for trial in trials if trial.state == "RUNNING"]
         expiries = [trial.lease_expires_at for trial in running if trial.lease_expires_at]
         until = min(expiries, default=None)
         streak = FailureStreak.of(ended)
-        write_statements.update_counters_and_front(study, moves, new, beaten, until, streak)
+        write_statements.update_counters_and_front(
+            study, moves, new, beaten, until, streak, counted
+        )
+        if counted is not None:
+            study.n_without_improvement, study.improvement_reference = counted
         study.count(moves)
         study.n_consecutive_failures = streak.after(study.n_consecutive_failures)
 

@@ -17,6 +17,7 @@ from django.db import models
 from studies.models import COUNTERS, Study
 from trials.models.abstract_trial import AbstractTrial
 from trials.models.failure_streak import FailureStreak
+from trials.models.improvement import Improvement
 from trials.models.leases import Lease
 from trials.models.reservation import Reservation
 from tuner_project.db.prepared import row_of, run, send
@@ -170,10 +171,14 @@ UPDATE trials_trial
    AND EXISTS (SELECT FROM json_object_keys(study_attrs) AS k WHERE k = ANY(%(keys)s))
 """
 _UPDATE_COUNTERS = "UPDATE studies_study SET {counts} {rest} WHERE id = %(study)s"
+_IMPROVEMENT = (
+    "n_without_improvement = %(n_without)s::int4, improvement_reference = %(reference)s::float8, "
+)
 # If no trial is running after the change, there is no lease.
 _REST = (
-    "{streak}revision = %(revision)s, next_lease_expiry = CASE WHEN n_running + {running:d} > 0 "
-    "THEN least(next_lease_expiry, %(until)s::timestamptz) END"
+    "{streak}{improvement}revision = %(revision)s, "
+    "next_lease_expiry = CASE WHEN n_running + {running:d} > 0 THEN "
+    "least(next_lease_expiry, %(until)s::timestamptz) END"
 )
 
 
@@ -242,20 +247,28 @@ def update_counters_and_front(
     beaten: Sequence[int] | None,
     until: datetime | None,
     streak: FailureStreak,
+    improvement: Improvement | None = None,
 ) -> None:
     """Update the study's counts, and its best trial or Pareto front.
 
     `moves` are the changes of the counts, `new` the ids of trials that may be on the front,
     `beaten` of those that no longer are, or None to compare them here, `until` is the earliest
-    expiry of the changed trials' leases, and `streak` the trials that ended.
+    expiry of the changed trials' leases, `streak` the trials that ended, and `improvement` what the
+    study stores of its budget then.
     """
     arguments: dict[str, Any] = {"study": study.id, "revision": study.revision, "until": until}
     if beaten is None:
         arguments |= {"new": list(new), "signs": study.signs}
     else:
         arguments["beaten"] = list(beaten)
+    if improvement is not None:
+        arguments |= {"n_without": improvement.n_without, "reference": improvement.reference}
     statement = _UPDATE_COUNTERS_AND_FRONT if new else _UPDATE_COUNTERS
-    rest = _REST.format(running=moves.get("RUNNING", 0), streak=streak.assignment)
+    rest = _REST.format(
+        running=moves.get("RUNNING", 0),
+        streak=streak.assignment,
+        improvement="" if improvement is None else _IMPROVEMENT,
+    )
     sql = _BEATEN if beaten is None else _KNOWN_BEATEN
     run(statement.format(counts=_counts(moves), rest=rest, beaten=sql), arguments)
 

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from optuna_bridge.points import Point
+from optuna_bridge.pruners.kind import PrunerKind
 from optuna_bridge.pruners.registry import NO_PRUNER, PRUNERS, build_pruner
 from optuna_bridge.samplers.kind import StudyTraits
 from optuna_bridge.samplers.registry import SAMPLERS, build_sampler
@@ -73,8 +74,8 @@ class SamplerSession(TrialCache):
         return self._kind.needs_number
 
     @property
-    def has_pruner(self) -> bool:
-        return PRUNERS[self.study.pruner].reads_steps
+    def pruner_kind(self) -> PrunerKind:
+        return PRUNERS[self.study.pruner]
 
     @property
     def expects_refusal(self) -> bool:

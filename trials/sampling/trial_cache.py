@@ -60,7 +60,7 @@ class TrialCache(SamplerStorage[Draft]):
             pruning_direction=study.pruning_direction or study.directions[0],
             names=list(self._space.distributions) if sampler.reads_columns else None,
         )
-        self._with_steps = sampler.reads_steps or pruner.reads_steps
+        self._with_steps = sampler.reads_steps or (pruner.reads_steps and pruner.reads_trials)
         self._revision = 0
         self._waiting: set[int] = set()
         self._reading = threading.Lock()

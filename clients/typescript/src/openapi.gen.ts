@@ -113,6 +113,10 @@ export type CloneStudyRequest = {
      */
     deadline?: string | null;
     /**
+     * The study is completed when `trials` trials have finished since the best value, or the hypervolume of the front, last improved by more than `min_delta`. COMPLETE, PRUNED and infeasible trials count; other FAIL trials do not.
+     */
+    stop_after_no_improvement?: NoImprovementRequest | null;
+    /**
      * The number of trials failing in a row that pauses the study, with the reason `failing`. Default: none.
      */
     max_consecutive_failures?: number | null;
@@ -201,6 +205,11 @@ export type ClonedStudy = {
     max_failures: number | null;
     target_value: number | null;
     deadline: string | null;
+    stop_after_no_improvement: NoImprovementAnswer | null;
+    /**
+     * The finished trials since the last improvement; null without the budget `stop_after_no_improvement`.
+     */
+    n_trials_without_improvement: number | null;
     lease_seconds: number | null;
     max_retries: number;
     max_reoffers: number;
@@ -378,6 +387,10 @@ export type CreateStudyRequest = {
      * The time at which the study is completed: no trial is handed out after it.
      */
     deadline?: string | null;
+    /**
+     * The study is completed when `trials` trials have finished since the best value, or the hypervolume of the front, last improved by more than `min_delta`. COMPLETE, PRUNED and infeasible trials count; other FAIL trials do not.
+     */
+    stop_after_no_improvement?: NoImprovementRequest | null;
     /**
      * The number of trials failing in a row that pauses the study, with the reason `failing`. Default: none.
      */
@@ -711,6 +724,14 @@ export type HyperbandPrunerOptions = {
      * Trials that a rung needs before any is promoted. Default: 0.
      */
     bootstrap_count?: number | null;
+    /**
+     * Steps without improvement until the pruner is asked; null: it is always asked. Default: None.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
 };
 
 /**
@@ -733,6 +754,14 @@ export type HyperbandPrunerOptionsRequest = {
      * Trials that a rung needs before any is promoted. Default: 0.
      */
     bootstrap_count?: number | null;
+    /**
+     * Steps without improvement until the pruner is asked; null: it is always asked. Default: None.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
 };
 
 /**
@@ -884,6 +913,14 @@ export type MedianPrunerOptions = {
      * Trials that must have the step. Default: 1.
      */
     n_min_trials?: number | null;
+    /**
+     * Steps without improvement until the pruner is asked; null: it is always asked. Default: None.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
 };
 
 /**
@@ -906,6 +943,14 @@ export type MedianPrunerOptionsRequest = {
      * Trials that must have the step. Default: 1.
      */
     n_min_trials?: number | null;
+    /**
+     * Steps without improvement until the pruner is asked; null: it is always asked. Default: None.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
 };
 
 /**
@@ -953,6 +998,42 @@ export type NewTrialRequest = {
 };
 
 export type NewTrialsRequest = NewTrialRequest | Array<NewTrialRequest>;
+
+/**
+ * The budget of trials without an improvement.
+ */
+export type NoImprovementAnswer = {
+    /**
+     * The finished trials in a row without an improvement that complete the study.
+     */
+    trials: number;
+    /**
+     * An improvement is larger than this. Default: 0.
+     */
+    min_delta: number;
+    /**
+     * Of several objectives, which need it: the worst values that matter, one for each objective, up to which the hypervolume is measured.
+     */
+    reference_point: Array<number> | null;
+};
+
+/**
+ * The budget of trials without an improvement, in a request; it is replaced as a whole.
+ */
+export type NoImprovementRequest = {
+    /**
+     * The finished trials in a row without an improvement that complete the study.
+     */
+    trials: number;
+    /**
+     * An improvement is larger than this. Default: 0.
+     */
+    min_delta?: number;
+    /**
+     * Of several objectives, which need it: the worst values that matter, one for each objective, up to which the hypervolume is measured.
+     */
+    reference_point?: Array<number> | null;
+};
 
 /**
  * The reason why the service is not ready.
@@ -1204,6 +1285,10 @@ export type PatchedChangeStudyRequest = {
      */
     deadline?: string | null;
     /**
+     * The study is completed when `trials` trials have finished since the best value, or the hypervolume of the front, last improved by more than `min_delta`. COMPLETE, PRUNED and infeasible trials count; other FAIL trials do not.
+     */
+    stop_after_no_improvement?: NoImprovementRequest | null;
+    /**
      * The number of trials failing in a row that pauses the study, with the reason `failing`. Default: none.
      */
     max_consecutive_failures?: number | null;
@@ -1257,6 +1342,102 @@ export type PatchedChangeTrialRequest = {
     user_attrs?: {
         [key: string]: unknown;
     };
+};
+
+/**
+ * The options of pruner `patient`.
+ */
+export type PatientPrunerOptions = {
+    /**
+     * Steps without improvement until a trial is pruned. Default: 10.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
+};
+
+/**
+ * The options of pruner `patient`.
+ */
+export type PatientPrunerOptionsRequest = {
+    /**
+     * Steps without improvement until a trial is pruned. Default: 10.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
+};
+
+/**
+ * The options of pruner `percentile`.
+ */
+export type PercentilePrunerOptions = {
+    /**
+     * The percentage of trials to keep. Default: 25.0.
+     */
+    percentile?: number | null;
+    /**
+     * Trials before any is pruned. Default: 5.
+     */
+    n_startup_trials?: number | null;
+    /**
+     * Steps of a trial before it is pruned. Default: 10.
+     */
+    n_warmup_steps?: number | null;
+    /**
+     * Steps between two decisions. Default: 1.
+     */
+    interval_steps?: number | null;
+    /**
+     * Trials that must have the step. Default: 1.
+     */
+    n_min_trials?: number | null;
+    /**
+     * Steps without improvement until the pruner is asked; null: it is always asked. Default: None.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
+};
+
+/**
+ * The options of pruner `percentile`.
+ */
+export type PercentilePrunerOptionsRequest = {
+    /**
+     * The percentage of trials to keep. Default: 25.0.
+     */
+    percentile?: number | null;
+    /**
+     * Trials before any is pruned. Default: 5.
+     */
+    n_startup_trials?: number | null;
+    /**
+     * Steps of a trial before it is pruned. Default: 10.
+     */
+    n_warmup_steps?: number | null;
+    /**
+     * Steps between two decisions. Default: 1.
+     */
+    interval_steps?: number | null;
+    /**
+     * Trials that must have the step. Default: 1.
+     */
+    n_min_trials?: number | null;
+    /**
+     * Steps without improvement until the pruner is asked; null: it is always asked. Default: None.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
 };
 
 /**
@@ -1391,12 +1572,17 @@ export type PruneRequest = {
  * * `hyperband` - hyperband
  * * `median` - median
  * * `none` - none
+ * * `successive_halving` - successive_halving
+ * * `percentile` - percentile
+ * * `threshold` - threshold
+ * * `wilcoxon` - wilcoxon
+ * * `patient` - patient
  */
-export type PrunerEnum = 'hyperband' | 'median' | 'none';
+export type PrunerEnum = 'hyperband' | 'median' | 'none' | 'successive_halving' | 'percentile' | 'threshold' | 'wilcoxon' | 'patient';
 
-export type PrunerOptions = HyperbandPrunerOptions | MedianPrunerOptions;
+export type PrunerOptions = HyperbandPrunerOptions | MedianPrunerOptions | SuccessiveHalvingPrunerOptions | PercentilePrunerOptions | ThresholdPrunerOptions | WilcoxonPrunerOptions | PatientPrunerOptions;
 
-export type PrunerOptionsRequest = HyperbandPrunerOptionsRequest | MedianPrunerOptionsRequest;
+export type PrunerOptionsRequest = HyperbandPrunerOptionsRequest | MedianPrunerOptionsRequest | SuccessiveHalvingPrunerOptionsRequest | PercentilePrunerOptionsRequest | ThresholdPrunerOptionsRequest | WilcoxonPrunerOptionsRequest | PatientPrunerOptionsRequest;
 
 /**
  * * `minimize` - Minimize
@@ -1631,6 +1817,11 @@ export type Study = {
     max_failures: number | null;
     target_value: number | null;
     deadline: string | null;
+    stop_after_no_improvement: NoImprovementAnswer | null;
+    /**
+     * The finished trials since the last improvement; null without the budget `stop_after_no_improvement`.
+     */
+    n_trials_without_improvement: number | null;
     lease_seconds: number | null;
     max_retries: number;
     max_reoffers: number;
@@ -1682,6 +1873,11 @@ export type StudySummary = {
     max_failures: number | null;
     target_value: number | null;
     deadline: string | null;
+    stop_after_no_improvement: NoImprovementAnswer | null;
+    /**
+     * The finished trials since the last improvement; null without the budget `stop_after_no_improvement`.
+     */
+    n_trials_without_improvement: number | null;
     lease_seconds: number | null;
     max_retries: number;
     max_reoffers: number;
@@ -1692,6 +1888,66 @@ export type StudySummary = {
     metric_names: Array<string> | null;
     duplicates: DuplicatesEnum;
     pruning_direction: string | null;
+};
+
+/**
+ * The options of pruner `successive_halving`.
+ */
+export type SuccessiveHalvingPrunerOptions = {
+    /**
+     * The first step to prune at. Default: 10.
+     */
+    min_resource?: number | null;
+    /**
+     * One in this many is promoted. Default: 4.
+     */
+    reduction_factor?: number | null;
+    /**
+     * Rungs that are left out at the beginning. Default: 0.
+     */
+    min_early_stopping_rate?: number | null;
+    /**
+     * Trials that a rung needs before any is promoted. Default: 0.
+     */
+    bootstrap_count?: number | null;
+    /**
+     * Steps without improvement until the pruner is asked; null: it is always asked. Default: None.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
+};
+
+/**
+ * The options of pruner `successive_halving`.
+ */
+export type SuccessiveHalvingPrunerOptionsRequest = {
+    /**
+     * The first step to prune at. Default: 10.
+     */
+    min_resource?: number | null;
+    /**
+     * One in this many is promoted. Default: 4.
+     */
+    reduction_factor?: number | null;
+    /**
+     * Rungs that are left out at the beginning. Default: 0.
+     */
+    min_early_stopping_rate?: number | null;
+    /**
+     * Trials that a rung needs before any is promoted. Default: 0.
+     */
+    bootstrap_count?: number | null;
+    /**
+     * Steps without improvement until the pruner is asked; null: it is always asked. Default: None.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
 };
 
 /**
@@ -1732,6 +1988,66 @@ export type SuggestRequest = {
      * Seconds that the trial may go without a report or heartbeat; null: the lease never expires. Default: the study's lease_seconds.
      */
     lease_seconds?: number | null;
+};
+
+/**
+ * The options of pruner `threshold`.
+ */
+export type ThresholdPrunerOptions = {
+    /**
+     * The least value that is not pruned. Default: None.
+     */
+    lower?: number | null;
+    /**
+     * The greatest value that is not pruned. Default: None.
+     */
+    upper?: number | null;
+    /**
+     * Steps of a trial before it is pruned. Default: 0.
+     */
+    n_warmup_steps?: number | null;
+    /**
+     * Steps between two decisions. Default: 1.
+     */
+    interval_steps?: number | null;
+    /**
+     * Steps without improvement until the pruner is asked; null: it is always asked. Default: None.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
+};
+
+/**
+ * The options of pruner `threshold`.
+ */
+export type ThresholdPrunerOptionsRequest = {
+    /**
+     * The least value that is not pruned. Default: None.
+     */
+    lower?: number | null;
+    /**
+     * The greatest value that is not pruned. Default: None.
+     */
+    upper?: number | null;
+    /**
+     * Steps of a trial before it is pruned. Default: 0.
+     */
+    n_warmup_steps?: number | null;
+    /**
+     * Steps between two decisions. Default: 1.
+     */
+    interval_steps?: number | null;
+    /**
+     * Steps without improvement until the pruner is asked; null: it is always asked. Default: None.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
 };
 
 /**
@@ -1955,6 +2271,50 @@ export type Verdict = {
      * The steps that had another value before.
      */
     replaced: Array<number>;
+};
+
+/**
+ * The options of pruner `wilcoxon`.
+ */
+export type WilcoxonPrunerOptions = {
+    /**
+     * The p-value below which to prune. Default: 0.1.
+     */
+    p_threshold?: number | null;
+    /**
+     * Steps to compare before a trial is pruned: 2 or more. Default: 2.
+     */
+    n_startup_steps?: number | null;
+    /**
+     * Steps without improvement until the pruner is asked; null: it is always asked. Default: None.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
+};
+
+/**
+ * The options of pruner `wilcoxon`.
+ */
+export type WilcoxonPrunerOptionsRequest = {
+    /**
+     * The p-value below which to prune. Default: 0.1.
+     */
+    p_threshold?: number | null;
+    /**
+     * Steps to compare before a trial is pruned: 2 or more. Default: 2.
+     */
+    n_startup_steps?: number | null;
+    /**
+     * Steps without improvement until the pruner is asked; null: it is always asked. Default: None.
+     */
+    patience?: number | null;
+    /**
+     * How much worse the latest values have to be. Default: 0.0.
+     */
+    min_delta?: number | null;
 };
 
 export type GetHealthData = {

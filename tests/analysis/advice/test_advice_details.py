@@ -120,6 +120,36 @@ def test_most_urgent_advice_comes_first(api: APIClient) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("pruner", "options", "last_step", "words"),
+    [
+        (
+            "successive_halving",
+            {"min_resource": 2, "reduction_factor": 3, "min_early_stopping_rate": 1},
+            5,
+            "the pruner successive_halving prunes from step 6 on (min_resource)",
+        ),
+        (
+            "percentile",
+            {"n_warmup_steps": 2, "patience": 5},
+            5,
+            "the pruner percentile prunes from step 6 on (patience)",
+        ),
+        ("threshold", {"lower": 0, "n_warmup_steps": 7}, 6, "from step 7 on (n_warmup_steps)"),
+        ("patient", {"patience": 3}, 3, "the pruner patient prunes from step 4 on (patience)"),
+    ],
+)
+def test_pruner_that_decides_after_the_last_step_is_named(
+    api: APIClient, pruner: str, options: JSON, last_step: int, words: str
+) -> None:
+    create_analysis_study(api, pruner=pruner, pruner_options=options)
+    record_trials(api, *range(10), intermediate_values={"0": 1, str(last_step): 1})
+    (found,) = [each for each in get_advice(api) if each["code"] == "never_pruned"]
+    assert words in found["detail"]
+    record_trials(api, 11, intermediate_values={str(last_step + 1): 1})
+    assert "never_pruned" not in [each["code"] for each in get_advice(api)]
+
+
 def test_trials_with_expired_leases_are_named(api: APIClient) -> None:
     create_analysis_study(api, lease_seconds=60)
     start_trials(api, 2)

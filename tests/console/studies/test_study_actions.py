@@ -244,9 +244,23 @@ def test_trials_of_a_clone_are_chosen(admin_client: Client, api: APIClient, stud
     assert get_study(api, "next")["best_value"] == 0.75
 
 
+def test_clone_has_the_options_of_its_pruner(
+    admin_client: Client, api: APIClient, study: Study
+) -> None:
+    url = reverse("admin:studies_study_clone", args=[study.pk])
+    chosen = {"pruner": "threshold", "pruner_options": '{"upper": 2.5, "patience": 3}'}
+    admin_client.post(url, form("next") | chosen)
+    clone = get_study(api, "next")
+    assert (clone["pruner"], clone["pruner_options"]["upper"]) == ("threshold", 2.5)
+    assert clone["pruner_options"]["patience"] == 3
+
+
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
+        ({"pruner": "threshold"}, "/pruner_options/lower: pruner threshold: expected a number for"),
+        ({"pruner_options": '{"patience": 3}'}, "/pruner_options/patience: pruner none: unknown"),
+        ({"pruner_options": "["}, "it is not valid JSON"),
         ({"name": "search"}, 'study "search" exists'),
         ({"name": "a/b"}, '/name: a name has no "/", and is not "." or ".."'),
         ({"search_space": "[]"}, "/search_space: "),

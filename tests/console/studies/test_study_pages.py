@@ -17,6 +17,7 @@ from optuna_bridge.enums import TrialState
 from studies import domain
 from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study
+from tests.support import JSON
 from tests.support.api_client import complete, prune, suggest
 from tests.support.study_builders import COMMAND, MIXED_SPACE, add_finished_trials
 from trials import domain as trials_domain
@@ -113,6 +114,25 @@ def test_study_list_sorts_by_any_column(admin_client: Client, api: APIClient, co
 @pytest.mark.parametrize("query", ["user_attrs=1", "search_space__x=1", "trials__number=1"])
 def test_list_refuses_other_lookups(admin_client: Client, query: str) -> None:
     assert admin_client.get(f"{LIST}?{query}").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("direction", "budget", "text"),
+    [
+        ("minimize", {"trials": 1000}, "1,000 trials, now 1"),
+        (
+            ["minimize", "maximize"],
+            {"trials": 5, "min_delta": 0.25, "reference_point": [1.5, 2]},
+            "5 trials, now 1; by more than 0.25; up to 1.5, 2",
+        ),
+    ],
+)
+def test_study_page_shows_how_many_trials_have_not_improved(
+    admin_client: Client, api: APIClient, direction: Any, budget: JSON, text: str
+) -> None:
+    study = play(api, "search", direction=direction, stop_after_no_improvement=budget)
+    page = admin_client.get(f"{LIST}{study.pk}/change/").content.decode()
+    assert f"<td>stop_after_no_improvement</td><td>{text}</td>" in page
 
 
 @pytest.mark.django_db

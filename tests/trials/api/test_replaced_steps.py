@@ -151,6 +151,61 @@ def test_rungs_follow_the_replaced_values(api: APIClient) -> None:
     assert len({len(rungs(number)) for number in range(12)}) > 1  # of several brackets
 
 
+def test_rungs_of_successive_halving_follow_the_replaced_values(api: APIClient) -> None:
+    options = {"min_resource": 1, "reduction_factor": 2, "min_early_stopping_rate": 1}
+    create_study(
+        api,
+        direction="maximize",
+        sampler="random",
+        pruner="successive_halving",
+        pruner_options=options,
+    )
+    stock = optuna.create_study(
+        direction="maximize", pruner=optuna.pruners.SuccessiveHalvingPruner(**options)
+    )
+    rng = random.Random(3)
+    for number in range(10):
+        suggest(api)
+        trial = stock.ask()
+        for step in range(rng.randrange(1, 10)):
+            last = math.nan if rng.random() < 0.1 else rng.random()
+            report(api, number, step=step, value=rng.choice([rng.random(), None]))
+            if rng.random() < 0.3:
+                session_registry.clear()  # another process
+            ours = report(api, number, step=step, value=None if math.isnan(last) else last)
+            trial.report(last, step)
+            assert ours["should_prune"] is trial.should_prune()
+        complete(api, "search", number, 1)
+        stock.tell(trial, 1)
+        expected = stock.trials[number].system_attrs
+        assert rungs(number) == {k: v for k, v in expected.items() if k.startswith("completed")}
+    assert len({len(rungs(number)) for number in range(10)}) > 1
+
+
+@pytest.mark.parametrize(
+    ("pruner", "options"),
+    [("threshold", {"lower": 0.3}), ("patient", {"patience": 0}), ("percentile", {})],
+)
+def test_pruner_that_reads_no_rungs_decides_by_the_new_value(
+    api: APIClient, pruner: str, options: JSON
+) -> None:
+    if pruner == "percentile":
+        options = {"percentile": 50, "n_startup_trials": 1, "n_warmup_steps": 0}
+    create_study(api, direction="maximize", sampler="random", pruner=pruner, pruner_options=options)
+    suggest(api)
+    report(api, 0, values={"0": 0.3, "1": 0.3})
+    complete(api, "search", 0, 1)
+    suggest(api)
+    bad = 0.29
+    assert report(api, 1, step=0, value=0.2 if pruner == "percentile" else 0.3)
+    assert report(api, 1, step=1, value=bad)["should_prune"] is True
+    again = report(api, 1, step=1, value=0.35)
+    assert (again["should_prune"], again["replaced"], again["reason"]) == (False, [1], None)
+    assert report(api, 1, step=1, value=bad)["should_prune"] is True
+    reason = f"the pruner {pruner} would stop it at step 1"
+    assert report(api, 1, step=1, value=bad)["reason"] == reason
+
+
 def test_rung_without_a_number_is_removed_in_both_schemas(api: APIClient) -> None:
     create_study(api, **HYPERBAND)
     suggest(api)

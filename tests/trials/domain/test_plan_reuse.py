@@ -10,6 +10,8 @@ import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
+from tuner_project.db.database import close_pool
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 STUDY = "/api/v1/studies/search"
@@ -32,7 +34,21 @@ STUDIES: dict[str, dict[str, Any]] = {
     "hyperband": {"pruner": "hyperband", "pruner_options": {"max_resource": 81}},
     "no duplicates": {"duplicates": "avoid"},
     "budgets": {"max_trials": 500, "max_concurrent": 4},
+    "no improvement": {"stop_after_no_improvement": {"trials": 500}},
+    "no improvement of two objectives": {
+        "direction": ["minimize", "maximize"],
+        "pruner": "none",
+        "stop_after_no_improvement": {"trials": 500, "reference_point": [99, 0]},
+    },
+    "threshold": {"pruner": "threshold", "pruner_options": {"upper": 1}},
 }
+
+
+@pytest.fixture(autouse=True)
+def _new_connection() -> None:
+    """The server knows no plans yet, that were made for the requests of other tests."""
+    connection.close()
+    close_pool()
 
 
 def play(api: APIClient, definition: dict[str, Any], number: int) -> None:

@@ -116,7 +116,17 @@ def test_each_tell_waits_twice(
     assert taken <= TELL
 
 
-@pytest.mark.parametrize("pruner", ["none", "median", "hyperband"])
+def test_tell_waits_as_often_where_trials_without_improvement_count(
+    api: APIClient, turns: Any
+) -> None:
+    create(api, stop_after_no_improvement={"trials": 500})
+    for _ in range(WARM_UP):
+        url = ask(api)
+        taken = turns(lambda url=url: api.post(f"{url}/complete", {"values": 1}))
+    assert taken <= TELL
+
+
+@pytest.mark.parametrize("pruner", ["none", "median", "hyperband", "patient"])
 def test_report_waits_three_times_and_heartbeat_once(
     api: APIClient, turns: Any, pruner: str
 ) -> None:

@@ -15,6 +15,7 @@ from optuna_bridge.enums import TrialState
 from studies.models import Study
 from tests.support.database import recorded_statements
 from trials.models import Trial
+from trials.sampling.session_registry import session_registry
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,6 +30,7 @@ TELL, TELL_AGAIN = 6, 2  # one is for the audit, and not waited for
 ASK_OF_WORKER, REOFFER = 5, 4
 ASK_FROM_QUEUE = 8
 REPORT, HEARTBEAT = 6, 1
+REPORT_ALONE = REPORT - 1  # where no other trials are read
 
 
 @contextmanager
@@ -214,7 +216,7 @@ def test_ask_from_the_queue_takes_eight_statements(api: APIClient, params: Any) 
     assert ask(api, ASK_FROM_QUEUE) == 1
 
 
-@pytest.mark.parametrize("pruner", ["median", "hyperband", "none"])
+@pytest.mark.parametrize("pruner", ["median", "hyperband", "none", "wilcoxon", "patient"])
 @pytest.mark.parametrize("finished", [10, 1000])
 def test_report_takes_six_statements_and_a_heartbeat_one(
     api: APIClient, pruner: str, finished: int
@@ -230,6 +232,20 @@ def test_report_takes_six_statements_and_a_heartbeat_one(
             assert api.post(f"{url}/report", body).status_code == 200
     with at_most(HEARTBEAT, transactions=0):
         assert api.post(f"{url}/heartbeat").status_code == 200
+
+
+@pytest.mark.parametrize("pruner", ["threshold", "patient"])
+def test_pruner_that_compares_no_trials_loads_none(api: APIClient, pruner: str) -> None:
+    options = {"threshold": {"lower": 0.3}, "patient": {"patience": 1}}[pruner]
+    create(api, sampler="random", pruner=pruner, pruner_options=options)
+    url = f"{URL}/{ask(api, FIRST_ASK)}"
+    session_registry.clear()  # the reports are served by another process
+    assert api.post(f"{url}/report", {"step": 0, "value": 0.5}).status_code == 200
+    with at_most(REPORT_ALONE):
+        response = api.post(f"{url}/report", {"values": {"1": 0.4, "2": 0.2}})
+    assert response.json()["should_prune"] is True
+    (session,) = session_registry._by_name.values()
+    assert len(session) == 0
 
 
 @pytest.mark.parametrize("body", [{"count": 100}, {"count": 100, "worker_id": "a"}])

@@ -14,7 +14,15 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, SuccessiveHalvingPruner
+from optuna.pruners import (
+    BasePruner,
+    HyperbandPruner,
+    MedianPruner,
+    PatientPruner,
+    PercentilePruner,
+    SuccessiveHalvingPruner,
+    ThresholdPruner,
+)
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
@@ -30,6 +38,7 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),  # else no history is kept from request to request
     # What numpy says to the median pruner of a trial that has reported NaN only.
     pytest.mark.filterwarnings("ignore:All-NaN:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
 ]
 
 JSON = dict[str, Any]
@@ -66,8 +75,29 @@ PRUNERS: dict[str, tuple[str, JSON, Callable[[], BasePruner]]] = {
         ONE_BRACKET | {"bootstrap_count": 3},
         lambda: SuccessiveHalvingPruner(**HALVING, bootstrap_count=3),
     ),
+    "successive_halving": (
+        "successive_halving",
+        {"min_resource": 2, "reduction_factor": 2, "min_early_stopping_rate": 1},
+        lambda: SuccessiveHalvingPruner(2, 2, 1),
+    ),
+    "percentile": (
+        "percentile",
+        {"percentile": 60, "n_startup_trials": 3, "n_warmup_steps": 2},
+        lambda: PercentilePruner(60, 3, 2),
+    ),
+    "threshold": (
+        "threshold",
+        {"lower": -0.55, "upper": 0.55, "n_warmup_steps": 8},
+        lambda: ThresholdPruner(-0.55, 0.55, 8),
+    ),
+    "patient": ("patient", {"patience": 2}, lambda: PatientPruner(None, 2)),
+    "patient successive halving": (
+        "successive_halving",
+        {"min_resource": 2, "reduction_factor": 3, "patience": 1, "min_delta": 0.01},
+        lambda: PatientPruner(SuccessiveHalvingPruner(2, 3), 1, 0.01),
+    ),
 }
-QUICK = ("median", "hyperband", "successive halving")  # the others: `make accept`
+QUICK = ("median", "hyperband", "successive_halving", "threshold")  # the others: `make accept`
 
 
 def learning_curve(number: int, direction: str) -> list[float]:
@@ -245,7 +275,7 @@ def test_pruning_decisions_equal_stock_optunas(
     assert 10 < sum(mirror.decisions) < len(mirror.decisions) - 10
     assert mirror.ended != sorted(mirror.ended)
     rungs = {rung for trial in stock.trials for rung in noted(trial.system_attrs)}
-    assert len(rungs) == (0 if name == "median" else 3)
+    assert len(rungs) == (3 if name in ("hyperband", "successive_halving") else 0)
 
 
 # Several objectives, and what the sampler makes of pruned trials -------------------------

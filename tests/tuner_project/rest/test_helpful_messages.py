@@ -20,7 +20,10 @@ TRIALS = f"{STUDY_URL}/trials"
     ("body", "words"),
     [
         ({"sampler": "grid"}, "expected one of tpe, gp, random, nsgaii, qmc"),
-        ({"pruner": "x"}, "expected one of hyperband, median, none"),
+        (
+            {"pruner": "x"},
+            "expected one of hyperband, median, none, successive_halving, percentile",
+        ),
         ({"duplicates": "x"}, "expected one of allow, avoid"),
         ({"direction": "up"}, "expected minimize or maximize, not 'up'"),
         ({"search_space": [X_SPACE[0] | {"type": "x"}]}, "expected one of float, int, categorical"),

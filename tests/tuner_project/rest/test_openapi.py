@@ -155,15 +155,46 @@ def test_document_has_all_options_of_samplers_and_pruners() -> None:
         "HyperbandPrunerOptions": [
             "bootstrap_count",
             "max_resource",
+            "min_delta",
             "min_resource",
+            "patience",
             "reduction_factor",
         ],
         "MedianPrunerOptions": [
             "interval_steps",
+            "min_delta",
             "n_min_trials",
             "n_startup_trials",
             "n_warmup_steps",
+            "patience",
         ],
+        "SuccessiveHalvingPrunerOptions": [
+            "bootstrap_count",
+            "min_delta",
+            "min_early_stopping_rate",
+            "min_resource",
+            "patience",
+            "reduction_factor",
+        ],
+        "PercentilePrunerOptions": [
+            "interval_steps",
+            "min_delta",
+            "n_min_trials",
+            "n_startup_trials",
+            "n_warmup_steps",
+            "patience",
+            "percentile",
+        ],
+        "ThresholdPrunerOptions": [
+            "interval_steps",
+            "lower",
+            "min_delta",
+            "n_warmup_steps",
+            "patience",
+            "upper",
+        ],
+        "WilcoxonPrunerOptions": ["min_delta", "n_startup_steps", "p_threshold", "patience"],
+        "PatientPrunerOptions": ["min_delta", "patience"],
     }
 
 

@@ -24,7 +24,8 @@ def invalidate_trial(*, actor: Actor, named: NamedStudy, number: int, reason: st
 
     Its values are removed, and samplers, pruners, the best trial or Pareto front and the counters
     do without it. Its parameters, intermediate values and user attributes stay, and the audit keeps
-    what it was. It counts as a failure, which may be retried on request. The study's state stays.
+    what it was. It counts as a failure, which may be retried on request. The study's state stays;
+    if the trial was the best or on the front, `stop_after_no_improvement` counts anew.
 
     Raises:
         StudyNotFound, TrialNotFound
@@ -48,6 +49,9 @@ def invalidate_trial(*, actor: Actor, named: NamedStudy, number: int, reason: st
         record(actor, change)
     if was_on_front:
         Trial.objects.restore_front(study, removed)
+        if study.stop_after_no_improvement is not None:
+            study.start_counting()
+            study.save(update_fields=Study.PROGRESS)
     _forget_in_study_attrs(study, trial)
     return trial
 

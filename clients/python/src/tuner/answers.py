@@ -89,6 +89,8 @@ class StudyInfo(Answer):
     max_trial_seconds: float | None
     target_value: float | None
     deadline: datetime | None
+    stop_after_no_improvement: dict[str, Any] | None
+    n_trials_without_improvement: int | None
     stop_running: bool
     lease_seconds: float | None
     max_retries: int
