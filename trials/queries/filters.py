@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, floor, isfinite
 from typing import Any, cast
@@ -167,6 +168,8 @@ def _one(parameter: Parameter, value: float) -> Between:
 
 def _range(parameter: Parameter, wanted: Between) -> Between:
     """Return the range of a parameter's stored values for the requested range."""
+    if parameter["type"] == "ordinal":
+        return _indexes_between(parameter["values"], wanted)
     if not _has_float_steps(parameter):
         return wanted
     low, step = parameter["low"], parameter["step"]
@@ -178,6 +181,14 @@ def _range(parameter: Parameter, wanted: Between) -> Between:
     return Between(
         None if wanted.low is None else low + (ceil(steps(wanted.low) - slack) - 0.5) * step,
         None if wanted.high is None else low + (floor(steps(wanted.high) + slack) + 0.5) * step,
+    )
+
+
+def _indexes_between(values: Sequence[float], wanted: Between) -> Between:
+    """Return the range of the indexes of increasing values; it is empty if none is in range."""
+    return Between(
+        None if wanted.low is None else bisect_left(values, wanted.low),
+        None if wanted.high is None else bisect_right(values, wanted.high) - 1,
     )
 
 

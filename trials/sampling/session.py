@@ -8,6 +8,7 @@ from typing import Any
 from optuna_bridge.points import Point
 from optuna_bridge.pruners.registry import NO_PRUNER, PRUNERS, build_pruner
 from optuna_bridge.samplers.registry import SAMPLERS, build_sampler
+from optuna_bridge.search_space import listed_values
 from studies.errors import SamplerUnavailable, SamplerUnsuited, StudyNotFound
 from studies.models import NamedStudy, Study
 from trials.models import Trial
@@ -39,8 +40,8 @@ class SamplerSession(TrialCache):
         self._kind = SAMPLERS[study.sampler]
         self._seed: int | None = study.sampler_options.get("seed")
         self._was_refused = False
-        self._n_choices = sum(len(each.get("choices", ())) for each in self._space.parameters)
-        sampler = build_sampler(study.sampler, study.sampler_options, study.space.distributions)
+        self._n_choices = sum(len(listed_values(each)) for each in study.space.parameters)
+        sampler = build_sampler(study.sampler, study.sampler_options, self._space.distributions)
         self.pruner = build_pruner(study.pruner, study.pruner_options)
         # Optuna prunes single-objective studies only, and samplers split trials by Hyperband's
         # brackets only there.
@@ -143,7 +144,7 @@ class SamplerSession(TrialCache):
         if not self._kind.annotates_trials:
             return Annotations()
         with self.acquire_sampler():
-            draft = self._draw_once(len(self._trials), params)
+            draft = self._draw_once(len(self._trials), self._as_sampled(params))
             draft.close()
             return Annotations(draft.system_attrs, draft.study_attrs)
 
@@ -221,6 +222,7 @@ class SamplerSession(TrialCache):
         """Draw a trial; if the study avoids duplicates, redraw while its point was visited."""
         if self._seed is not None:
             self._kind.reseed(self.optuna_study.sampler, self._seed, number)
+        fixed = self._as_sampled(fixed)
         draft = self._draw_once(number, fixed)
         if self.visited is None or (fixed and len(fixed) == len(self._space.parameters)):
             return draft  # duplicates are allowed, or exactly this point is requested
@@ -235,6 +237,16 @@ class SamplerSession(TrialCache):
         if self._is_visited(draft, points):
             draft = self._draw_unvisited(draft, number, fixed, others)
         return draft
+
+    def _as_sampled(self, params: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """Return parameters of the study as its sampler sees them."""
+        if params is None or self._space is self.study.space:
+            return params
+        return self._space.to_external(self.study.space.to_internal(params))
+
+    def internal_params(self, draft: Draft) -> list[float | None]:
+        """Return the parameters of a draft as trials store them."""
+        return self._space.to_internal(draft.params)
 
     def _is_visited(self, draft: Draft, others: Container[Point | None]) -> bool:
         if self.visited is None:

@@ -33,11 +33,12 @@ class VisitedPoints:
     """The points that a study's trials must not repeat.
 
     These are the points of the trials that have not failed, be they finished, running or queued, or
-    are infeasible, and those at which `max_failures` trials have failed.
+    are infeasible, and those at which `max_failures` trials have failed. Parameters are as samplers
+    see them (`SearchSpace.as_sampled`).
     """
 
     def __init__(self, study: Study) -> None:
-        self._space = study.space
+        self._space = study.space.as_sampled
         self._points = study.points
         self.max_failures = max_failures(study)
         # By number: whether the trial failed, and its point.

@@ -964,6 +964,35 @@ export type OptimizationHistory = {
 };
 
 /**
+ * One of several numbers, which samplers see as equally spaced steps of a scale.
+ */
+export type OrdinalParameter = {
+    name: string;
+    type: OrdinalParameterTypeEnum;
+    /**
+     * The numbers, each above the one before.
+     */
+    values: Array<number>;
+};
+
+/**
+ * One of several numbers, which samplers see as equally spaced steps of a scale.
+ */
+export type OrdinalParameterRequest = {
+    name: string;
+    type: OrdinalParameterTypeEnum;
+    /**
+     * The numbers, each above the one before.
+     */
+    values: Array<number>;
+};
+
+/**
+ * * `ordinal` - ordinal
+ */
+export type OrdinalParameterTypeEnum = 'ordinal';
+
+/**
  * * `created` - Created
  * * `renamed` - Renamed
  * * `skipped` - Skipped
@@ -976,7 +1005,9 @@ export type Parameter = ({
     type: 'int';
 } & IntParameter) | ({
     type: 'categorical';
-} & CategoricalParameter);
+} & CategoricalParameter) | ({
+    type: 'ordinal';
+} & OrdinalParameter);
 
 export type ParameterRequest = ({
     type: 'float';
@@ -984,7 +1015,9 @@ export type ParameterRequest = ({
     type: 'int';
 } & IntParameterRequest) | ({
     type: 'categorical';
-} & CategoricalParameterRequest);
+} & CategoricalParameterRequest) | ({
+    type: 'ordinal';
+} & OrdinalParameterRequest);
 
 /**
  * A trial on the Pareto front.

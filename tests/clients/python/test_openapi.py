@@ -199,6 +199,7 @@ def test_parameters_of_a_search_space_have_all_keys() -> None:
         ("Float", tuner.Float),
         ("Int", tuner.Int),
         ("Categorical", tuner.Categorical),
+        ("Ordinal", tuner.Ordinal),
     ]:
         keys = set(schemas()[f"{kind}ParameterRequest"]["properties"])
         assert {field.name for field in fields(name)} == keys - {"name", "type"}

@@ -228,7 +228,7 @@ def _start_queued(
         draft = drafts.get(trial.number)
         if draft is not None:
             draft.reserve(trial.number)
-            trial.internal_params = study.space.to_internal(draft.params)
+            trial.internal_params = session.internal_params(draft)
             trial.system_attrs = trial.system_attrs | draft.system_attrs
             added = new_study_attrs(study, draft.study_attrs)
             trial.study_attrs = {**(trial.study_attrs or {}), **added} or None
@@ -253,7 +253,7 @@ def _start_new(
             reserved,
             index,
             study=study,
-            internal_params=study.space.to_internal(draft.params),
+            internal_params=session.internal_params(draft),
             system_attrs=draft.system_attrs,
             study_attrs=draft.study_attrs or None,
         )

@@ -49,7 +49,7 @@ from tuner.errors import (
     TellFailed,
     TunerError,
 )
-from tuner.space import Categorical, Float, Int
+from tuner.space import Categorical, Float, Int, Ordinal
 from tuner.version import __version__
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ __all__ = [
     "LeaseLost",
     "NotFound",
     "NotHolder",
+    "Ordinal",
     "ParetoTrial",
     "Progress",
     "Pruned",
