@@ -143,6 +143,19 @@ def _of_params(study: Study, params: Mapping[str, Any]) -> list[Q]:
     ]
 
 
+def agreeing_params(study: Study, params: Mapping[str, Any]) -> list[Q]:
+    """Return the conditions on trials that have these values of parameters, or none yet.
+
+    The values are in the study's search space.
+    """
+    internal = study.space.to_internal(params)
+    return [
+        _between(column, _one(parameter, value)) | Q(**{f"{column}__isnull": True})
+        for index, (parameter, value) in enumerate(zip(study.search_space, internal, strict=True))
+        if value is not None and (column := f"internal_params__{index}")
+    ]
+
+
 def _range_faults(study: Study, ranges: Mapping[str, Between]) -> list[tuple[str, str]]:
     kinds = {each["name"]: each["type"] for each in study.search_space}
     unknown = [name for name in ranges if name not in kinds]

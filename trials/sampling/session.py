@@ -207,12 +207,12 @@ class SamplerSession(TrialCache):
 
     # Drawing: only by the thread that holds `lock` --------------------------------------------
 
-    def draw_next(self) -> Draft | None:
+    def draw_next(self, fixed: Mapping[str, Any] | None = None) -> Draft | None:
         """Draw a trial for the next number; None if no unvisited point is left."""
-        if self.n_left == 0:
+        if self.n_left_at(fixed) == 0:
             return None
         numbers = [draft.number + 1 for draft in self._listed_drafts()]
-        draft = self.draw(max([len(self._trials), *numbers]))
+        draft = self.draw(max([len(self._trials), *numbers]), fixed or None)
         if draft.is_duplicate and self.n_left is not None:
             self._drop(draft)
             return None
@@ -224,8 +224,11 @@ class SamplerSession(TrialCache):
             self._kind.reseed(self.optuna_study.sampler, self._seed, number)
         fixed = self._as_sampled(fixed)
         draft = self._draw_once(number, fixed)
-        if self.visited is None or (fixed and len(fixed) == len(self._space.parameters)):
-            return draft  # duplicates are allowed, or exactly this point is requested
+        if self.visited is None:
+            return draft
+        if self._is_point(fixed):
+            draft.mark_exact()
+            return draft
         others = [each.params for each in self._listed_drafts() if each is not draft]
         points = {self.visited.point_of(params) for params in others} - {None}
         for _ in range(self._kind.max_redraws):
@@ -237,6 +240,21 @@ class SamplerSession(TrialCache):
         if self._is_visited(draft, points):
             draft = self._draw_unvisited(draft, number, fixed, others)
         return draft
+
+    def n_left_at(self, fixed: Mapping[str, Any] | None) -> int | None:
+        """Return how many trials with the fixed values can be drawn; None if it is not limited.
+
+        It is if the study avoids duplicates in a finite space. A point with all its parameters
+        fixed is drawn even if it was visited.
+        """
+        if self.visited is None or not fixed:
+            return self.n_left
+        as_sampled = self._as_sampled(fixed)
+        return None if self._is_point(as_sampled) else self.visited.n_left_at(as_sampled or {})
+
+    def _is_point(self, fixed: Mapping[str, Any] | None) -> bool:
+        """Return whether all parameters are fixed."""
+        return fixed is not None and len(fixed) == len(self._space.parameters)
 
     def _as_sampled(self, params: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         """Return parameters of the study as its sampler sees them."""

@@ -1556,6 +1556,12 @@ export type SuggestBatchRequest = {
      */
     lease_seconds?: number | null;
     /**
+     * Values that the trial must have, of some or all parameters, by name; the sampler draws the others. From the queue, only trials with these values are returned, or without a value yet. A trial that the worker already holds is returned as it is.
+     */
+    fixed?: {
+        [key: string]: unknown;
+    };
+    /**
      * The number of trials; fewer are returned if the budgets leave no more, or if drawing them takes too long.
      */
     count: number;
@@ -1577,6 +1583,12 @@ export type SuggestRequest = {
      * Seconds that the trial may go without a report or heartbeat; null: the lease never expires. Default: the study's lease_seconds.
      */
     lease_seconds?: number | null;
+    /**
+     * Values that the trial must have, of some or all parameters, by name; the sampler draws the others. From the queue, only trials with these values are returned, or without a value yet. A trial that the worker already holds is returned as it is.
+     */
+    fixed?: {
+        [key: string]: unknown;
+    };
 };
 
 /**

@@ -130,6 +130,7 @@ CLASSES = {
     "study_completed": tuner.StudyEnded,
     "study_cancelled": tuner.StudyEnded,
     "study_paused": tuner.StudyPaused,
+    "fixed_values_exhausted": tuner.FixedValuesExhausted,
     "lease_lost": tuner.LeaseLost,
     "trial_finished": tuner.LeaseLost,
     "not_holder": tuner.NotHolder,
