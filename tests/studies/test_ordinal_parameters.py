@@ -44,6 +44,7 @@ SPACE: list[JSON] = [
 ]
 # What samplers see.
 INDEXES: list[JSON] = [{"type": "int", "name": "batch", "low": 0, "high": 4}, SPACE[1]]
+FINITE: JSON = {"type": "int", "name": "x", "low": 0, "high": 2}
 INSTALLED = [name for name, kind in SAMPLERS.items() if kind.missing is None]
 
 
@@ -80,15 +81,18 @@ def numbers(api: APIClient, params: JSON) -> list[int]:
     return [trial["trial_id"] for trial in strict_json(api.get(f"{TRIALS_URL}?{query}"))]
 
 
-@pytest.mark.parametrize("avoids", [False, True])
+@pytest.mark.parametrize("other", [SPACE[1], FINITE], ids=["infinite", "finite"])
+@pytest.mark.parametrize("duplicates", ["allow", "avoid"])
 @pytest.mark.parametrize("sampler", INSTALLED)
-def test_sampler_suggests_as_for_the_indexes(api: APIClient, sampler: str, avoids: bool) -> None:
+def test_sampler_suggests_as_for_the_indexes(
+    api: APIClient, sampler: str, duplicates: str, other: JSON
+) -> None:
     definition: JSON = {"sampler": sampler, "sampler_options": options(sampler)}
-    definition["duplicates"] = "avoid" if avoids else "allow"
-    n = 12 if sampler == "gp" else 30
-    of_indexes = play(api, n, INDEXES, **definition)
+    definition["duplicates"] = duplicates
+    n = 10 if sampler == "gp" else 15 if other is FINITE else 30
+    of_indexes = play(api, n, [INDEXES[0], other], **definition)
     assert api.delete(STUDY_URL).status_code == 204
-    played = play(api, n, **definition)
+    played = play(api, n, [SPACE[0], other], **definition)
     as_values = [params | {"batch": VALUES[params["batch"]]} for params in of_indexes]
     assert repr(played) == repr(as_values)  # with types and order
     assert_schemas_agree(STUDY_NAME)
@@ -201,8 +205,7 @@ def test_categorical_study_is_cloned_as_ordinal(api: APIClient) -> None:
 
 
 def test_each_point_is_suggested_once(api: APIClient) -> None:
-    space = [SPACE[0], {"type": "int", "name": "x", "low": 0, "high": 2}]
-    played = play(api, 15, space, sampler="tpe", duplicates="avoid")
+    played = play(api, 15, [SPACE[0], FINITE], sampler="tpe", duplicates="avoid")
     assert len({(params["batch"], params["x"]) for params in played}) == 15
     assert get_study(api)["state_reason"] == "space_exhausted"
     assert_schemas_agree(STUDY_NAME)
