@@ -32,8 +32,8 @@ MAX_RANKED = 2000  # trials for which ranks are computed, in quadratic time
 class Method:
     """An importance evaluator, and the limits within which it takes seconds on one core.
 
-    `most_cells` limits trials × columns: a numeric parameter is one column, a categorical one
-    has a column for each choice.
+    `most_cells` limits trials × columns: a numeric or ordinal parameter is one column, a
+    categorical one has a column for each choice.
     """
 
     build: Callable[[], "BaseImportanceEvaluator"]
@@ -157,9 +157,10 @@ def _by(method: str, study: Study, target: str, target_idx: int) -> Importance |
 
 def _sample(study: Study, target: str, target_idx: int, most: int) -> Sample:
     completed = CompletedTrials.of(study)
+    space = study.space.as_sampled  # an ordinal parameter is one column, in its order
     if target == FRONT:
-        return of_ranks(completed, most=min(most, MAX_RANKED))
-    return of_objective(completed.finite(target_idx), target_idx, most=most)
+        return of_ranks(completed, most=min(most, MAX_RANKED), space=space)
+    return of_objective(completed.finite(target_idx), target_idx, most=most, space=space)
 
 
 def _evaluate(method: str, sample: Sample, n_complete: int) -> Importance | str:

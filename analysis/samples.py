@@ -18,6 +18,7 @@ from analysis.completed_trials import CompletedTrials, Mask, subsample
 from optuna_bridge.accessors import non_domination_ranks, trial_id
 from optuna_bridge.enums import Direction, TrialState
 from optuna_bridge.frozen_trials import FrozenTrials, frozen_trial
+from optuna_bridge.search_space import SearchSpace
 from studies.errors import StudyNotFound
 from studies.models import Study
 
@@ -68,20 +69,28 @@ def of_completed(completed: CompletedTrials, *, most: int, preferred: Mask | Non
 
 
 def of_objective(
-    completed: CompletedTrials, objective: int, *, most: int, preferred: Mask | None = None
+    completed: CompletedTrials,
+    objective: int,
+    *,
+    most: int,
+    preferred: Mask | None = None,
+    space: SearchSpace | None = None,
 ) -> Sample:
-    """Sample completed trials like `of_completed`, as a study with only this objective."""
+    """Sample completed trials like `of_completed`, as a study with only this objective.
+
+    `space` is the search space by which their parameters are read, by default the study's.
+    """
     chosen = subsample(len(completed), most, preferred)
     values = completed.values[chosen, objective]
-    return _sample(completed, chosen, values, completed.study.directions[objective])
+    return _sample(completed, chosen, values, completed.study.directions[objective], space)
 
 
-def of_ranks(completed: CompletedTrials, *, most: int) -> Sample:
+def of_ranks(completed: CompletedTrials, *, most: int, space: SearchSpace | None = None) -> Sample:
     """Sample completed trials as a study that minimizes their non-domination rank."""
     chosen = subsample(len(completed), most)
     violations = np.where(completed.is_feasible, 0.0, 1.0)[chosen]
     ranks = non_domination_ranks(completed.losses[chosen], violations)
-    return _sample(completed, chosen, ranks.astype(np.float64), Direction.MINIMIZE)
+    return _sample(completed, chosen, ranks.astype(np.float64), Direction.MINIMIZE, space)
 
 
 def _sample(
@@ -89,10 +98,11 @@ def _sample(
     chosen: NDArray[np.int64],
     values: NDArray[np.float64] | None = None,
     direction: str = "",
+    space: SearchSpace | None = None,
 ) -> Sample:
     """Read the chosen trials; `values`, if given, replace their values, one for each trial."""
     study = completed.study
-    trials = read(study, completed.numbers[chosen].tolist())
+    trials = read(study, completed.numbers[chosen].tolist(), space)
     if values is None:
         return Sample(_optuna_study(study, trials, study.directions), len(completed))
     for trial, value in zip(trials, values.tolist(), strict=True):
@@ -134,8 +144,12 @@ def _optuna_study(
     return optuna.Study(study.name, FrozenTrials(study, trials, directions))
 
 
-def read(study: Study, numbers: Sequence[int]) -> list[FrozenTrial]:
+def read(
+    study: Study, numbers: Sequence[int], space: SearchSpace | None = None
+) -> list[FrozenTrial]:
     """Read the trials with these numbers, without intermediate values.
+
+    `space` is the search space by which their parameters are read, by default the study's.
 
     Raises:
         StudyNotFound: Some are missing, because the study was deleted in the meantime.
@@ -146,7 +160,7 @@ def read(study: Study, numbers: Sequence[int]) -> list[FrozenTrial]:
         raise StudyNotFound.named(study.name)
     return [
         frozen_trial(
-            study.space,
+            space or study.space,
             internal_params,
             *columns,
             datetime_start=_naive(start),

@@ -9,6 +9,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 
+from optuna_bridge.search_space import listed_values
+
 EMPTY = "-"
 MAX_ATTRIBUTES = 1000  # as many as a search space can have parameters
 MAX_CHOICES = 30
@@ -140,9 +142,9 @@ def search_space_table(parameters: Iterable[Mapping[str, Any]]) -> SafeString:
 
 
 def _range(parameter: Mapping[str, Any]) -> str:
-    if parameter["type"] != "categorical":
+    choices = listed_values(parameter)
+    if not choices:
         return f"{parameter['low']} to {parameter['high']}"
-    choices = parameter["choices"]
     more = f", … ({len(choices)} choices)" if len(choices) > MAX_CHOICES else ""
     return ", ".join(truncated(as_json(each), 60) for each in choices[:MAX_CHOICES]) + more
 

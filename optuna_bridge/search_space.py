@@ -1,7 +1,7 @@
 """The search space: conversion between the API's parameters and Optuna's distributions."""
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -14,9 +14,9 @@ from optuna.distributions import (
     distribution_to_json,
 )
 
-from tuner_project.json_values import same_json
-
 Parameter = Mapping[str, Any]
+# The kinds of parameters that list their values, and the key of the list.
+_LISTS = {"categorical": "choices", "ordinal": "values"}
 _MAX_SHOWN = 2000  # characters
 MAX_STEPS = 2**53  # from low to high; floats cannot represent more steps exactly
 
@@ -27,6 +27,9 @@ class SearchSpace:
     A trial's parameters are stored in Optuna's internal representation: one float for each
     parameter, in this order. It is the number itself, or the index of a choice; None if the trial
     has no value for the parameter. This preserves the order and the types exactly.
+
+    The distributions are those that are stored and shown: stock Optuna reads an ordinal parameter
+    as a categorical one over its values. Samplers draw from `as_sampled` instead.
     """
 
     def __init__(self, parameters: Sequence[Parameter]) -> None:
@@ -34,7 +37,18 @@ class SearchSpace:
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
-        return {parameter["name"]: _distribution(parameter) for parameter in self.parameters}
+        return {parameter["name"]: distribution_of(parameter) for parameter in self.parameters}
+
+    @cached_property
+    def as_sampled(self) -> "SearchSpace":
+        """The space as samplers see it: an ordinal parameter is the index of its value, an int.
+
+        The index is also the internal representation of a choice, so that the same stored trials
+        are read through both spaces. Without ordinal parameters, it is this space itself.
+        """
+        if all(each["type"] != "ordinal" for each in self.parameters):
+            return self
+        return SearchSpace([_as_sampled(each) for each in self.parameters])
 
     @cached_property
     def _external(self) -> list[tuple[str, Callable[[float], Any]]]:
@@ -49,11 +63,11 @@ class SearchSpace:
 
     @cached_property
     def _indexes(self) -> dict[str, "_ChoiceIndexes"]:
-        """The categorical parameters: Optuna would search the choices for each value."""
+        """The parameters that list their values: Optuna would search the list for each value."""
         return {
-            parameter["name"]: _ChoiceIndexes(parameter["choices"])
+            parameter["name"]: _ChoiceIndexes(listed_values(parameter))
             for parameter in self.parameters
-            if parameter["type"] == "categorical"
+            if parameter["type"] in _LISTS
         }
 
     def to_internal(self, params: Mapping[str, Any]) -> list[float | None]:
@@ -84,10 +98,10 @@ class SearchSpace:
 
     def _fault(self, parameter: Parameter, value: Any) -> str | None:
         kind, distribution = parameter["type"], self.distributions[parameter["name"]]
-        if kind == "categorical":
+        if kind in _LISTS:
             if value in self._indexes[parameter["name"]]:
                 return None
-            return f"expected one of {_shown(parameter['choices'])}"
+            return f"expected one of {_shown(listed_values(parameter))}"
         number = "an integer" if kind == "int" else "a number"
         if isinstance(value, bool) or not isinstance(value, int if kind == "int" else int | float):
             return f"expected {number}, not {value!r:.80}"
@@ -100,6 +114,16 @@ class SearchSpace:
     def distributions_json(self) -> list[str]:
         """Return the distributions in the JSON format of Optuna's storage."""
         return [distribution_to_json(each) for each in self.distributions.values()]
+
+
+def listed_values(parameter: Parameter) -> Sequence[Any]:
+    """Return the choices of a categorical parameter, or the values of an ordinal one.
+
+    Empty if the parameter is a range.
+    """
+    key = _LISTS.get(parameter["type"])
+    values: Sequence[Any] = () if key is None else parameter[key]
+    return values
 
 
 class _ChoiceIndexes:
@@ -176,40 +200,11 @@ def parameter_of(name: str, distribution: BaseDistribution) -> dict[str, Any]:
     raise ValueError(f"parameter {name!r} has the unknown distribution {distribution!r}")
 
 
-def differing_parameters(stored: Sequence[Parameter], given: Sequence[Parameter]) -> Iterator[str]:
-    """Yield how the parameters of two spaces differ; nothing for another order or notation."""
-    old, new = ({each["name"]: each for each in space} for space in (stored, given))
-    for name in old | new:
-        what = f'search_space: parameter "{name:.80}"'
-        if name not in new:
-            yield f"{what} is missing"
-        elif name not in old:
-            yield f"{what} is not one of the study's"
-        elif not _is_same(old[name], new[name]):
-            yield f"{what} differs: {', '.join(_differing_keys(old[name], new[name]))}"
-
-
-def _is_same(one: Parameter, other: Parameter) -> bool:
-    """Return whether two parameters are the same; Optuna's distributions equate true and 1."""
-    same = _distribution(one) == _distribution(other)
-    return same and _bool_choices(one) == _bool_choices(other)
-
-
-def _bool_choices(parameter: Parameter) -> list[bool]:
-    return [isinstance(choice, bool) for choice in parameter.get("choices", ())]
-
-
-def _differing_keys(old: Parameter, new: Parameter) -> Iterator[str]:
-    for key in ("type", "low", "high", "log", "step", "choices"):
-        before, after = old.get(key), new.get(key)
-        if not same_json(before or 0, after or 0):  # to leave it out is the same as false
-            yield f"{key} is {before!r:.200}, not {after!r:.200}"
-
-
-def _distribution(parameter: Parameter) -> BaseDistribution:
+def distribution_of(parameter: Parameter) -> BaseDistribution:
+    """Return the distribution of a parameter as it is stored and shown."""
     kind = parameter["type"]
-    if kind == "categorical":
-        return CategoricalDistribution(parameter["choices"])
+    if kind in _LISTS:
+        return CategoricalDistribution(listed_values(parameter))
     low, high = parameter["low"], reachable_high(parameter)
     log, step = parameter.get("log", False), parameter.get("step")
     if kind == "int":
@@ -219,3 +214,10 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
     # the constructor would adjust `high` again, and warn.
     distribution.step = step
     return distribution
+
+
+def _as_sampled(parameter: Parameter) -> Parameter:
+    if parameter["type"] != "ordinal":
+        return parameter
+    last = len(listed_values(parameter)) - 1
+    return {"type": "int", "name": parameter["name"], "low": 0, "high": last}

@@ -123,6 +123,13 @@ class BudgetInFlight(Busy):
     code = "budget_in_flight"
 
 
+class FixedValuesExhausted(DomainError):
+    """The study avoids duplicates, and all points with the fixed values have been visited."""
+
+    status = 409
+    code = "fixed_values_exhausted"
+
+
 class Contended(Busy):
     """Concurrent asks of the same study took precedence too often."""
 

@@ -81,5 +81,9 @@ class InvalidTrial(DomainError):
     """The trial to add does not fit the study; `errors` name the keys."""
 
 
+class InvalidFixedValues(DomainError):
+    """The values that an ask fixes are not in the search space; `errors` name the parameters."""
+
+
 class InvalidQuery(DomainError):
     """The query for trials does not fit the study; `errors` name the query's keys."""

@@ -42,7 +42,7 @@ def failing_region(evidence: Evidence) -> Iterator[Advice]:
         return
     params = np.array([trial.internal_params for trial in trials], dtype=np.float64)
     space = evidence.study.search_space
-    n_sets = sum(len(parameter.get("choices", "<>")) for parameter in space)
+    n_sets = sum(len(parameter.get("choices", "<>")) for parameter in space)  # "<>": two ends
     found = [
         region
         for parameter, values in zip(space, params.T, strict=True)
@@ -76,4 +76,7 @@ def _failing(parameter: Parameter, values: NDArray[np.float64], failed: Mask) ->
 
 
 def _text(parameter: Parameter, value: Any) -> str:
+    """Return a value in the internal representation as a text."""
+    if parameter["type"] == "ordinal":
+        return str(parameter["values"][int(value)])
     return str(int(value)) if parameter["type"] == "int" else f"{value:.6g}"

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.advice.evidence import FEW, Advice, Evidence
+from optuna_bridge.search_space import Parameter, listed_values
 from studies.enums import Duplicates
 from trials.models import Trial
 
@@ -168,16 +169,24 @@ def pinned(evidence: Evidence) -> Iterator[Advice]:
     order = np.lexsort((completed.losses[:, 0], ~completed.is_feasible))  # stable
     best = completed.numbers[order[:n_best]]
     params = study.trials.filter(number__in=best.tolist()).values_list("internal_params", flat=True)
-    spaces = zip(study.search_space, study.space.distributions.values(), strict=True)
+    # The bounds of an ordinal parameter are its first and its last value.
+    spaces = zip(study.search_space, study.space.as_sampled.distributions.values(), strict=True)
     for (parameter, distribution), values in zip(spaces, zip(*params, strict=True), strict=True):
         for bound, share in _shares_at_bounds(distribution, np.array(values, dtype=np.float64)):
             if share >= 0.8:
+                at = _bound(parameter, bound)
                 yield Advice(
                     "parameter_at_bound",
-                    f'parameter "{parameter["name"]}" is at its bound {parameter[bound]} in '
+                    f'parameter "{parameter["name"]}" is at its bound {at} in '
                     f"{share:.0%} of the best {n_best} trials: better values may lie beyond.",
                     parameter["name"],
                 )
+
+
+def _bound(parameter: Parameter, bound: str) -> Any:
+    """Return the "low" or the "high" end of a parameter that is a range or a scale."""
+    values = listed_values(parameter) or (parameter["low"], parameter["high"])
+    return values[0 if bound == "low" else -1]
 
 
 def _shares_at_bounds(

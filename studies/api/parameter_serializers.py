@@ -2,6 +2,7 @@
 
 import math
 import sys
+from itertools import pairwise
 from typing import Any
 
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
@@ -132,10 +133,45 @@ class CategoricalParameterSerializer(_ParameterSerializer):
         return attrs
 
 
+@extend_schema_field({"type": "number"})
+class NumberField(serializers.Field[Any, Any, Any, Any]):
+    """A finite number, which stays an integer or a float as it was given."""
+
+    def to_internal_value(self, data: Any) -> int | float:
+        is_int = isinstance(data, int) and not isinstance(data, bool)
+        field = StrictIntegerField() if is_int else StrictFloatField()
+        number: int | float = field.run_validation(data)
+        return number
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+class OrdinalParameterSerializer(_ParameterSerializer):
+    """One of several numbers, which samplers see as equally spaced steps of a scale."""
+
+    type = serializers.ChoiceField(choices=["ordinal"])
+    values = serializers.ListField(
+        child=NumberField(),
+        min_length=1,
+        max_length=MAX_CHOICES,
+        help_text="The numbers, each above the one before.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        for before, value in pairwise(attrs["values"]):
+            if value <= before:
+                self.refuse(
+                    attrs, "values", f"the values must increase, and {value} comes after {before}"
+                )
+        return attrs
+
+
 _KINDS: dict[str, type[_ParameterSerializer]] = {
     "float": FloatParameterSerializer,
     "int": IntParameterSerializer,
     "categorical": CategoricalParameterSerializer,
+    "ordinal": OrdinalParameterSerializer,
 }
 
 
@@ -145,7 +181,7 @@ _KINDS: dict[str, type[_ParameterSerializer]] = {
     )
 )
 class ParameterField(serializers.Field[Any, Any, Any, Any]):
-    """A parameter of one of the three kinds, as given by its `type`."""
+    """A parameter of one of the four kinds, as given by its `type`."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):

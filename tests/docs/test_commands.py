@@ -133,13 +133,14 @@ def test_workers_page_runs(service: Service, tmp_path: Path) -> None:
     printed = run("docs/workers.md", tmp_path, service)
 
     answers = [json.loads(line) for line in printed if line.startswith("{")]
-    created, suggested, completed, best, by_token = answers
+    created, suggested, completed, best, by_token, fixed = answers
     assert created["study_name"] == "search-opt"
     assert suggested["trial_id"] == 0
     assert list(suggested["params"]) == ["learning_rate", "batch_size", "optimizer"]
     assert (completed["state"], completed["values"]) == ("COMPLETE", [0.83])
     assert best == {"params": suggested["params"], "value": 0.83, "trial_id": 0}
     assert by_token["trial_id"] == 1
+    assert (fixed["trial_id"], fixed["params"]["batch_size"]) == (2, 64)
     ended = 'study "robust-opt" is completed: max_trials'
     assert [line for line in printed if line.startswith("study ")] == [ended, ended]
     with HttpClient(service.port) as client:
@@ -163,6 +164,7 @@ def test_search_space_of_its_page_is_accepted(service: Service) -> None:
     assert [parameter["name"] for parameter in study["search_space"]] == [
         "learning_rate",
         "min_score",
+        "layers",
         "batch_size",
         "optimizer",
     ]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optuna_bridge.points import MAX_POINTS, GridAxis, Points, all_points, point_hash
-from optuna_bridge.search_space import SearchSpace
+from optuna_bridge.search_space import SearchSpace, listed_values
 
 JSON = dict[str, Any]
 
@@ -40,13 +40,15 @@ def stepped_floats(draw: st.DrawFn) -> JSON:
 CONSTANTS = st.floats(-9, 9).map(lambda x: {"type": "float", "low": x, "high": x})
 CHOICES = st.lists(st.sampled_from(["a", "b", 2, 3.5, True, False]), min_size=1, unique_by=str)
 CATEGORICALS = CHOICES.map(lambda choices: {"type": "categorical", "choices": choices})
-PARAMETERS = st.one_of(ints(), log_ints(), stepped_floats(), CONSTANTS, CATEGORICALS)
+SCALES = st.lists(st.sampled_from([-1, 0.5, 2, 3.5, 64]), min_size=1, unique=True).map(sorted)
+ORDINALS = SCALES.map(lambda numbers: {"type": "ordinal", "values": numbers})
+PARAMETERS = st.one_of(ints(), log_ints(), stepped_floats(), CONSTANTS, CATEGORICALS, ORDINALS)
 
 
 def values(parameter: JSON) -> list[Any]:
     """All values of a parameter, counted in decimals."""
-    if parameter["type"] == "categorical":
-        return parameter["choices"]
+    if listed := listed_values(parameter):
+        return list(listed)
     low, high = Decimal(str(parameter["low"])), Decimal(str(parameter["high"]))
     step = Decimal(str(parameter.get("step", 1)))
     kind = int if parameter["type"] == "int" else float

@@ -51,8 +51,8 @@ def named(study: Study) -> NamedStudy:
 # A few trials -----------------------------------------------------------------------------
 
 
-def ask_trial(study: Study) -> Trial:
-    return domain.ask(actor=COMMAND, named=named(study))
+def ask_trial(study: Study, fixed: Mapping[str, Any] | None = None) -> Trial:
+    return domain.ask(actor=COMMAND, named=named(study), fixed=fixed)
 
 
 def tell_trial(

@@ -15,7 +15,7 @@ from optuna_bridge.options import Kind, Option
 from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.kind import StudyTraits
 from optuna_bridge.samplers.registry import SAMPLERS
-from optuna_bridge.search_space import SearchSpace
+from optuna_bridge.search_space import SearchSpace, listed_values
 from optuna_bridge.storage import SCHEMA
 from studies.models import Study
 from tests.support import JSON
@@ -127,6 +127,7 @@ INT_RANGES: tuple[dict[str, Any], ...] = (
     {"low": 16, "high": 128, "step": 16},
     {"low": 3, "high": 13, "log": False, "step": 4},
 )
+SCALE = (-1e300, -(2**53), -1, 0.1 + 0.2, 1, 2.0, 16, 64.0, 1e16, 2**53, 1e300)
 CHOICES = (
     None,
     "a",
@@ -236,7 +237,10 @@ class _RandomStudy:
         return [self.parameter(name) for name in names]
 
     def parameter(self, name: str) -> dict[str, Any]:
-        kind = self.random.choice(("float", "int", "categorical"))
+        kind = self.random.choice(("float", "int", "categorical", "ordinal"))
+        if kind == "ordinal":
+            n = self.random.randint(1, len(SCALE))
+            return {"type": kind, "name": name, "values": sorted(self.random.sample(SCALE, n))}
         if kind == "categorical":
             n = self.random.randint(1, len(CHOICES))
             return {"type": kind, "name": name, "choices": self.random.sample(CHOICES, n)}
@@ -244,8 +248,8 @@ class _RandomStudy:
         return {"name": name, "type": kind, **limits}
 
     def value(self, parameter: Mapping[str, Any]) -> Any:
-        if "choices" in parameter:
-            return self.random.choice(parameter["choices"])
+        if listed := listed_values(parameter):
+            return self.random.choice(listed)
         low, high = parameter["low"], parameter["high"]
         if step := parameter.get("step"):
             value = low + self.random.randrange(math.floor((high - low) / step + 1e-9) + 1) * step

@@ -52,6 +52,13 @@ class SuggestSerializer(StrictSerializer):
         help_text="Seconds that the trial may go without a report or heartbeat; null: the lease "
         "never expires. Default: the study's lease_seconds."
     )
+    fixed = serializers.DictField(
+        child=serializers.JSONField(allow_null=True),
+        required=False,
+        help_text="Values that the trial must have, of some or all parameters, by name; the "
+        "sampler draws the others. From the queue, only trials with these values are returned, or "
+        "without a value yet. A trial that the worker already holds is returned as it is.",
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "lease_seconds" in attrs:

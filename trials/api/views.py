@@ -103,7 +103,8 @@ class TrialViewSet(TrialManagement):
 
         A worker with a `worker_id` that holds a running trial gets that trial again, so that the
         request can be retried. 409 `study_paused`, `study_completed` (with the `reason`) or
-        `study_cancelled`: the study hands out no trials. 429 `too_many_running` or
+        `study_cancelled`: the study hands out no trials. 409 `fixed_values_exhausted`: it avoids
+        duplicates, and has no other point with the values in `fixed`. 429 `too_many_running` or
         `budget_in_flight`: try again after `Retry-After` seconds.
         """
         trial = domain.ask(actor=self.actor, named=self.named_study(study_name), **self.body())

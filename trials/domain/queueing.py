@@ -20,6 +20,7 @@ from trials.domain.finish_trial import (
     finish_trials,
 )
 from trials.domain.locking import lock_trial
+from trials.domain.param_faults import param_faults
 from trials.domain.trial_limits import check_n_steps
 from trials.domain.trial_result import Steps, TrialResult, apply_result, check_result
 from trials.errors import InvalidResult, InvalidTrial, TrialNotWaiting
@@ -105,10 +106,7 @@ def _check(study: Study, new: Sequence[NewTrial]) -> None:
 
 
 def _faults(study: Study, trial: NewTrial) -> list[FieldError]:
-    faults = [
-        FieldError(("params", name), f'parameter "{name}": {fault}')
-        for name, fault in study.space.faults(trial.params)
-    ]
+    faults = param_faults(study, trial.params, "params")
     if trial.result is None:
         return faults
     faults += [

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, Generic, NoReturn, Self, TypeVar
 
 from django.db import models
-from django.db.models import Subquery
+from django.db.models import Q, Subquery
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 
@@ -121,9 +121,12 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         running = self.filter(state=Literal("RUNNING"), **these).exclude(worker_id=Literal(""))
         return PreparedQuery(lambda: running.with_steps().order_by("number"))
 
-    def queue(self, study: Study, n: int) -> list[T]:
-        """Return the first n WAITING trials, in the order in which they are handed out."""
-        waiting = self.filter(study_id=study.id, state="WAITING")
+    def queue(self, study: Study, n: int, agreeing: Sequence[Q] = ()) -> list[T]:
+        """Return the first n WAITING trials, in the order in which they are handed out.
+
+        Only those that satisfy the conditions `agreeing`.
+        """
+        waiting = self.filter(*agreeing, study_id=study.id, state="WAITING")
         return _of(study, waiting.order_by("-priority", "number")[:n])
 
     def expired(self, study: Study) -> list[T]:
@@ -169,14 +172,17 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         study.count(moves)
         return reserved
 
-    def send_reserve_running(self, study: Study, n: int, lease: Lease) -> Sent[Reservation]:
+    def send_reserve_running(
+        self, study: Study, n: int, lease: Lease, *, passes_queue: bool = False
+    ) -> Sent[Reservation]:
         """Reserve numbers and ids for n trials to start, if no further check is needed.
 
         Within `pipelined()` this does not wait for the result. There is none if the study is not
-        ACTIVE, its limits do not allow n trials, trials wait in its queue, its deadline has passed
-        or a lease has expired. `study` is not changed, since threads may share it.
+        ACTIVE, its limits do not allow n trials, trials wait in its queue (unless `passes_queue`),
+        its deadline has passed or a lease has expired. `study` is not changed, since threads may
+        share it.
         """
-        return write_statements.send_reserve_running(study.id, n, lease)
+        return write_statements.send_reserve_running(study.id, n, lease, passes_queue=passes_queue)
 
     def add(
         self,

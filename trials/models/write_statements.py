@@ -94,12 +94,13 @@ RETURNING next_number - {n:d}, revision,
 """
 # The conditions under which an ask needs no further checks of the study.
 _ROOM = """
-   AND state = 'ACTIVE' AND n_waiting = 0
+   AND state = 'ACTIVE'
    AND coalesce(next_number - n_fail + n_infeasible + {n:d} <= max_trials, true)
    AND coalesce(n_running + {n:d} <= max_concurrent, true)
    AND coalesce(deadline > statement_timestamp(), true)
    AND coalesce(next_lease_expiry > statement_timestamp(), true)
 """
+_NO_QUEUE = " AND n_waiting = 0"
 _ROOM_LEFT = " AND next_number + {n:d} <= {most:d}"
 _START = """
     n_running = n_running + {n:d},
@@ -188,15 +189,22 @@ def reserve(study_id: int, moves: Mapping[str, int], n: int) -> Reservation | No
     return sent.first()
 
 
-def send_reserve_running(study_id: int, n: int, lease: Lease) -> Sent[Reservation]:
-    """Reserve n trials to start; no result if the study has no room, or needs further checks."""
+def send_reserve_running(
+    study_id: int, n: int, lease: Lease, *, passes_queue: bool = False
+) -> Sent[Reservation]:
+    """Reserve n trials to start; no result if the study has no room, or needs further checks.
+
+    A queue needs further checks, unless `passes_queue` says that they were made.
+    """
     most: int = settings.MAX_TRIALS_PER_STUDY
     length = "lease_seconds" if lease.is_studys else "%(lease)s::float8"
     return _take_numbers(
         {"study": study_id, "lease": lease.seconds},
         n=n,
         counts=_START.format(n=n, lease=length),
-        room=_ROOM.format(n=n) + (_ROOM_LEFT.format(n=n, most=most) if most else ""),
+        room=_ROOM.format(n=n)
+        + ("" if passes_queue else _NO_QUEUE)
+        + (_ROOM_LEFT.format(n=n, most=most) if most else ""),
         lease=length,
     )
 

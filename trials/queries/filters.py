@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, floor, isfinite
 from typing import Any, cast
@@ -142,6 +143,19 @@ def _of_params(study: Study, params: Mapping[str, Any]) -> list[Q]:
     ]
 
 
+def agreeing_params(study: Study, params: Mapping[str, Any]) -> list[Q]:
+    """Return the conditions on trials that have these values of parameters, or none yet.
+
+    The values are in the study's search space.
+    """
+    internal = study.space.to_internal(params)
+    return [
+        _between(column, _one(parameter, value)) | Q(**{f"{column}__isnull": True})
+        for index, (parameter, value) in enumerate(zip(study.search_space, internal, strict=True))
+        if value is not None and (column := f"internal_params__{index}")
+    ]
+
+
 def _range_faults(study: Study, ranges: Mapping[str, Between]) -> list[tuple[str, str]]:
     kinds = {each["name"]: each["type"] for each in study.search_space}
     unknown = [name for name in ranges if name not in kinds]
@@ -167,6 +181,8 @@ def _one(parameter: Parameter, value: float) -> Between:
 
 def _range(parameter: Parameter, wanted: Between) -> Between:
     """Return the range of a parameter's stored values for the requested range."""
+    if parameter["type"] == "ordinal":
+        return _indexes_between(parameter["values"], wanted)
     if not _has_float_steps(parameter):
         return wanted
     low, step = parameter["low"], parameter["step"]
@@ -178,6 +194,14 @@ def _range(parameter: Parameter, wanted: Between) -> Between:
     return Between(
         None if wanted.low is None else low + (ceil(steps(wanted.low) - slack) - 0.5) * step,
         None if wanted.high is None else low + (floor(steps(wanted.high) + slack) + 0.5) * step,
+    )
+
+
+def _indexes_between(values: Sequence[float], wanted: Between) -> Between:
+    """Return the range of the indexes of increasing values; it is empty if none is in range."""
+    return Between(
+        None if wanted.low is None else bisect_left(values, wanted.low),
+        None if wanted.high is None else bisect_right(values, wanted.high) - 1,
     )
 
 

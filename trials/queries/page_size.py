@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from optuna_bridge.search_space import Parameter
+from optuna_bridge.search_space import Parameter, listed_values
 from studies.models import Study
 from trials.models import Trial
 from trials.models.managers import TrialQuerySet
@@ -54,7 +54,7 @@ def _size_of_params(space: Sequence[Parameter]) -> int:
     """Return the largest size in bytes that the parameters of a trial may have."""
     return sum(
         len(json.dumps(each["name"], ensure_ascii=False).encode())
-        + max(map(_size, each.get("choices", ())), default=_NUMBER)
+        + max(map(_size, listed_values(each)), default=_NUMBER)
         for each in space
     )
 

@@ -24,16 +24,16 @@ class Draft(DraftTrial):
 
     def __init__(self, number: int, fixed_params: Mapping[str, Any] | None = None) -> None:
         super().__init__(number, fixed_params)
-        self._is_fixed = fixed_params is not None
+        self._is_exact = False
         self._is_duplicate = False
         self._reserved_number: int | None = None
         self._is_closed = False
         self._is_superseded = False
 
     @property
-    def is_fixed(self) -> bool:
-        """Whether some or all of its parameters were fixed in advance."""
-        return self._is_fixed
+    def is_exact(self) -> bool:
+        """Whether all its parameters were fixed: exactly its point is requested, visited or not."""
+        return self._is_exact
 
     @property
     def is_duplicate(self) -> bool:
@@ -59,6 +59,9 @@ class Draft(DraftTrial):
     def is_visible(self) -> bool:
         """Whether Optuna sees it as RUNNING, in addition to the committed trials."""
         return not self._is_superseded
+
+    def mark_exact(self) -> None:
+        self._is_exact = True
 
     def mark_duplicate(self) -> None:
         self._is_duplicate = True

@@ -1,11 +1,13 @@
 """Plans: the trials that an ask will hand out, drawn without a lock."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from time import monotonic
+from typing import Any
 
 from trials.models import Trial
+from trials.queries.filters import agreeing_params
 from trials.sampling.drafts import Draft, PlanInvalidated
 from trials.sampling.session import SamplerSession
 from trials.sampling.visited_points import has_point
@@ -37,11 +39,13 @@ class Plan:
         new: The drafts of new trials.
         count: How many trials to hand out at most: as many as were asked for, or, if the time limit
             ended the drawing, as many as were prepared.
+        fixed: The values of parameters that all its trials have.
     """
 
     session: SamplerSession
     revision: int
     count: int
+    fixed: Mapping[str, Any] = field(default_factory=dict)
     queued: dict[int, Draft] = field(default_factory=dict)
     new: list[Draft] = field(default_factory=list)
 
@@ -52,9 +56,10 @@ class Plan:
         n: int,
         limit: TimeLimit = NO_LIMIT,
         *,
+        fixed: Mapping[str, Any] | None = None,
         is_synced: bool = False,
     ) -> "Plan":
-        """Draw n trials, queued ones first, by all that is committed.
+        """Draw n trials with the fixed values, queued ones first, by all that is committed.
 
         Once the time limit is over no further trial is drawn, except the first one.
 
@@ -66,9 +71,9 @@ class Plan:
         if session.needs_number:
             if session.visited is not None and not is_synced:
                 session.sync()
-            return cls(session, session.revision, n)
+            return cls(session, session.revision, n, fixed or {})
         with session.acquire_sampler(is_synced=is_synced):
-            plan = cls(session, session.revision, n)
+            plan = cls(session, session.revision, n, fixed or {})
             try:
                 plan._draw(limit)
             except BaseException:
@@ -78,19 +83,23 @@ class Plan:
 
     def _draw(self, limit: TimeLimit) -> None:
         session = self.session
-        queued = Trial.objects.queue(session.study, self.count) if session.has_queue else []
+        queued = []
+        if session.has_queue:
+            agreeing = agreeing_params(session.study, self.fixed)
+            queued = Trial.objects.queue(session.study, self.count, agreeing)
         session.release_connection_if_slow()
         for position, trial in enumerate(queued):
             if session.needs_draft(trial):
                 if position > 0 and limit.is_over:
                     self.count = position
                     return
-                self.queued[trial.number] = session.draw(trial.number, trial.params)
+                fixed = {**self.fixed, **trial.params}
+                self.queued[trial.number] = session.draw(trial.number, fixed)
         n_drawn = len(queued)
         while n_drawn < self.count:
             if n_drawn > 0 and limit.is_over:
                 self.count = n_drawn
-            elif draft := session.draw_next():
+            elif draft := session.draw_next(self.fixed):
                 self.new.append(draft)
                 n_drawn += 1
             else:
@@ -100,7 +109,7 @@ class Plan:
         """Return how many of n new trials the plan contains, or can draw."""
         if not self.session.needs_number:
             return min(n, len(self.new))
-        n_left = self.session.n_left
+        n_left = self.session.n_left_at(self.fixed)
         return n if n_left is None else min(n, n_left)
 
     def queued_draft(self, trial: Trial) -> Draft | None:
@@ -112,7 +121,8 @@ class Plan:
             PlanInvalidated: another thread uses the sampler.
         """
         if trial.number not in self.queued and self.session.needs_number:
-            draft = self.session.draw_numbered(trial.number, fixed=trial.params)
+            fixed = {**self.fixed, **trial.params}
+            draft = self.session.draw_numbered(trial.number, fixed=fixed)
             self.queued[trial.number] = draft
         return self.queued.get(trial.number)
 
@@ -125,7 +135,7 @@ class Plan:
         planned = self.new[index] if index < len(self.new) else None
         is_of_another = planned is not None and planned.number != number
         if planned is None or (is_of_another and self.session.is_seeded):
-            planned = self.session.draw_numbered(number, instead_of=planned)
+            planned = self.session.draw_numbered(number, planned, self.fixed or None)
             self.new[index : index + 1] = [planned]
         return planned
 
@@ -135,17 +145,25 @@ class Plan:
             draft.close()
 
 
-def mark_points(session: SamplerSession, trials: Sequence[Trial], drafts: Sequence[Draft]) -> None:
+def mark_points(
+    session: SamplerSession,
+    trials: Sequence[Trial],
+    drafts: Sequence[Draft],
+    *,
+    are_queued: bool = False,
+) -> None:
     """Set `params_hash` on the trials if the study avoids duplicates.
+
+    Queued trials are handed out even if no unvisited point with their parameters is left.
 
     Raises:
         PlanInvalidated: the point of a draft has been visited.
     """
     if session.visited is None:
         return
-    if session.n_left is not None and any(d.is_duplicate and not d.is_fixed for d in drafts):
+    if session.n_left is not None and not are_queued and any(d.is_duplicate for d in drafts):
         raise PlanInvalidated
-    duplicates = {draft.reserved_number for draft in drafts if draft.is_duplicate}
+    duplicates = {d.reserved_number for d in drafts if d.is_duplicate or d.is_exact}
     points = []
     for trial in trials:
         if trial.params_hash is not None:

@@ -10,6 +10,7 @@ from optuna_bridge.pruners.kind import PrunerKind
 from optuna_bridge.pruners.registry import NO_PRUNER, PRUNERS, build_pruner
 from optuna_bridge.samplers.kind import StudyTraits
 from optuna_bridge.samplers.registry import SAMPLERS, build_sampler
+from optuna_bridge.search_space import listed_values
 from studies.errors import SamplerUnavailable, SamplerUnsuited, StudyNotFound
 from studies.models import NamedStudy, Study
 from trials.models import Trial
@@ -41,8 +42,8 @@ class SamplerSession(TrialCache):
         self._kind = SAMPLERS[study.sampler]
         self._seed: int | None = study.sampler_options.get("seed")
         self._was_refused = False
-        self._n_choices = sum(len(each.get("choices", ())) for each in self._space.parameters)
-        sampler = build_sampler(study.sampler, study.sampler_options, study.space.distributions)
+        self._n_choices = sum(len(listed_values(each)) for each in study.space.parameters)
+        sampler = build_sampler(study.sampler, study.sampler_options, self._space.distributions)
         self.pruner = build_pruner(study.pruner, study.pruner_options)
         # Optuna prunes single-objective studies only, and samplers split trials by Hyperband's
         # brackets only there.
@@ -149,7 +150,7 @@ class SamplerSession(TrialCache):
         if not self._kind.annotates_trials:
             return Annotations()
         with self.acquire_sampler():
-            draft = self._draw_once(len(self._trials), params)
+            draft = self._draw_once(len(self._trials), self._as_sampled(params))
             draft.close()
             return Annotations(draft.system_attrs, draft.study_attrs)
 
@@ -212,12 +213,12 @@ class SamplerSession(TrialCache):
 
     # Drawing: only by the thread that holds `lock` --------------------------------------------
 
-    def draw_next(self) -> Draft | None:
+    def draw_next(self, fixed: Mapping[str, Any] | None = None) -> Draft | None:
         """Draw a trial for the next number; None if no unvisited point is left."""
-        if self.n_left == 0:
+        if self.n_left_at(fixed) == 0:
             return None
         numbers = [draft.number + 1 for draft in self._listed_drafts()]
-        draft = self.draw(max([len(self._trials), *numbers]))
+        draft = self.draw(max([len(self._trials), *numbers]), fixed or None)
         if draft.is_duplicate and self.n_left is not None:
             self._drop(draft)
             return None
@@ -227,12 +228,16 @@ class SamplerSession(TrialCache):
         """Draw a trial; if the study avoids duplicates, redraw while its point was visited."""
         if self._seed is not None:
             self._kind.reseed(self.optuna_study.sampler, self._seed, number)
-        is_complete = fixed is not None and len(fixed) == len(self._space.parameters)
-        if self.visited is None or is_complete:
-            return self._draw_once(number, fixed)
-        if self._kind.visits_each_point:
+        fixed = self._as_sampled(fixed)
+        is_point = self._is_point(fixed)
+        if self.visited is not None and self._kind.visits_each_point and not is_point:
             return self._draw_unvisited(number, fixed)
         draft = self._draw_once(number, fixed)
+        if self.visited is None:
+            return draft
+        if is_point:
+            draft.mark_exact()
+            return draft
         others = [each.params for each in self._listed_drafts() if each is not draft]
         points = {self.visited.point_of(params) for params in others} - {None}
         for _ in range(self._kind.max_redraws):
@@ -249,6 +254,31 @@ class SamplerSession(TrialCache):
             return draft
         self._drop(draft)
         return self._draw_once(number, left)
+
+    def n_left_at(self, fixed: Mapping[str, Any] | None) -> int | None:
+        """Return how many trials with the fixed values can be drawn; None if it is not limited.
+
+        It is if the study avoids duplicates in a finite space. A point with all its parameters
+        fixed is drawn even if it was visited.
+        """
+        if self.visited is None or not fixed:
+            return self.n_left
+        as_sampled = self._as_sampled(fixed)
+        return None if self._is_point(as_sampled) else self.visited.n_left_at(as_sampled or {})
+
+    def _is_point(self, fixed: Mapping[str, Any] | None) -> bool:
+        """Return whether all parameters are fixed."""
+        return fixed is not None and len(fixed) == len(self._space.parameters)
+
+    def _as_sampled(self, params: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """Return parameters of the study as its sampler sees them."""
+        if params is None or self._space is self.study.space:
+            return params
+        return self._space.to_external(self.study.space.to_internal(params))
+
+    def internal_params(self, draft: Draft) -> list[float | None]:
+        """Return the parameters of a draft as trials store them."""
+        return self._space.to_internal(draft.params)
 
     def _is_visited(self, draft: Draft, others: Container[Point | None]) -> bool:
         if self.visited is None:

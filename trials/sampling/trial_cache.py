@@ -54,7 +54,7 @@ class TrialCache(SamplerStorage[Draft]):
 
     def __init__(self, study: Study) -> None:
         sampler, pruner = SAMPLERS[study.sampler], PRUNERS[study.pruner]
-        self._space = study.space
+        self._space = study.space.as_sampled
         super().__init__(
             study,
             pruning_direction=study.pruning_direction or study.directions[0],

@@ -33,11 +33,12 @@ class VisitedPoints:
     """The points that a study's trials must not repeat.
 
     These are the points of the trials that have not failed, be they finished, running or queued, or
-    are infeasible, and those at which `max_failures` trials have failed.
+    are infeasible, and those at which `max_failures` trials have failed. Parameters are as samplers
+    see them (`SearchSpace.as_sampled`).
     """
 
     def __init__(self, study: Study) -> None:
-        self._space = study.space
+        self._space = study.space.as_sampled
         self._points = study.points
         self.max_failures = max_failures(study)
         # By number: whether the trial failed, and its point.
@@ -57,6 +58,15 @@ class VisitedPoints:
     def n_left(self) -> int | None:
         """The number of unvisited points; None if the space is infinite."""
         return None if self._by_index is None else int(np.count_nonzero(self._are_left()))
+
+    def n_left_at(self, fixed: Mapping[str, Any]) -> int | None:
+        """Return the number of unvisited points with the fixed values; None as of `n_left`."""
+        if self._by_index is None:
+            return None
+        return int(np.count_nonzero(self._are_left()[self._indexes(fixed)]))
+
+    def _indexes(self, fixed: Mapping[str, Any]) -> np.ndarray:
+        return self._points.indexes(self._space.to_internal(fixed))
 
     def _are_left(self) -> np.ndarray:
         visits, failures = self._by_index if self._by_index is not None else np.zeros((2, 0))
@@ -100,7 +110,7 @@ class VisitedPoints:
         if self._by_index is None:
             return None
         points = self._points
-        left = points.indexes(self._space.to_internal(fixed))
+        left = self._indexes(fixed)
         left = left[self._are_left()[left]]
         others = [points.index(self._space.to_internal(params)) for params in drafts]
         left = np.setdiff1d(left, [index for index in others if index is not None])

@@ -78,6 +78,9 @@ export class StudyEnded extends ApiError {
 /** The study is paused: it hands out trials again after `resumeStudy`. */
 export class StudyPaused extends ApiError {}
 
+/** The study avoids duplicates, and has no other point with the fixed values. */
+export class FixedValuesExhausted extends ApiError {}
+
 /** The trial was ended without this worker, and may run elsewhere by now. */
 export class LeaseLost extends ApiError {}
 
@@ -105,6 +108,7 @@ const BY_CODE: Record<string, ApiErrorClass> = {
   study_completed: StudyEnded,
   study_cancelled: StudyEnded,
   study_paused: StudyPaused,
+  fixed_values_exhausted: FixedValuesExhausted,
   lease_lost: LeaseLost,
   not_holder: NotHolder,
   study_replaced: StudyReplaced,

@@ -5,6 +5,7 @@ export {
   ApiError,
   Busy,
   ConnectionFailed,
+  FixedValuesExhausted,
   Forbidden,
   Infeasible,
   Invalid,

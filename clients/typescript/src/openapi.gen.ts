@@ -1229,6 +1229,35 @@ export type OptimizationHistory = {
 };
 
 /**
+ * One of several numbers, which samplers see as equally spaced steps of a scale.
+ */
+export type OrdinalParameter = {
+    name: string;
+    type: OrdinalParameterTypeEnum;
+    /**
+     * The numbers, each above the one before.
+     */
+    values: Array<number>;
+};
+
+/**
+ * One of several numbers, which samplers see as equally spaced steps of a scale.
+ */
+export type OrdinalParameterRequest = {
+    name: string;
+    type: OrdinalParameterTypeEnum;
+    /**
+     * The numbers, each above the one before.
+     */
+    values: Array<number>;
+};
+
+/**
+ * * `ordinal` - ordinal
+ */
+export type OrdinalParameterTypeEnum = 'ordinal';
+
+/**
  * * `created` - Created
  * * `renamed` - Renamed
  * * `skipped` - Skipped
@@ -1241,7 +1270,9 @@ export type Parameter = ({
     type: 'int';
 } & IntParameter) | ({
     type: 'categorical';
-} & CategoricalParameter);
+} & CategoricalParameter) | ({
+    type: 'ordinal';
+} & OrdinalParameter);
 
 export type ParameterRequest = ({
     type: 'float';
@@ -1249,7 +1280,9 @@ export type ParameterRequest = ({
     type: 'int';
 } & IntParameterRequest) | ({
     type: 'categorical';
-} & CategoricalParameterRequest);
+} & CategoricalParameterRequest) | ({
+    type: 'ordinal';
+} & OrdinalParameterRequest);
 
 /**
  * A trial on the Pareto front.
@@ -1967,6 +2000,12 @@ export type SuggestBatchRequest = {
      */
     lease_seconds?: number | null;
     /**
+     * Values that the trial must have, of some or all parameters, by name; the sampler draws the others. From the queue, only trials with these values are returned, or without a value yet. A trial that the worker already holds is returned as it is.
+     */
+    fixed?: {
+        [key: string]: unknown;
+    };
+    /**
      * The number of trials; fewer are returned if the budgets leave no more, or if drawing them takes too long.
      */
     count: number;
@@ -1988,6 +2027,12 @@ export type SuggestRequest = {
      * Seconds that the trial may go without a report or heartbeat; null: the lease never expires. Default: the study's lease_seconds.
      */
     lease_seconds?: number | null;
+    /**
+     * Values that the trial must have, of some or all parameters, by name; the sampler draws the others. From the queue, only trials with these values are returned, or without a value yet. A trial that the worker already holds is returned as it is.
+     */
+    fixed?: {
+        [key: string]: unknown;
+    };
 };
 
 /**

@@ -16,6 +16,7 @@ const CLASSES: Record<string, string> = {
   study_completed: "StudyEnded",
   study_cancelled: "StudyEnded",
   study_paused: "StudyPaused",
+  fixed_values_exhausted: "FixedValuesExhausted",
 };
 const BY_STATUS: Record<number, string> = {
   400: "Invalid",

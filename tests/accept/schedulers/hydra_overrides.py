@@ -5,7 +5,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 from hydra_plugins.tuner_sweeper.search_space import Parameter, read_overrides
 
-from tuner import Categorical, Float, Int
+from tuner import Categorical, Float, Int, Ordinal
 
 PARSER = OverridesParser.create()
 NUMBERS = {
@@ -47,6 +47,10 @@ for text, distribution in NUMBERS.items():
     assert isinstance(found, Parameter), text
     assert found.distribution == distribution, (text, found.distribution)
     assert found.override(2) == "x=2"
+scale = read("n=tag(ordinal, choice(16, 32, 64.0))")
+assert isinstance(scale, Parameter)
+assert scale.distribution == Ordinal([16, 32, 64.0])
+assert [scale.override(value) for value in (16, 64.0)] == ["n=16", "n=64.0"]
 assert choices("opt=choice(adam, sgd)") == (("adam", "sgd"), ["opt=adam", "opt=sgd"])
 assert choices("+k=3,2.5,true") == ((3, 2.5, True), ["+k=3", "+k=2.5", "+k=True"])
 TEXTS = ("a b", "it's", "1", "true", "", "a,b", "$x", r"a\\b\\", "ü")

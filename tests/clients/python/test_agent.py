@@ -106,6 +106,34 @@ def test_agent_runs_a_shell_script_for_each_trial(
     assert sorted(agent.out.splitlines()) == [f"[{n}] hello from {n}" for n in range(4)]
 
 
+def test_agent_fixes_values(create: Create, start: Start) -> None:
+    study = create(max_trials=3)
+    fixes = ["--fix", "layers=3", "--fix", "opt=adam w", "--fix", "amp=true", "--fix", "lr=1e-3"]
+    agent = start(shell(RESULT), *fixes)
+    assert agent.wait() == 0, agent.log
+    fixed = {"lr": 0.001, "layers": 3, "amp": True, "opt": "adam w"}
+    assert [trial.params for trial in study.trials()] == [fixed] * 3
+
+
+@pytest.mark.parametrize(
+    ("fix", "code", "message"),
+    [
+        ("layer=3", 2, "--fix layer=3: expected NAME=VALUE, with one of the names lr, layers"),
+        ("layers", 2, "--fix layers: expected NAME=VALUE"),
+        ("layers=9", 1, 'parameter "layers": 9 is not an integer from 1 to 8'),
+        ("opt=rmsprop", 1, "expected one of 'adam w', 'sgd'"),
+    ],
+)
+def test_agent_refuses_a_value_that_the_study_has_not(
+    create: Create, start: Start, fix: str, code: int, message: str
+) -> None:
+    study = create()
+    agent = start(shell(RESULT), "--fix", fix)
+    assert agent.wait() == code
+    assert message in agent.log
+    assert study.trials() == []
+
+
 def test_agent_tells_how_a_program_ended(create: Create, start: Start) -> None:
     study = create()
     script = """

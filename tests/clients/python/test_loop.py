@@ -247,3 +247,49 @@ def test_logging_says_why_a_loop_ended(
         with trial:
             trial.complete(1)
     assert 'study "demo" has ended: study "demo" is completed: max_trials' in caplog.text
+
+
+# Fixed values ---------------------------------------------------------------------------------
+
+
+SCALE = {"n": tuner.Ordinal([16, 32]), "c": tuner.Categorical(["a", "b"])}
+
+
+def test_trials_of_a_loop_have_the_fixed_values(client: tuner.Client) -> None:
+    study = client.create_study("demo", space=SCALE, max_trials=4)
+    for trial in study.loop(fixed={"n": 32}):
+        with trial:
+            assert trial.params["n"] == 32
+            trial.complete(1)
+    assert told(study) == [("COMPLETE", None)] * 4
+
+
+def test_asks_fix_values(client: tuner.Client) -> None:
+    study = client.create_study("demo", space=SCALE)
+    fixed = {"n": 16, "c": "b"}
+    assert study.ask(fixed=fixed).params == fixed
+    assert [each.params for each in study.ask(2, fixed=fixed)] == [fixed] * 2
+    with pytest.raises(tuner.Invalid) as refused:
+        study.ask(fixed={"n": 17, "d": 1})
+    assert [each.pointer for each in refused.value.errors] == ["/fixed/d", "/fixed/n"]
+
+
+def test_loop_ends_when_the_fixed_values_are_exhausted(
+    client: tuner.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "tuner")
+    study = client.create_study("demo", space=SCALE, duplicates="avoid")
+    for trial in study.loop(fixed={"n": 32}):
+        with trial:
+            trial.complete(1)
+    assert {each.params["c"] for each in study.trials()} == {"a", "b"}
+    assert len(study.trials()) == 2
+    assert "all its points with the fixed values have been visited" in caplog.text
+    with pytest.raises(tuner.FixedValuesExhausted):
+        study.ask(fixed={"n": 32})
+
+
+def test_optimize_fixes_values_also_of_its_first_trial(client: tuner.Client) -> None:
+    study = client.create_study("demo", direction="minimize", max_trials=4)
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), fixed={"x": 0.25})
+    assert [trial.params for trial in study.trials()] == [{"x": 0.25}] * 4

@@ -130,6 +130,7 @@ CLASSES = {
     "study_completed": tuner.StudyEnded,
     "study_cancelled": tuner.StudyEnded,
     "study_paused": tuner.StudyPaused,
+    "fixed_values_exhausted": tuner.FixedValuesExhausted,
     "lease_lost": tuner.LeaseLost,
     "trial_finished": tuner.LeaseLost,
     "not_holder": tuner.NotHolder,
@@ -200,6 +201,7 @@ def test_parameters_of_a_search_space_have_all_keys() -> None:
         ("Float", tuner.Float),
         ("Int", tuner.Int),
         ("Categorical", tuner.Categorical),
+        ("Ordinal", tuner.Ordinal),
     ]:
         keys = set(schemas()[f"{kind}ParameterRequest"]["properties"])
         assert {field.name for field in fields(name)} == keys - {"name", "type"}

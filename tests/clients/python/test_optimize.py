@@ -108,6 +108,24 @@ def test_older_names_of_suggest(client: tuner.Client) -> None:
     assert trial.value == pytest.approx(sum(trial.params.values()))
 
 
+def test_numbers_of_a_scale_are_asked_for_as_ordinal_or_categorical(client: tuner.Client) -> None:
+    numbers = [16, 32, 64.0]
+    study = client.create_study("new", direction="minimize", max_trials=4)
+
+    def objective(trial: Any) -> float:
+        value = trial.suggest_ordinal("batch", numbers)
+        assert repr(value) in map(repr, numbers)
+        if trial.number > 0:  # the first one records what it is asked for
+            assert trial.suggest_categorical("batch", numbers) == value
+        with pytest.raises(tuner.SpaceMismatch, match=r"ordinal of \[16, 32, 64.0\]"):
+            trial.suggest_ordinal("batch", numbers[:2])
+        return float(value)
+
+    study.optimize(objective)
+    assert study.space == {"batch": tuner.Ordinal(numbers)}
+    assert [trial.state for trial in study.trials()] == ["COMPLETE"] * 4
+
+
 def test_optimize_of_a_missing_study_takes_the_space_from_its_first_trial(
     client: tuner.Client,
 ) -> None:

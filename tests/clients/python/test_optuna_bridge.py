@@ -101,6 +101,19 @@ def test_choices_of_another_type_are_refused(client: tuner.Client) -> None:
         local.optimize(lambda trial: trial.suggest_categorical("c", [True, 2]), n_trials=1)
 
 
+def test_other_numbers_than_those_of_a_scale_are_refused(client: tuner.Client) -> None:
+    study = client.create_study("scale", space={"n": tuner.Ordinal([16, 32])})
+    local = tuner.optuna.connect(study)
+
+    def ask_for(*numbers: float) -> None:
+        local.optimize(lambda trial: trial.suggest_categorical("n", numbers), n_trials=1)
+
+    for asked in ((32, 16), (16.0, 32), (16, 32, 64)):
+        with pytest.raises(tuner.SpaceMismatch, match='parameter "n"'):
+            ask_for(*asked)
+    assert states_of(study) == []
+
+
 def test_constant_that_the_study_has_not_is_refused_with_the_result(client: tuner.Client) -> None:
     space = {"x": tuner.Float(-1, 1), "y": tuner.Float(-1, 1)}
     study = client.create_study("constant", direction="minimize", space=space)
@@ -124,6 +137,7 @@ def test_parameters_of_all_kinds_are_the_ones_of_the_service(client: tuner.Clien
         "units": tuner.Int(1, 1024, log=True),
         "flag": tuner.Categorical([True, False]),
         "constant": tuner.Int(3, 3),
+        "batch": tuner.Ordinal([16, 32, 64.0]),
     }
     study = client.create_study("kinds", direction="minimize", sampler="random", space=space)
 
@@ -134,6 +148,7 @@ def test_parameters_of_all_kinds_are_the_ones_of_the_service(client: tuner.Clien
         trial.suggest_int("units", 1, 1024, log=True)
         trial.suggest_categorical("flag", [True, False])
         trial.suggest_int("constant", 3, 3)
+        trial.suggest_categorical("batch", [16, 32, 64.0])
         return 0
 
     local = tuner.optuna.connect(study)

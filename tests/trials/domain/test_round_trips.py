@@ -83,12 +83,15 @@ SAMPLERS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-@pytest.mark.parametrize("worker_id", ["", "a"])
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"worker_id": "a"}, {"fixed": {"c": "b", "n": 3}}],
+    ids=["plain", "worker", "fixed"],
+)
 def test_ask_waits_three_times_and_tell_twice(
-    api: APIClient, turns: Any, sampler: str, worker_id: str
+    api: APIClient, turns: Any, sampler: str, body: dict[str, Any]
 ) -> None:
     create(api, **SAMPLERS[sampler])
-    body = {"worker_id": worker_id} if worker_id else {}
     for _ in range(WARM_UP):
         tell(api, ask(api, **body))
     suggest = f"{STUDY}/trials/suggest"

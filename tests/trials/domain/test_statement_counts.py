@@ -74,9 +74,9 @@ def add_finished(study: Study, count: int) -> None:
         Trial.objects.add(trials, steps)
 
 
-def ask(api: APIClient, statements: int = ASK) -> int:
+def ask(api: APIClient, statements: int = ASK, **body: Any) -> int:
     with at_most(statements):
-        response = api.post(f"{URL}/suggest")
+        response = api.post(f"{URL}/suggest", body)
     assert response.status_code == 200, response.content
     return response.json()["trial_id"]
 
@@ -206,6 +206,18 @@ def test_avoiding_duplicates_costs_an_ask_one_statement(api: APIClient) -> None:
     create(api, duplicates="avoid")
     ask(api, FIRST_ASK + 1)
     tell(api, ask(api, ASK + 1), values=2)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_fixed_values_cost_an_ask_no_statement(api: APIClient, sampler: str) -> None:
+    create(api, **SAMPLERS[sampler])
+    fixed = {"n": 3, "c": "b"}
+    tell(api, ask(api, FIRST_ASK, fixed=fixed), values=1)
+    tell(api, ask(api, fixed=fixed), values=2)
+    assert api.post(URL, {"params": fixed}).status_code == 201
+    assert ask(api, ASK_FROM_QUEUE, fixed=fixed) == 2
+    assert api.post(URL, {"params": {"n": 4}}).status_code == 201
+    assert ask(api, ASK_FROM_QUEUE, fixed=fixed) == 4  # another one stays in the queue
 
 
 @pytest.mark.parametrize("params", [{"x": 0.5, "n": 3, "c": "b"}, {"n": 3}])

@@ -132,8 +132,10 @@ class Mirror:
         )
         return cls(study, stock)
 
-    def ask(self) -> None:
-        trial = ask_trial(self.study)
+    def ask(self, fixed: dict[str, Any] | None = None) -> None:
+        trial = ask_trial(self.study, fixed)
+        if fixed:
+            self.stock.enqueue_trial(fixed)
         if not isinstance(self.stock.sampler, QMCSampler):
             reseed(self.stock.sampler, SEED, trial.number)
             if isinstance(self.stock.sampler, GPSampler):
@@ -251,3 +253,30 @@ def test_suggestions_and_decisions_equal_stock_optunas(sampler, objectives, prun
         assert 3 < sum(mirror.pruned) < len(mirror.pruned)
     if sampler.startswith("nsga"):
         assert mirror.parents(mirror.stock)
+
+
+@pytest.mark.parametrize(("sampler", "objectives", "pruner", "options"), CASES)
+def test_draws_around_fixed_values_equal_stock_optunas(sampler, objectives, pruner, options):
+    rng = random.Random(f"fixed {sampler} {objectives} {pruner}")
+    study = build_study(
+        "oracle",
+        space=SPACE,
+        direction=["minimize", "maximize"][:objectives],
+        sampler=sampler,
+        sampler_options=OPTIONS[sampler] | {"seed": SEED} | options,
+        pruner=pruner,
+        pruner_options=PRUNER_OPTIONS[pruner],
+    )
+    values = {"rate": 0.01, "stepped": 0.3, "units": 64, "layers": 3, "kind": None, "fixed": 2.0}
+    mirror = Mirror.of(study)
+    mirror.ask()
+    finish(mirror, rng, 0)  # else stock QMC draws the second one at random, too
+    for number in range(ASKS.get(sampler, 40)):
+        # Stock Optuna draws nothing for a trial that has all values: then its QMC counts no point,
+        # and NSGA-II sets no generation.
+        names = rng.sample(list(values), rng.randrange(5))
+        fixed = {name: value for name, value in values.items() if name in names}
+        mirror.ask(fixed if number % 3 else None)
+        while len(mirror.open_trials) > rng.randrange(1, 5):
+            finish(mirror, rng, rng.choice(mirror.open_trials))
+    mirror.assert_same_history()

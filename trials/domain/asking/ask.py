@@ -1,10 +1,12 @@
 """Ask: hand out trials to workers, from the queue or drawn by the sampler."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from access.actors import Actor
 from studies.errors import Contended
-from studies.models import NamedStudy
+from studies.models import NamedStudy, Study
 from trials.domain.asking.attempt import (
     AskRequest,
     Attempt,
@@ -16,6 +18,8 @@ from trials.domain.asking.attempt import (
 )
 from trials.domain.asking.running_limit import room_of_token
 from trials.domain.asking.watch import AskWatch
+from trials.domain.param_faults import param_faults
+from trials.errors import InvalidFixedValues
 from trials.models import Trial
 from trials.models.leases import OF_STUDY, Lease
 from trials.sampling.drafts import PlanInvalidated
@@ -37,10 +41,12 @@ def ask(
     worker_id: str = "",
     new: bool = False,
     lease: Lease = OF_STUDY,
+    fixed: Mapping[str, Any] | None = None,
 ) -> Trial:
     """Hand out one RUNNING trial of the named study; raises the errors of `ask_many`."""
-    trials = ask_many(actor=actor, named=named, count=1, worker_id=worker_id, new=new, lease=lease)
-    return trials[0]
+    return ask_many(
+        actor=actor, named=named, count=1, worker_id=worker_id, new=new, lease=lease, fixed=fixed
+    )[0]
 
 
 def ask_many(
@@ -51,6 +57,7 @@ def ask_many(
     worker_id: str = "",
     new: bool = False,
     lease: Lease = OF_STUDY,
+    fixed: Mapping[str, Any] | None = None,
 ) -> list[Trial]:
     """Hand out RUNNING trials: at least one, and fewer than `count` if limits allow no more.
 
@@ -62,8 +69,14 @@ def ask_many(
     a quasi-random one, which takes microseconds, and a seeded one in the rare case that another ask
     took the expected number.
 
+    With `fixed` values of some or all parameters, new trials have them, and the sampler draws the
+    others. A queued trial is handed out if it has these values, or has none yet and so gets them.
+    A trial that the worker already holds is returned as it is.
+
     Raises:
         StudyNotFound
+        InvalidFixedValues: a fixed value is not in the search space.
+        FixedValuesExhausted: no unvisited point with the fixed values is left.
         StudyPaused, StudyCompleted, StudyCancelled
         TooManyTrials
         SamplerUnavailable: a part of the installation is missing.
@@ -75,7 +88,7 @@ def ask_many(
 
     def measured(session: SamplerSession) -> list[Trial]:
         with AskWatch(study=named.name, sampler=session.study.sampler):
-            return _ask(session, request)
+            return _ask(session, replace(request, fixed=_in_space(session.study, fixed or {})))
 
     return session_registry.use(named, measured)
 
@@ -88,19 +101,30 @@ def _ask(session: SamplerSession, request: AskRequest) -> list[Trial]:
     is_holding = is_synced and session.sync(request.worker_id)
     # Draw only if new trials will probably be needed.
     is_drawing = not is_holding and not session.expects_refusal
-    plan = Plan.draw(session, request.count, limit, is_synced=is_synced) if is_drawing else None
+    plan = None
+    if is_drawing:
+        plan = Plan.draw(session, request.count, limit, fixed=request.fixed, is_synced=is_synced)
     with_care = plan is None
     for _ in range(MAX_PLANS):
         attempt = _attempt(session, plan, request, with_care=with_care)
-        session.remember_attempt(was_refused=isinstance(attempt, Refused))
+        if not request.fixed:  # else other asks may be served
+            session.remember_attempt(was_refused=isinstance(attempt, Refused))
         match attempt:
             case Served(trials):
                 return trials
             case Refused(error):
                 raise error
             case Replan():  # another ask was served meanwhile, or the study has changed
-                plan, with_care = Plan.draw(session, request.count, limit), True
+                plan = Plan.draw(session, request.count, limit, fixed=request.fixed)
+                with_care = True
     raise Contended(f"concurrent asks of the study took precedence {MAX_PLANS} times: try again")
+
+
+def _in_space(study: Study, fixed: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return fixed values as trials have them, after checking them against the search space."""
+    if faults := param_faults(study, fixed, "fixed"):
+        raise InvalidFixedValues(faults[0].detail, faults)
+    return study.space.to_external(study.space.to_internal(fixed)) if fixed else fixed
 
 
 def _attempt(

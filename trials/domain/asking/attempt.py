@@ -5,17 +5,15 @@ such write, `Replan` is returned.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from access.actors import Actor
 from optuna_bridge.enums import TrialState
-from studies.domain.lifecycle import refusal
-from studies.domain.limits import n_trials_left, too_many_trials
-from studies.enums import StudyState
-from studies.errors import BudgetInFlight, TooManyRunning
+from optuna_bridge.system_attrs import FIXED_PARAMS
 from studies.models import Study
-from trials.domain.asking.running_limit import too_many_running
+from trials.domain.asking.limits import n_allowed, n_new_allowed, refusal_of_ask
 from trials.domain.expire_leases import (
     expire_leases,
     fail_reoffered_trials,
@@ -26,6 +24,7 @@ from trials.models import Trial
 from trials.models.leases import OF_STUDY, Lease
 from trials.models.reservation import Reservation
 from trials.projection.trial_rows import new_study_attrs
+from trials.queries.filters import agreeing_params
 from trials.sampling.drafts import Draft, PlanInvalidated
 from trials.sampling.plan import Plan, mark_points
 from trials.sampling.session import SamplerSession
@@ -36,7 +35,8 @@ from tuner_project.errors import DomainError
 class AskRequest:
     """The arguments of an ask.
 
-    A worker with a `worker_id` gets the trials that it already holds, unless `new` is set.
+    A worker with a `worker_id` gets the trials that it already holds, unless `new` is set. All
+    others have the values in `fixed`, which are in the study's search space.
     """
 
     actor: Actor
@@ -44,6 +44,7 @@ class AskRequest:
     worker_id: str = ""
     new: bool = False
     lease: Lease = OF_STUDY
+    fixed: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def may_be_reoffered(self) -> bool:
@@ -105,25 +106,31 @@ def serve_with_care(
     complete_if_used_up(study, actor=request.actor)
     held = _reoffer(study, request)
     expire_leases(study, actor=request.actor)
-    n = _room(study, min(request.count - len(held), room))
-    n_queued = min(n, study.n_waiting)
-    n_new = _n_new(study, n - n_queued)
+    n = n_allowed(study, min(request.count - len(held), room))
+    # Without fixed values any trial in the queue will do, so they are counted and read later.
+    agreeing = _queued(study, n, request) if request.fixed else None
+    n_queued = min(n, study.n_waiting) if agreeing is None else len(agreeing)
+    n_new = n_new_allowed(study, n - n_queued)
     n_planned = 0 if plan is None else plan.n_new(n_new)
     if n_planned < n_new and not is_as_planned:
         return _replan(held)
-    queued = Trial.objects.queue(study, n_queued) if n_queued > 0 else []
+    queued = _queued(study, n_queued, request) if agreeing is None else agreeing
     drafts = _queued_drafts(session, queued, plan)
     if drafts is None:
         return _replan(held)
     _start_queued(session, study, queued, drafts, request)
     new: list[Trial] = []
     if plan is not None and n_planned > 0:
-        reserved = Trial.objects.send_reserve_running(study, n_planned, request.lease).first()
+        reserved = Trial.objects.send_reserve_running(
+            study, n_planned, request.lease, passes_queue=bool(request.fixed)
+        ).first()
         if reserved is None:
             raise PlanInvalidated  # a lease or the deadline has passed since the checks above
         new = _start_new(session, reserved, plan, request)
     trials = [*held, *queued, *new]
-    return Served(trials) if trials else Refused(_refusal(study, room))
+    if trials:
+        return Served(trials)
+    return Refused(refusal_of_ask(study, room, request.fixed, session.n_left_at(request.fixed)))
 
 
 def _replan(held: Sequence[Trial]) -> Replan:
@@ -131,46 +138,6 @@ def _replan(held: Sequence[Trial]) -> Replan:
     if held:
         raise PlanInvalidated
     return Replan()
-
-
-# Limits ------------------------------------------------------------------------------------
-
-
-def _room(study: Study, n: int) -> int:
-    """Return how many of n further trials the study's state and `max_concurrent` allow."""
-    if study.state != StudyState.ACTIVE:
-        return 0
-    if study.max_concurrent is None:
-        return n
-    return max(0, min(n, study.max_concurrent - study.n_running))
-
-
-def _n_new(study: Study, n: int) -> int:
-    """Return how many of n new trials the budgets allow."""
-    if study.max_trials is not None:
-        n = min(n, study.max_trials - study.n_counted)
-    if (n_left := n_trials_left(study)) is not None:
-        n = min(n, n_left)
-    return n
-
-
-def _refusal(study: Study, room: int) -> DomainError:
-    """Return the error that says why a study hands out no trials."""
-    error = refusal(study)
-    if error is not None:
-        return error
-    if room == 0:
-        return too_many_running()
-    if n_trials_left(study) == 0 and study.n_waiting == 0:
-        return too_many_trials(study)
-    is_full = study.max_concurrent is not None and study.n_running >= study.max_concurrent
-    if is_full and (study.n_waiting > 0 or not study.is_handed_out):
-        return TooManyRunning(
-            f'study "{study.name}" has {study.n_running} running trials, the maximum: try again'
-        )
-    return BudgetInFlight(
-        f'all trials of study "{study.name}" are handed out; a running one may yet fail: try again'
-    )
 
 
 # Starting trials ---------------------------------------------------------------------------
@@ -202,6 +169,13 @@ def _reoffer(study: Study, request: AskRequest) -> list[Trial]:
     return kept
 
 
+def _queued(study: Study, n: int, request: AskRequest) -> list[Trial]:
+    """Return the first n queued trials that have the fixed values, or can get them."""
+    if n <= 0 or not study.n_waiting:
+        return []
+    return Trial.objects.queue(study, n, agreeing_params(study, request.fixed))
+
+
 def _queued_drafts(
     session: SamplerSession, queued: Sequence[Trial], plan: Plan | None
 ) -> dict[int, Draft] | None:
@@ -228,13 +202,15 @@ def _start_queued(
         draft = drafts.get(trial.number)
         if draft is not None:
             draft.reserve(trial.number)
-            trial.internal_params = study.space.to_internal(draft.params)
+            if request.fixed:
+                trial.system_attrs |= {FIXED_PARAMS: {**request.fixed, **trial.params}}
+            trial.internal_params = session.internal_params(draft)
             trial.system_attrs = trial.system_attrs | draft.system_attrs
             added = new_study_attrs(study, draft.study_attrs)
             trial.study_attrs = {**(trial.study_attrs or {}), **added} or None
         trial.lease_seconds = request.lease.of(study)
         _hand_out(trial, study.now, study.max_trial_seconds, request)
-    mark_points(session, queued, list(drafts.values()))
+    mark_points(session, queued, list(drafts.values()), are_queued=True)
     if queued:
         Trial.objects.change(study, queued, was=[TrialState.WAITING] * len(queued))
 
@@ -244,6 +220,8 @@ def _start_new(
 ) -> list[Trial]:
     """Store new trials under the numbers that were reserved for them."""
     study = session.study
+    # The same attribute as Optuna's `enqueue_trial` sets.
+    fixed = {FIXED_PARAMS: dict(request.fixed)} if request.fixed else {}
     trials = []
     for index in range(len(reserved.ids)):
         number = reserved.first_number + index
@@ -253,8 +231,8 @@ def _start_new(
             reserved,
             index,
             study=study,
-            internal_params=study.space.to_internal(draft.params),
-            system_attrs=draft.system_attrs,
+            internal_params=session.internal_params(draft),
+            system_attrs=draft.system_attrs | fixed,
             study_attrs=draft.study_attrs or None,
         )
         trial.lease_seconds = reserved.lease_seconds

@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString, Transformer
 from hydra.errors import HydraException
 
-from tuner import Categorical, Float, Int
+from tuner import Categorical, Float, Int, Ordinal
 
 # What is a text in an override although it has no quotes.
 WORD = re.compile(r"[A-Za-z_][\w./-]*")
@@ -27,7 +27,7 @@ class Parameter:
     """
 
     key: str
-    distribution: Float | Int | Categorical
+    distribution: Float | Int | Categorical | Ordinal
     texts: Mapping[Any, str] = field(default_factory=dict)
 
     def override(self, value: Any) -> str:
@@ -50,7 +50,9 @@ def _read_sweep(override: Override) -> Parameter:
     key, sweep = override.get_key_element(), override.value()
     if override.is_choice_sweep():
         choices = [_read_choice(each) for each in override.sweep_iterator()]
-        return Parameter(key, Categorical([choice for choice, _ in choices]), dict(choices))
+        listed = [choice for choice, _ in choices]
+        kind = Ordinal if "ordinal" in sweep.tags else Categorical
+        return Parameter(key, kind(listed), dict(choices))
     if unknown := sweep.tags - {"log"}:
         raise HydraException(f"{override.input_line}: expected no tag but log, not {unknown}")
     log = "log" in sweep.tags

@@ -36,6 +36,7 @@ from tuner.errors import (
     ConfigurationError,
     ConnectionFailed,
     FieldError,
+    FixedValuesExhausted,
     Forbidden,
     Invalid,
     LeaseLost,
@@ -49,7 +50,7 @@ from tuner.errors import (
     TellFailed,
     TunerError,
 )
-from tuner.space import Categorical, Float, Int
+from tuner.space import Categorical, Float, Int, Ordinal
 from tuner.version import __version__
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ __all__ = [
     "ConnectionFailed",
     "Direction",
     "FieldError",
+    "FixedValuesExhausted",
     "Float",
     "Forbidden",
     "FrozenTrial",
@@ -78,6 +80,7 @@ __all__ = [
     "LeaseLost",
     "NotFound",
     "NotHolder",
+    "Ordinal",
     "ParetoTrial",
     "Progress",
     "Pruned",

@@ -97,6 +97,10 @@ class StudyPaused(StudyNotOpen):
     """The study is paused: it hands out trials again after `resume`."""
 
 
+class FixedValuesExhausted(ApiError):
+    """The study avoids duplicates, and has no other point with the fixed values."""
+
+
 class LeaseLost(ApiError):
     """The trial was ended without this worker (`code` says how), and may run elsewhere by now."""
 
@@ -132,6 +136,7 @@ _BY_CODE: dict[str, type[ApiError]] = {
     "study_completed": StudyEnded,
     "study_cancelled": StudyEnded,
     "study_paused": StudyPaused,
+    "fixed_values_exhausted": FixedValuesExhausted,
     "lease_lost": LeaseLost,
     "trial_finished": LeaseLost,
     "not_holder": NotHolder,

@@ -66,7 +66,24 @@ class Categorical:
         return f"categorical of {list(self.choices)!r}"
 
 
-Distribution: TypeAlias = Float | Int | Categorical
+@dataclass(frozen=True)
+class Ordinal:
+    """One of several increasing numbers, which samplers see as equally spaced on a scale."""
+
+    values: tuple[int | float, ...]
+
+    def __init__(self, values: Sequence[int | float]) -> None:
+        object.__setattr__(self, "values", tuple(map(_plain, values)))
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the parameter as the API describes it, without its name."""
+        return {"type": "ordinal", "values": list(self.values)}
+
+    def __str__(self) -> str:
+        return f"ordinal of {list(self.values)!r}"
+
+
+Distribution: TypeAlias = Float | Int | Categorical | Ordinal
 SearchSpace: TypeAlias = dict[str, Distribution]
 
 
@@ -79,7 +96,8 @@ def space_to_wire(space: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the list of parameters for a search space.
 
     Args:
-        space: for each name a `Float`, `Int` or `Categorical`, or a distribution of Optuna.
+        space: for each name a `Float`, `Int`, `Categorical` or `Ordinal`, or a distribution of
+            Optuna.
 
     Raises:
         TypeError: a value is neither.
@@ -89,7 +107,7 @@ def space_to_wire(space: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def to_distribution(name: str, given: Any) -> Distribution:
     """Return a distribution of this module for one of its own or of Optuna's."""
-    if isinstance(given, Float | Int | Categorical):
+    if isinstance(given, Float | Int | Categorical | Ordinal):
         return given
     match type(given).__name__:
         case "FloatDistribution":
@@ -100,28 +118,43 @@ def to_distribution(name: str, given: Any) -> Distribution:
             return Categorical(given.choices)
     raise TypeError(
         f'parameter "{name}": {given!r} is not a distribution: expected tuner.Float, tuner.Int, '
-        "tuner.Categorical, or a distribution of Optuna"
+        "tuner.Categorical, tuner.Ordinal, or a distribution of Optuna"
     )
 
 
-def _plain(choice: Any) -> Choice:
+def _plain(choice: Any) -> Any:
     """Return a choice, also one that is a scalar of NumPy."""
-    plain: Choice = choice.item() if hasattr(choice, "item") else choice
-    return plain
+    return choice.item() if hasattr(choice, "item") else choice
 
 
 def is_same(one: Distribution, other: Distribution) -> bool:
     """Tell whether two distributions have the same values; 1 and True are different choices."""
-    if isinstance(one, Categorical) and isinstance(other, Categorical):
-        return [(type(each), each) for each in one.choices] == [
-            (type(each), each) for each in other.choices
-        ]
-    return type(one) is type(other) and _reachable(one) == _reachable(other)
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, Categorical | Ordinal) and isinstance(other, Categorical | Ordinal):
+        return _typed(one) == _typed(other)
+    return _reachable(one) == _reachable(other)
+
+
+def is_asked_as(given: Distribution, asked: Distribution) -> bool:
+    """Tell whether an objective that asks for a distribution may get values of a given one.
+
+    Optuna knows an ordinal parameter as a categorical one of the same values.
+    """
+    if isinstance(given, Ordinal) and isinstance(asked, Categorical):
+        return _typed(given) == _typed(asked)
+    return is_same(given, asked)
+
+
+def _typed(distribution: Categorical | Ordinal) -> list[tuple[type, Choice]]:
+    listed: Sequence[Choice]
+    listed = distribution.values if isinstance(distribution, Ordinal) else distribution.choices
+    return [(type(each), each) for each in listed]
 
 
 def _reachable(distribution: Distribution) -> Distribution:
     """Return a distribution with the last value that its steps reach, as Optuna stores it."""
-    if isinstance(distribution, Categorical) or distribution.step is None:
+    if isinstance(distribution, Categorical | Ordinal) or distribution.step is None:
         return distribution
     bounds = (distribution.low, distribution.high, distribution.step)
     low, high, step = (Decimal(str(bound)) for bound in bounds)
@@ -132,6 +165,8 @@ def _reachable(distribution: Distribution) -> Distribution:
 def _read_parameter(parameter: Mapping[str, Any]) -> Distribution:
     if parameter["type"] == "categorical":
         return Categorical(parameter["choices"])
+    if parameter["type"] == "ordinal":
+        return Ordinal(parameter["values"])
     log = parameter.get("log") or False
     if parameter["type"] == "int":
         return Int(parameter["low"], parameter["high"], parameter.get("step") or 1, log)

@@ -1,6 +1,6 @@
 /** A slot of a run: it evaluates one trial after the other. */
 
-import { Busy, Invalid, LeaseLost, StudyEnded, StudyPaused } from "../errors.js";
+import { Busy, FixedValuesExhausted, Invalid, LeaseLost, StudyEnded, StudyPaused } from "../errors.js";
 import type { Answer } from "../http/answers.js";
 import { onAbort, sleep } from "../http/timing.js";
 import type { Transport } from "../http/transport.js";
@@ -57,19 +57,25 @@ async function ask(slot: Slot): Promise<Answer<Offer> | undefined> {
 
 /** Ask once, and again after what may pass; an attempt under way ends before the run does. */
 function requestTrial(slot: Slot): Promise<Answer<Offer>> {
+  const { fixed } = slot.options;
   return slot.transport.send({
     method: "POST",
     path: studyPath(slot.studyName, "trials", "suggest"),
-    body: { worker_id: slot.workerId },
+    body: { worker_id: slot.workerId, ...(fixed && { fixed }) },
     repeatable: true,
     patient: slot.wasFound,
     until: slot.stop,
   });
 }
 
-function isOver(error: unknown, options: RunOptions): error is StudyEnded | StudyPaused {
+function isOver(
+  error: unknown,
+  options: RunOptions,
+): error is StudyEnded | StudyPaused | FixedValuesExhausted {
   return (
-    error instanceof StudyEnded || (error instanceof StudyPaused && options.whilePaused === "end")
+    error instanceof StudyEnded ||
+    error instanceof FixedValuesExhausted ||
+    (error instanceof StudyPaused && options.whilePaused === "end")
   );
 }
 

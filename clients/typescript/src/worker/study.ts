@@ -4,6 +4,7 @@ import { takeSlot, workerName } from "../identity.js";
 import { onAbort } from "../http/timing.js";
 import type { Transport } from "../http/transport.js";
 import { checkStudyName } from "../http/urls.js";
+import type { Params } from "../openapi.gen.js";
 import type { Objective } from "./outcome.js";
 import { work } from "./slot.js";
 
@@ -23,6 +24,8 @@ export interface RunOptions {
   whilePaused?: "wait" | "end";
   /** Milliseconds after which a paused study is asked again. Default: 10 seconds. */
   pollInterval?: number;
+  /** Values of parameters that the trials have, such as the batch size that fits here. */
+  fixed?: Params;
 }
 
 /** What a run has done. */

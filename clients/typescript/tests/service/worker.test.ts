@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
 import { test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
-import { type ActiveTrial, LeaseLost, StudyStopped } from "@tuner/client";
+import { type ActiveTrial, Invalid, LeaseLost, StudyStopped } from "@tuner/client";
 import { createStudy, square, untilStopped } from "../support/studies.js";
 
 test("a run evaluates trials side by side until the budget is used up", async (t) => {
@@ -38,6 +38,23 @@ test("a run evaluates trials side by side until the budget is used up", async (t
   }
   const workers = new Set(trials.map((trial) => trial.worker_id));
   assert.deepEqual([...workers].sort(), ["gpu", "gpu.1", "gpu.2", "gpu.3"]);
+});
+
+test("a run fixes values, and ends when there is no other point with them", async (t) => {
+  const { client, name, study } = await createStudy(t, {
+    search_space: [
+      { type: "ordinal", name: "n", values: [16, 32] },
+      { type: "categorical", name: "c", choices: ["a", "b"] },
+    ],
+    duplicates: "avoid",
+  });
+  const result = await study.run(() => 1, { fixed: { n: 32 } });
+  assert.equal(result.complete, 2);
+  assert.match(result.ended, /all its points with the fixed values have been visited/);
+  const params = (await client.listTrials(name)).map((trial) => trial.params);
+  assert.deepEqual(params.map((each) => each["n"]), [32, 32]);
+  assert.deepEqual(params.map((each) => each["c"]).sort(), ["a", "b"]);
+  await assert.rejects(client.suggestTrial(name, { fixed: { n: 17 } }), Invalid);
 });
 
 test("runs of one worker in a process take different trials", async (t) => {

@@ -35,8 +35,9 @@ class AsyncFirstTrial(Suggestions):
     trial_id = 0
     next_step = 0
 
-    def __init__(self, study: "AsyncStudy") -> None:
+    def __init__(self, study: "AsyncStudy", fixed: Mapping[str, Any]) -> None:
         self.study = study
+        self._fixed = fixed
         self.space: SearchSpace = {}
         self.params: dict[str, Any] = {}
         self.user_attrs: dict[str, Any] = {}
@@ -50,7 +51,8 @@ class AsyncFirstTrial(Suggestions):
                 f"{distribution}: a parameter has one distribution"
             )
         if name not in self.params:
-            self.params[name] = draw(distribution)
+            is_fixed = name in self._fixed
+            self.params[name] = self._fixed[name] if is_fixed else draw(distribution)
         return self.params[name]
 
     @property
@@ -90,7 +92,7 @@ class AsyncFirstTrial(Suggestions):
 
 
 async def create_from_first_trial(
-    study: "AsyncStudy", objective: Callable[[Any], Any]
+    study: "AsyncStudy", objective: Callable[[Any], Any], fixed: Mapping[str, Any]
 ) -> FrozenTrial | None:
     """Evaluate an objective once, create the study from what it asked for, and record the result.
 
@@ -103,7 +105,7 @@ async def create_from_first_trial(
             it would have asked for are not known.
     """
     as_optuna_trial(AsyncFirstTrial)
-    trial = AsyncFirstTrial(study)
+    trial = AsyncFirstTrial(study, fixed)
     outcome = await _evaluate(trial, objective)
     if not trial.space:
         raise SpaceMismatch("the objective asked for no parameter: expected calls of suggest_*")

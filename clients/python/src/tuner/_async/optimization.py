@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ class AsyncOptimization:
         catch: Iterable[type[Exception]] | type[Exception],
         callbacks: Iterable[Callable[[Any, FrozenTrial], None]],
         show_progress_bar: bool | None,
+        fixed: Mapping[str, Any] | None,
     ) -> None:
         self._study = study
         self._worker_id = study.client.worker_id  # of a Ray task: not known in other threads
@@ -43,6 +44,7 @@ class AsyncOptimization:
         self._budget = budget
         self._catch = as_tuple(catch)
         self._callbacks = list(callbacks)
+        self._fixed = fixed
         self._display = Display(study.name, show_progress_bar)
 
     async def run(self, n_jobs: int) -> None:
@@ -52,7 +54,7 @@ class AsyncOptimization:
         if n_jobs < 1:
             raise ValueError(f"n_jobs is {n_jobs}: expected at least 1, or -1 for all processors")
         if not self._study.is_created and self._budget.take():
-            first = await create_from_first_trial(self._study, self._objective)
+            first = await create_from_first_trial(self._study, self._objective, self._fixed or {})
             if first is not None:
                 self._call_back(first)
         with sigterm_raises(), self._display:
@@ -61,7 +63,9 @@ class AsyncOptimization:
 
     async def _work(self) -> None:
         try:
-            trials = iterate_trials(self._study, self._budget, worker_id=self._worker_id)
+            trials = iterate_trials(
+                self._study, self._budget, worker_id=self._worker_id, fixed=self._fixed
+            )
             async with aclosing(trials):
                 async for trial in trials:
                     await self._evaluate(trial)

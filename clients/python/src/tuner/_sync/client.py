@@ -66,10 +66,10 @@ class Client:
 
         Args:
             name: of the study.
-            space: for each parameter a `Float`, `Int` or `Categorical`, or a distribution of
-                Optuna. Left out, an existing study is loaded, and a missing one is created by
-                `optimize`, from the parameters that the objective asks for, and as in Optuna to be
-                minimized where `direction` is left out.
+            space: for each parameter a `Float`, `Int`, `Categorical` or `Ordinal`, or a
+                distribution of Optuna. Left out, an existing study is loaded, and a missing one is
+                created by `optimize`, from the parameters that the objective asks for, and as in
+                Optuna to be minimized where `direction` is left out.
             load_if_exists: False insists on a new study.
             definition: keys of the API's `createStudy`: `direction`, `sampler`, `pruner`,
                 `max_trials`, `lease_seconds`, `max_retries`, …

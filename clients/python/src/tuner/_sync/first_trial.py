@@ -35,8 +35,9 @@ class FirstTrial(Suggestions):
     trial_id = 0
     next_step = 0
 
-    def __init__(self, study: "Study") -> None:
+    def __init__(self, study: "Study", fixed: Mapping[str, Any]) -> None:
         self.study = study
+        self._fixed = fixed
         self.space: SearchSpace = {}
         self.params: dict[str, Any] = {}
         self.user_attrs: dict[str, Any] = {}
@@ -50,7 +51,8 @@ class FirstTrial(Suggestions):
                 f"{distribution}: a parameter has one distribution"
             )
         if name not in self.params:
-            self.params[name] = draw(distribution)
+            is_fixed = name in self._fixed
+            self.params[name] = self._fixed[name] if is_fixed else draw(distribution)
         return self.params[name]
 
     @property
@@ -89,7 +91,9 @@ class FirstTrial(Suggestions):
         self.constraints[key] = float(value)
 
 
-def create_from_first_trial(study: "Study", objective: Callable[[Any], Any]) -> FrozenTrial | None:
+def create_from_first_trial(
+    study: "Study", objective: Callable[[Any], Any], fixed: Mapping[str, Any]
+) -> FrozenTrial | None:
     """Evaluate an objective once, create the study from what it asked for, and record the result.
 
     Returns:
@@ -101,7 +105,7 @@ def create_from_first_trial(study: "Study", objective: Callable[[Any], Any]) -> 
             it would have asked for are not known.
     """
     as_optuna_trial(FirstTrial)
-    trial = FirstTrial(study)
+    trial = FirstTrial(study, fixed)
     outcome = _evaluate(trial, objective)
     if not trial.space:
         raise SpaceMismatch("the objective asked for no parameter: expected calls of suggest_*")

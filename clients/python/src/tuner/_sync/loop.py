@@ -2,9 +2,9 @@
 
 import logging
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tuner._sync.tasks import (
     sigterm_between_trials,
@@ -18,7 +18,14 @@ from tuner._wire.requests import Request
 from tuner._wire.retries import Attempts
 from tuner._worker.budget import Budget
 from tuner._worker.slots import Slot
-from tuner.errors import ApiError, Busy, ConnectionFailed, StudyEnded, StudyPaused
+from tuner.errors import (
+    ApiError,
+    Busy,
+    ConnectionFailed,
+    FixedValuesExhausted,
+    StudyEnded,
+    StudyPaused,
+)
 
 if TYPE_CHECKING:
     from tuner._sync.study import Study
@@ -36,11 +43,13 @@ def iterate_trials(
     worker_id: str | None = None,
     wait_while_paused: bool = True,
     lease_seconds: float | None = None,
+    fixed: Mapping[str, Any] | None = None,
 ) -> Generator["Trial", None]:
     """Yield the trials of one slot until the study or the budget ends."""
     with sigterm_between_trials(), study.slot(worker_id) as slot:
+        keys = {"lease_seconds": lease_seconds, "fixed": fixed}
         while not study.is_stopped and budget.take():
-            asking = Asking(study, slot, budget, wait_while_paused, lease_seconds)
+            asking = Asking(study, slot, budget, wait_while_paused, keys)
             try:
                 trial = asking.next_trial()
                 if trial is None:
@@ -61,12 +70,12 @@ class Asking:
         slot: Slot,
         budget: Budget,
         wait_while_paused: bool,
-        lease_seconds: float | None,
+        keys: Mapping[str, Any],
     ) -> None:
         self._study = study
         self._budget = budget
         self._wait_while_paused = wait_while_paused
-        self._ask = partial(study.ask_in, slot, lease_seconds=lease_seconds, deadline=0)
+        self._ask = partial(study.ask_in, slot, deadline=0, **keys)
         self._trial: Trial | None = None
         self._attempts = self._new_attempts()
 
@@ -77,6 +86,9 @@ class Asking:
                 trial = self._ask_once()
             except StudyEnded as ended:
                 _log.info('study "%s" has ended: %s', self._study.name, ended.detail)
+                return None
+            except FixedValuesExhausted as exhausted:
+                _log.info("no further trial: %s", exhausted.detail)
                 return None
             except StudyPaused as paused:
                 if not self._wait_while_paused:

@@ -1,6 +1,6 @@
 """A study, as its workers and its owners use it."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, overload
 
@@ -37,6 +37,7 @@ class Study(StudyResults, StudyControl):
         catch: Iterable[type[Exception]] | type[Exception] = (),
         wait_while_paused: bool = True,
         lease_seconds: float | None = None,
+        fixed: Mapping[str, Any] | None = None,
     ) -> Generator[Trial, None]:
         """Yield trials to evaluate, one at a time, until the study ends.
 
@@ -50,12 +51,19 @@ class Study(StudyResults, StudyControl):
                 loop.
             wait_while_paused: False ends the loop when the study is paused.
             lease_seconds: of these trials; by default the study's.
+            fixed: values of parameters that these trials have, such as the batch size that fits
+                into this machine. A study without duplicates may have no other point with them:
+                then the loop ends.
         """
         budget = Budget(n_trials, timeout)
         caught = as_tuple(catch)
         self._stopped = False
         trials = iterate_trials(
-            self, budget, wait_while_paused=wait_while_paused, lease_seconds=lease_seconds
+            self,
+            budget,
+            wait_while_paused=wait_while_paused,
+            lease_seconds=lease_seconds,
+            fixed=fixed,
         )
         for trial in trials:
             trial.catch = caught
@@ -70,6 +78,7 @@ class Study(StudyResults, StudyControl):
         catch: Iterable[type[Exception]] | type[Exception] = (),
         callbacks: Iterable[Callable[[Any, FrozenTrial], None]] = (),
         show_progress_bar: bool | None = None,
+        fixed: Mapping[str, Any] | None = None,
     ) -> None:
         """Evaluate an objective, as Optuna's `Study.optimize` does, until the study ends.
 
@@ -84,13 +93,14 @@ class Study(StudyResults, StudyControl):
             callbacks: called with the study and the finished trial.
             show_progress_bar: of the whole study; by default a bar on a terminal, and log lines
                 elsewhere.
+            fixed: values of parameters that the trials have, as in `loop`.
 
         Raises:
             SpaceMismatch: the objective asks for a parameter that the study has not.
         """
         self._stopped = False
         budget = Budget(n_trials, timeout)
-        run = Optimization(self, func, budget, catch, callbacks, show_progress_bar)
+        run = Optimization(self, func, budget, catch, callbacks, show_progress_bar, fixed)
         run.run(n_jobs)
 
     def stop(self) -> None:
@@ -103,28 +113,48 @@ class Study(StudyResults, StudyControl):
         return self._stopped
 
     @overload
-    def ask(self, *, lease_seconds: float | None = None) -> Trial: ...
+    def ask(
+        self, *, lease_seconds: float | None = None, fixed: Mapping[str, Any] | None = None
+    ) -> Trial: ...
     @overload
-    def ask(self, count: int, *, lease_seconds: float | None = None) -> list[Trial]: ...
+    def ask(
+        self,
+        count: int,
+        *,
+        lease_seconds: float | None = None,
+        fixed: Mapping[str, Any] | None = None,
+    ) -> list[Trial]: ...
 
     def ask(
-        self, count: int | None = None, *, lease_seconds: float | None = None
+        self,
+        count: int | None = None,
+        *,
+        lease_seconds: float | None = None,
+        fixed: Mapping[str, Any] | None = None,
     ) -> Trial | list[Trial]:
         """Return a trial to evaluate; with `count`, a list of at least one and at most so many.
 
         Their leases are renewed in the background until they have a result, for as long as the
         program refers to them.
 
+        Args:
+            count: how many trials.
+            lease_seconds: of these trials; by default the study's.
+            fixed: values of parameters that the trials have; the sampler draws the others. A trial
+                that this worker holds already is returned as it is.
+
         Raises:
             StudyEnded, StudyPaused: the study hands out no trials.
+            FixedValuesExhausted: it has no other point with the fixed values.
+            Invalid: a fixed value is not in the search space.
             Busy: it hands out none now, and did not until the deadline of the client.
         """
         slot = self._take_slot()
         try:
             if count is None:
-                trials = [self.ask_in(slot, lease_seconds=lease_seconds)]
+                trials = [self.ask_in(slot, lease_seconds=lease_seconds, fixed=fixed)]
             else:
-                trials = self._ask_many(slot, count, lease_seconds)
+                trials = self._ask_many(slot, count=count, lease_seconds=lease_seconds, fixed=fixed)
         except BaseException:
             slot.release()
             raise
@@ -135,10 +165,15 @@ class Study(StudyResults, StudyControl):
         return trials[0] if count is None else trials
 
     def ask_in(
-        self, slot: Slot, *, lease_seconds: float | None = None, deadline: float | None = None
+        self,
+        slot: Slot,
+        *,
+        lease_seconds: float | None = None,
+        fixed: Mapping[str, Any] | None = None,
+        deadline: float | None = None,
     ) -> Trial:
         """Return a trial for a slot; `loop` and `optimize` ask so, trial after trial."""
-        body = present(worker_id=slot.worker_id, lease_seconds=lease_seconds)
+        body = present(worker_id=slot.worker_id, lease_seconds=lease_seconds, fixed=fixed)
         request = Request("POST", self.path("trials", "suggest"), body)
         answer = self.transport.send(request, deadline=deadline)
         offer = read_json(answer)
@@ -146,8 +181,8 @@ class Study(StudyResults, StudyControl):
             self.refresh()  # the study was deleted and created again
         return Trial(self, offer, slot.worker_id, answer)
 
-    def _ask_many(self, slot: Slot, count: int, lease_seconds: float | None) -> list[Trial]:
-        body = present(worker_id=slot.worker_id, count=count, lease_seconds=lease_seconds)
+    def _ask_many(self, slot: Slot, **keys: Any) -> list[Trial]:
+        body = present(worker_id=slot.worker_id, **keys)
         request = Request("POST", self.path("trials", "suggest-batch"), body)
         answer = self.transport.send(request)
         offers = read_json(answer)["trials"]

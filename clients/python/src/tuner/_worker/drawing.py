@@ -4,7 +4,7 @@ import math
 import random
 from typing import Any
 
-from tuner.space import Categorical, Distribution, Float
+from tuner.space import Categorical, Distribution, Float, Ordinal
 
 _random = random.SystemRandom()
 
@@ -13,6 +13,8 @@ def draw(distribution: Distribution) -> Any:
     """Return a value of a distribution, uniform on its scale."""
     if isinstance(distribution, Categorical):
         return _random.choice(distribution.choices)
+    if isinstance(distribution, Ordinal):
+        return _random.choice(distribution.values)
     low, high, step = distribution.low, distribution.high, distribution.step
     if distribution.log:
         value = math.exp(_random.uniform(math.log(low), math.log(high)))

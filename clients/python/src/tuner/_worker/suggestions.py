@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from tuner.errors import SpaceMismatch
-from tuner.space import Categorical, Choice, Distribution, Float, Int, is_same
+from tuner.space import Categorical, Choice, Distribution, Float, Int, Ordinal, is_asked_as
 
 _Choice = TypeVar("_Choice", bound=Choice)
+_Number = TypeVar("_Number", int, float)
 
 
 class Suggestions(ABC):
@@ -30,9 +31,17 @@ class Suggestions(ABC):
         return int(self._suggest(name, Int(low, high, step, log)))
 
     def suggest_categorical(self, name: str, choices: Sequence[_Choice]) -> _Choice:
-        """Return the value of a `Categorical` parameter; raises SpaceMismatch."""
+        """Return the value of a `Categorical` parameter; raises SpaceMismatch.
+
+        It may also be an `Ordinal` parameter of the same values.
+        """
         choice: _Choice = self._suggest(name, Categorical(choices))
         return choice
+
+    def suggest_ordinal(self, name: str, values: Sequence[_Number]) -> _Number:
+        """Return the value of an `Ordinal` parameter, which Optuna does not have."""
+        value: _Number = self._suggest(name, Ordinal(values))
+        return value
 
     def suggest_uniform(self, name: str, low: float, high: float) -> float:
         """Return `suggest_float(name, low, high)`; Optuna's older name."""
@@ -66,7 +75,7 @@ def value_of(
             "when the study is created. Declare every parameter of the objective in `space` of "
             "`create_study`, also those that it asks for in some trials only"
         )
-    if not is_same(space[name], asked):
+    if not is_asked_as(space[name], asked):
         raise SpaceMismatch(
             f'parameter "{name}" of study "{study_name}" is {space[name]}, and the objective asks '
             f"for {asked}: ask for the same, or create another study"

@@ -10,7 +10,7 @@ from tuner._wire.pauses import BUSY_SECONDS, pause_while_away, pause_while_pause
 from tuner._worker.budget import Budget
 from tuner._worker.slots import Slot
 from tuner.agent.options import DEFAULT_LEASE, Options
-from tuner.errors import ApiError, StudyEnded, StudyPaused, TunerError
+from tuner.errors import ApiError, FixedValuesExhausted, StudyEnded, StudyPaused, TunerError
 
 _log = logging.getLogger("tuner")
 
@@ -34,6 +34,7 @@ class Asking:
         self._lease = options.lease_seconds
         if self._lease is None and study.info.lease_seconds is None:
             self._lease = DEFAULT_LEASE
+        self._fixed = options.fixed or None
         self._last_message = ""
 
     async def next_trial(self, slot: Slot) -> AsyncTrial | None:
@@ -44,7 +45,7 @@ class Asking:
         while not self._closing.is_set() and self._budget.seconds_left > 0:
             try:
                 return await self._ask(slot)
-            except StudyEnded as ended:
+            except (StudyEnded, FixedValuesExhausted) as ended:
                 self._say(ended.detail)
                 return None
             except StudyPaused as paused:
@@ -68,7 +69,7 @@ class Asking:
         would else keep it for a worker that does not know of it.
         """
         asking = asyncio.create_task(
-            self._study.ask_in(slot, lease_seconds=self._lease, deadline=0)
+            self._study.ask_in(slot, lease_seconds=self._lease, fixed=self._fixed, deadline=0)
         )
         closing = asyncio.create_task(self._closing.wait())
         await asyncio.wait({asking, closing}, return_when=asyncio.FIRST_COMPLETED)

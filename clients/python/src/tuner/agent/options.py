@@ -1,7 +1,9 @@
 """What an agent is to do."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from tuner.agent.command import Command
 
@@ -24,6 +26,7 @@ class Options:
         grace: seconds between SIGTERM and SIGKILL.
         max_failures: failures in a row, within a minute, that end the agent; 0 for any number.
         wait_while_paused: False ends the agent when the study is paused.
+        fixed: values of parameters that the trials have.
     """
 
     command: Command
@@ -35,3 +38,4 @@ class Options:
     grace: float = DEFAULT_GRACE
     max_failures: int = DEFAULT_MAX_FAILURES
     wait_while_paused: bool = True
+    fixed: Mapping[str, Any] = field(default_factory=dict)

@@ -2,10 +2,11 @@
 
 import argparse
 import asyncio
+import json
 import re
 import shutil
 import sys
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tuner._async.client import AsyncClient
 from tuner._async.study import AsyncStudy
@@ -14,6 +15,7 @@ from tuner.agent.options import DEFAULT_GRACE, DEFAULT_LEASE, DEFAULT_MAX_FAILUR
 from tuner.agent.screen import Screen, log_to
 from tuner.cli.common import Commands, UsageError, add_command
 from tuner.errors import TunerError
+from tuner.space import Categorical, SearchSpace
 
 _Number = TypeVar("_Number", int, float)
 
@@ -44,6 +46,8 @@ def add_to(commands: Commands, common: argparse.ArgumentParser) -> None:
     add("--max-failures", type=_failures, default=DEFAULT_MAX_FAILURES, metavar="N",
         help="end after N failures in a row within a minute; 0: go on whatever happens "
         f"(default: {DEFAULT_MAX_FAILURES})")  # fmt: skip
+    add("--fix", metavar="NAME=VALUE", action="append", default=[], help="let the trials have this "
+        "value of a parameter; may be repeated")  # fmt: skip
     add("--exit-when-paused", action="store_true", help="end when the study is paused")
     add("--worker-id", metavar="NAME", help="the name of this agent, by which it finds its trials "
         "again (default: TUNER_WORKER, that of the scheduler, or a random one)")  # fmt: skip
@@ -92,7 +96,25 @@ def _read_options(options: argparse.Namespace, study: AsyncStudy) -> Options:
         grace=options.grace_seconds,
         max_failures=options.max_failures,
         wait_while_paused=not options.exit_when_paused,
+        fixed=dict(_read_fixed(text, study.space) for text in options.fix),
     )
+
+
+def _read_fixed(text: str, space: SearchSpace) -> tuple[str, Any]:
+    """Return the name and the value of a fixed parameter; a name may contain "="."""
+    names = [name for name in space if text.startswith(f"{name}=")]
+    if not names:
+        expected = ", ".join(space)
+        raise UsageError(f"--fix {text}: expected NAME=VALUE, with one of the names {expected}")
+    name = max(names, key=len)
+    value = text[len(name) + 1 :]
+    distribution = space[name]
+    if isinstance(distribution, Categorical) and value in distribution.choices:
+        return name, value
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value  # a text, which the service refuses where it is not a choice
 
 
 def _metric(text: str) -> "re.Pattern[str]":
