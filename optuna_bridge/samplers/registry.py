@@ -13,6 +13,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 
 from optuna_bridge.options import SEED, Option
+from optuna_bridge.samplers.auto.sampler import AutoSampler, depends_on_number
 from optuna_bridge.samplers.gp.sampler import BoundedGPSampler, fault_of_size
 from optuna_bridge.samplers.kind import OptionalPart, SamplerKind, reseed
 from optuna_bridge.samplers.nsgaii import NSGAIISampler
@@ -31,6 +32,17 @@ def _reseed_gp(sampler: BoundedGPSampler, seed: int, number: int) -> None:
 # Budgets, in trials, are those that Optuna recommends:
 # https://optuna.readthedocs.io/en/stable/reference/samplers/index.html
 SAMPLERS: dict[str, SamplerKind] = {
+    "auto": SamplerKind(
+        build=lambda options, distributions: AutoSampler(distributions, **options),
+        options={"seed": SEED},
+        reads_columns=True,
+        reads_steps=True,
+        max_redraws=1,  # as for `gp`
+        reseed=lambda sampler, seed, number: sampler.reseed(seed, number),
+        depends_on_number=depends_on_number,
+        budget=(10, 1000),
+        max_running=lambda options, n_known: max(10, n_known // 2),
+    ),
     "tpe": SamplerKind(
         build=lambda options, distributions: ColumnTPESampler(distributions, **options),
         options={

@@ -71,6 +71,10 @@ class SamplerSession(TrialCache):
         """Whether the sampler can draw only after the trial's number is reserved."""
         return self._kind.needs_number
 
+    def depends_on_number(self, draft: Draft) -> bool:
+        """Return whether a draft's point may have no other number than the draft's."""
+        return self.is_seeded or self._kind.depends_on_number(draft.system_attrs)
+
     @property
     def has_pruner(self) -> bool:
         return PRUNERS[self.study.pruner].reads_steps

@@ -34,13 +34,14 @@ SPACE = [
     {"type": "categorical", "name": "kind", "choices": ["a", "b", "c"]},
 ]
 OPTIONS: dict[str, dict[str, Any]] = {
+    "auto": {},
     "tpe": {"n_startup_trials": 4},
     "gp": {"n_startup_trials": 4},
     "nsgaii": {"population_size": 4},
     "random": {},
     "qmc": {"scramble": True},
 }
-ASKS = {"gp": 6}
+ASKS = {"gp": 6, "auto": 10}
 SAMPLERS = list(OPTIONS)
 
 
