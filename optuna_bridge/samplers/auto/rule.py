@@ -8,7 +8,7 @@ is in docs/samplers.md.
 from dataclasses import dataclass
 from enum import StrEnum
 
-# As many completed trials as the design has points, so that a model of them is of some use.
+# So many trials are enough for a model to be of some use.
 DESIGN_SIZE = 6
 # TPE takes every fourth trial: it is better where parameters count only with some choices, and a
 # second opinion elsewhere.
@@ -45,13 +45,13 @@ class Facts:
 def choose(facts: Facts) -> Choice:
     """Return what draws the trial: the first of these lines that holds.
 
-    1. `design`, until DESIGN_SIZE trials are completed;
+    1. `design`, until DESIGN_SIZE trials are completed or pruned;
     2. `tpe`, where `gp` cannot draw for the study;
     3. `tpe`, where more trials were pruned than completed: `gp` learns nothing from a pruned one;
     4. `tpe`, from MAX_MODELLED completed trials on;
     5. `tpe` for every TPE_EVERY-th trial, else `gp`.
     """
-    if facts.n_completed < DESIGN_SIZE:
+    if facts.n_completed + facts.n_pruned < DESIGN_SIZE:
         return Choice.DESIGN
     if not facts.can_model or facts.n_pruned > facts.n_completed:
         return Choice.TPE

@@ -18,7 +18,8 @@ from optuna_bridge.samplers.auto.warping import warp
     ("number", "n_completed", "n_pruned", "can_model", "expected"),
     [
         (0, 0, 0, True, Choice.DESIGN),
-        (40, DESIGN_SIZE - 1, 30, True, Choice.DESIGN),  # the others are running, or were pruned
+        (40, DESIGN_SIZE - 2, 1, True, Choice.DESIGN),  # the others are running, or have failed
+        (40, 2, DESIGN_SIZE - 2, True, Choice.TPE),
         (0, DESIGN_SIZE, 0, True, Choice.GP),  # all known trials were recorded
         (6, 6, 0, True, Choice.GP),
         (7, 7, 0, True, Choice.TPE),
