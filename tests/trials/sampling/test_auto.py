@@ -64,7 +64,7 @@ def test_stock_optuna_reads_the_study() -> None:
     play(study, 7)
     read = optuna.load_study(study_name="search", storage=optuna_url("optuna"))
     assert len(read.get_trials(states=[optuna.trial.TrialState.COMPLETE])) == 7
-    assert read.best_value == min(trial.value for trial in read.trials)
+    assert read.best_value == min(trial.values[0] for trial in read.trials)
 
 
 def test_recorded_trials_replace_the_design(api: APIClient) -> None:
