@@ -10,7 +10,7 @@ CHOSEN_ON = (
     mixed.KERNEL,
     mixed.BRANCHES,
     mixed.PIPELINE,
-    learning.DIGITS,
+    learning.FRIEDMAN,
     two_objectives.ZDT1,
 )
 REPORTED_ON = (

@@ -222,7 +222,9 @@ def test_study_outside_the_pattern_is_not_found(client_of: Make) -> None:
 
 def test_trials_outside_the_pattern_start_no_study(client_of: Make) -> None:
     create(client_of("manage"), "theirs")
-    assert client_of("manage").post("/api/v1/studies/theirs/trials", {"params": {}}).status_code == 201
+    assert (
+        client_of("manage").post("/api/v1/studies/theirs/trials", {"params": {}}).status_code == 201
+    )
     client = client_of("manage", studies="mine-*")
 
     named = create(client, "mine-1", warm_start={"from": ["theirs"]})

@@ -5,16 +5,19 @@ in which way, so that a reader can follow it, and a seeded study repeats itself.
 is in docs/samplers.md.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 # So many trials are enough for a model to be of some use.
 DESIGN_SIZE = 6
-# TPE takes every fourth trial: it is better where parameters count only with some choices, and a
-# second opinion elsewhere.
-TPE_EVERY = 4
+# Of as many trials TPE takes the last one: a second opinion.
+PERIOD = 4
 # From so many completed trials on the model of `gp` leaves most of them out, and takes long.
 MAX_MODELLED = 300
+# A choice with fewer trials is explored; a parameter with more choices is not.
+MAX_TRIES = 15
+MAX_CHOICES = 8
 
 
 class Choice(StrEnum):
@@ -49,12 +52,29 @@ def choose(facts: Facts) -> Choice:
     2. `tpe`, where `gp` cannot draw for the study;
     3. `tpe`, where more trials were pruned than completed: `gp` learns nothing from a pruned one;
     4. `tpe`, from MAX_MODELLED completed trials on;
-    5. `tpe` for every TPE_EVERY-th trial, else `gp`.
+    5. `tpe` for the last of PERIOD trials, else `gp`.
     """
     if facts.n_completed + facts.n_pruned < DESIGN_SIZE:
         return Choice.DESIGN
     if not facts.can_model or facts.n_pruned > facts.n_completed:
         return Choice.TPE
-    if facts.n_completed >= MAX_MODELLED or facts.number % TPE_EVERY == TPE_EVERY - 1:
+    if facts.n_completed >= MAX_MODELLED or facts.number % PERIOD == PERIOD - 1:
         return Choice.TPE
     return Choice.GP
+
+
+def choice_to_explore(number: int, tried: Mapping[str, Sequence[int]]) -> dict[str, int]:
+    """Return the choice within which `gp` draws a trial, by its index; empty if none.
+
+    Of PERIOD trials the one before TPE's explores the choice that was tried least, unless all were
+    tried MAX_TRIES times. Otherwise a study stays with the choice whose first trials were lucky.
+
+    Args:
+        number: The number of the trial.
+        tried: How many trials have each choice, by parameter.
+    """
+    found = [(min(counts), name) for name, counts in tried.items() if len(counts) <= MAX_CHOICES]
+    if number % PERIOD != PERIOD - 2 or not found:
+        return {}
+    least, name = min(found)
+    return {name: list(tried[name]).index(least)} if least < MAX_TRIES else {}

@@ -6,17 +6,17 @@ from typing import Any, cast
 
 import numpy as np
 from optuna import Study
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_bridge.samplers.auto.design import DesignSampler
-from optuna_bridge.samplers.auto.rule import Choice, Facts, choose
-from optuna_bridge.samplers.auto.warping import WarpedGPSampler
+from optuna_bridge.samplers.auto.model import WarpedGPSampler
+from optuna_bridge.samplers.auto.rule import Choice, Facts, choice_to_explore, choose
 from optuna_bridge.samplers.gp.sampler import fault_of_size
 from optuna_bridge.samplers.kind import reseed
 from optuna_bridge.samplers.tpe.sampler import ColumnTPESampler
-from optuna_bridge.samplers.trial_columns import ColumnStorage
+from optuna_bridge.samplers.trial_columns import ColumnStorage, TrialColumns
 from optuna_bridge.system_attrs import SAMPLED_BY
 
 
@@ -28,6 +28,11 @@ class AutoSampler(BaseSampler):
 
     def __init__(self, distributions: dict[str, BaseDistribution], seed: int | None = None) -> None:
         self._n_params = len(distributions)
+        self._n_choices = {
+            name: len(each.choices)
+            for name, each in distributions.items()
+            if isinstance(each, CategoricalDistribution) and not each.single()
+        }
         self._samplers: dict[Choice, BaseSampler] = {
             Choice.DESIGN: DesignSampler(distributions, seed),
             Choice.TPE: ColumnTPESampler(
@@ -35,11 +40,14 @@ class AutoSampler(BaseSampler):
             ),
             Choice.GP: WarpedGPSampler(distributions, seed=seed, n_startup_trials=0),
         }
+        self._gp = cast(WarpedGPSampler, self._samplers[Choice.GP])
         self._chosen = self._samplers[Choice.DESIGN]
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         choice = choose(self._facts(study, trial))
         self._chosen = self._samplers[choice]
+        if choice == Choice.GP:
+            self._gp.held = choice_to_explore(trial.number, self._tried(study))
         study._storage.set_trial_system_attr(trial._trial_id, SAMPLED_BY, choice.value)
         self._chosen.before_trial(study, trial)
 
@@ -67,12 +75,19 @@ class AutoSampler(BaseSampler):
         for choice, sampler in self._samplers.items():
             if choice != Choice.DESIGN:  # whose points depend on nothing else
                 reseed(sampler, seed, number)
-        cast(WarpedGPSampler, self._samplers[Choice.GP]).forget_fits()
+        self._gp.forget_fits()
+
+    def _tried(self, study: Study) -> dict[str, list[int]]:
+        """Return how many trials have each choice, by categorical parameter."""
+        columns = _columns(study)
+        values = columns.internal_params[columns.rows_of(self._n_choices), : columns.n]
+        return {
+            name: np.bincount(row[~np.isnan(row)].astype(int), minlength=n).tolist()
+            for row, (name, n) in zip(values, self._n_choices.items(), strict=True)
+        }
 
     def _facts(self, study: Study, trial: FrozenTrial) -> Facts:
-        columns = cast(ColumnStorage, study._storage).columns
-        if columns is None:
-            raise TypeError("auto reads a study in columns")
+        columns = _columns(study)
         states = columns.states[: columns.n]
         n_completed, n_pruned = (
             int(np.count_nonzero(states == state.value))
@@ -95,6 +110,13 @@ class AutoSampler(BaseSampler):
         constraints = next((len(each.constraints) for each in completed), 0)
         size = {"n_objectives": len(study.directions), "n_constraints": constraints}
         return fault_of_size(n_params=self._n_params, **size) is None
+
+
+def _columns(study: Study) -> TrialColumns:
+    columns = cast(ColumnStorage, study._storage).columns
+    if columns is None:
+        raise TypeError("auto reads a study in columns")
+    return columns
 
 
 def depends_on_number(system_attrs: Mapping[str, Any]) -> bool:

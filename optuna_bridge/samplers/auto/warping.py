@@ -1,47 +1,34 @@
-"""A Gaussian process that looks more closely at good values than at bad ones."""
+"""Compressing bad values, of which a model then says less than of good ones."""
 
 from collections.abc import Sequence
 from copy import copy
-from typing import Any
 
 import numpy as np
-from optuna import Study
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-from optuna_bridge.samplers.gp.sampler import BoundedGPSampler
-
-
-class WarpedGPSampler(BoundedGPSampler):
-    """`gp` of values whose worse half is compressed by a logarithm.
-
-    A few very bad values, as of a diverging training, would otherwise dominate the model's scale.
-    With several objectives the values stay as they are, since the hypervolume depends on them.
-    """
-
-    def _sample_relative_impl(
-        self, study: Study, completed_trials: list[FrozenTrial], *args: Any
-    ) -> dict[str, Any]:
-        if len(study.directions) == 1:
-            completed_trials = _warped(completed_trials, study.directions[0])
-        return super()._sample_relative_impl(study, completed_trials, *args)
+# Of these the scale is taken, since they lie all over the space.
+_N_FIRST = 20
 
 
 def warp(losses: np.ndarray) -> np.ndarray:
-    """Return losses (trials,), of which those above the median grow by a logarithm only.
+    """Return losses (trials,), of which those above a middle value grow by a logarithm only.
 
-    It is continuous with its first derivative, and keeps the order. The unit is the distance
-    from the best to the median.
+    It is continuous with its first derivative, and keeps the order. The middle is the median of the
+    first trials, and the unit the distance from their best to it: of all trials, most are close to
+    the optimum later on, and their noise would be the unit.
     """
-    middle = np.median(losses)
-    unit = middle - losses.min()
+    first = losses[:_N_FIRST]
+    middle = np.median(first)
+    unit = middle - first.min()
     if not unit > 0:
         return losses
     above = np.maximum(losses - middle, 0.0)
     return np.where(losses > middle, middle + unit * np.log1p(above / unit), losses)
 
 
-def _warped(trials: Sequence[FrozenTrial], direction: StudyDirection) -> list[FrozenTrial]:
+def warped_trials(trials: Sequence[FrozenTrial], direction: StudyDirection) -> list[FrozenTrial]:
+    """Return copies of COMPLETE trials of one objective, with warped values."""
     sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
     losses = sign * np.array([trial.value for trial in trials], dtype=float)
     finite = np.isfinite(losses)

@@ -65,6 +65,8 @@ class BoundedGPSampler(GPSampler):
         # Replaces one that compares the distributions of all trials.
         self._intersection_search_space = SharedSearchSpace(distributions)
         self._fits: Any = None
+        self.held: Mapping[str, float] = {}  # the choices, by index, of parameters not searched
+        self._held_columns: dict[int, float] = {}
         self._elements = 1  # how many numbers the acquisition function computes for one point
 
     # Replaces one that runs on the processor whatever PyTorch's default device is, by a mode that
@@ -112,6 +114,9 @@ class BoundedGPSampler(GPSampler):
             n_constraints=n_constraints,
             n_samples=self._n_qmc_samples_ehvi,
         )
+        self._held_columns = {
+            column: self.held[name] for column, name in enumerate(search_space) if name in self.held
+        }
         relaxed = {name: _relaxed(each) for name, each in search_space.items()}
         if len(self._constraints_gprs_cache_list or ()) != n_constraints:
             # Optuna expects as many as there are, but the first infeasible trial adds one.
@@ -152,6 +157,7 @@ class BoundedGPSampler(GPSampler):
             n_local_search=self._n_local_search,
             tol=self._tol,
             rng=self._rng.rng,
+            held=self._held_columns,
         )
 
 

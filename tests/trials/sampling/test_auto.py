@@ -52,6 +52,17 @@ def test_trials_are_drawn_by_the_rule(directions: list[str]) -> None:
     assert_schemas_agree("search")
 
 
+def test_choice_that_was_tried_least_is_explored(api: APIClient) -> None:
+    pytest.importorskip("torch")
+    study = build_auto()
+    for number in range(10):
+        params = {"x": number / 2 - 2, "n": 1 + number, "kind": "ab"[number % 2]}
+        body = {"params": params, "state": "COMPLETE", "values": [number]}
+        assert api.post(f"{URL}/trials", body).status_code == 201
+    drawn = ask_trial(study)
+    assert (drawn.number, drawn.sampled_by, drawn.params["kind"]) == (10, "gp", "c")
+
+
 def test_answers_say_what_drew_a_trial(api: APIClient) -> None:
     build_auto()
     assert api.post(f"{URL}/trials/suggest").json()["params"] == {"x": 1.0, "n": 7, "kind": "a"}
