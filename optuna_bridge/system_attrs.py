@@ -9,6 +9,9 @@ FIXED_PARAMS = "fixed_params"
 # The attribute of a study with the names of its objectives.
 METRIC_NAMES = "study:metric_names"
 
+# What drew a trial of a sampler that chooses among others.
+SAMPLED_BY = "tuner:sampled_by"
+
 # Attributes by which a sampler shares a trial's parameters with other processes while only some
 # of them are stored. This service stores all parameters at once and does not need them.
 TRANSIENT_ATTRIBUTES = ("tpe:relative_params", "gp:relative_params")

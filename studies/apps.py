@@ -19,12 +19,12 @@ class StudiesConfig(AppConfig):
         from studies import receivers  # noqa: F401  (connect the signals)
         from studies.api import openapi
         from studies.domain.defaults import check_defaults
-        from studies.enums import StudyState
+        from studies.enums import StudyState, WarmStartMode
 
         extensions.register_api_urls("studies.api.urls")
         extensions.register_openapi_links(openapi.LINKS)
         extensions.register_openapi_hook(openapi.let_options_overlap)
-        extensions.register_openapi_enums(StudyState=StudyState)
+        extensions.register_openapi_enums(StudyState=StudyState, WarmStartMode=WarmStartMode)
         extensions.register_problem_members(**openapi.PROBLEM_MEMBERS)
         extensions.register_readiness_check(_wrong_optuna_schema)
         extensions.register_optional_parts(missing_samplers)

@@ -21,3 +21,10 @@ class Duplicates(models.TextChoices):
 
     ALLOW = "allow"
     AVOID = "avoid"
+
+
+class WarmStartMode(models.TextChoices):
+    """What becomes of the trials of earlier studies with which a study begins."""
+
+    QUEUE = "queue"  # they are evaluated again
+    RECORD = "record"  # their results count

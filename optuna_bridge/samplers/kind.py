@@ -92,6 +92,8 @@ class SamplerKind(Kind):
             visited, before an unvisited point is chosen at random.
         at_random: Returns a context manager within which it draws at random, for these redraws.
         reseed: Makes the next draw depend only on a seed and the trial's number.
+        depends_on_number: Returns, given the attributes that it set on a draft, whether the point
+            is that of the draft's number. If so, it must take microseconds to draw another one.
         shares_seed: Returns whether, with these options, all processes must use the same seed even
             if the study's owner gave none.
         budget: The minimum and the maximum number of trials for which it is recommended.
@@ -117,6 +119,7 @@ class SamplerKind(Kind):
     max_redraws: int = 5
     at_random: Callable[[Any], AbstractContextManager[Any]] = nullcontext
     reseed: Callable[[Any, int, int], None] = reseed
+    depends_on_number: Callable[[Mapping[str, Any]], bool] = lambda system_attrs: False
     shares_seed: Callable[[Options], bool] = lambda options: False
     budget: tuple[int, int] | None = None
     slow_beyond: int | None = None

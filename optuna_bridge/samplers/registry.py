@@ -14,6 +14,7 @@ from optuna.samplers import BaseSampler
 
 from optuna_bridge.options import SEED, Option
 from optuna_bridge.samplers import exhaustive, nsgaiii
+from optuna_bridge.samplers.auto.sampler import AutoSampler, depends_on_number
 from optuna_bridge.samplers.cmaes import limits as cmaes
 from optuna_bridge.samplers.gp import sampler as gp
 from optuna_bridge.samplers.kind import OptionalPart, SamplerKind, reseed
@@ -53,6 +54,17 @@ _GENETIC = {
 # Budgets, in trials, are those that Optuna recommends:
 # https://optuna.readthedocs.io/en/stable/reference/samplers/index.html
 SAMPLERS: dict[str, SamplerKind] = {
+    "auto": SamplerKind(
+        build=lambda options, distributions: AutoSampler(distributions, **options),
+        options={"seed": SEED},
+        reads_columns=True,
+        reads_steps=True,
+        max_redraws=1,  # as for `gp`
+        reseed=lambda sampler, seed, number: sampler.reseed(seed, number),
+        depends_on_number=depends_on_number,
+        budget=(10, 1000),
+        max_running=lambda options, n_known: max(10, n_known // 2),
+    ),
     "tpe": SamplerKind(
         build=lambda options, distributions: ColumnTPESampler(distributions, **options),
         options={

@@ -19,7 +19,8 @@ from studies.api.fields import (
 )
 from studies.api.parameter_serializers import ParameterField
 from studies.domain import Definition
-from studies.enums import Duplicates
+from studies.domain.warm_start import WarmStart
+from studies.enums import Duplicates, WarmStartMode
 from studies.models import Study
 from tuner_project.rest.serializers import (
     AttributesField,
@@ -36,6 +37,8 @@ from tuner_project.rest.serializers import (
 MAX_PARAMETERS = 1000
 MAX_CONSTRAINTS = 100
 MAX_COUNT = 2**31 - 1
+MAX_SOURCES = 20  # studies, or patterns
+MAX_WARM_START = 1000  # trials
 
 
 def _positive_integer(what: str) -> StrictIntegerField:
@@ -199,21 +202,62 @@ class DefinitionSerializer(LifeSerializer):
         return names
 
 
+class WarmStartSerializer(StrictSerializer):
+    """The trials of earlier studies with which a new study begins."""
+
+    studies = serializers.ListField(
+        child=StrictCharField(max_length=MAX_NAME),
+        min_length=1,
+        max_length=MAX_SOURCES,
+        help_text="Names of studies, or patterns in which `*` stands for any text. Of the studies "
+        "that match a pattern, the newest with the same directions count.",
+    )
+    top = StrictIntegerField(
+        required=False,
+        min_value=1,
+        max_value=MAX_WARM_START,
+        help_text="How many of the best trials at most. Default: 10.",
+    )
+    mode = serializers.ChoiceField(
+        choices=WarmStartMode.choices,
+        required=False,
+        help_text="`queue`: they are evaluated again, and come first; parameters that they lack "
+        "are drawn. `record`: their results count, which needs the same parameters and "
+        "constraints. Default: queue.",
+    )
+
+    def get_fields(self) -> dict[str, Any]:
+        """Return the fields; `from` is a keyword of Python."""
+        fields = super().get_fields()
+        return {"from": fields.pop("studies"), **fields}
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        mode = WarmStartMode(attrs.get("mode") or WarmStartMode.QUEUE)
+        top = attrs.get("top") or 10
+        return {"warm_start": WarmStart(attrs["from"], top, mode)}
+
+
 class CreateStudySerializer(DefinitionSerializer):
     """The definition of a study to create."""
 
     name = NameField()
+    warm_start = WarmStartSerializer(
+        required=False,
+        allow_null=True,
+        help_text="Begin with the best trials of earlier studies. Ignored if the study exists.",
+    )
     load_if_exists = StrictBooleanField(
         required=False, help_text="Load an existing study if its definition agrees. Default: true."
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         load_if_exists = attrs.pop("load_if_exists", True)
+        warm_start = attrs.pop("warm_start", None) or {}
         given = {name: attrs.pop(name) for name in Study.LIFE if name in attrs}
         # Null means "left out" for a budget; only for the lease it is a value.
         life = {k: value for k, value in given.items() if value is not None or k == "lease_seconds"}
         definition = Definition(**attrs, life=life)
-        return {"definition": definition, "load_if_exists": load_if_exists}
+        return {"definition": definition, "load_if_exists": load_if_exists, **warm_start}
 
 
 class TransitionSerializer(StrictSerializer):

@@ -21,22 +21,31 @@ from studies.domain.definition import (
     new_study,
 )
 from studies.domain.limits import check_room_for_study
+from studies.domain.warm_start import WarmStart, add_warm_start
 from studies.errors import StudyConflict, StudyExists
-from studies.models import Study, check_seen
+from studies.models import NamedStudy, Study, check_seen
 from tuner_project.json_values import same_json
 
 
 def create_study(
-    *, actor: Actor, definition: Definition, load_if_exists: bool = True
+    *,
+    actor: Actor,
+    definition: Definition,
+    load_if_exists: bool = True,
+    warm_start: WarmStart | None = None,
 ) -> tuple[Study, bool]:
     """Create a study, or load the existing one of the same name.
+
+    Only a new study begins with the trials of `warm_start`.
 
     Returns:
         The study, and whether it is new.
 
     Raises:
         InsufficientScope: There is no such study, and the actor may not create one.
-        InvalidStudy: An option does not exist or has an invalid value, or the sampler is missing.
+        InvalidStudy: An option does not exist or has an invalid value, the sampler is missing, or
+            the trials of a study in `warm_start` cannot be used.
+        BudgetExceeded, TooManyTrials: There is no room for the trials of `warm_start`.
         StudyConflict: The existing study differs in a field that the definition contains.
         StudyExists: The name exists, and `load_if_exists` is false.
         StudyNotFound: The actor may not see studies of this name.
@@ -49,8 +58,8 @@ def create_study(
         check_sampler_is_installed(study.sampler)
         check_room_for_study()
         try:
-            _store(study, actor)
-            return study, True
+            _store(study, actor, warm_start)
+            return study if warm_start is None else NamedStudy(study.name).one(), True
         except IntegrityError:  # created concurrently, or by stock Optuna in its schema
             stored = Study.objects.filter(name=definition.name).first()
             if stored is None:
@@ -86,10 +95,12 @@ def _check_may_create(name: str, actor: Actor) -> None:
 
 
 @transaction.atomic
-def _store(study: Study, actor: Actor) -> None:
+def _store(study: Study, actor: Actor, request: WarmStart | None) -> None:
     study.save(force_insert=True)
     about = {"sampler": study.sampler, "pruner": study.pruner}
     record_study(actor, Action.CREATED, study, **about, parameters=len(study.search_space))
+    if request is not None:
+        add_warm_start(actor, study, request)
 
 
 def _differences(study: Study, definition: Definition) -> Iterator[str]:

@@ -31,8 +31,8 @@ def problem_of(response: Any) -> tuple[int, str]:
     return response.status_code, response.json()["code"]
 
 
-def create(client: APIClient, name: str) -> Any:
-    return client.post("/api/v1/studies", {"name": name, "search_space": SPACE})
+def create(client: APIClient, name: str, **more: Any) -> Any:
+    return client.post("/api/v1/studies", {"name": name, "search_space": SPACE} | more)
 
 
 def import_file(client: APIClient, lines: Any, conflict: str) -> Any:
@@ -218,6 +218,19 @@ def test_study_outside_the_pattern_is_not_found(client_of: Make) -> None:
         response = getattr(client, method)(f"/api/v1/studies/theirs{path}", body)
         assert problem_of(response) == (404, "study_not_found")
     assert list(Study.objects.values_list("name", "max_trials")) == [("theirs", None)]
+
+
+def test_trials_outside_the_pattern_start_no_study(client_of: Make) -> None:
+    create(client_of("manage"), "theirs")
+    assert (
+        client_of("manage").post("/api/v1/studies/theirs/trials", {"params": {}}).status_code == 201
+    )
+    client = client_of("manage", studies="mine-*")
+
+    named = create(client, "mine-1", warm_start={"from": ["theirs"]})
+    assert problem_of(named) == (400, "invalid")
+    by_pattern = create(client, "mine-1", warm_start={"from": ["*"]})
+    assert by_pattern.json()["n_trials"] == 0
 
 
 def test_study_outside_the_pattern_is_not_created(client_of: Make) -> None:

@@ -78,6 +78,11 @@ class TrialSerializer(SuggestionSerializer):
     infeasible = serializers.BooleanField(
         help_text="Whether it is FAIL since its parameters cannot be evaluated."
     )
+    sampled_by = serializers.CharField(
+        allow_null=True,
+        help_text="What drew its parameters, if the study's sampler is `auto`: `design` (a point "
+        "that fills the space), or the sampler of this name.",
+    )
     priority = serializers.IntegerField(help_text="Order in the queue: higher priorities first.")
     retried_as = serializers.IntegerField(
         allow_null=True, help_text="The trial_id of the next attempt."

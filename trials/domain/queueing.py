@@ -76,8 +76,18 @@ def add_trials(*, actor: Actor, named: NamedStudy, new: Sequence[NewTrial]) -> l
         study = named.locked()
         if study.id != checked.id:  # deleted and created again meanwhile
             _check(study, new)
-        _check_room(study, new)
-        return _add(study, new, annotations, actor)
+        return add_to_locked(study, new, annotations, actor=actor)
+
+
+def add_to_locked(
+    study: Study, new: Sequence[NewTrial], annotations: Annotations, *, actor: Actor
+) -> list[Trial]:
+    """Add trials that fit a locked study, within the caller's transaction.
+
+    Raises the errors of `add_trials` about the study's state and budgets.
+    """
+    _check_room(study, new)
+    return _add(study, new, annotations, actor)
 
 
 @pipelined_transaction()

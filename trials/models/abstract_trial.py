@@ -12,6 +12,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from optuna_bridge.enums import TrialState
+from optuna_bridge.system_attrs import SAMPLED_BY
 from studies.models import DirectWriteRefused, Study
 from trials.models.reservation import Reservation
 from tuner_project.db.fields import PlainJSONField
@@ -166,6 +167,12 @@ class AbstractTrial(GuardedModel):
     def params(self) -> dict[str, Any]:
         """The parameters by name, in the order and with the types of the search space."""
         return self.study.space.to_external(self.internal_params)
+
+    @property
+    def sampled_by(self) -> str | None:
+        """What drew it, if the study's sampler chooses among others."""
+        found = self.system_attrs.get(SAMPLED_BY)
+        return found if isinstance(found, str) else None  # an imported trial may have anything
 
     @property
     def has_all_params(self) -> bool:

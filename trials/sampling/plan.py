@@ -134,7 +134,7 @@ class Plan:
         """
         planned = self.new[index] if index < len(self.new) else None
         is_of_another = planned is not None and planned.number != number
-        if planned is None or (is_of_another and self.session.is_seeded):
+        if planned is None or (is_of_another and self.session.depends_on_number(planned)):
             planned = self.session.draw_numbered(number, planned, self.fixed or None)
             self.new[index : index + 1] = [planned]
         return planned

@@ -74,6 +74,10 @@ class SamplerSession(TrialCache):
         """Whether the sampler can draw only after the trial's number is reserved."""
         return self._kind.needs_number
 
+    def depends_on_number(self, draft: Draft) -> bool:
+        """Return whether a draft's point may have no other number than the draft's."""
+        return self.is_seeded or self._kind.depends_on_number(draft.system_attrs)
+
     @property
     def pruner_kind(self) -> PrunerKind:
         return PRUNERS[self.study.pruner]

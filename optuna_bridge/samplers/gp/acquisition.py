@@ -1,5 +1,6 @@
 """The search for the maximum of an acquisition function, with a bounded number of operations."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,9 @@ class _BoundedAcquisition:
     seconds, so that a seeded study repeats itself.
     """
 
-    def __init__(self, acquisition: Any, elements: int) -> None:
+    def __init__(self, acquisition: Any, elements: int, held: Mapping[int, float]) -> None:
         self._acquisition = acquisition
+        self._held = held
         self._elements = elements  # of a point
         self._left = _BUDGET
         self._best_value = -np.inf
@@ -35,6 +37,7 @@ class _BoundedAcquisition:
 
     def eval_acqf_no_grad(self, x: np.ndarray) -> np.ndarray:
         """Return the values at `x` (..., parameters), computed in blocks if there are many."""
+        x = self._with_held(x, np.copy)
         self._spend(x, 1)
         rows = max(1, _BLOCK // self._elements)
         if x.ndim == 1 or len(x) <= rows:
@@ -47,10 +50,18 @@ class _BoundedAcquisition:
 
     def eval_acqf(self, x: Any) -> Any:
         """Return the values at the tensor `x`, of which the gradient is needed."""
+        x = self._with_held(x, lambda tensor: tensor.clone())
         self._spend(x, _GRADIENT)
         values = self._acquisition.eval_acqf(x)
         self._keep_best(x.detach().numpy(), values.detach().numpy())
         return values
+
+    def _with_held(self, x: Any, copied: Callable[[Any], Any]) -> Any:
+        if self._held:
+            x = copied(x)
+            for column, value in self._held.items():
+                x[..., column] = value
+        return x
 
     def _spend(self, x: Any, factor: int) -> None:
         n_points = 1 if x.ndim == 1 else len(x)
@@ -78,6 +89,7 @@ def maximize(
     n_local_search: int,
     tol: float,
     rng: np.random.RandomState,
+    held: Mapping[int, float],
 ) -> np.ndarray:
     """Return the normalized parameters at the maximum that Optuna's search finds.
 
@@ -91,10 +103,11 @@ def maximize(
         n_local_search: From how many points to search.
         tol: The precision of the search.
         rng: Chooses the samples.
+        held: The normalized values, by column, of parameters that are not searched.
     """
     while n_samples > _FEWEST_SAMPLES and n_samples * elements > _BUDGET // 2:
         n_samples //= 2
-    bounded: Any = _BoundedAcquisition(acquisition, elements)
+    bounded: Any = _BoundedAcquisition(acquisition, elements, held)
     try:
         found, _ = optimize_acqf_mixed(
             bounded,
@@ -106,4 +119,6 @@ def maximize(
         )
     except _BudgetSpent:
         found = bounded.best
+    for column, value in held.items():
+        found[column] = value
     return found

@@ -47,13 +47,22 @@ def max_trials(*, n_params: int, n_objectives: int, n_constraints: int) -> int:
 
 def fault_of_study(study: StudyTraits) -> str | None:
     """Return why the sampler cannot draw for a study of this size; None if it can."""
-    if study.n_objectives > MAX_OBJECTIVES:
-        return f"it takes at most {MAX_OBJECTIVES} objectives, not {study.n_objectives}"
-    n_models = study.n_objectives + study.n_constraints
-    if study.n_params * n_models > MAX_PARAMS_OF_MODELS:
+    return fault_of_size(
+        n_params=study.n_params,
+        n_objectives=study.n_objectives,
+        n_constraints=study.n_constraints,
+    )
+
+
+def fault_of_size(*, n_params: int, n_objectives: int, n_constraints: int) -> str | None:
+    """Return why the sampler cannot draw for a study of this size; None if it can."""
+    if n_objectives > MAX_OBJECTIVES:
+        return f"it takes at most {MAX_OBJECTIVES} objectives, not {n_objectives}"
+    n_models = n_objectives + n_constraints
+    if n_params * n_models > MAX_PARAMS_OF_MODELS:
         return (
             f"it takes at most {MAX_PARAMS_OF_MODELS} parameters times objectives and constraints, "
-            f"not {study.n_params} times {n_models}"
+            f"not {n_params} times {n_models}"
         )
     return None
 
@@ -66,6 +75,8 @@ class BoundedGPSampler(GPSampler):
         # Replaces one that compares the distributions of all trials.
         self._intersection_search_space = SharedSearchSpace(distributions)
         self._fits: Any = None
+        self.held: Mapping[str, float] = {}  # the choices, by index, of parameters not searched
+        self._held_columns: dict[int, float] = {}
         self._elements = 1  # how many numbers the acquisition function computes for one point
 
     # Replaces one that runs on the processor whatever PyTorch's default device is, by a mode that
@@ -113,6 +124,9 @@ class BoundedGPSampler(GPSampler):
             n_constraints=n_constraints,
             n_samples=self._n_qmc_samples_ehvi,
         )
+        self._held_columns = {
+            column: self.held[name] for column, name in enumerate(search_space) if name in self.held
+        }
         relaxed = {name: _relaxed(each) for name, each in search_space.items()}
         if len(self._constraints_gprs_cache_list or ()) != n_constraints:
             # Optuna expects as many as there are, but the first infeasible trial adds one.
@@ -153,6 +167,7 @@ class BoundedGPSampler(GPSampler):
             n_local_search=self._n_local_search,
             tol=self._tol,
             rng=self._rng.rng,
+            held=self._held_columns,
         )
 
 

@@ -122,7 +122,7 @@ CALLED_BY = {
 # Their keys are passed on by name: definitions, and changes of them.
 PASSED_ON = {
     "CreateStudyRequest", "CloneStudyRequest", "PatchedChangeStudyRequest",
-    "PatchedChangeTrialRequest", "CompleteBatchRequest", "ToldTrialRequest",
+    "PatchedChangeTrialRequest", "CompleteBatchRequest", "ToldTrialRequest", "WarmStartRequest",
 }  # fmt: skip
 
 # Codes with an error of their own, and statuses with one for all other codes.

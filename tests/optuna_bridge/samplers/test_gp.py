@@ -269,6 +269,7 @@ def test_search_for_the_maximum_ends_when_its_budget_is_spent(
         n_local_search=10,
         tol=1e-4,
         rng=np.random.RandomState(1),
+        held={},
     )
     assert np.abs(found - 0.3).max() < precision
     assert bowl.n_calls < most

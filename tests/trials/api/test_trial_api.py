@@ -28,6 +28,7 @@ UNEVENTFUL: JSON = {
     "reoffers": 0,
     "retried_as": None,
     "infeasible": False,
+    "sampled_by": None,
     "retry_refused": None,
     "cancelled_retry": None,
 }

@@ -34,6 +34,7 @@ SPACE = [
     {"type": "categorical", "name": "kind", "choices": ["a", "b", "c"]},
 ]
 OPTIONS: dict[str, dict[str, Any]] = {
+    "auto": {},
     "tpe": {"n_startup_trials": 4},
     "gp": {"n_startup_trials": 4},
     "nsgaii": {"population_size": 4},
@@ -43,7 +44,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "grid": {},
     "qmc": {"scramble": True},
 }
-ASKS = {"gp": 6}
+ASKS = {"gp": 6, "auto": 10}
 SAMPLERS = list(OPTIONS)
 
 

@@ -50,6 +50,7 @@ class FrozenTrial(Answer):
     cancelled_retry: int | None = None
     reason: str | None = None
     infeasible: bool | None = None
+    sampled_by: str | None = None
     priority: int | None = None
 
     @property

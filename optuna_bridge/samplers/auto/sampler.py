@@ -1,0 +1,124 @@
+"""The sampler `auto`."""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any, cast
+
+import numpy as np
+from optuna import Study
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_bridge.samplers.auto.design import DesignSampler
+from optuna_bridge.samplers.auto.model import WarpedGPSampler
+from optuna_bridge.samplers.auto.rule import Choice, Facts, choice_to_explore, choose
+from optuna_bridge.samplers.gp.sampler import fault_of_size
+from optuna_bridge.samplers.kind import reseed
+from optuna_bridge.samplers.tpe.sampler import ColumnTPESampler
+from optuna_bridge.samplers.trial_columns import ColumnStorage, TrialColumns
+from optuna_bridge.system_attrs import SAMPLED_BY
+
+
+class AutoSampler(BaseSampler):
+    """A sampler that chooses one of others for each trial, by `rule.choose`.
+
+    The choice is set on the trial as an attribute.
+    """
+
+    def __init__(self, distributions: dict[str, BaseDistribution], seed: int | None = None) -> None:
+        self._n_params = len(distributions)
+        self._n_choices = {
+            name: len(each.choices)
+            for name, each in distributions.items()
+            if isinstance(each, CategoricalDistribution) and not each.single()
+        }
+        self._samplers: dict[Choice, BaseSampler] = {
+            Choice.DESIGN: DesignSampler(distributions, seed),
+            Choice.TPE: ColumnTPESampler(
+                distributions, seed=seed, n_startup_trials=0, multivariate=True, constant_liar=True
+            ),
+            Choice.GP: WarpedGPSampler(distributions, seed=seed, n_startup_trials=0),
+        }
+        self._gp = cast(WarpedGPSampler, self._samplers[Choice.GP])
+        self._chosen = self._samplers[Choice.DESIGN]
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        choice = choose(self._facts(study, trial))
+        self._chosen = self._samplers[choice]
+        if choice == Choice.GP:
+            self._gp.held = choice_to_explore(trial.number, self._tried(study))
+        study._storage.set_trial_system_attr(trial._trial_id, SAMPLED_BY, choice.value)
+        self._chosen.before_trial(study, trial)
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return self._chosen.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self._chosen.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        return self._chosen.sample_independent(study, trial, param_name, param_distribution)
+
+    def reseed(self, seed: int, number: int) -> None:
+        """Make the next draw depend only on the seed and the trial's number."""
+        for choice, sampler in self._samplers.items():
+            if choice != Choice.DESIGN:  # whose points depend on nothing else
+                reseed(sampler, seed, number)
+        self._gp.forget_fits()
+
+    def _tried(self, study: Study) -> dict[str, list[int]]:
+        """Return how many trials have each choice, by categorical parameter."""
+        columns = _columns(study)
+        values = columns.internal_params[columns.rows_of(self._n_choices), : columns.n]
+        return {
+            name: np.bincount(row[~np.isnan(row)].astype(int), minlength=n).tolist()
+            for row, (name, n) in zip(values, self._n_choices.items(), strict=True)
+        }
+
+    def _facts(self, study: Study, trial: FrozenTrial) -> Facts:
+        columns = _columns(study)
+        states = columns.states[: columns.n]
+        n_completed, n_pruned = (
+            int(np.count_nonzero(states == state.value))
+            for state in (TrialState.COMPLETE, TrialState.PRUNED)
+        )
+        return Facts(
+            number=trial.number,
+            n_completed=n_completed,
+            n_pruned=n_pruned,
+            can_model=self._can_model(study),
+        )
+
+    def _can_model(self, study: Study) -> bool:
+        """Return whether `gp` is installed, and takes a study of this size."""
+        if find_spec("torch") is None:
+            return False
+        completed = (
+            each for each in study._get_trials(deepcopy=False) if each.state == TrialState.COMPLETE
+        )
+        constraints = next((len(each.constraints) for each in completed), 0)
+        size = {"n_objectives": len(study.directions), "n_constraints": constraints}
+        return fault_of_size(n_params=self._n_params, **size) is None
+
+
+def _columns(study: Study) -> TrialColumns:
+    columns = cast(ColumnStorage, study._storage).columns
+    if columns is None:
+        raise TypeError("auto reads a study in columns")
+    return columns
+
+
+def depends_on_number(system_attrs: Mapping[str, Any]) -> bool:
+    """Return whether another number would have another point: only one trial may have it."""
+    return system_attrs.get(SAMPLED_BY) == Choice.DESIGN
