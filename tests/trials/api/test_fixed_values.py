@@ -33,6 +33,7 @@ from tests.support.api_client import (
     trial_action,
 )
 from tests.support.sample_studies import repeatable_examples
+from tests.support.transfer_files import delete_study, export_study, import_file
 
 SPACE: list[JSON] = [
     {"type": "ordinal", "name": "batch", "values": [16, 32, 64.0]},
@@ -89,6 +90,21 @@ def test_batch_has_the_fixed_values(api: APIClient) -> None:
     assert len({trial["params"]["x"] for trial in trials}) == 5
     suggest_batch(api, 1, fixed=None)  # null is left out, as everywhere
     assert stock_attrs() == [{"batch": 16, "c": "a"}] * 5 + [None]
+    assert_schemas_agree(STUDY_NAME)
+
+
+def test_fixed_values_are_exported_and_imported(api: APIClient) -> None:
+    create(api, "tpe")
+    for number in range(3):
+        suggest(api, fixed={"batch": 64.0, "c": None})
+        complete(api, STUDY_NAME, number, number)
+    running = suggest(api, fixed={"batch": 16})["params"]
+    before = stock_attrs()
+    file = export_study(api)
+    delete_study(api)
+    import_file(api, file)
+    assert stock_attrs() == before == [{"batch": 64.0, "c": None}] * 3 + [{"batch": 16}]
+    assert list_trials(api)[3]["params"] == running
     assert_schemas_agree(STUDY_NAME)
 
 

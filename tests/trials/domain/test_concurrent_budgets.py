@@ -140,6 +140,31 @@ def test_concurrent_asks_on_a_grid_get_a_point_each(
     assert {refused["reason"] for refused in bodies_of_status(answers, 409)} == {"space_exhausted"}
 
 
+@pytest.mark.parametrize("sampler", ["random", "tpe", "nsgaii", "qmc"])
+def test_concurrent_asks_with_fixed_values_get_a_point_each(
+    send_together: SendTogether, client: HttpClient, sampler: str
+) -> None:
+    study = f"fixed-{sampler}"
+    scale = {"type": "ordinal", "name": "n", "values": [16, 32]}
+    client.create_study(
+        name=study, search_space=[scale, *GRID], sampler=sampler, duplicates="avoid"
+    )
+    asks = one_for_each_worker(suggest_request(study, fixed={"n": 16}))
+
+    # Asks of samplers that draw within the transaction may have to try again.
+    answers: list[Answer] = []
+    for _ in range(ROUNDS):  # one that came too late for its plan may have to try again
+        answers += send_together(asks)
+        assert count_codes(answers).keys() <= {"contended", "budget_in_flight"}
+
+    points = [offer["params"] for offer in bodies_of_status(answers, 200)]
+    assert sorted(each["x"] for each in points) == list(range(1, N_WORKERS + 1))
+    assert {each["n"] for each in points} == {16}
+    assert count_codes(send_together(asks)) == {"budget_in_flight": N_WORKERS}
+    answers = send_together(one_for_each_worker(suggest_request(study)))
+    assert {offer["params"]["n"] for offer in bodies_of_status(answers, 200)} == {32}
+
+
 def test_concurrent_pauses_are_one_change(send_together: SendTogether, client: HttpClient) -> None:
     client.create_study(name="paused", search_space=X_SPACE)
 
