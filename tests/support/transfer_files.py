@@ -303,7 +303,9 @@ class _RandomStudy:
             "pruner": pruner,
             "pruner_options": self.options(PRUNERS[pruner]),
             "constraints": constraints,
-            "duplicates": self.random.choice(("allow", "avoid")),
+            "duplicates": "avoid"
+            if SAMPLERS[sampler].visits_each_point
+            else self.random.choice(("allow", "avoid")),
             "pruning_direction": pruning_direction,
             "user_attrs": self.attributes(),
             "metric_names": names,

@@ -113,7 +113,8 @@ class VisitedPoints:
         left = self._indexes(fixed)
         left = left[self._are_left()[left]]
         others = [points.index(self._space.to_internal(params)) for params in drafts]
-        left = np.setdiff1d(left, [index for index in others if index is not None])
+        drafted = {index for index in others if index is not None}
+        left = np.setdiff1d(left, list(drafted), assume_unique=True)
         if not len(left):
             return None
         chosen = left[np.random.default_rng(seed).integers(len(left))]

@@ -116,8 +116,14 @@ def test_concurrent_asks_on_a_grid_get_a_point_each(
     send_together: SendTogether, client: HttpClient, sampler: str
 ) -> None:
     study = f"grid-{sampler}"
+    options = {"n_values": N_WORKERS} if sampler == "grid" else {}
     client.create_study(
-        name=study, search_space=GRID, sampler=sampler, duplicates="avoid", max_retries=1
+        name=study,
+        search_space=GRID,
+        sampler=sampler,
+        sampler_options=options,
+        duplicates="avoid",
+        max_retries=1,
     )
 
     answers = send_together(one_for_each_worker(suggest_request(study)))
