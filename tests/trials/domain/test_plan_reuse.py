@@ -12,6 +12,8 @@ from rest_framework.test import APIClient
 
 from tuner_project.db.database import close_pool
 
+from tuner_project.db.database import close_pool
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 STUDY = "/api/v1/studies/search"
@@ -71,6 +73,7 @@ def play(api: APIClient, definition: dict[str, Any], number: int) -> None:
 
 @pytest.mark.parametrize("definition", STUDIES.values(), ids=STUDIES)
 def test_statements_are_planned_once(api: APIClient, definition: dict[str, Any]) -> None:
+    close_pool()  # other tests' statements may have been planned for batches
     body = {"name": "search", "search_space": SPACE, "pruner": "median"} | definition
     assert api.post("/api/v1/studies", body).status_code == 201
     for number in range(N_TRIALS):
