@@ -1,22 +1,20 @@
 """A study's sampler and pruner on its cached trials; no database lock is held while they work."""
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
-from optuna_bridge.points import Point
 from optuna_bridge.pruners.kind import PrunerKind
-from optuna_bridge.pruners.registry import NO_PRUNER, PRUNERS, build_pruner
+from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.kind import StudyTraits
-from optuna_bridge.samplers.registry import SAMPLERS, build_sampler
 from optuna_bridge.search_space import listed_values
 from studies.errors import SamplerUnavailable, SamplerUnsuited, StudyNotFound
 from studies.models import NamedStudy, Study
 from trials.models import Trial
 from trials.sampling.drafts import Annotations, Draft, PlanInvalidated
+from trials.sampling.drawing import DrawingSession
 from trials.sampling.sampler_lock import SamplerLock
-from trials.sampling.trial_cache import TrialCache
 from trials.sampling.visited_points import max_failures
 from tuner_project.db.database import release_connection
 from tuner_project.observability.stopwatch import stopwatch
@@ -29,7 +27,7 @@ _LEAST_SIZE = 20  # in trials: the memory of the sampler and of empty columns
 _BYTES_OF_UNIT = _BYTES + 10 * _BYTES_OF_PARAM
 
 
-class SamplerSession(TrialCache):
+class SamplerSession(DrawingSession):
     """A study's sampler and pruner, and the trials that they read.
 
     Samplers have state, so only one thread at a time may draw: the one that holds `lock`, which
@@ -39,16 +37,8 @@ class SamplerSession(TrialCache):
     def __init__(self, study: Study) -> None:
         super().__init__(study)
         self.lock = SamplerLock()
-        self._kind = SAMPLERS[study.sampler]
-        self._seed: int | None = study.sampler_options.get("seed")
         self._was_refused = False
         self._n_choices = sum(len(listed_values(each)) for each in study.space.parameters)
-        sampler = build_sampler(study.sampler, study.sampler_options, self._space.distributions)
-        self.pruner = build_pruner(study.pruner, study.pruner_options)
-        # Optuna prunes single-objective studies only, and samplers split trials by Hyperband's
-        # brackets only there.
-        pruner = build_pruner(NO_PRUNER, {}) if study.is_multi_objective else self.pruner
-        self.optuna_study = self.as_study(sampler, pruner)
 
     @property
     def size(self) -> int:
@@ -64,19 +54,6 @@ class SamplerSession(TrialCache):
         of_trial = _BYTES + _BYTES_OF_PARAM * len(self._space.parameters)
         notes = _BYTES_OF_NOTE * self._n_notes
         return len(self) * of_trial + notes + _BYTES_OF_CHOICE * self._n_choices
-
-    @property
-    def is_seeded(self) -> bool:
-        return self._seed is not None
-
-    @property
-    def needs_number(self) -> bool:
-        """Whether the sampler can draw only after the trial's number is reserved."""
-        return self._kind.needs_number
-
-    def depends_on_number(self, draft: Draft) -> bool:
-        """Return whether a draft's point may have no other number than the draft's."""
-        return self.is_seeded or self._kind.depends_on_number(draft.system_attrs)
 
     @property
     def pruner_kind(self) -> PrunerKind:
@@ -214,113 +191,3 @@ class SamplerSession(TrialCache):
             return self.draw(number, fixed)
         finally:
             self.lock.release()
-
-    # Drawing: only by the thread that holds `lock` --------------------------------------------
-
-    def draw_next(self, fixed: Mapping[str, Any] | None = None) -> Draft | None:
-        """Draw a trial for the next number; None if no unvisited point is left."""
-        if self.n_left_at(fixed) == 0:
-            return None
-        numbers = [draft.number + 1 for draft in self._listed_drafts()]
-        draft = self.draw(max([len(self._trials), *numbers]), fixed or None)
-        if draft.is_duplicate and self.n_left is not None:
-            self._drop(draft)
-            return None
-        return draft
-
-    def draw(self, number: int, fixed: Mapping[str, Any] | None = None) -> Draft:
-        """Draw a trial; if the study avoids duplicates, redraw while its point was visited."""
-        if self._seed is not None:
-            self._kind.reseed(self.optuna_study.sampler, self._seed, number)
-        fixed = self._as_sampled(fixed)
-        is_point = self._is_point(fixed)
-        if self.visited is not None and self._kind.visits_each_point and not is_point:
-            return self._draw_unvisited(number, fixed)
-        draft = self._draw_once(number, fixed)
-        if self.visited is None:
-            return draft
-        if is_point:
-            draft.mark_exact()
-            return draft
-        others = [each.params for each in self._listed_drafts() if each is not draft]
-        points = {self.visited.point_of(params) for params in others} - {None}
-        for _ in range(self._kind.max_redraws):
-            if not self._is_visited(draft, points):
-                return draft
-            self._drop(draft)
-            with self._kind.at_random(self.optuna_study.sampler):
-                draft = self._draw_once(number, fixed)
-        if not self._is_visited(draft, points):
-            return draft
-        left = self._unvisited(number, fixed, others)
-        if left is None:
-            draft.mark_duplicate()
-            return draft
-        self._drop(draft)
-        return self._draw_once(number, left)
-
-    def n_left_at(self, fixed: Mapping[str, Any] | None) -> int | None:
-        """Return how many trials with the fixed values can be drawn; None if it is not limited.
-
-        It is if the study avoids duplicates in a finite space. A point with all its parameters
-        fixed is drawn even if it was visited.
-        """
-        if self.visited is None or not fixed:
-            return self.n_left
-        as_sampled = self._as_sampled(fixed)
-        return None if self._is_point(as_sampled) else self.visited.n_left_at(as_sampled or {})
-
-    def _is_point(self, fixed: Mapping[str, Any] | None) -> bool:
-        """Return whether all parameters are fixed."""
-        return fixed is not None and len(fixed) == len(self._space.parameters)
-
-    def _as_sampled(self, params: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-        """Return parameters of the study as its sampler sees them."""
-        if params is None or self._space is self.study.space:
-            return params
-        return self._space.to_external(self.study.space.to_internal(params))
-
-    def internal_params(self, draft: Draft) -> list[float | None]:
-        """Return the parameters of a draft as trials store them."""
-        return self._space.to_internal(draft.params)
-
-    def _is_visited(self, draft: Draft, others: Container[Point | None]) -> bool:
-        if self.visited is None:
-            return False
-        point = self.visited.point_of(draft.params)
-        return point in self.visited or point in others
-
-    def _draw_unvisited(self, number: int, fixed: Mapping[str, Any] | None) -> Draft:
-        """Draw a trial at an unvisited point, or any one that is marked as a duplicate."""
-        left = self._unvisited(number, fixed, [each.params for each in self._listed_drafts()])
-        draft = self._draw_once(number, fixed if left is None else left)
-        if left is None:
-            draft.mark_duplicate()
-        return draft
-
-    def _unvisited(
-        self,
-        number: int,
-        fixed: Mapping[str, Any] | None,
-        others: Sequence[Mapping[str, Any]],
-    ) -> dict[str, Any] | None:
-        """Return the parameters of an unvisited point; None if there is none.
-
-        `others` are the parameters of the other drafts, whose points count as visited.
-        """
-        if self.visited is None:
-            return None
-        seed = None if self._seed is None else (self._seed, number)
-        return self.visited.pick_other(fixed or {}, others, seed)
-
-    def _draw_once(self, number: int, fixed: Mapping[str, Any] | None = None) -> Draft:
-        """Draw a trial once, with some or all parameters fixed if given."""
-        draft = Draft(number, fixed)
-        with stopwatch("sampling"):
-            self.draw_into(
-                draft,
-                self.optuna_study,
-                self._space.distributions,
-                annotates=self._kind.annotates_trials,
-            )
-        return draft

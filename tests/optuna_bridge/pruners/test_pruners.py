@@ -182,7 +182,8 @@ def play(
 ) -> None:
     """Run several trials at once, which report some steps at a time, and end in any order.
 
-    With `corrects`, ours often gets another value of a step before, which is replaced. Where steps are instances, they are out of order: rungs and warm-ups count them.
+    With `corrects`, ours often gets another value of a step before, which is replaced. Where
+    steps are instances, they are out of order: rungs and warm-ups count them.
     """
     # Otherwise many values are equal, which takes SciPy long; `p_value` is tested on its own.
     digits = 6 if corrects else 3 if are_instances else 1

@@ -12,8 +12,6 @@ from rest_framework.test import APIClient
 
 from tuner_project.db.database import close_pool
 
-from tuner_project.db.database import close_pool
-
 pytestmark = pytest.mark.django_db(transaction=True)
 
 STUDY = "/api/v1/studies/search"
