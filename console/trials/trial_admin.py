@@ -84,7 +84,7 @@ class TrialAdmin(ReadOnlyAdmin):
             },
         ),
         ("Time", {"fields": [columns.started, columns.completed, columns.duration]}),
-        ("Parameters", {"fields": [columns.params_table]}),
+        ("Parameters", {"fields": [columns.sampled_by, columns.params_table]}),
         ("Intermediate values", {"fields": [columns.intermediate_values]}),
         ("Attributes", {"fields": [columns.user_attributes, columns.system_attributes]}),
     ]

@@ -7,111 +7,37 @@ from rest_framework import serializers
 from optuna_bridge.enums import Direction
 from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS, missing_samplers
-from studies.api.budget_serializers import NoImprovementSerializer
 from studies.api.fields import (
     MAX_NAME,
     MAX_OBJECTIVES,
     DirectionField,
-    LeaseSecondsField,
     NameField,
     PrunerOptionsField,
     SamplerOptionsField,
 )
+from studies.api.life_serializers import LifeSerializer
 from studies.api.parameter_serializers import ParameterField
+from studies.api.warm_start_serializers import WarmStartSerializer
 from studies.domain import Definition
-from studies.domain.warm_start import WarmStart
-from studies.enums import Duplicates, WarmStartMode
+from studies.enums import Duplicates
 from studies.models import Study
 from tuner_project.rest.serializers import (
     AttributesField,
     ReasonField,
     StrictBooleanField,
     StrictCharField,
-    StrictDateTimeField,
-    StrictFloatField,
-    StrictIntegerField,
     StrictSerializer,
     UserAttributesField,
 )
 
 MAX_PARAMETERS = 1000
 MAX_CONSTRAINTS = 100
-MAX_COUNT = 2**31 - 1
-MAX_SOURCES = 20  # studies, or patterns
-MAX_WARM_START = 1000  # trials
-
-
-def _positive_integer(what: str) -> StrictIntegerField:
-    return StrictIntegerField(
-        required=False, allow_null=True, min_value=1, max_value=MAX_COUNT, help_text=what
-    )
 
 
 def _unavailable_samplers() -> str | None:
     """Return what the OpenAPI document says of samplers that this installation lacks."""
     missing = [f"{name} ({why})" for name, why in missing_samplers().items()]
     return f"Not available here: {', '.join(missing)}." if missing else None
-
-
-class LifeSerializer(StrictSerializer):
-    """Budgets, retries and leases of a study."""
-
-    max_trials = _positive_integer(
-        "The maximum number of trials. WAITING, RUNNING, COMPLETE, PRUNED and infeasible trials "
-        "count; other FAIL trials do not."
-    )
-    max_concurrent = _positive_integer("The maximum number of trials that are RUNNING at a time.")
-    max_failures = _positive_integer(
-        "The number of failed trials without a retry that completes the study."
-    )
-    target_value = StrictFloatField(
-        required=False,
-        allow_null=True,
-        help_text="For one objective: a value as good as this completes the study.",
-    )
-    deadline = StrictDateTimeField(
-        required=False,
-        allow_null=True,
-        help_text="The time at which the study is completed: no trial is handed out after it.",
-    )
-    stop_after_no_improvement = NoImprovementSerializer(
-        required=False,
-        allow_null=True,
-        help_text="The study is completed when `trials` trials have finished since the best value, "
-        "or the hypervolume of the front, last improved by more than `min_delta`. COMPLETE, PRUNED "
-        "and infeasible trials count; other FAIL trials do not.",
-    )
-    max_consecutive_failures = _positive_integer(
-        "The number of trials failing in a row that pauses the study, with the reason `failing`. "
-        "Default: none."
-    )
-    max_trial_seconds = LeaseSecondsField(
-        help_text="Seconds that a trial may run, however often it reports; then it ends like one "
-        "whose lease has expired. null or left out: no limit."
-    )
-    stop_running = StrictBooleanField(
-        required=False,
-        help_text="Whether reports and heartbeats of running trials return `should_stop` once the "
-        "study is completed. Default: false.",
-    )
-    lease_seconds = LeaseSecondsField(
-        help_text="Seconds that a running trial may go without a report or heartbeat; null: the "
-        "lease never expires. Default at creation: the service's setting DEFAULT_LEASE_SECONDS."
-    )
-    max_retries = StrictIntegerField(
-        required=False,
-        min_value=0,
-        max_value=1000,
-        help_text="How often a trial that lost its lease, or failed with `retry`, is queued again. "
-        "Default: 0.",
-    )
-    max_reoffers = StrictIntegerField(
-        required=False,
-        min_value=0,
-        max_value=1000,
-        help_text="How often a trial is returned to the worker that holds it, without a report or "
-        "heartbeat in between; then it fails, and is retried as `max_retries` allows. Default: 10.",
-    )
 
 
 class MetricNamesField(serializers.ListField):
@@ -200,41 +126,6 @@ class DefinitionSerializer(LifeSerializer):
                 "two constraints have the same name; names are unique"
             )
         return names
-
-
-class WarmStartSerializer(StrictSerializer):
-    """The trials of earlier studies with which a new study begins."""
-
-    studies = serializers.ListField(
-        child=StrictCharField(max_length=MAX_NAME),
-        min_length=1,
-        max_length=MAX_SOURCES,
-        help_text="Names of studies, or patterns in which `*` stands for any text. Of the studies "
-        "that match a pattern, the newest with the same directions count.",
-    )
-    top = StrictIntegerField(
-        required=False,
-        min_value=1,
-        max_value=MAX_WARM_START,
-        help_text="How many of the best trials at most. Default: 10.",
-    )
-    mode = serializers.ChoiceField(
-        choices=WarmStartMode.choices,
-        required=False,
-        help_text="`queue`: they are evaluated again, and come first; parameters that they lack "
-        "are drawn. `record`: their results count, which needs the same parameters and "
-        "constraints. Default: queue.",
-    )
-
-    def get_fields(self) -> dict[str, Any]:
-        """Return the fields; `from` is a keyword of Python."""
-        fields = super().get_fields()
-        return {"from": fields.pop("studies"), **fields}
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        mode = WarmStartMode(attrs.get("mode") or WarmStartMode.QUEUE)
-        top = attrs.get("top") or 10
-        return {"warm_start": WarmStart(attrs["from"], top, mode)}
 
 
 class CreateStudySerializer(DefinitionSerializer):

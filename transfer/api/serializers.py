@@ -7,11 +7,11 @@ from rest_framework import serializers
 from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
 from studies.api.fields import NameField, PrunerOptionsField, SamplerOptionsField
+from studies.api.life_serializers import LifeSerializer
 from studies.api.parameter_serializers import ParameterField
 from studies.api.request_serializers import (
     MAX_PARAMETERS,
     DefinitionSerializer,
-    LifeSerializer,
     MetricNamesField,
 )
 from studies.api.serializers import StudySerializer

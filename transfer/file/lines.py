@@ -7,12 +7,11 @@ from rest_framework import serializers
 
 from optuna_bridge.enums import TrialState
 from studies.api.fields import DirectionField, LeaseSecondsField, NameField
+from studies.api.life_serializers import MAX_COUNT, LifeSerializer
 from studies.api.parameter_serializers import ParameterField
 from studies.api.request_serializers import (
-    MAX_COUNT,
     MAX_PARAMETERS,
     DefinitionSerializer,
-    LifeSerializer,
     MetricNamesField,
 )
 from studies.domain.definition import Definition, as_json

@@ -36,7 +36,7 @@ class AutoSampler(BaseSampler):
         self._samplers: dict[Choice, BaseSampler] = {
             Choice.DESIGN: DesignSampler(distributions, seed),
             Choice.TPE: ColumnTPESampler(
-                distributions, seed=seed, n_startup_trials=0, multivariate=True, constant_liar=True
+                distributions, seed=seed, n_startup_trials=0, constant_liar=True
             ),
             Choice.GP: WarpedGPSampler(distributions, seed=seed, n_startup_trials=0),
         }

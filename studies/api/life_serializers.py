@@ -1,0 +1,80 @@
+"""Budgets, retries and leases in requests."""
+
+from studies.api.budget_serializers import NoImprovementSerializer
+from studies.api.fields import LeaseSecondsField
+from tuner_project.rest.serializers import (
+    StrictBooleanField,
+    StrictDateTimeField,
+    StrictFloatField,
+    StrictIntegerField,
+    StrictSerializer,
+)
+
+MAX_COUNT = 2**31 - 1
+
+
+def _positive_integer(what: str) -> StrictIntegerField:
+    return StrictIntegerField(
+        required=False, allow_null=True, min_value=1, max_value=MAX_COUNT, help_text=what
+    )
+
+
+class LifeSerializer(StrictSerializer):
+    """Budgets, retries and leases of a study."""
+
+    max_trials = _positive_integer(
+        "The maximum number of trials. WAITING, RUNNING, COMPLETE, PRUNED and infeasible trials "
+        "count; other FAIL trials do not."
+    )
+    max_concurrent = _positive_integer("The maximum number of trials that are RUNNING at a time.")
+    max_failures = _positive_integer(
+        "The number of failed trials without a retry that completes the study."
+    )
+    target_value = StrictFloatField(
+        required=False,
+        allow_null=True,
+        help_text="For one objective: a value as good as this completes the study.",
+    )
+    deadline = StrictDateTimeField(
+        required=False,
+        allow_null=True,
+        help_text="The time at which the study is completed: no trial is handed out after it.",
+    )
+    stop_after_no_improvement = NoImprovementSerializer(
+        required=False,
+        allow_null=True,
+        help_text="The study is completed when `trials` trials have finished since the best value, "
+        "or the hypervolume of the front, last improved by more than `min_delta`. COMPLETE, PRUNED "
+        "and infeasible trials count; other FAIL trials do not.",
+    )
+    max_consecutive_failures = _positive_integer(
+        "The number of trials failing in a row that pauses the study, with the reason `failing`. "
+        "Default: none."
+    )
+    max_trial_seconds = LeaseSecondsField(
+        help_text="Seconds that a trial may run, however often it reports; then it ends like one "
+        "whose lease has expired. null or left out: no limit."
+    )
+    stop_running = StrictBooleanField(
+        required=False,
+        help_text="Whether reports and heartbeats of running trials return `should_stop` once the "
+        "study is completed. Default: false.",
+    )
+    lease_seconds = LeaseSecondsField(
+        help_text="Seconds that a running trial may go without a report or heartbeat; null: the "
+        "lease never expires. Default at creation: the service's setting DEFAULT_LEASE_SECONDS."
+    )
+    max_retries = StrictIntegerField(
+        required=False,
+        min_value=0,
+        max_value=1000,
+        help_text="How often a trial that lost its lease, or failed with `retry`, is queued again. "
+        "Default: 0.",
+    )
+    max_reoffers = StrictIntegerField(
+        required=False,
+        min_value=0,
+        max_value=1000,
+        help_text="How often a trial is returned to the worker that holds it, without a report or "
+        "heartbeat in between; then it fails, and is retried as `max_retries` allows. Default: 10.",
+    )
