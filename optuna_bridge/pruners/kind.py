@@ -9,6 +9,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner, PatientPruner
 
 from optuna_bridge.options import Kind, Option
+from optuna_bridge.pruners.patience import QuietPatientPruner
 
 MAX_STEP = 2**31 - 1
 PATIENCE: Mapping[str, Option] = {
@@ -80,7 +81,7 @@ class PrunerKind(Kind):
             # The API deliberately offers these pruners, which Optuna calls experimental.
             warnings.simplefilter("ignore", ExperimentalWarning)
             pruner: BasePruner = self.build(own)
-            return PatientPruner(pruner, **outer) if outer else pruner
+            return QuietPatientPruner(pruner, **outer) if outer else pruner
 
     def rungs(self, pruner: BasePruner, study_name: str, number: int) -> Iterator[int] | None:
         """Return the first step of each of a trial's rungs; None if the pruner has no rungs."""

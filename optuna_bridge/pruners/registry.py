@@ -7,7 +7,6 @@ from optuna.pruners import (
     BasePruner,
     MedianPruner,
     NopPruner,
-    PatientPruner,
     PercentilePruner,
     SuccessiveHalvingPruner,
     ThresholdPruner,
@@ -21,6 +20,7 @@ from optuna_bridge.pruners.halving import (
     hyperband_rung_steps,
 )
 from optuna_bridge.pruners.kind import MAX_STEP, PATIENCE, PrunerKind
+from optuna_bridge.pruners.patience import QuietPatientPruner
 from optuna_bridge.pruners.steps import correct_rungs
 from optuna_bridge.pruners.wilcoxon import WilcoxonPruner
 
@@ -136,7 +136,7 @@ PRUNERS: dict[str, PrunerKind] = {
         first_step=lambda options: (max(2, options["n_startup_steps"]) - 1, "n_startup_steps"),
     ),
     "patient": PrunerKind(
-        build=lambda options: PatientPruner(None, **options),
+        build=lambda options: QuietPatientPruner(None, **options),
         options={
             "patience": Option(
                 "int", 10, "Steps without improvement until a trial is pruned.", 0, MAX_STEP

@@ -45,7 +45,11 @@ SPACE: list[JSON] = [
 # What samplers see.
 INDEXES: list[JSON] = [{"type": "int", "name": "batch", "low": 0, "high": 4}, SPACE[1]]
 FINITE: JSON = {"type": "int", "name": "x", "low": 0, "high": 2}
-INSTALLED = [name for name, kind in SAMPLERS.items() if kind.missing is None]
+INSTALLED = [
+    name
+    for name, kind in SAMPLERS.items()
+    if kind.missing is None and not kind.visits_each_point  # those end, and need a finite space
+]
 
 
 def options(sampler: str) -> JSON:

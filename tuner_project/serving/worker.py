@@ -6,6 +6,7 @@ checks. On shutdown it still accepts connections, which it then closes without a
 difference.
 """
 
+import select
 import socket
 import time
 from collections import deque
@@ -22,8 +23,9 @@ from tuner_project.serving.slow_clients import TimedConnection, TimedWorker
 # they have the response. To hand the connection to the main loop and back takes a tenth of the CPU
 # time of a request.
 LINGER = 0.002  # seconds
-# How long a worker leaves a new connection to one that has fewer.
-YIELD = 0.002  # seconds
+# How long, and how often, a worker leaves a new connection to one that has fewer.
+YIELD = 0.001  # seconds
+MAX_YIELDS = 10
 RESERVE_THREADS = 2
 RESERVE_WAITING = 200
 _PROBES = tuple(f"GET {path}".encode() for path in PROBES)
@@ -72,9 +74,18 @@ class BoundedWorker(TimedWorker):
         super().init_process()
 
     def accept(self, listener: socket.socket) -> None:
-        if self.alive and connection_counts.has_fewer_elsewhere(self.nr_conns):
-            time.sleep(YIELD)
+        if self.alive:
+            self._yield_to_others(listener)
         super().accept(listener)
+
+    def _yield_to_others(self, listener: socket.socket) -> None:
+        """Wait while a worker with fewer connections could accept the new one instead."""
+        poll = select.poll()
+        poll.register(listener, select.POLLIN)
+        for _ in range(MAX_YIELDS):
+            if not (connection_counts.has_fewer_elsewhere(self.nr_conns) and poll.poll(0)):
+                return
+            time.sleep(YIELD)
 
     def enqueue_req(self, conn: Any) -> None:
         n_waiting = self._n_given - self.cfg.threads

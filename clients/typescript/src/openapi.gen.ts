@@ -33,6 +33,26 @@ export type Advice = {
 };
 
 /**
+ * The options of sampler `auto`.
+ */
+export type AutoSamplerOptions = {
+    /**
+     * Makes the suggestions of a sequential study repeatable. Default: None.
+     */
+    seed?: number | null;
+};
+
+/**
+ * The options of sampler `auto`.
+ */
+export type AutoSamplerOptionsRequest = {
+    /**
+     * Makes the suggestions of a sequential study repeatable. Default: None.
+     */
+    seed?: number | null;
+};
+
+/**
  * The best trial.
  */
 export type Best = {
@@ -450,6 +470,10 @@ export type CreateStudyRequest = {
      */
     pruning_direction?: PruningDirectionEnum;
     name: string;
+    /**
+     * Begin with the best trials of earlier studies. Ignored if the study exists.
+     */
+    warm_start?: WarmStartRequest | null;
     /**
      * Load an existing study if its definition agrees. Default: true.
      */
@@ -1787,6 +1811,7 @@ export type RunningTrial = {
 };
 
 /**
+ * * `auto` - auto
  * * `tpe` - tpe
  * * `gp` - gp
  * * `random` - random
@@ -1797,11 +1822,11 @@ export type RunningTrial = {
  * * `brute_force` - brute_force
  * * `grid` - grid
  */
-export type SamplerEnum = 'tpe' | 'gp' | 'random' | 'nsgaii' | 'nsgaiii' | 'cmaes' | 'qmc' | 'brute_force' | 'grid';
+export type SamplerEnum = 'auto' | 'tpe' | 'gp' | 'random' | 'nsgaii' | 'nsgaiii' | 'cmaes' | 'qmc' | 'brute_force' | 'grid';
 
-export type SamplerOptions = TpeSamplerOptions | GpSamplerOptions | RandomSamplerOptions | NsgaiiSamplerOptions | NsgaiiiSamplerOptions | CmaesSamplerOptions | QmcSamplerOptions | BruteForceSamplerOptions | GridSamplerOptions;
+export type SamplerOptions = AutoSamplerOptions | TpeSamplerOptions | GpSamplerOptions | RandomSamplerOptions | NsgaiiSamplerOptions | NsgaiiiSamplerOptions | CmaesSamplerOptions | QmcSamplerOptions | BruteForceSamplerOptions | GridSamplerOptions;
 
-export type SamplerOptionsRequest = TpeSamplerOptionsRequest | GpSamplerOptionsRequest | RandomSamplerOptionsRequest | NsgaiiSamplerOptionsRequest | NsgaiiiSamplerOptionsRequest | CmaesSamplerOptionsRequest | QmcSamplerOptionsRequest | BruteForceSamplerOptionsRequest | GridSamplerOptionsRequest;
+export type SamplerOptionsRequest = AutoSamplerOptionsRequest | TpeSamplerOptionsRequest | GpSamplerOptionsRequest | RandomSamplerOptionsRequest | NsgaiiSamplerOptionsRequest | NsgaiiiSamplerOptionsRequest | CmaesSamplerOptionsRequest | QmcSamplerOptionsRequest | BruteForceSamplerOptionsRequest | GridSamplerOptionsRequest;
 
 /**
  * The answer to a heartbeat.
@@ -2261,6 +2286,10 @@ export type Trial = {
      */
     infeasible: boolean;
     /**
+     * What drew its parameters, if the study's sampler is `auto`: `design` (a point that fills the space), or the sampler of this name.
+     */
+    sampled_by: string | null;
+    /**
      * Order in the queue: higher priorities first.
      */
     priority: number;
@@ -2316,6 +2345,33 @@ export type Verdict = {
      * The steps that had another value before.
      */
     replaced: Array<number>;
+};
+
+/**
+ * * `queue` - Queue
+ * * `record` - Record
+ */
+export type WarmStartMode = 'queue' | 'record';
+
+/**
+ * The trials of earlier studies with which a new study begins.
+ */
+export type WarmStartRequest = {
+    /**
+     * Names of studies, or patterns in which `*` stands for any text. Of the studies that match a pattern, the newest with the same directions count.
+     */
+    from: Array<string>;
+    /**
+     * How many of the best trials at most. Default: 10.
+     */
+    top?: number;
+    /**
+     * `queue`: they are evaluated again, and come first; parameters that they lack are drawn. `record`: their results count, which needs the same parameters and constraints. Default: queue.
+     *
+     * * `queue` - Queue
+     * * `record` - Record
+     */
+    mode?: WarmStartMode;
 };
 
 /**
@@ -2418,6 +2474,7 @@ export type ListStudiesData = {
          */
         order_by?: 'name' | '-name' | 'created' | '-created' | 'trials' | '-trials' | 'best' | '-best';
         /**
+         * * `auto` - auto
          * * `tpe` - tpe
          * * `gp` - gp
          * * `random` - random
@@ -2428,7 +2485,7 @@ export type ListStudiesData = {
          * * `brute_force` - brute_force
          * * `grid` - grid
          */
-        sampler?: 'tpe' | 'gp' | 'random' | 'nsgaii' | 'nsgaiii' | 'cmaes' | 'qmc' | 'brute_force' | 'grid';
+        sampler?: 'auto' | 'tpe' | 'gp' | 'random' | 'nsgaii' | 'nsgaiii' | 'cmaes' | 'qmc' | 'brute_force' | 'grid';
         /**
          * * `ACTIVE` - Active
          * * `PAUSED` - Paused

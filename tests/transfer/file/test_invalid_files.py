@@ -84,7 +84,7 @@ BAD_STUDIES: list[tuple[Callable[[JSON], Any], str, str]] = [
         "/search_space/0/low",
         "low (2.0) is above high (1.0)",
     ),
-    (set_keys(sampler="grid"), "/sampler", '"grid" is not a valid choice'),
+    (set_keys(sampler="annealing"), "/sampler", '"annealing" is not a valid choice'),
     (set_keys(sampler_options={"sed": 1}), "/sampler_options/sed", "unknown option"),
     (set_keys(sampler_options={"seed": -1}), "/sampler_options/seed", "expected an integer from 0"),
     (set_keys(pruner_options={"seed": 1}), "/pruner_options/seed", "unknown option"),

@@ -43,7 +43,11 @@ SPACE: list[JSON] = [
     {"type": "categorical", "name": "c", "choices": ["a", 1, 2.5, False, None]},
 ]
 GRID: list[JSON] = [SPACE[0], {"type": "int", "name": "n", "low": 1, "high": 2}]
-INSTALLED = [name for name, kind in SAMPLERS.items() if kind.missing is None]
+INSTALLED = [
+    name
+    for name, kind in SAMPLERS.items()
+    if kind.missing is None and not kind.visits_each_point  # those end, and need a finite space
+]
 URL = f"{TRIALS_URL}/suggest"
 BATCH_URL = f"{TRIALS_URL}/suggest-batch"
 

@@ -74,6 +74,8 @@ def test_statements_are_planned_once(api: APIClient, definition: dict[str, Any])
     close_pool()  # other tests' statements may have been planned for batches
     body = {"name": "search", "search_space": SPACE, "pruner": "median"} | definition
     assert api.post("/api/v1/studies", body).status_code == 201
+    connection.close()  # whose statements other tests may have executed
+    close_pool()
     for number in range(N_TRIALS):
         play(api, definition, number)
     with connection.cursor() as cursor:

@@ -73,6 +73,7 @@ def test_queued_trial_waits_for_an_ask(api: APIClient) -> None:
         "infeasible": False,
         "retry_refused": None,
         "cancelled_retry": None,
+        "sampled_by": None,
         "priority": 3,
     }
     assert list_trials(api) == [trial]

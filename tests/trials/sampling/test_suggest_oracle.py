@@ -255,7 +255,10 @@ def test_suggestions_and_decisions_equal_stock_optunas(sampler, objectives, prun
         assert mirror.parents(mirror.stock)
 
 
-@pytest.mark.parametrize(("sampler", "objectives", "pruner", "options"), CASES)
+@pytest.mark.parametrize(
+    ("sampler", "objectives", "pruner", "options"),
+    [case for case in CASES if case[0] not in SEQUENTIAL],
+)
 def test_draws_around_fixed_values_equal_stock_optunas(sampler, objectives, pruner, options):
     rng = random.Random(f"fixed {sampler} {objectives} {pruner}")
     study = build_study(

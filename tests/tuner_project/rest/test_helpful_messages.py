@@ -19,7 +19,7 @@ TRIALS = f"{STUDY_URL}/trials"
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ({"sampler": "grid"}, "expected one of tpe, gp, random, nsgaii, qmc"),
+        ({"sampler": "annealing"}, "expected one of auto, tpe, gp, random, nsgaii, nsgaiii, cmaes"),
         (
             {"pruner": "x"},
             "expected one of hyperband, median, none, successive_halving, percentile",
@@ -43,7 +43,7 @@ def test_refused_word_of_a_study_names_the_others(
     ("path", "query", "words"),
     [
         ("/api/v1/studies", {"state": "x"}, "ACTIVE, PAUSED, COMPLETED, CANCELLED"),
-        ("/api/v1/studies", {"sampler": "x" * 999}, "tpe, gp, random, nsgaii, qmc"),
+        ("/api/v1/studies", {"sampler": "x" * 999}, "auto, tpe, gp, random, nsgaii"),
         ("/api/v1/studies", {"order_by": "x"}, "name, -name, created, -created, trials, -trials"),
         (TRIALS, {"state": "{x}"}, '"{x}" is not a valid choice; expected one of WAITING, RUNNING'),
         (f"{STUDY_URL}/importance", {"method": "x"}, "fanova, mean_decrease_impurity, ped_anova"),

@@ -114,6 +114,7 @@ def test_document_has_all_options_of_samplers_and_pruners() -> None:
         for name, schema in schemas.items()
         if re.fullmatch(r"\w+(Sampler|Pruner)Options", name) and "properties" in schema
     } == {
+        "AutoSamplerOptions": ["seed"],
         "TpeSamplerOptions": [
             "constant_liar",
             "group",

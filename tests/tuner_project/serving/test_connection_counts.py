@@ -24,12 +24,12 @@ def test_workers_with_fewer_connections_are_found() -> None:
 @pytest.mark.usefixtures("django_db_setup")
 def test_connections_are_shared_among_workers() -> None:
     with running_service_on_tests_server() as service, ExitStack() as clients:
-        for _ in range(16):
+        for _ in range(32):
             client = clients.enter_context(HttpClient(service.port))
             assert client.call("GET", "/health").status == 200
         numbers = [_n_connections(service, worker) for worker in service.web_workers()]
-        assert sum(numbers) == 16
-        assert min(numbers) >= 5  # all were often with one worker
+        assert sum(numbers) == 32
+        assert min(numbers) >= 4  # all were with one worker before
 
 
 def _n_connections(service: Service, worker: psutil.Process) -> int:
