@@ -15,7 +15,7 @@ def fault_of_study(study: StudyTraits) -> str | None:
     most = MAX_PARAMS_SEPARABLE if is_separable else MAX_PARAMS
     n = sum(
         isinstance(each, FloatDistribution | IntDistribution) and not each.single()
-        for each in study.space.distributions.values()
+        for each in study.space.as_sampled.distributions.values()
     )
     if n == 0:
         return "it needs a float or int parameter whose low is less than its high"
