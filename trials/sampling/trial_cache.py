@@ -143,9 +143,10 @@ class TrialCache(SamplerStorage[Draft]):
         attrs_by_number: dict[int, dict[str, Any]] = {}
         query = _WRITTEN_WITH_STEPS if self._with_steps else _WRITTEN
         arguments = {"study": self.study.id, "revision": self._revision, "worker": worker_id}
-        rows = list(query.rows(**arguments))
-        is_holding = rows[0][0]
-        for _, revision, study_attrs, *of_trial, internal_params in rows:
+        is_holding = False
+        # Row by row, since all rows of a large study at a time would take a third more memory.
+        for holds, revision, study_attrs, *of_trial, internal_params in query.rows(**arguments):
+            is_holding = holds
             if revision is None:
                 break  # nothing was written
             latest = revision
