@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import optuna
 import pytest
 from django.test import Client
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution
 from rest_framework.test import APIClient
@@ -313,6 +313,7 @@ scales = st.lists(
 def test_random_scale_is_answered_as_given(
     api: APIClient, values: list[float], seed: int, sampler: str
 ) -> None:
+    assume(sampler != "cmaes" or len(values) > 1)  # it refuses a constant
     Study.objects.all().delete()
     space = [{"type": "ordinal", "name": "v", "values": values}]
     create_study(api, search_space=space, sampler=sampler, sampler_options={"seed": seed})

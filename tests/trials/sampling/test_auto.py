@@ -8,10 +8,10 @@ import optuna
 import pytest
 from rest_framework.test import APIClient
 
+from optuna_bridge.storage.storage import DjangoStorage
 from studies.models import Study
 from tests.support.api_client import assert_schemas_agree
 from tests.support.database import call_and_close_connection
-from tests.support.optuna_oracle import optuna_url
 from tests.support.study_builders import ask_trial, build_study, tell_trial
 from trials.sampling.plan import Plan
 from trials.sampling.session_registry import SessionRegistry, session_registry
@@ -73,7 +73,7 @@ def test_answers_say_what_drew_a_trial(api: APIClient) -> None:
 def test_stock_optuna_reads_the_study() -> None:
     study = build_auto()
     play(study, 7)
-    read = optuna.load_study(study_name="search", storage=optuna_url("optuna"))
+    read = optuna.load_study(study_name="search", storage=DjangoStorage())
     assert len(read.get_trials(states=[optuna.trial.TrialState.COMPLETE])) == 7
     assert read.best_value == min(trial.values[0] for trial in read.trials)
 
