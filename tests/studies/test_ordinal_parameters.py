@@ -85,8 +85,9 @@ def numbers(api: APIClient, params: JSON) -> list[int]:
     return [trial["trial_id"] for trial in strict_json(api.get(f"{TRIALS_URL}?{query}"))]
 
 
-@pytest.mark.parametrize("other", [SPACE[1], FINITE], ids=["infinite", "finite"])
-@pytest.mark.parametrize("duplicates", ["allow", "avoid"])
+@pytest.mark.parametrize(
+    ("duplicates", "other"), [("allow", SPACE[1]), ("avoid", FINITE)], ids=["infinite", "finite"]
+)
 @pytest.mark.parametrize("sampler", INSTALLED)
 def test_sampler_suggests_as_for_the_indexes(
     api: APIClient, sampler: str, duplicates: str, other: JSON
@@ -308,7 +309,7 @@ scales = st.lists(
 ).map(lambda values: sorted(values, key=float))
 
 
-@repeatable_examples(40)
+@repeatable_examples(20)
 @given(values=scales, seed=st.integers(0, 2**32 - 1), sampler=st.sampled_from(INSTALLED))
 def test_random_scale_is_answered_as_given(
     api: APIClient, values: list[float], seed: int, sampler: str

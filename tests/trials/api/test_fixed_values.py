@@ -325,7 +325,7 @@ PARAMETERS = st.one_of(
 )
 
 
-@repeatable_examples(60)
+@repeatable_examples(30)
 @given(
     parameters=st.lists(PARAMETERS, min_size=1, max_size=5),
     sampler=st.sampled_from(INSTALLED),
