@@ -143,12 +143,16 @@ class CreateStudySerializer(DefinitionSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         load_if_exists = attrs.pop("load_if_exists", True)
-        warm_start = attrs.pop("warm_start", None) or {}
+        warm_start = attrs.pop("warm_start", None)
         given = {name: attrs.pop(name) for name in Study.LIFE if name in attrs}
         # Null means "left out" for a budget; only for the lease it is a value.
         life = {k: value for k, value in given.items() if value is not None or k == "lease_seconds"}
         definition = Definition(**attrs, life=life)
-        return {"definition": definition, "load_if_exists": load_if_exists, **warm_start}
+        return {
+            "definition": definition,
+            "load_if_exists": load_if_exists,
+            "warm_start": warm_start,
+        }
 
 
 class TransitionSerializer(StrictSerializer):

@@ -42,7 +42,7 @@ class WarmStartSerializer(StrictSerializer):
         fields = super().get_fields()
         return {"from": fields.pop("studies"), **fields}
 
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+    def validate(self, attrs: dict[str, Any]) -> WarmStart:
         mode = WarmStartMode(attrs.get("mode") or WarmStartMode.QUEUE)
         top = attrs.get("top") or 10
-        return {"warm_start": WarmStart(attrs["from"], top, mode)}
+        return WarmStart(attrs["from"], top, mode)

@@ -76,6 +76,18 @@ def test_file_of_bodies_is_seeded(tmp_path: Path, suffix: str) -> None:
     assert list(Study.objects.order_by("id").values_list("name", flat=True)) == ["a", "b"]
 
 
+def test_file_may_begin_a_study_with_trials_of_another(tmp_path: Path, api: APIClient) -> None:
+    path = tmp_path / "studies.json"
+    space = [{"type": "float", "name": "x", "low": 0, "high": 1}]
+    body = {"name": "old", "search_space": space}
+    assert api.post("/api/v1/studies", body).status_code == 201
+    recorded = {"params": {"x": 0.5}, "state": "COMPLETE", "values": 1}
+    assert api.post("/api/v1/studies/old/trials", recorded).status_code == 201
+    path.write_text(json.dumps([body | {"name": "new", "warm_start": {"from": ["old"]}}]))
+
+    assert seed_studies(str(path)) == 'study "new": created, 1 trials\n'
+
+
 def test_file_with_one_bad_body_seeds_nothing(tmp_path: Path) -> None:
     path = tmp_path / "studies.yaml"
     path.write_text(

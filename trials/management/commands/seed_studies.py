@@ -100,8 +100,10 @@ def _created(what: str, body: Any) -> tuple[Study, bool]:
     serializer = CreateStudySerializer(data=body)
     try:
         serializer.is_valid(raise_exception=True)
-        definition = serializer.validated_data["definition"]
-        return create_study(actor=Actor.command(), definition=definition)
+        body = serializer.validated_data
+        return create_study(
+            actor=Actor.command(), definition=body["definition"], warm_start=body["warm_start"]
+        )
     except ValidationError as error:
         first = next(field_errors(error.detail))
         raise CommandError(f"{what}: {first}") from None
