@@ -16,8 +16,8 @@ class TrialsConfig(AppConfig):
         from trials import receivers  # noqa: F401  (connect the signals)
         from trials.api import openapi
         from trials.api.request_serializers import ADDED, ENDED
+        from trials.domain.adding.warm_start import add_best_trials
         from trials.domain.expire_leases import limit_running_trials
-        from trials.domain.warm_start import add_best_trials
 
         extensions.register_api_urls("trials.api.urls", first=True)  # most requests are for these
         extensions.register_openapi_links(openapi.LINKS)

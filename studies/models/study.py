@@ -43,7 +43,11 @@ class StudyQuerySet(models.QuerySet["Study"]):
 
     def seen_by(self, actor: Actor) -> Self:
         """Return the studies that an actor may see."""
-        regex = regex_of(actor.studies)
+        return self.matching(actor.studies)
+
+    def matching(self, pattern: str) -> Self:
+        """Return the studies whose names match a pattern such as `search-*`."""
+        regex = regex_of(pattern)
         return self.all() if regex is None else self.filter(name__regex=regex)
 
     def update(self, **kwargs: Any) -> NoReturn:

@@ -1,11 +1,11 @@
 """The use cases of trials."""
 
+from trials.domain.adding.queueing import NewTrial, add_trials, cancel_trial
 from trials.domain.asking.ask import ask, ask_many
 from trials.domain.corrections.invalidate import invalidate_trial
 from trials.domain.corrections.retry import Retried, retry_failed_trials, retry_trial
 from trials.domain.expire_leases import expire_trials, fail_running_trials
 from trials.domain.fencing import FencingToken
-from trials.domain.queueing import NewTrial, add_trials, cancel_trial
 from trials.domain.reporting import (
     HeartbeatReply,
     ReportReply,

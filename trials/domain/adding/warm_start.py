@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from itertools import islice
 
 from access.actors import Actor
-from access.scopes import regex_of
-from optuna_bridge.enums import Direction, TrialState
+from optuna_bridge.enums import TrialState
 from studies.domain.warm_start import WarmStart
 from studies.enums import WarmStartMode
 from studies.errors import InvalidStudy
 from studies.models import NamedStudy, Study
-from trials.domain.queueing import NewTrial, add_to_locked
+from trials.domain.adding.queueing import NewTrial, add_to_locked
 from trials.domain.trial_result import TrialResult
 from trials.models import Trial
 from trials.models.managers import TrialQuerySet
@@ -42,7 +41,7 @@ def add_best_trials(actor: Actor, study: Study, request: WarmStart) -> None:
         for each in _fitting(study, source, request)
     ]
     if not study.is_multi_objective:
-        sign = -1.0 if study.directions[0] == Direction.MAXIMIZE else 1.0
+        (sign,) = study.signs
         found.sort(key=lambda each: sign * (each[0].values or [0.0])[0])
     new = list(islice(_unique(study, found), request.top))
     if new:
@@ -59,9 +58,8 @@ def _sources(actor: Actor, study: Study, request: WarmStart) -> list[Study]:
     sources: dict[int, Study] = {}
     for position, pattern in enumerate(request.studies):
         if "*" in pattern:
-            regex = regex_of(pattern)
-            matching = seen if regex is None else seen.filter(name__regex=regex)
-            found = list(matching.filter(directions=study.directions).order_by("-id")[:MAX_STUDIES])
+            matching = seen.matching(pattern).filter(directions=study.directions)
+            found = list(matching.order_by("-id")[:MAX_STUDIES])
         else:
             found = [_named(study, seen.filter(name=pattern).first(), pattern, position)]
         sources |= {each.id: each for each in found}
@@ -92,8 +90,8 @@ def _best(source: Study, n: int) -> list[Trial]:
     )
     if source.is_multi_objective:
         return list(trials.filter(on_front=True).order_by("number")[:n])
-    is_maximized = source.directions[0] == Direction.MAXIMIZE
-    return TrialOrdering(f"-{VALUE}" if is_maximized else VALUE).page(trials, n)
+    (sign,) = source.signs
+    return TrialOrdering(VALUE if sign > 0 else f"-{VALUE}").page(trials, n)
 
 
 def _new_trial(study: Study, trial: Trial, mode: WarmStartMode) -> NewTrial | None:

@@ -1,0 +1,1 @@
+"""Trials that are added without an ask: queued, recorded, or taken from earlier studies."""
