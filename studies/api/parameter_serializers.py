@@ -134,7 +134,7 @@ class CategoricalParameterSerializer(_ParameterSerializer):
 
 
 @extend_schema_field({"type": "number"})
-class NumberField(serializers.Field[Any, Any, Any, Any]):
+class StrictNumberField(serializers.Field[Any, Any, Any, Any]):
     """A finite number, which stays an integer or a float as it was given."""
 
     def to_internal_value(self, data: Any) -> int | float:
@@ -152,7 +152,7 @@ class OrdinalParameterSerializer(_ParameterSerializer):
 
     type = serializers.ChoiceField(choices=["ordinal"])
     values = serializers.ListField(
-        child=NumberField(),
+        child=StrictNumberField(),
         min_length=1,
         max_length=MAX_CHOICES,
         help_text="The numbers, each above the one before.",

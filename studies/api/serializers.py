@@ -6,13 +6,13 @@ from rest_framework import serializers
 
 from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
-from studies.api.budget_serializers import NoImprovementAnswerSerializer
 from studies.api.fields import (
     DirectionField,
     PrunerOptionsField,
     SamplerOptionsField,
     ValueField,
 )
+from studies.api.life_serializers import NoImprovementAnswerSerializer
 from studies.api.parameter_serializers import ParameterField
 from studies.enums import Duplicates, StudyState
 from tuner_project.rest.base_serializers import AnswerSerializer

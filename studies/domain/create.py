@@ -129,7 +129,7 @@ def _differences(study: Study, definition: Definition) -> Iterator[str]:
     attrs = {
         key: value
         for key, value in (definition.user_attrs or {}).items()
-        if key not in first or not same_json(first[key], value)
+        if not _is_same(first, key, value)
     }
     yield from _differing("user_attrs", study.user_attrs, attrs)
     names, first = definition.metric_names, study.created_with.get("metric_names")
