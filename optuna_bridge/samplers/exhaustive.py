@@ -9,8 +9,7 @@ from typing import Any
 
 from optuna import Study
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler
-from optuna.samplers._lazy_random_state import LazyRandomState
+from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial
 
 from optuna_bridge.points import MAX_POINTS, Axis, GridAxis, Points, ValuesAxis, n_points
@@ -66,7 +65,7 @@ def _grid_axes(distributions: Mapping[str, BaseDistribution], n_values: int) -> 
     return [GridAxis(each, n_values) for each in distributions.values()]
 
 
-class GridValuesSampler(BaseSampler):
+class GridValuesSampler(RandomSampler):
     """A random value of the grid for each parameter.
 
     It draws only what is left open by a queued trial of which no point of the grid is left.
@@ -75,19 +74,9 @@ class GridValuesSampler(BaseSampler):
     def __init__(
         self, distributions: Mapping[str, BaseDistribution], *, seed: int | None, n_values: int
     ) -> None:
-        self._rng = LazyRandomState(seed)
+        super().__init__(seed)
         axes = _grid_axes(distributions, n_values)
         self._axes = dict(zip(distributions, axes, strict=True))
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return {}
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        return {}
 
     def sample_independent(
         self,

@@ -62,6 +62,10 @@ class OptionalPart:
     name: str
     command: str
 
+    @property
+    def is_installed(self) -> bool:
+        return find_spec(self.module) is not None
+
 
 @dataclass(frozen=True)
 class SamplerKind(Kind):
@@ -129,6 +133,6 @@ class SamplerKind(Kind):
     def missing(self) -> str | None:
         """Which part that it requires is not installed, and what installs it; None if all are."""
         for part in self.requires:
-            if find_spec(part.module) is None:
+            if not part.is_installed:
                 return f"{part.name} is not installed; install it: {part.command}"
         return None

@@ -17,19 +17,12 @@ from optuna_bridge.samplers import exhaustive, nsgaiii
 from optuna_bridge.samplers.auto.sampler import AutoSampler, depends_on_number
 from optuna_bridge.samplers.cmaes import limits as cmaes
 from optuna_bridge.samplers.gp import sampler as gp
-from optuna_bridge.samplers.kind import OptionalPart, SamplerKind, reseed
+from optuna_bridge.samplers.kind import SamplerKind
 from optuna_bridge.samplers.nsgaii import NSGAIISampler
 from optuna_bridge.samplers.nsgaiii import NSGAIIISampler
 from optuna_bridge.samplers.qmc import NumberedQMCSampler
 from optuna_bridge.samplers.random_sampler import RandomSampler
 from optuna_bridge.samplers.tpe.sampler import ColumnTPESampler, effective_options
-
-PYTORCH = OptionalPart("torch", "PyTorch", "make torch, or pip install torch")
-
-
-def _reseed_gp(sampler: gp.BoundedGPSampler, seed: int, number: int) -> None:
-    reseed(sampler, seed, number)
-    sampler.forget_fits()
 
 
 def _build_cmaes(
@@ -98,10 +91,10 @@ SAMPLERS: dict[str, SamplerKind] = {
             "n_startup_trials": Option("int", 10, "Random trials before a model.", 0, 10**6),
             "deterministic_objective": Option("bool", False, "The objective has no noise."),
         },
-        requires=[PYTORCH],
+        requires=[gp.PYTORCH],
         fault_of_study=gp.fault_of_study,
         max_redraws=1,  # a draw is slow, and usually returns the same point again
-        reseed=_reseed_gp,
+        reseed=gp.reseed_gp,
         budget=(10, 500),
         slow_beyond=500,
         max_running=lambda options, n_known: max(10, n_known // 2),

@@ -95,7 +95,7 @@ class SamplerSession(DrawingSession):
             return f"{option}: {found}"
         return self._kind.fault_of_study(
             StudyTraits(
-                space=self._space,
+                space=self.study.space,
                 n_objectives=len(self.study.directions),
                 n_constraints=len(self.study.constraints),
                 options=self._kind.complete(given),

@@ -1,7 +1,6 @@
 """The sampler `auto`."""
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import Any, cast
 
 import numpy as np
@@ -13,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_bridge.samplers.auto.design import DesignSampler
 from optuna_bridge.samplers.auto.model import WarpedGPSampler
 from optuna_bridge.samplers.auto.rule import Choice, Facts, choice_to_explore, choose
-from optuna_bridge.samplers.gp.sampler import fault_of_size
+from optuna_bridge.samplers.gp.sampler import PYTORCH, fault_of_size, reseed_gp
 from optuna_bridge.samplers.kind import reseed
 from optuna_bridge.samplers.tpe.sampler import ColumnTPESampler
 from optuna_bridge.samplers.trial_columns import ColumnStorage, TrialColumns
@@ -41,6 +40,7 @@ class AutoSampler(BaseSampler):
             Choice.GP: WarpedGPSampler(distributions, seed=seed, n_startup_trials=0),
         }
         self._gp = cast(WarpedGPSampler, self._samplers[Choice.GP])
+        self._is_gp_installed = PYTORCH.is_installed
         self._chosen = self._samplers[Choice.DESIGN]
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
@@ -72,10 +72,8 @@ class AutoSampler(BaseSampler):
 
     def reseed(self, seed: int, number: int) -> None:
         """Make the next draw depend only on the seed and the trial's number."""
-        for choice, sampler in self._samplers.items():
-            if choice != Choice.DESIGN:  # whose points depend on nothing else
-                reseed(sampler, seed, number)
-        self._gp.forget_fits()
+        reseed(self._samplers[Choice.TPE], seed, number)
+        reseed_gp(self._gp, seed, number)
 
     def _tried(self, study: Study) -> dict[str, list[int]]:
         """Return how many trials have each choice, by categorical parameter."""
@@ -102,7 +100,7 @@ class AutoSampler(BaseSampler):
 
     def _can_model(self, study: Study) -> bool:
         """Return whether `gp` is installed, and takes a study of this size."""
-        if find_spec("torch") is None:
+        if not self._is_gp_installed:
             return False
         completed = (
             each for each in study._get_trials(deepcopy=False) if each.state == TrialState.COMPLETE

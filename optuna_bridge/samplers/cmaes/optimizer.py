@@ -52,7 +52,7 @@ class Generation:
     """The state of an optimizer after a number of generations.
 
     Attributes:
-        number: The number of generations that it was told.
+        number: The number of generations that it has learnt from.
         optimizer: It never changes: drawing and telling would, if only by rounding.
         just_told: The optimizer as it was left by the last generation, to draw from. It differs by
             rounding: half of its matrix is lost where Optuna stores it.

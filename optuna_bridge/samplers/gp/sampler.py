@@ -22,10 +22,11 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_bridge.constraints import total_violation
 from optuna_bridge.samplers.best_trials import best_first
 from optuna_bridge.samplers.gp.acquisition import maximize
-from optuna_bridge.samplers.kind import StudyTraits
+from optuna_bridge.samplers.kind import OptionalPart, StudyTraits, reseed
 from optuna_bridge.samplers.shared_space import SharedSearchSpace
 from optuna_bridge.samplers.substitution import with_parts
 
+PYTORCH = OptionalPart("torch", "PyTorch", "make torch, or pip install torch")
 MAX_GRID = 1000  # values of a discrete parameter; one with more is modelled as continuous
 MAX_RUNNING = 16  # the latest of the running trials
 # By the number of objectives: from two on, the front's boxes count, of which there are about as
@@ -169,6 +170,12 @@ class BoundedGPSampler(GPSampler):
             rng=self._rng.rng,
             held=self._held_columns,
         )
+
+
+def reseed_gp(sampler: BoundedGPSampler, seed: int, number: int) -> None:
+    """Make the next draw depend only on a seed and the trial's number (`SamplerKind.reseed`)."""
+    reseed(sampler, seed, number)
+    sampler.forget_fits()
 
 
 def best_and_latest(
