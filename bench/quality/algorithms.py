@@ -10,8 +10,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-
 from bench.quality.problem import Params, Problem
 
 
@@ -71,39 +69,26 @@ def _version_of_service() -> str:
 
 
 class _Random:
-    """Uniform points, by which regret is normalised."""
+    """Optuna's random sampler in memory, by which regret is normalised."""
 
     def __init__(self, problem: Problem, seed: int) -> None:
-        self._space = problem.space
-        self._rng = np.random.default_rng((seed, 1))
+        import optuna
+
+        from optuna_bridge.search_space import SearchSpace
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        sampler = optuna.samplers.RandomSampler(seed=seed)
+        self._study = optuna.create_study(
+            directions=["minimize"] * problem.n_objectives, sampler=sampler
+        )
+        self._distributions = SearchSpace(problem.space).distributions
 
     def ask(self) -> tuple[Any, Params]:
-        return None, {each["name"]: self._draw(each) for each in self._space}
+        trial = self._study.ask(self._distributions)
+        return trial, trial.params
 
     def tell(self, handle: Any, values: Sequence[float]) -> None:
-        pass
-
-    def _draw(self, parameter: Params) -> Any:
-        if parameter["type"] == "categorical":
-            choices = parameter["choices"]
-            return choices[self._rng.integers(len(choices))]
-        low, high = parameter["low"], parameter["high"]
-        if step := parameter.get("step"):
-            n = round((high - low) / step)
-            value = low + step * self._rng.integers(n + 1)
-        elif parameter["type"] == "int":
-            edges = np.array([low - 0.5, high + 0.5])
-            value = (
-                np.exp(self._rng.uniform(*np.log(edges)))
-                if parameter.get("log")
-                else self._rng.uniform(*edges)
-            )
-            value = min(max(round(value), low), high)
-        elif parameter.get("log"):
-            value = np.exp(self._rng.uniform(np.log(low), np.log(high)))
-        else:
-            value = self._rng.uniform(low, high)
-        return int(value) if parameter["type"] == "int" else float(value)
+        self._study.tell(handle, values)
 
 
 class _Ax:
@@ -204,7 +189,7 @@ def _version(package: str) -> Callable[[], str]:
 
 
 PEERS: dict[str, Algorithm] = {
-    "uniform": Algorithm(_Random, lambda: "1"),
+    "uniform": Algorithm(_Random, _version("optuna")),
     "ax": Algorithm(_Ax, _version("ax-platform")),
     "smac": Algorithm(_Smac, _version("smac")),
 }

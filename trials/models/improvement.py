@@ -12,13 +12,14 @@ import numpy as np
 from django.db.models import QuerySet
 from numpy.typing import NDArray
 
+from optuna_bridge.enums import TrialState
 from optuna_bridge.pareto import hypervolume_gain
 from studies.models import Study
 from trials.models.abstract_trial import AbstractTrial
 
 # Points of the front that are compared, by the number of objectives; it takes up to 30 ms.
 MAX_FRONT = {2: 2000, 3: 300, 4: 60}
-_RESULTS = ("COMPLETE", "PRUNED")
+_RESULTS = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 class Improvement(NamedTuple):
@@ -32,7 +33,7 @@ def is_result(trial: AbstractTrial, was: str | None) -> bool:
     """Return whether a trial that was in another state, or is new, now counts as finished."""
     if trial.state in _RESULTS:
         return was not in _RESULTS
-    return trial.infeasible and was == "RUNNING"
+    return trial.infeasible and was == TrialState.RUNNING
 
 
 def anew(study: Study) -> Improvement | None:
@@ -81,7 +82,7 @@ def _is_improved(study: Study, trial: AbstractTrial, reference: float | None) ->
 
 
 def _may_improve(trial: AbstractTrial) -> bool:
-    return trial.state == "COMPLETE" and trial.violation == 0
+    return trial.state == TrialState.COMPLETE and trial.violation == 0
 
 
 def _gains(

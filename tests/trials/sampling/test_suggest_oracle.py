@@ -228,9 +228,10 @@ def finish(mirror: Mirror, rng: random.Random, number: int) -> None:
         mirror.tell(number, *values, state=TrialState.COMPLETE)
 
 
-@pytest.mark.parametrize(("sampler", "objectives", "pruner", "options"), ALL_CASES)
-def test_suggestions_and_decisions_equal_stock_optunas(sampler, objectives, pruner, options):
-    rng = random.Random(f"{sampler} {objectives} {pruner}")
+def begun(
+    sampler: str, objectives: int, pruner: str, options: dict[str, Any], rng: random.Random
+) -> Mirror:
+    """Return a study and its mirror, whose first trial has finished."""
     study = build_study(
         "oracle",
         space=SPACE,
@@ -243,6 +244,13 @@ def test_suggestions_and_decisions_equal_stock_optunas(sampler, objectives, prun
     mirror = Mirror.of(study)
     mirror.ask()
     finish(mirror, rng, 0)  # else stock QMC draws the second one at random, too
+    return mirror
+
+
+@pytest.mark.parametrize(("sampler", "objectives", "pruner", "options"), ALL_CASES)
+def test_suggestions_and_decisions_equal_stock_optunas(sampler, objectives, pruner, options):
+    rng = random.Random(f"{sampler} {objectives} {pruner}")
+    mirror = begun(sampler, objectives, pruner, options, rng)
     for _ in range(ASKS.get(sampler, 60)):
         mirror.ask()
         n_open = 0 if sampler in SEQUENTIAL else rng.randrange(1, 5)
@@ -261,19 +269,8 @@ def test_suggestions_and_decisions_equal_stock_optunas(sampler, objectives, prun
 )
 def test_draws_around_fixed_values_equal_stock_optunas(sampler, objectives, pruner, options):
     rng = random.Random(f"fixed {sampler} {objectives} {pruner}")
-    study = build_study(
-        "oracle",
-        space=SPACE,
-        direction=["minimize", "maximize"][:objectives],
-        sampler=sampler,
-        sampler_options=OPTIONS[sampler] | {"seed": SEED} | options,
-        pruner=pruner,
-        pruner_options=PRUNER_OPTIONS[pruner],
-    )
     values = {"rate": 0.01, "stepped": 0.3, "units": 64, "layers": 3, "kind": None, "fixed": 2.0}
-    mirror = Mirror.of(study)
-    mirror.ask()
-    finish(mirror, rng, 0)  # else stock QMC draws the second one at random, too
+    mirror = begun(sampler, objectives, pruner, options, rng)
     for number in range(ASKS.get(sampler, 40)):
         # Stock Optuna draws nothing for a trial that has all values: then its QMC counts no point,
         # and NSGA-II sets no generation.
