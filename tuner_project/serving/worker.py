@@ -53,13 +53,17 @@ class BoundedWorker(TimedWorker):
     @nr_conns.setter
     def nr_conns(self, n: int) -> None:
         self._n_connections = n
-        if self._slot is not None and self.alive:
-            connection_counts.publish(self._slot, n)
+        self._publish_connections()
 
-    @property
-    def _slot(self) -> int | None:
-        """The number that `pre_fork` assigns; None before that."""
-        return getattr(self, "metrics_slot", None)
+    def _publish_connections(self) -> None:
+        """Tell the other workers how many connections this one has, while it accepts more."""
+        slot: int | None = getattr(self, "metrics_slot", None)  # None until `pre_fork` assigns it
+        if slot is None:
+            return
+        if self._accepting:
+            connection_counts.publish(slot, self._n_connections)
+        else:
+            connection_counts.remove(slot)
 
     def init_process(self) -> None:
         self._reserve = ThreadPoolExecutor(RESERVE_THREADS, "reserve", initializer=refuse_here)
@@ -70,7 +74,6 @@ class BoundedWorker(TimedWorker):
         # A request looks up two dozen settings. This makes them plain attributes, as none changes
         # in a worker; `Config` looks each up by name in two dictionaries.
         self.cfg.__dict__.update({name: each.get() for name, each in self.cfg.settings.items()})
-        self.nr_conns = 0
         super().init_process()
 
     def accept(self, listener: socket.socket) -> None:
@@ -116,6 +119,7 @@ class BoundedWorker(TimedWorker):
 
     def set_accept_enabled(self, enabled: bool) -> None:
         super().set_accept_enabled(enabled)
+        self._publish_connections()
         if not self.alive:
             self._close_port()
 
@@ -156,8 +160,6 @@ class BoundedWorker(TimedWorker):
 
     def _close_port(self) -> None:
         """Accept the pending connections, then close the listening sockets."""
-        if self._slot is not None:
-            connection_counts.remove(self._slot)
         for listener in self.sockets:
             if listener.fileno() < 0:
                 continue

@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from tests.support.http_client import HttpClient
-from tests.support.service import Service, running_service_on_tests_server
+from tests.support.service import WEB_WORKERS, Service, running_service_on_tests_server
 from tuner_project.serving.connection_counts import ConnectionCounts
 
 
@@ -24,12 +24,19 @@ def test_workers_with_fewer_connections_are_found() -> None:
 @pytest.mark.usefixtures("django_db_setup")
 def test_connections_are_shared_among_workers() -> None:
     with running_service_on_tests_server() as service, ExitStack() as clients:
+        service.wait_until(lambda: _serve_all(service), "serving with each of its processes")
         for _ in range(32):
             client = clients.enter_context(HttpClient(service.port))
             assert client.call("GET", "/health").status == 200
         numbers = [_n_connections(service, worker) for worker in service.web_workers()]
         assert sum(numbers) == 32
         assert min(numbers) >= 4  # all were with one worker before
+
+
+def _serve_all(service: Service) -> bool:
+    """Return whether each worker has the thread that it starts when it is ready."""
+    workers = service.web_workers()
+    return len(workers) == WEB_WORKERS and all(worker.num_threads() > 1 for worker in workers)
 
 
 def _n_connections(service: Service, worker: psutil.Process) -> int:
