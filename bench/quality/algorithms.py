@@ -2,7 +2,7 @@
 
 An algorithm is started for a problem and a seed; it then returns points, and is given their values
 in any order. Each peer is imported when it is started, so that it may have an environment of its
-own, of which the requirements are in `requirements/quality/`.
+own, with NumPy and scikit-learn.
 """
 
 import os
@@ -112,7 +112,7 @@ class _Ax:
 
     def ask(self) -> tuple[Any, Params]:
         params, index = self._client.get_next_trial()
-        return index, {each["name"]: _on_step(each, params[each["name"]]) for each in self._space}
+        return index, _on_steps(self._space, params)
 
     def tell(self, handle: Any, values: Sequence[float]) -> None:
         found = {name: (value, None) for name, value in zip(self._names, values, strict=True)}
@@ -132,8 +132,12 @@ def _of_ax(parameter: Params) -> dict[str, Any]:
     }
 
 
+def _on_steps(space: Sequence[Params], params: Params) -> Params:
+    """Round numbers to their steps, which most peers lack."""
+    return {each["name"]: _on_step(each, params[each["name"]]) for each in space}
+
+
 def _on_step(parameter: Params, value: Any) -> Any:
-    """Round a number to its step, which most peers lack."""
     if parameter["type"] == "categorical" or not parameter.get("step"):
         return value
     steps = round((value - parameter["low"]) / parameter["step"])
@@ -171,7 +175,7 @@ class _Smac:
 
     def ask(self) -> tuple[Any, Params]:
         trial = self._smac.ask()
-        return trial, {n: _on_step(p, trial.config[n]) for p in self._space for n in [p["name"]]}
+        return trial, _on_steps(self._space, trial.config)
 
     def tell(self, handle: Any, values: Sequence[float]) -> None:
         from smac.runhistory.dataclasses import TrialValue
