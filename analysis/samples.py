@@ -18,7 +18,7 @@ from analysis.completed_trials import CompletedTrials, Mask, subsample
 from optuna_bridge.accessors import non_domination_ranks, trial_id
 from optuna_bridge.enums import Direction, TrialState
 from optuna_bridge.frozen_trials import FrozenTrials, frozen_trial
-from optuna_bridge.search_space import SearchSpace
+from optuna_bridge.space.search_space import SearchSpace
 from studies.errors import StudyNotFound
 from studies.models import Study
 

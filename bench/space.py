@@ -5,7 +5,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution
 
-from optuna_bridge.search_space import SearchSpace
+from optuna_bridge.space.search_space import SearchSpace
 
 SPACE: list[dict[str, Any]] = [
     *({"type": "float", "name": f"x{i}", "low": 0.0, "high": 1.0} for i in range(4)),

@@ -9,7 +9,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 
-from optuna_bridge.search_space import listed_values
+from optuna_bridge.space.search_space import listed_values
 
 EMPTY = "-"
 MAX_ATTRIBUTES = 1000  # as many as a search space can have parameters

@@ -9,7 +9,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_bridge.search_space import SearchSpace
+from optuna_bridge.space.search_space import SearchSpace
 
 _STATES = {state.name: state for state in TrialState}
 DIRECTIONS = {

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.advice.evidence import FEW, Advice, Evidence
-from optuna_bridge.search_space import Parameter
+from optuna_bridge.space.search_space import Parameter
 
 MAX_CHANCE = 0.01  # that trials which fail at random look like any such region
 MAX_REGIONS = 3

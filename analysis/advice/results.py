@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.advice.evidence import FEW, Advice, Evidence
-from optuna_bridge.search_space import Parameter, listed_values
+from optuna_bridge.space.search_space import Parameter, listed_values
 from studies.enums import Duplicates
 from trials.models import Trial
 

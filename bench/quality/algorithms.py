@@ -74,7 +74,7 @@ class _Random:
     def __init__(self, problem: Problem, seed: int) -> None:
         import optuna
 
-        from optuna_bridge.search_space import SearchSpace
+        from optuna_bridge.space.search_space import SearchSpace
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         sampler = optuna.samplers.RandomSampler(seed=seed)

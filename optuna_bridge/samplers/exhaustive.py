@@ -12,9 +12,9 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial
 
-from optuna_bridge.points import MAX_POINTS, Axis, GridAxis, Points, ValuesAxis, n_points
 from optuna_bridge.samplers.kind import Options, StudyTraits
-from optuna_bridge.search_space import SearchSpace
+from optuna_bridge.space.points import MAX_POINTS, Axis, GridAxis, Points, ValuesAxis, n_points
+from optuna_bridge.space.search_space import SearchSpace
 
 
 def points_of_grid(space: SearchSpace, options: Options) -> Points:

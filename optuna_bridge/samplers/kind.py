@@ -10,8 +10,8 @@ import numpy as np
 from optuna.samplers import BaseSampler
 
 from optuna_bridge.options import Kind
-from optuna_bridge.points import Points, all_points
-from optuna_bridge.search_space import SearchSpace
+from optuna_bridge.space.points import Points, all_points
+from optuna_bridge.space.search_space import SearchSpace
 
 Options = Mapping[str, Any]
 

@@ -8,7 +8,7 @@ from typing import Any
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
-from optuna_bridge.search_space import MAX_STEPS
+from optuna_bridge.space.search_space import MAX_STEPS
 from tuner_project.rest.serializers import (
     StrictBooleanField,
     StrictCharField,

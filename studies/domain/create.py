@@ -11,7 +11,7 @@ from access.errors import InsufficientScope
 from access.models.audit_entry import Action
 from access.scopes import Scope
 from optuna_bridge.samplers.registry import SAMPLERS
-from optuna_bridge.space_comparison import differing_parameters
+from optuna_bridge.space.comparison import differing_parameters
 from studies.domain.audit import record_study
 from studies.domain.definition import (
     Definition,

@@ -13,7 +13,7 @@ from optuna_bridge.options import Kind
 from optuna_bridge.pruners.registry import NO_PRUNER, PRUNERS
 from optuna_bridge.samplers.kind import StudyTraits
 from optuna_bridge.samplers.registry import SAMPLERS
-from optuna_bridge.search_space import Parameter, SearchSpace
+from optuna_bridge.space.search_space import Parameter, SearchSpace
 from studies.domain.budgets import check_budgets
 from studies.domain.lifecycle import check_metric_names
 from studies.enums import Duplicates

@@ -13,9 +13,9 @@ from django.db.models.functions import Now
 from access.actors import Actor
 from access.scopes import regex_of
 from optuna_bridge.enums import Direction
-from optuna_bridge.points import Points
 from optuna_bridge.samplers.registry import SAMPLERS
-from optuna_bridge.search_space import SearchSpace
+from optuna_bridge.space.points import Points
+from optuna_bridge.space.search_space import SearchSpace
 from studies.enums import Duplicates, StudyState
 from tuner_project.db.fields import NextValue, PlainJSONField
 

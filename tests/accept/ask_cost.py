@@ -25,7 +25,7 @@ from optuna_bridge.frozen_trials import frozen_trial
 from optuna_bridge.pruners.registry import build_pruner
 from optuna_bridge.sampler_storage import DraftTrial, SamplerStorage
 from optuna_bridge.samplers.registry import SAMPLERS, build_sampler
-from optuna_bridge.search_space import SearchSpace
+from optuna_bridge.space.search_space import SearchSpace
 from tests.support import JSON
 
 MAX_BYTES = 6 * 2**30  # of addresses, far more than is allowed, so that the machine survives

@@ -4,7 +4,7 @@ import pytest
 
 from bench.report import Row, Section, markdown, spread, text
 from bench.space import DISTRIBUTIONS, SPACE, objectives
-from optuna_bridge.search_space import parameter_of
+from optuna_bridge.space.search_space import parameter_of
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from optuna_bridge.options import Kind, Option
 from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.kind import StudyTraits
 from optuna_bridge.samplers.registry import SAMPLERS
-from optuna_bridge.search_space import SearchSpace, listed_values
+from optuna_bridge.space.search_space import SearchSpace, listed_values
 from optuna_bridge.storage import SCHEMA
 from studies.models import Study
 from tests.support import JSON

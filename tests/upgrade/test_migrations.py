@@ -20,7 +20,7 @@ from rest_framework.test import APIClient
 from rest_framework_api_key.crypto import KeyGenerator
 
 from access.models import Token
-from optuna_bridge.search_space import SearchSpace
+from optuna_bridge.space.search_space import SearchSpace
 from studies.models import Study
 from tests.support import ROOT
 from tests.support.api_client import complete, suggest, trial_action

@@ -7,7 +7,7 @@ from typing import Any
 
 from optuna_bridge.constraints import constraint_attrs
 from optuna_bridge.enums import TrialState
-from optuna_bridge.space_comparison import differing_parameters
+from optuna_bridge.space.comparison import differing_parameters
 from optuna_bridge.system_attrs import FIXED_PARAMS
 from studies.models import Study
 from trials.models import Trial

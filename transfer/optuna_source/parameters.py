@@ -12,7 +12,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from optuna_bridge.search_space import parameter_of
+from optuna_bridge.space.search_space import parameter_of
 from transfer.optuna_source.oddities import Oddities, Rule
 from tuner_project.rest.serializers import MAX_SAFE_INTEGER
 

@@ -8,7 +8,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
 from optuna_bridge.enums import TrialState
-from optuna_bridge.search_space import SearchSpace
+from optuna_bridge.space.search_space import SearchSpace
 from optuna_bridge.system_attrs import FIXED_PARAMS
 from transfer.optuna_source.oddities import PLACEHOLDER, AdoptionRefused, Oddities, Rule
 from transfer.optuna_source.parameters import SourceParameter, Unfit, is_finite, source_parameter

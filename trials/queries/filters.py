@@ -11,7 +11,7 @@ from typing import Any, cast
 from django.db.models import Q, TextField
 from django.db.models.expressions import RawSQL
 
-from optuna_bridge.search_space import Parameter
+from optuna_bridge.space.search_space import Parameter
 from studies.models import Study
 from trials.errors import InvalidQuery
 from trials.models.managers import TrialQuerySet

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from optuna_bridge.search_space import Parameter, listed_values
+from optuna_bridge.space.search_space import Parameter, listed_values
 from studies.models import Study
 from trials.models import Trial
 from trials.models.managers import TrialQuerySet

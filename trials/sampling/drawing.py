@@ -3,9 +3,9 @@
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
-from optuna_bridge.points import Point
 from optuna_bridge.pruners.registry import NO_PRUNER, build_pruner
 from optuna_bridge.samplers.registry import SAMPLERS, build_sampler
+from optuna_bridge.space.points import Point
 from studies.models import Study
 from trials.sampling.drafts import Draft
 from trials.sampling.trial_cache import TrialCache

@@ -8,7 +8,7 @@ from typing import Any
 from optuna_bridge.pruners.kind import PrunerKind
 from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.kind import StudyTraits
-from optuna_bridge.search_space import listed_values
+from optuna_bridge.space.search_space import listed_values
 from studies.errors import SamplerUnavailable, SamplerUnsuited, StudyNotFound
 from studies.models import NamedStudy, Study
 from trials.models import Trial

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import numpy as np
 
-from optuna_bridge.points import Point
+from optuna_bridge.space.points import Point
 from studies.models import Study
 from tuner_project.db.prepared import row_of
 

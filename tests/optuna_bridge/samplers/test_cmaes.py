@@ -24,7 +24,7 @@ from optuna_bridge.samplers.cmaes.optimizer import OptimizerOptions
 from optuna_bridge.samplers.cmaes.sampler import ReplayedCmaEsSampler
 from optuna_bridge.samplers.kind import StudyTraits, reseed
 from optuna_bridge.samplers.registry import SAMPLERS
-from optuna_bridge.search_space import SearchSpace
+from optuna_bridge.space.search_space import SearchSpace
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),

@@ -31,7 +31,7 @@ from optuna_bridge.samplers.gp.sampler import (
 )
 from optuna_bridge.samplers.kind import StudyTraits
 from optuna_bridge.samplers.registry import SAMPLERS
-from optuna_bridge.search_space import SearchSpace
+from optuna_bridge.space.search_space import SearchSpace
 
 pytestmark = pytest.mark.skipif(
     SAMPLERS["gp"].missing is not None, reason=str(SAMPLERS["gp"].missing)

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from optuna_bridge.samplers.kind import StudyTraits
 from optuna_bridge.samplers.registry import SAMPLERS
-from optuna_bridge.search_space import SearchSpace
+from optuna_bridge.space.search_space import SearchSpace
 from optuna_bridge.storage.storage import DjangoStorage
 from studies.models import Study
 from tests.support import JSON

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optuna_bridge.points import MAX_POINTS, GridAxis, Points, all_points, point_hash
-from optuna_bridge.search_space import SearchSpace, listed_values
+from optuna_bridge.space.points import MAX_POINTS, GridAxis, Points, all_points, point_hash
+from optuna_bridge.space.search_space import SearchSpace, listed_values
 
 JSON = dict[str, Any]
 

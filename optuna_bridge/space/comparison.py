@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from optuna_bridge.search_space import Parameter, distribution_of
+from optuna_bridge.space.search_space import Parameter, distribution_of
 from tuner_project.json_values import same_json
 
 

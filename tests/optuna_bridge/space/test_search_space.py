@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from rest_framework.test import APIClient
 
-from optuna_bridge.search_space import SearchSpace
+from optuna_bridge.space.search_space import SearchSpace
 from studies.api.request_serializers import CreateStudySerializer
 from studies.models import Study
 from tests.support import JSON

@@ -1,0 +1,1 @@
+"""Search spaces: their parameters, how they are compared, and their points."""
