@@ -44,9 +44,16 @@ test("values that are not finite fail the trial, and are stored as NaN if report
 test("an error fails the trial, which is retried, and ends the run", async (t) => {
   const { client, name, study } = await createStudy(t, { max_retries: 3 });
   const error = new Error("no memory \ud800 \0");
+  // The error waits for the other trial, which would be the retry if it were asked for later.
+  let bothRun = () => {};
+  const untilBothRun = new Promise<void>((resolve) => (bothRun = resolve));
   const running = study.run(
     async (trial) => {
-      if (trial.offer.worker_id === "w.1") throw error;
+      if (trial.offer.worker_id === "w.1") {
+        await untilBothRun;
+        throw error;
+      }
+      bothRun();
       return untilStopped(trial);
     },
     { concurrency: 2, workerId: "w" },
