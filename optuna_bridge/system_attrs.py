@@ -1,5 +1,6 @@
 """The system attributes that Optuna and its samplers set on trials and studies."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,17 @@ SAMPLED_BY = "tuner:sampled_by"
 # Attributes by which a sampler shares a trial's parameters with other processes while only some
 # of them are stored. This service stores all parameters at once and does not need them.
 TRANSIENT_ATTRIBUTES = ("tpe:relative_params", "gp:relative_params")
+
+# The study attributes in which samplers store the trials that are the parents of a generation.
+PARENTS = re.compile(r"\w+Sampler:parent:\d+")
+
+# The attributes of a trial that say where a sampler placed it: CMA-ES's point, and the generation.
+_PLACES = re.compile(r"x_for_tell|\w+:generation")
+
+
+def without_place(system_attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a trial's attributes without its generation, and its place in the search space."""
+    return {key: value for key, value in system_attrs.items() if not _PLACES.fullmatch(key)}
 
 
 def keys_referring_to(study_attrs: Mapping[str, Any], trial_id: int) -> list[str]:

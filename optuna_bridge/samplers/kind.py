@@ -90,6 +90,8 @@ class SamplerKind(Kind):
         reads_steps: Whether it learns from intermediate values.
         annotates_trials: Whether it learns only from trials on which it set attributes when they
             were drawn.
+        restarts_with_space: Whether it starts anew when the search space changes, since what it
+            set on trials before are places in the space of then.
         is_slow: Whether a draw takes longer than returning a database connection to the pool and
             getting one again.
         max_redraws: How often to draw again if the study avoids duplicates and the point was
@@ -119,6 +121,7 @@ class SamplerKind(Kind):
     reads_columns: bool = False
     reads_steps: bool = False
     annotates_trials: bool = False
+    restarts_with_space: bool = False
     is_slow: bool = True
     max_redraws: int = 5
     at_random: Callable[[Any], AbstractContextManager[Any]] = nullcontext

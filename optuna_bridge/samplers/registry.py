@@ -154,6 +154,7 @@ SAMPLERS: dict[str, SamplerKind] = {
         fault_of_study=cmaes.fault_of_study,
         reads_steps=True,
         annotates_trials=True,
+        restarts_with_space=True,
         budget=(1000, 10_000),
         max_running=lambda options, n_known: options.get("popsize"),
     ),

@@ -105,7 +105,7 @@ class SearchSpace:
         number = "an integer" if kind == "int" else "a number"
         if isinstance(value, bool) or not isinstance(value, int if kind == "int" else int | float):
             return f"expected {number}, not {value!r:.80}"
-        if _is_reached(distribution, value):
+        if is_reached(distribution, value):
             return None
         step = parameter.get("step")
         steps = f" in steps of {step}" if step is not None else ""
@@ -139,6 +139,11 @@ class _ChoiceIndexes:
         return self._indexes[isinstance(choice, bool), choice]
 
 
+def value_indexes(values: Sequence[Any]) -> _ChoiceIndexes:
+    """Return the index of each of a parameter's listed values."""
+    return _ChoiceIndexes(values)
+
+
 def _shown(choices: Sequence[Any]) -> str:
     """Return choices for an error message, at most 2,000 characters of them."""
     shown, length = [], 0
@@ -166,7 +171,7 @@ def _converter(distribution: BaseDistribution) -> Callable[[Any], float]:
     return distribution.to_internal_repr
 
 
-def _is_reached(distribution: Any, value: float) -> bool:
+def is_reached(distribution: Any, value: float) -> bool:
     """Return whether a number is within its range and, if there are steps, on one of them.
 
     Floats may differ from a step by a rounding error, also beyond the last step.

@@ -60,16 +60,6 @@ class MetricNamesField(serializers.ListField):
         return names
 
 
-class ChangeStudySerializer(LifeSerializer):
-    """Changes of a study; null removes a budget, the expiry of leases, or the metric names."""
-
-    user_attrs = UserAttributesField(required=False, help_text="Replaces all user attributes.")
-    metric_names = MetricNamesField(allow_null=True)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        return {"changes": attrs}
-
-
 class DefinitionSerializer(LifeSerializer):
     """A study's definition, without its name."""
 

@@ -109,7 +109,7 @@ def _differences(study: Study, definition: Definition) -> Iterator[str]:
     For fields that can be changed, the initial value is accepted as well, so that workers can
     repeat the same create request after a budget was changed.
     """
-    yield from differing_parameters(study.search_space, definition.search_space)
+    yield from differing_parameters(study.current.parameters, definition.search_space)
     if definition.direction is not None and study.directions != definition.directions:
         yield f"direction is {study.direction!r}, not {definition.direction!r}"
     if definition.sampler not in (None, study.sampler):

@@ -1,11 +1,11 @@
 """The documents in the lines of a file."""
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from optuna_bridge.system_attrs import PARENTS
 from studies.models import Study
 from trials.models import Trial
 from tuner_project.json_values import finite_or_text
@@ -13,9 +13,6 @@ from tuner_project.json_values import finite_or_text
 FORMAT = 1
 MEDIA_TYPE = "application/x-ndjson"
 NOT_FINITE = ("NaN", "Infinity", "-Infinity")
-
-# The study attributes in which Optuna's genetic samplers store the parents, by trial_id.
-PARENTS = re.compile(r"\w+Sampler:parent:\d+")
 
 Document = dict[str, Any]
 

@@ -13,9 +13,8 @@ from typing import Any
 from rest_framework.exceptions import ParseError
 
 from optuna_bridge.constraints import OLD_KEY
-from optuna_bridge.system_attrs import FIXED_PARAMS, TRANSIENT_ATTRIBUTES
+from optuna_bridge.system_attrs import FIXED_PARAMS, PARENTS, TRANSIENT_ATTRIBUTES
 from studies.models import Study
-from transfer.file.format import PARENTS
 from trials.api.fields import MAX_STEP
 from tuner_project.errors import FieldError
 from tuner_project.rest.parsers import strict_json

@@ -11,5 +11,5 @@ def param_faults(study: Study, params: Mapping[str, Any], key: str) -> list[Fiel
     """Return an error for each parameter outside the search space; `key` is their path."""
     return [
         FieldError((key, name), f'parameter "{name}": {fault}')
-        for name, fault in study.space.faults(params)
+        for name, fault in study.current.space.faults(params)
     ]

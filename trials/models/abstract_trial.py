@@ -57,6 +57,9 @@ class AbstractTrial(GuardedModel):
     internal_params = ArrayField(
         models.FloatField(null=True), help_text="Of a WAITING trial, those that are fixed."
     )
+    space_version = models.IntegerField(
+        default=1, db_default=1, help_text="The version of the search space that it started with."
+    )
     params_hash = models.UUIDField(
         null=True, help_text="Of the whole point, where the study avoids duplicates."
     )

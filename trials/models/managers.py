@@ -15,16 +15,20 @@ from django.db.models import Q, Subquery
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 
+from optuna_bridge.space.changes import SpaceChange
+from optuna_bridge.system_attrs import PARENTS
+from studies.enums import Duplicates
 from studies.errors import StudyNotFound
 from studies.models import FAILURES, INFEASIBLE, DirectWriteRefused, Study
 from trials.errors import TrialNotFound
-from trials.models import front, improvement, leases, write_statements
+from trials.models import front, improvement, leases, space_statements, write_statements
 from trials.models.abstract_trial import AbstractTrial
 from trials.models.failure_streak import FailureStreak
 from trials.models.improvement import Improvement, is_result
 from trials.models.leases import Lease
 from trials.models.reservation import Reservation
 from trials.signals import (
+    space_changed,
     study_attrs_added,
     study_attrs_removed,
     trials_added,
@@ -178,11 +182,11 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         """Reserve numbers and ids for n trials to start, if no further check is needed.
 
         Within `pipelined()` this does not wait for the result. There is none if the study is not
-        ACTIVE, its limits do not allow n trials, trials wait in its queue (unless `passes_queue`),
-        its deadline has passed or a lease has expired. `study` is not changed, since threads may
-        share it.
+        ACTIVE, its search space has changed, its limits do not allow n trials, trials wait in its
+        queue (unless `passes_queue`), its deadline has passed or a lease has expired. `study` is
+        not changed, since threads may share it.
         """
-        return write_statements.send_reserve_running(study.id, n, lease, passes_queue=passes_queue)
+        return write_statements.send_reserve_running(study, n, lease, passes_queue=passes_queue)
 
     def add(
         self,
@@ -268,6 +272,22 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         with pipelined():
             write_statements.remove_study_attrs(study.id, keys)
             study_attrs_removed.send(sender=self.model, study_id=study.id, keys=list(keys))
+
+    def change_space(self, study: Study, change: SpaceChange, defaults: Mapping[str, Any]) -> None:
+        """Adapt all trials of a locked study to its search space, which was just changed.
+
+        `defaults` are the values of the new parameters by name. The points to avoid, and the
+        parents of generations, which samplers have noted on the study, are found anew.
+        """
+        space_statements.convert_params(study, change, defaults)
+        if study.duplicates == Duplicates.AVOID:
+            space_statements.update_hashes(study, study.point_hash)
+        space_changed.send(sender=self.model, study=study, change=change)
+        stored = self.filter(study_id=study.id, study_attrs__isnull=False)
+        attrs = stored.values_list("study_attrs", flat=True)
+        parents = {key for each in attrs for key in each if PARENTS.fullmatch(key)}
+        if parents:
+            self.remove_study_attrs(study, sorted(parents))
 
     def restore_front(self, study: Study, removed: Sequence[float]) -> None:
         """Find the best trial or the front of a locked study, of which one was removed.

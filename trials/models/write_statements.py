@@ -55,6 +55,7 @@ _STARTED = (
     "lease_seconds",
     "study_attrs",
     "retry_of",
+    "space_version",
     *_CHANGEABLE,
 )
 _COLUMNS = ("id", "study_id", "number", "priority", "attempt", *_STARTED)
@@ -94,6 +95,7 @@ RETURNING next_number - {n:d}, revision,
 """
 # The conditions under which an ask needs no further checks of the study.
 _ROOM = """
+   AND search_space_version = %(version)s
    AND state = 'ACTIVE'
    AND coalesce(next_number - n_fail + n_infeasible + {n:d} <= max_trials, true)
    AND coalesce(n_running + {n:d} <= max_concurrent, true)
@@ -190,16 +192,18 @@ def reserve(study_id: int, moves: Mapping[str, int], n: int) -> Reservation | No
 
 
 def send_reserve_running(
-    study_id: int, n: int, lease: Lease, *, passes_queue: bool = False
+    study: Study, n: int, lease: Lease, *, passes_queue: bool = False
 ) -> Sent[Reservation]:
     """Reserve n trials to start; no result if the study has no room, or needs further checks.
+
+    It needs them, too, if it has another version of its search space by now.
 
     A queue needs further checks, unless `passes_queue` says that they were made.
     """
     most: int = settings.MAX_TRIALS_PER_STUDY
     length = "lease_seconds" if lease.is_studys else "%(lease)s::float8"
     return _take_numbers(
-        {"study": study_id, "lease": lease.seconds},
+        {"study": study.id, "lease": lease.seconds, "version": study.search_space_version},
         n=n,
         counts=_START.format(n=n, lease=length),
         room=_ROOM.format(n=n)

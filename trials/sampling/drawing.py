@@ -97,17 +97,35 @@ class DrawingSession(TrialCache):
 
     def _is_point(self, fixed: Mapping[str, Any] | None) -> bool:
         """Return whether all parameters are fixed."""
-        return fixed is not None and len(fixed) == len(self._space.parameters)
+        current = self.study.current
+        return fixed is not None and len(fixed.keys() - current.constants) == current.n_free
 
     def _as_sampled(self, params: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-        """Return parameters of the study as its sampler sees them."""
-        if params is None or self._space is self.study.space:
-            return params
-        return self._space.to_external(self.study.space.to_internal(params))
+        """Return parameters of the study as its sampler sees them.
 
-    def internal_params(self, draft: Draft) -> list[float | None]:
-        """Return the parameters of a draft as trials store them."""
-        return self._space.to_internal(draft.params)
+        Those of a queued trial that are outside of the current space are left out.
+        """
+        current = self.study.current
+        if params is None:
+            return None
+        params = current.only_current(params)
+        if self._space is current.space:
+            return params
+        return self._space.to_external(current.space.to_internal(params))
+
+    def internal_params(
+        self, draft: Draft, requested: Sequence[float | None] = ()
+    ) -> list[float | None]:
+        """Return the parameters of a draft as trials store them.
+
+        `requested` are those of a queued trial, which has them even if they are outside of the
+        current space.
+        """
+        current = self.study.current
+        stored = list(current.to_stored(self._space.to_internal(draft.params)))
+        if current.is_stored or not requested:
+            return stored
+        return [drawn if own is None else own for own, drawn in zip(requested, stored, strict=True)]
 
     def _is_visited(self, draft: Draft, others: Container[Point | None]) -> bool:
         if self.visited is None:

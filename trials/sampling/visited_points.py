@@ -38,7 +38,7 @@ class VisitedPoints:
     """
 
     def __init__(self, study: Study) -> None:
-        self._space = study.space.as_sampled
+        self._space = study.current.space.as_sampled
         self._points = study.points
         self.max_failures = max_failures(study)
         # By number: whether the trial failed, and its point.

@@ -74,8 +74,8 @@ def add_trials(*, actor: Actor, named: NamedStudy, new: Sequence[NewTrial]) -> l
         )
     with pipelined_transaction():
         study = named.locked()
-        if study.id != checked.id:  # deleted and created again meanwhile
-            _check(study, new)
+        if study.id != checked.id or study.search_space_version != checked.search_space_version:
+            _check(study, new)  # deleted and created again meanwhile, or changed
         return add_to_locked(study, new, annotations, actor=actor)
 
 
@@ -122,7 +122,7 @@ def _faults(study: Study, trial: NewTrial) -> list[FieldError]:
     faults += [
         FieldError(("params", name), f'parameter "{name}" is missing: a finished trial has all')
         for name in study.space.distributions
-        if name not in trial.params
+        if name not in trial.params and name not in study.current.constants
     ]
     try:
         check_result(study, trial.result)
@@ -168,7 +168,8 @@ def _recorded_as(trial: Trial) -> Action:
 
 
 def _trial(study: Study, new: NewTrial, reserved: Reservation, index: int) -> Trial:
-    internal_params = study.space.to_internal(new.params)
+    params = {**study.current.constants, **new.params}
+    internal_params = study.space.to_internal(params)
     return Trial.reserved(
         reserved,
         index,
@@ -176,6 +177,7 @@ def _trial(study: Study, new: NewTrial, reserved: Reservation, index: int) -> Tr
         state=TrialState.WAITING,
         internal_params=internal_params,
         params_hash=study.point_hash(internal_params),
+        space_version=study.search_space_version,
         priority=new.priority,
         user_attrs=dict(new.user_attrs),
         # The same attribute as Optuna's `enqueue_trial` sets.

@@ -204,11 +204,12 @@ def _start_queued(
             draft.reserve(trial.number)
             if request.fixed:
                 trial.system_attrs |= {FIXED_PARAMS: {**request.fixed, **trial.params}}
-            trial.internal_params = session.internal_params(draft)
+            trial.internal_params = session.internal_params(draft, trial.internal_params)
             trial.system_attrs = trial.system_attrs | draft.system_attrs
             added = new_study_attrs(study, draft.study_attrs)
             trial.study_attrs = {**(trial.study_attrs or {}), **added} or None
         trial.lease_seconds = request.lease.of(study)
+        trial.space_version = study.search_space_version
         _hand_out(trial, study.now, study.max_trial_seconds, request)
     mark_points(session, queued, list(drafts.values()), are_queued=True)
     if queued:
@@ -236,6 +237,7 @@ def _start_new(
             study_attrs=draft.study_attrs or None,
         )
         trial.lease_seconds = reserved.lease_seconds
+        trial.space_version = study.search_space_version
         _hand_out(trial, reserved.now, reserved.max_trial_seconds, request)
         trials.append(trial)
     mark_points(session, trials, plan.new[: len(trials)])
