@@ -87,7 +87,7 @@ class CloneForm(forms.Form):
         """
         try:
             changes = dict(self.cleaned_data)
-            if same_json(changes["search_space"], study.search_space):
+            if same_json(changes["search_space"], study.current.parameters):
                 del changes["search_space"]  # an adopted one may violate the rules for new studies
             body = CloneStudySerializer().run_validation(changes)
             return clone_study(actor=actor, named=NamedStudy(study.name), **body)
@@ -163,6 +163,6 @@ def _initial_values(study: Study) -> dict[str, Any]:
         "name": f"{study.name[: MAX_NAME - len(NAME_SUFFIX)]}{NAME_SUFFIX}",
         "sampler": study.sampler,
         "pruner": study.pruner,
-        "search_space": json.dumps(study.search_space, indent=2, ensure_ascii=False),
+        "search_space": json.dumps(study.current.parameters, indent=2, ensure_ascii=False),
         "trials": True,
     }

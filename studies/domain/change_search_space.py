@@ -1,9 +1,13 @@
 """Changing the search space of a study that has trials."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
+from django.db.models import IntegerField, Sum
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Coalesce
 
 from access.actors import Actor
 from access.models.audit_entry import Action, AuditEntry, SubjectKind
@@ -25,6 +29,7 @@ from tuner_project.db.pages import first_bytes
 from tuner_project.json_values import same_json
 
 MAX_VERSIONS = 1000
+MAX_BYTES = 16 * 2**20  # of all versions
 _SIZE = "500 + octet_length(search_space::text)"
 
 # Called in the transaction of the change, with the locked study as it is now, the change, and the
@@ -56,10 +61,7 @@ def change_search_space(
     if request is None:
         return
     change = _change(study, request)
-    if study.search_space_version >= MAX_VERSIONS:
-        raise TooManySearchSpaces(
-            f'study "{study.name}" has had {MAX_VERSIONS} search spaces, the maximum: clone it'
-        )
+    _check_room(study, request)
     if not study.search_space_versions.exists():
         first_version(study).save()
     apply_change(study, request, change)
@@ -91,8 +93,7 @@ def apply_change(study: Study, request: SpaceRequest, change: SpaceChange) -> No
     study.current_space = {"parameters": list(request.parameters), "retired": change.retired}
     if study.best_internal_params is not None:
         study.best_internal_params = change.converted(study.best_internal_params)
-    for cached in ("space", "current", "points"):
-        study.__dict__.pop(cached, None)
+    study.forget_space()
 
 
 def versions_of(study: Study, limit: int, offset: int) -> tuple[list[SearchSpaceVersion], int]:
@@ -131,6 +132,18 @@ def _check_version(study: Study, if_version: int | None) -> None:
         version = study.search_space_version
         detail = f'the search space of study "{study.name}" has version {version}, not {if_version}'
         raise SearchSpaceChanged(f"{detail}: read it again", search_space_version=version)
+
+
+def _check_room(study: Study, request: SpaceRequest) -> None:
+    """Raise `TooManySearchSpaces` if the versions would be too many, or too large together."""
+    sizes = study.search_space_versions.annotate(size=RawSQL(_SIZE, (), IntegerField()))  # noqa: S611
+    used: int = sizes.aggregate(total=Coalesce(Sum("size"), 0))["total"]
+    size = len(json.dumps(list(request.parameters)))
+    if study.search_space_version >= MAX_VERSIONS or used + size > MAX_BYTES:
+        raise TooManySearchSpaces(
+            f'study "{study.name}" has had {study.search_space_version} search spaces; at most '
+            f"{MAX_VERSIONS}, and together {MAX_BYTES} bytes, are kept: clone the study"
+        )
 
 
 def _change(study: Study, request: SpaceRequest) -> SpaceChange:

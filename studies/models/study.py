@@ -270,6 +270,11 @@ class Study(models.Model):
             return CurrentSpace(self.space)
         return CurrentSpace(self.space, **self.current_space)
 
+    def forget_space(self) -> None:
+        """Forget what was derived from the search space, which was replaced."""
+        for cached in ("space", "current", "points"):
+            self.__dict__.pop(cached, None)
+
     @property
     def n_trials(self) -> int:
         return self.next_number

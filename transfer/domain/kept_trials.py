@@ -94,7 +94,7 @@ class KeptTrials:
         else:
             fields["system_attrs"] = self._system_attrs(trial, params)
         if self._is_same_space:
-            fields["attempt"] = trial.attempt
+            fields |= {"attempt": trial.attempt, "space_version": trial.space_version}
             fields |= {field: self._number(getattr(trial, field)) for field in _LINKS}
         internal_params = self._clone.space.to_internal(params)
         copy = Trial(

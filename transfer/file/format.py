@@ -24,12 +24,15 @@ def encoded(document: Document) -> bytes:
 
 def study_line(study: Study) -> Document:
     """Return the line with a study's definition, budgets and state."""
+    version = study.search_space_version
     return {
         "kind": "study",
         "format": FORMAT,
         "study_name": study.name,
         "direction": study.direction,
-        "search_space": study.search_space,
+        "search_space": study.current.parameters,
+        # Only a study whose space has changed has versions, and its trials, too.
+        **({"search_space_version": version} if version > 1 else {}),
         "sampler": study.sampler,
         "sampler_options": study.sampler_options,
         "pruner": study.pruner,
@@ -66,6 +69,7 @@ def trial_line(trial: Trial, numbers: Mapping[int, int]) -> Document:
     if start and complete and complete < start:  # an import would refuse it
         complete = start
     steps = trial.intermediate_values
+    version, has_versions = trial.space_version, trial.study.search_space_version > 1
     return {
         "kind": "trial",
         "number": trial.number,
@@ -74,6 +78,7 @@ def trial_line(trial: Trial, numbers: Mapping[int, int]) -> Document:
         if trial.values is None
         else [finite_or_text(value) for value in trial.values],
         "params": trial.params,
+        **({"search_space_version": version} if has_versions else {}),
         "intermediate_values": {str(step): finite_or_text(value) for step, value in steps.items()},
         "user_attrs": trial.user_attrs,
         "system_attrs": trial.system_attrs,

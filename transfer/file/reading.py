@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from rest_framework.exceptions import ParseError, ValidationError
 
@@ -10,7 +10,8 @@ from optuna_bridge.constraints import constraints_of, total_violation
 from optuna_bridge.enums import TrialState
 from optuna_bridge.system_attrs import FIXED_PARAMS, METRIC_NAMES
 from studies.domain import new_study
-from studies.models import Study
+from studies.domain.change_search_space import MAX_BYTES
+from studies.models import SearchSpaceVersion, Study
 from transfer.file.format import Document, parents
 from transfer.file.lines import (
     EndLineSerializer,
@@ -19,6 +20,13 @@ from transfer.file.lines import (
     usable_metric_names,
 )
 from transfer.file.retries import RetryLinks
+from transfer.file.space_versions import (
+    KIND,
+    VersionLineSerializer,
+    add_version,
+    stored_version,
+    unlike_last,
+)
 from transfer.file.system_attrs import DroppedAttributes, note_faults
 from trials.models import Trial
 from tuner_project.errors import DomainError, FieldError, summary
@@ -31,6 +39,7 @@ MAX_LINE = 16 * 2**20  # bytes
 MAX_FAULTS = 20  # errors reported per line
 
 _STUDY, _TRIAL, _END = StudyLineSerializer(), TrialLineSerializer(), EndLineSerializer()
+_VERSION = VersionLineSerializer()
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -104,9 +113,33 @@ class Section:
         self._note_lines: dict[int, int] = {}  # from the number of a trial
         self.notes: dict[int, Mapping[str, Any]] = {}
         self.dropped = DroppedAttributes()
-        self.study = _study(head)
+        self.versions: list[SearchSpaceVersion] = []  # none if the space has never changed
+        attrs = head.read(_STUDY)
+        self.study = _study(head, attrs)
         self.name = self.study.name  # in the file
         self.n_trials = 0
+        if attrs["version"] > 1:
+            self._read_versions(attrs)
+
+    def _read_versions(self, of_study: Mapping[str, Any]) -> None:
+        """Read the lines with the versions of the search space, which follow the study's line."""
+        n_bytes = 0
+        for version in range(1, of_study["version"] + 1):
+            line = self._last = next(self._rest, None) or self._cut_off()
+            if line.kind != KIND:
+                raise line.bad(f"expected version {version} of the search space", "kind")
+            attrs = line.read(_VERSION)
+            if attrs["version"] != version:
+                raise line.bad(f"expected {version}, not {attrs['version']}", "version")
+            n_bytes += line.size
+            if n_bytes > 2 * MAX_BYTES:  # JSON may be written with more bytes than stored
+                raise line.bad(f"the versions have more than {2 * MAX_BYTES} bytes", "version")
+            if faults := add_version(self.study, attrs):
+                raise BadLine.at(line.number, faults)
+            self.versions.append(stored_version(self.study, attrs))
+        given = of_study["definition"].search_space
+        if faults := unlike_last(self.study, given):
+            raise BadLine.at(self._head.number, faults)
 
     @property
     def old_metric_names(self) -> list[str] | None:
@@ -128,6 +161,9 @@ class Section:
                 self._end(line, links)
                 return
             yield self._trial(line, links), line.size
+        self._cut_off()
+
+    def _cut_off(self) -> NoReturn:
         text = f'the file ends within study "{self.name}": it was cut off'
         raise BadLine.whole(self._last.number + 1, text)
 
@@ -217,8 +253,7 @@ def _document(number: int, text: bytes) -> Document:
     return document
 
 
-def _study(line: Line) -> Study:
-    attrs = line.read(_STUDY)
+def _study(line: Line, attrs: Mapping[str, Any]) -> Study:
     definition = attrs["definition"]
     try:
         study = new_study(definition)
@@ -237,6 +272,9 @@ def _faults(study: Study, attrs: dict[str, Any]) -> Iterator[FieldError]:
     """Yield the errors of a trial that does not fit its study."""
     for name, fault in study.space.faults(attrs["params"]):
         yield FieldError(("params", name), f'parameter "{name}": {fault}')
+    if attrs["space_version"] > study.search_space_version:
+        text = f"the study has {study.search_space_version} versions of its search space"
+        yield FieldError(("search_space_version",), text)
     values, n_objectives = attrs.get("values"), len(study.directions)
     if values is not None and len(values) != n_objectives:
         text = f"the study has {n_objectives} objectives, not {len(values)}"

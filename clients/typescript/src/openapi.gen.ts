@@ -246,6 +246,16 @@ export type ClonedStudy = {
     };
     search_space: Array<Parameter>;
     /**
+     * 1 at creation; each change of the search space adds 1.
+     */
+    search_space_version: number;
+    /**
+     * The parameters that are no longer in the search space, and the value of each that trials have from now on.
+     */
+    retired: {
+        [key: string]: unknown;
+    };
+    /**
      * The number of the source's trials that the clone has.
      */
     n_trials_kept: number;
@@ -1195,6 +1205,10 @@ export type Offer = {
      * Values by name, in the order of the search space.
      */
     params: Params;
+    /**
+     * The version of the search space that it started with.
+     */
+    search_space_version: number;
     study_name: string;
     /**
      * Never used again, also if the study is deleted.
@@ -1379,6 +1393,26 @@ export type PatchedChangeStudyRequest = {
      * A name for each objective, which plots, pages, CSV and `/best` show.
      */
     metric_names?: Array<string> | null;
+    /**
+     * All parameters that are suggested from now on. Ranges and choices may be others than before; a parameter's type and scale (`log`, `step`) may not.
+     */
+    search_space?: Array<ParameterRequest>;
+    /**
+     * With `search_space`: for each new parameter, the value that the trials so far count as.
+     */
+    defaults?: {
+        [key: string]: unknown;
+    };
+    /**
+     * With `search_space`: for each parameter that is left out, the value that trials have from now on.
+     */
+    retired?: {
+        [key: string]: unknown;
+    };
+    /**
+     * Change nothing unless this is the version of the search space.
+     */
+    if_version?: number;
 };
 
 /**
@@ -1525,6 +1559,10 @@ export type Problem = {
      * Why the study hands out no trials.
      */
     reason?: string | null;
+    /**
+     * The current version of the study's search space.
+     */
+    search_space_version?: number;
     /**
      * The actions that the study's current state allows.
      */
@@ -1829,6 +1867,31 @@ export type SamplerOptions = AutoSamplerOptions | TpeSamplerOptions | GpSamplerO
 export type SamplerOptionsRequest = AutoSamplerOptionsRequest | TpeSamplerOptionsRequest | GpSamplerOptionsRequest | RandomSamplerOptionsRequest | NsgaiiSamplerOptionsRequest | NsgaiiiSamplerOptionsRequest | CmaesSamplerOptionsRequest | QmcSamplerOptionsRequest | BruteForceSamplerOptionsRequest | GridSamplerOptionsRequest;
 
 /**
+ * A version of a study's search space.
+ */
+export type SearchSpaceVersion = {
+    version: number;
+    datetime: string;
+    /**
+     * Who gave it; null if that is no longer known.
+     */
+    actor: string | null;
+    search_space: Array<Parameter>;
+    /**
+     * For each parameter that was new: the value that earlier trials count as.
+     */
+    defaults: {
+        [key: string]: unknown;
+    };
+    /**
+     * For each retired parameter: the value that trials of the version have.
+     */
+    retired: {
+        [key: string]: unknown;
+    };
+};
+
+/**
  * The answer to a heartbeat.
  */
 export type Signs = {
@@ -1895,6 +1958,16 @@ export type Study = {
         [key: string]: unknown;
     };
     search_space: Array<Parameter>;
+    /**
+     * 1 at creation; each change of the search space adds 1.
+     */
+    search_space_version: number;
+    /**
+     * The parameters that are no longer in the search space, and the value of each that trials have from now on.
+     */
+    retired: {
+        [key: string]: unknown;
+    };
 };
 
 /**
@@ -2244,6 +2317,10 @@ export type Trial = {
      * Values by name, in the order of the search space.
      */
     params: Params;
+    /**
+     * The version of the search space that it started with.
+     */
+    search_space_version: number;
     study_name: string;
     /**
      * Never used again, also if the study is deleted.
@@ -2878,6 +2955,30 @@ export type RetryFailedTrialsResponses = {
 };
 
 export type RetryFailedTrialsResponse = RetryFailedTrialsResponses[keyof RetryFailedTrialsResponses];
+
+export type ListSearchSpaceVersionsData = {
+    body?: never;
+    path: {
+        study_name: string;
+    };
+    query?: {
+        /**
+         * The maximum number of items.
+         */
+        limit?: number;
+        /**
+         * The number of items to skip.
+         */
+        offset?: number;
+    };
+    url: '/api/v1/studies/{study_name}/search-space-versions';
+};
+
+export type ListSearchSpaceVersionsResponses = {
+    200: Array<SearchSpaceVersion>;
+};
+
+export type ListSearchSpaceVersionsResponse = ListSearchSpaceVersionsResponses[keyof ListSearchSpaceVersionsResponses];
 
 export type ListTrialsData = {
     body?: never;

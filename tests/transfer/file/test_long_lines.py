@@ -3,6 +3,7 @@
 import codecs
 import itertools
 from collections import deque
+from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
@@ -70,8 +71,8 @@ def test_id_conflict_is_no_name_conflict(
     taken = create_study(api, name="other")["study_id"]
     new_study = reading._study
 
-    def with_taken_id(line: reading.Line) -> object:
-        study = new_study(line)
+    def with_taken_id(*arguments: Any) -> object:
+        study = new_study(*arguments)
         study.id = taken
         return study
 

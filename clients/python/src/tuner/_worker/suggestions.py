@@ -69,11 +69,13 @@ def value_of(
         SpaceMismatch: the study has no such parameter, or has it with other bounds: what an
             objective asks for must be what the service searches.
     """
+    if name in params and name not in space:
+        return params[name]  # a retired parameter, which is a constant
     if name not in space or name not in params:
         raise SpaceMismatch(
-            f'study "{study_name}" has no parameter "{name}" ({asked}): a search space is fixed '
-            "when the study is created. Declare every parameter of the objective in `space` of "
-            "`create_study`, also those that it asks for in some trials only"
+            f'study "{study_name}" has no parameter "{name}" ({asked}). Declare every parameter '
+            "of the objective in `space` of `create_study`, also those that it asks for in some "
+            "trials only, or add it by `Study.update`"
         )
     if not is_asked_as(space[name], asked):
         raise SpaceMismatch(
