@@ -89,19 +89,20 @@ class CurrentSpace:
 
     def _convert(self, internal_params: Internal, *, by_all: bool) -> Internal | None:
         converted: list[float | None] = []
-        for name, axis, value in zip(
-            self.space.distributions, self._axes, internal_params, strict=True
+        for axis, is_retired, value in zip(
+            self._axes, self._are_retired, internal_params, strict=True
         ):
-            if value is None:
-                converted.append(None)
-                continue
-            found = axis.from_stored(value)
-            if found is None and name in self.constants and not by_all:
+            found = None if value is None else axis.from_stored(value)
+            if found is None and value is not None:
+                if by_all or not is_retired:
+                    return None
                 found = axis.only
-            if found is None:
-                return None
             converted.append(found)
         return converted
+
+    @cached_property
+    def _are_retired(self) -> list[bool]:
+        return [each["name"] in self.constants for each in self.space.parameters]
 
     @cached_property
     def _axes(self) -> "list[_Axis]":

@@ -38,6 +38,8 @@ def test_study_is_created(api: APIClient) -> None:
         "datetime_start": stored.created_at.isoformat(),
         "user_attrs": {},
         "search_space": body["search_space"],
+        "search_space_version": 1,
+        "retired": {},
         "sampler": "tpe",
         "sampler_options": TPE,
         "pruner": "hyperband",

@@ -1,18 +1,17 @@
 """Reading and validating the lines of a file, as studies and trials that are not stored yet."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import IO, Any, NoReturn
 
-from rest_framework.exceptions import ParseError, ValidationError
+from rest_framework.exceptions import ParseError
 
 from optuna_bridge.constraints import constraints_of, total_violation
 from optuna_bridge.enums import TrialState
 from optuna_bridge.system_attrs import FIXED_PARAMS, METRIC_NAMES
 from studies.domain import new_study
-from studies.domain.change_search_space import MAX_BYTES
 from studies.models import SearchSpaceVersion, Study
 from transfer.file.format import Document, parents
+from transfer.file.line import BadLine, Line
 from transfer.file.lines import (
     EndLineSerializer,
     StudyLineSerializer,
@@ -20,75 +19,17 @@ from transfer.file.lines import (
     usable_metric_names,
 )
 from transfer.file.retries import RetryLinks
-from transfer.file.space_versions import (
-    KIND,
-    VersionLineSerializer,
-    add_version,
-    stored_version,
-    unlike_last,
-)
+from transfer.file.space_versions import read_versions, unlike_last
 from transfer.file.system_attrs import DroppedAttributes, note_faults
 from trials.models import Trial
-from tuner_project.errors import DomainError, FieldError, summary
+from tuner_project.errors import DomainError, FieldError
 from tuner_project.json_values import same_json
 from tuner_project.rest.parsers import MAX_DEPTH, strict_json
-from tuner_project.rest.problems import field_errors
-from tuner_project.rest.serializers import StrictSerializer
 
 MAX_LINE = 16 * 2**20  # bytes
-MAX_FAULTS = 20  # errors reported per line
 
 _STUDY, _TRIAL, _END = StudyLineSerializer(), TrialLineSerializer(), EndLineSerializer()
-_VERSION = VersionLineSerializer()
 _BOM = b"\xef\xbb\xbf"
-
-
-class BadLine(DomainError):
-    """A line of the file is invalid; `errors` point at its keys.
-
-    `line` is its number, from 1, and `text` the error message without it.
-    """
-
-    line: int
-    text: str
-
-    @classmethod
-    def at(cls, line: int, faults: Iterable[FieldError]) -> "BadLine":
-        """Return the error for values in a line; lines are numbered from 1."""
-        every = list(faults)
-        text = summary(every)
-        errors = [fault.under((line,)) for fault in every[:MAX_FAULTS]]
-        error = cls(f"line {line}: {text}", errors)
-        error.line, error.text = line, text
-        return error
-
-    @classmethod
-    def whole(cls, line: int, text: str) -> "BadLine":
-        """Return the error for a line as a whole."""
-        return cls.at(line, [FieldError((), text)])
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of a file: its number, from 1, its document, and its size in bytes."""
-
-    number: int
-    document: Document
-    size: int
-
-    @property
-    def kind(self) -> Any:
-        return self.document.get("kind")
-
-    def bad(self, text: str, *path: str) -> BadLine:
-        return BadLine.at(self.number, [FieldError(path, text)])
-
-    def read(self, shape: StrictSerializer) -> dict[str, Any]:
-        try:
-            valid: dict[str, Any] = shape.run_validation(self.document)
-        except ValidationError as error:
-            raise BadLine.at(self.number, field_errors(error.detail)) from None
-        return valid
 
 
 def lines_of(stream: IO[bytes]) -> Iterator[bytes]:
@@ -119,27 +60,9 @@ class Section:
         self.name = self.study.name  # in the file
         self.n_trials = 0
         if attrs["version"] > 1:
-            self._read_versions(attrs)
-
-    def _read_versions(self, of_study: Mapping[str, Any]) -> None:
-        """Read the lines with the versions of the search space, which follow the study's line."""
-        n_bytes = 0
-        for version in range(1, of_study["version"] + 1):
-            line = self._last = next(self._rest, None) or self._cut_off()
-            if line.kind != KIND:
-                raise line.bad(f"expected version {version} of the search space", "kind")
-            attrs = line.read(_VERSION)
-            if attrs["version"] != version:
-                raise line.bad(f"expected {version}, not {attrs['version']}", "version")
-            n_bytes += line.size
-            if n_bytes > 2 * MAX_BYTES:  # JSON may be written with more bytes than stored
-                raise line.bad(f"the versions have more than {2 * MAX_BYTES} bytes", "version")
-            if faults := add_version(self.study, attrs):
-                raise BadLine.at(line.number, faults)
-            self.versions.append(stored_version(self.study, attrs))
-        given = of_study["definition"].search_space
-        if faults := unlike_last(self.study, given):
-            raise BadLine.at(self._head.number, faults)
+            self.versions = read_versions(self.study, attrs["version"], self._next_line)
+            if faults := unlike_last(self.study, attrs["definition"].search_space):
+                raise BadLine.at(head.number, faults)
 
     @property
     def old_metric_names(self) -> list[str] | None:
@@ -162,6 +85,10 @@ class Section:
                 return
             yield self._trial(line, links), line.size
         self._cut_off()
+
+    def _next_line(self) -> Line:
+        self._last = next(self._rest, None) or self._cut_off()
+        return self._last
 
     def _cut_off(self) -> NoReturn:
         text = f'the file ends within study "{self.name}": it was cut off'

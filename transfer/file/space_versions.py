@@ -4,7 +4,7 @@ There are none if the space has never changed. The space in which trials are sto
 file: it follows from the versions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rest_framework import serializers
@@ -13,9 +13,10 @@ from optuna_bridge.space.changes import SpaceChanges, SpaceRequest
 from optuna_bridge.space.comparison import differing_parameters
 from optuna_bridge.space.search_space import SearchSpace
 from studies.api.request_serializers import MAX_PARAMETERS, DefinitionSerializer
-from studies.domain.change_search_space import apply_change
+from studies.domain.change_search_space import MAX_BYTES, apply_change
 from studies.models import SearchSpaceVersion, Study
 from transfer.file.format import Document, moment
+from transfer.file.line import BadLine, Line
 from transfer.file.lines import StoredParameterField
 from tuner_project.errors import FieldError
 from tuner_project.rest.serializers import (
@@ -27,6 +28,7 @@ from tuner_project.rest.serializers import (
 )
 
 KIND = "search_space_version"
+MOST_BYTES = 2 * MAX_BYTES  # of the lines, which have more than the spaces
 
 
 def version_line(version: SearchSpaceVersion) -> Document:
@@ -42,7 +44,7 @@ def version_line(version: SearchSpaceVersion) -> Document:
     }
 
 
-class VersionLineSerializer(StrictSerializer):
+class _VersionLineSerializer(StrictSerializer):
     """A version of a study's search space."""
 
     kind = serializers.ChoiceField(choices=[KIND])
@@ -58,7 +60,36 @@ class VersionLineSerializer(StrictSerializer):
     validate_search_space = DefinitionSerializer.validate_search_space
 
 
-def add_version(study: Study, attrs: Mapping[str, Any]) -> list[FieldError]:
+_VERSION = _VersionLineSerializer()
+
+
+def read_versions(study: Study, n: int, next_line: Callable[[], Line]) -> list[SearchSpaceVersion]:
+    """Read the lines of n versions, and give the study, which is not stored yet, its space by them.
+
+    Returns:
+        The versions, to be stored with the study.
+
+    Raises:
+        BadLine: A line is invalid, or is not of the next version.
+    """
+    versions, n_bytes = [], 0
+    for version in range(1, n + 1):
+        line = next_line()
+        if line.kind != KIND:
+            raise line.bad(f"expected version {version} of the search space", "kind")
+        attrs = line.read(_VERSION)
+        n_bytes += line.size
+        if attrs["version"] != version:
+            raise line.bad(f"expected {version}, not {attrs['version']}", "version")
+        if n_bytes > MOST_BYTES:
+            raise line.bad(f"the versions have more than {MOST_BYTES} bytes", "version")
+        if faults := _add_version(study, attrs):
+            raise BadLine.at(line.number, faults)
+        versions.append(_stored_version(study, attrs))
+    return versions
+
+
+def _add_version(study: Study, attrs: Mapping[str, Any]) -> list[FieldError]:
     """Give a study that is not stored yet its next version; return the faults of that version.
 
     Before the first version, the study's space is that of its own line.
@@ -85,7 +116,7 @@ def unlike_last(study: Study, given: Sequence[Mapping[str, Any]]) -> list[FieldE
     return [FieldError(("search_space",), f"the last version: {each}") for each in differing]
 
 
-def stored_version(study: Study, attrs: Mapping[str, Any]) -> SearchSpaceVersion:
+def _stored_version(study: Study, attrs: Mapping[str, Any]) -> SearchSpaceVersion:
     """Return a version as it is stored with the study."""
     return SearchSpaceVersion(
         study=study,

@@ -7,20 +7,15 @@ from studies.models import Study
 from trials.projection.trial_rows import PARAMS, SPACE_OF_STUDY, STORED_PARAMS
 from tuner_project.db.prepared import run
 
-# Stock Optuna wants the same choices in all trials, so all get the distributions of now.
-_UPDATE_DISTRIBUTIONS = f"""
+# Stock Optuna wants the same choices in all trials, so all get the distributions of now. A value in
+# between moves the index of those behind it.
+_UPDATE_CHANGED = f"""
 {SPACE_OF_STUDY.format(study="%(study)s")}
-UPDATE {SCHEMA}.{PARAMS.name} AS o SET distribution_json = p.distribution
-  FROM p, {SCHEMA}.trials AS t
- WHERE t.study_id = %(study)s AND o.trial_id = t.trial_id AND o.param_name = p.name
-   AND o.distribution_json <> p.distribution
-"""
-_UPDATE_INDEXES = f"""
-{SPACE_OF_STUDY.format(study="%(study)s")}
-UPDATE {SCHEMA}.{PARAMS.name} AS o SET param_value = t.internal_params[p.position]
+UPDATE {SCHEMA}.{PARAMS.name} AS o
+   SET distribution_json = p.distribution, param_value = t.internal_params[p.position]
   FROM p, trials_trial AS t
  WHERE t.study_id = %(study)s AND o.trial_id = t.id AND o.param_name = p.name
-   AND p.position = ANY(%(places)s)
+   AND o.distribution_json <> p.distribution
 """
 _INSERT_ADDED = f"""
 {SPACE_OF_STUDY.format(study="%(study)s")}
@@ -38,10 +33,7 @@ UPDATE {SCHEMA}.trial_system_attributes AS o
 
 def change_space_rows(study: Study, change: SpaceChange) -> None:
     """Update Optuna's rows of the parameters of all trials of a study."""
-    run(_UPDATE_DISTRIBUTIONS, {"study": study.id})
-    if change.indexes:
-        places = [position + 1 for position in change.indexes]
-        run(_UPDATE_INDEXES, {"study": study.id, "places": places})
+    run(_UPDATE_CHANGED, {"study": study.id})
     if change.defaults:
         n_before = len(change.stored) - len(change.defaults)
         run(_INSERT_ADDED, {"study": study.id, "n_before": n_before})

@@ -26,6 +26,7 @@ from tests.support.transfer_files import (
 from transfer.api import spooling
 from transfer.domain import importing
 from transfer.file import reading
+from transfer.file.line import MAX_FAULTS
 
 
 @pytest.mark.accept
@@ -41,7 +42,7 @@ def test_many_errors_are_listed_in_part(api: APIClient, file: bytes) -> None:
     bad = with_line_changed(file, 2, set_keys(params={f"y{n}": 1 for n in range(1000)}))
     response = post_file(api, bad)
     problem = assert_line_refused(response, 2)
-    assert len(problem["errors"]) == reading.MAX_FAULTS
+    assert len(problem["errors"]) == MAX_FAULTS
     assert problem["detail"] == (
         'line 2: /params/y0: parameter "y0": unknown parameter; the parameters are: x '
         "(and 999 more)"

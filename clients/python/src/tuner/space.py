@@ -146,6 +146,16 @@ def is_asked_as(given: Distribution, asked: Distribution) -> bool:
     return is_same(given, asked)
 
 
+def has_value(distribution: Distribution, value: Any) -> bool:
+    """Tell whether a distribution has a value; a float may miss a bound by a rounding error."""
+    if isinstance(distribution, Categorical | Ordinal):
+        is_bool = isinstance(value, bool)
+        listed = [each for _, each in _typed(distribution)]
+        return any(each == value and isinstance(each, bool) == is_bool for each in listed)
+    slack = 1e-9 * (distribution.step or 0)
+    return bool(distribution.low - slack <= value <= distribution.high + slack)
+
+
 def _typed(distribution: Categorical | Ordinal) -> list[tuple[type, Choice]]:
     listed: Sequence[Choice]
     listed = distribution.values if isinstance(distribution, Ordinal) else distribution.choices

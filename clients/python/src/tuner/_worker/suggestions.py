@@ -6,7 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from tuner.errors import SpaceMismatch
-from tuner.space import Categorical, Choice, Distribution, Float, Int, Ordinal, is_asked_as
+from tuner.space import (
+    Categorical,
+    Choice,
+    Distribution,
+    Float,
+    Int,
+    Ordinal,
+    has_value,
+    is_asked_as,
+)
 
 _Choice = TypeVar("_Choice", bound=Choice)
 _Number = TypeVar("_Number", int, float)
@@ -67,7 +76,8 @@ def value_of(
 
     Raises:
         SpaceMismatch: the study has no such parameter, or has it with other bounds: what an
-            objective asks for must be what the service searches.
+            objective asks for must be what the service searches. After a change of the search
+            space, a worker may go on as long as its objective gets values that it asks for.
     """
     if name in params and name not in space:
         return params[name]  # a retired parameter, which is a constant
@@ -81,6 +91,11 @@ def value_of(
         raise SpaceMismatch(
             f'parameter "{name}" of study "{study_name}" is {space[name]}, and the objective asks '
             f"for {asked}: ask for the same, or create another study"
+        )
+    if not has_value(asked, params[name]):
+        raise SpaceMismatch(
+            f'parameter "{name}" of study "{study_name}" is {params[name]!r}, and the objective '
+            f"asks for {asked}: the search space has changed, ask for that of now"
         )
     return params[name]
 
