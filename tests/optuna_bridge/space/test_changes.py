@@ -1,6 +1,6 @@
 """Changes of a search space: the union that is stored, and the version that is suggested."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from optuna_bridge.space import changes
 from optuna_bridge.space.changes import SpaceChanges, SpaceRequest
 from optuna_bridge.space.current import CurrentSpace
-from optuna_bridge.space.search_space import SearchSpace
+from optuna_bridge.space.search_space import Parameter, SearchSpace
 
 JSON = dict[str, Any]
+Draw = Callable[[st.SearchStrategy[Any]], Any]
 NAMES = ["rate", "layers", "units", "optimizer", "batch"]
 
 
@@ -44,14 +45,15 @@ PARAMETERS: dict[str, st.SearchStrategy[JSON]] = {
     "optimizer": CHOICES.map(lambda choices: {"type": "categorical", "choices": choices}),
     "batch": SCALES.map(lambda values: {"type": "ordinal", "values": values}),
 }
-SPACES = st.lists(st.sampled_from(NAMES), min_size=1, unique=True).flatmap(
-    lambda names: st.tuples(
-        *(PARAMETERS[name].map(lambda each, name=name: {"name": name, **each}) for name in names)
-    )
-)
 
 
-def value_in(draw: st.DrawFn, parameter: JSON) -> Any:
+@st.composite
+def spaces(draw: st.DrawFn) -> list[JSON]:
+    names = draw(st.lists(st.sampled_from(NAMES), min_size=1, unique=True))
+    return [{"name": name, **draw(PARAMETERS[name])} for name in names]
+
+
+def value_in(draw: Draw, parameter: Mapping[str, Any]) -> Any:
     for key in ("choices", "values"):
         if key in parameter:
             return draw(st.sampled_from(parameter[key]))
@@ -66,11 +68,12 @@ class Stored:
     """A study's space, and trials of all its versions."""
 
     def __init__(self, space: list[JSON]) -> None:
-        self.stored, self.retired = space, {}
+        self.stored: Sequence[Parameter] = space
+        self.retired: JSON = {}
         self.current = CurrentSpace(SearchSpace(space))
         self.trials: list[tuple[JSON, list[float | None]]] = []  # what they should be, and are
 
-    def add_trial(self, draw: st.DrawFn) -> None:
+    def add_trial(self, draw: Draw) -> None:
         params = {each["name"]: value_in(draw, each) for each in self.current.parameters}
         assert not self.current.space.faults(params | dict(self.current.constants))
         as_drawn = self.current.space.to_internal(params | dict(self.current.constants))
@@ -78,7 +81,7 @@ class Stored:
             (params | dict(self.current.constants), list(self.current.to_stored(as_drawn)))
         )
 
-    def change(self, draw: st.DrawFn, space: list[JSON]) -> None:
+    def change(self, draw: Draw, space: list[JSON]) -> None:
         old, new = ({each["name"]: each for each in all_} for all_ in (self.stored, space))
         request = SpaceRequest(
             space,
@@ -102,7 +105,7 @@ class Stored:
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_trials_keep_their_values_in_all_versions(data: st.DataObject) -> None:
-    first, *others = data.draw(st.lists(SPACES.map(list), min_size=2, max_size=4))
+    first, *others = data.draw(st.lists(spaces(), min_size=2, max_size=4))
     study = Stored(first)
     study.add_trial(data.draw)
     for space in others:
