@@ -162,11 +162,11 @@ def _conflict(old: Parameter, new: Parameter) -> str | None:
         if before != now:
             return f"{key} is {_word(before)}, not {_word(now)}"
     union, step = _union(old, new), old.get("step")
-    if step is not None and not _is_on_grid(old["low"], new["low"], step):
-        return f"low ({new['low']}) is not one of the values so far, in steps of {step}"
     width = float(union["high"]) - float(union["low"])
     if not math.isfinite(width) or (step is not None and width / step > MAX_STEPS):
         return "the range of all versions would be too large"
+    if step is not None and not _is_on_grid(old["low"], new["low"], step):
+        return f"low ({new['low']}) is not one of the values so far, in steps of {step}"
     return None
 
 

@@ -86,6 +86,17 @@ def test_repeated_change_does_nothing(api: APIClient) -> None:
     assert changed(api, search_space=[WIDER_X, C])["search_space_version"] == 2
 
 
+def test_value_of_a_retired_parameter_is_replaced(api: APIClient) -> None:
+    create_study(api, search_space=[X, N], sampler="random")
+    changed(api, search_space=[X], retired={"n": 4})
+    study = changed(api, search_space=[X], retired={"n": 5})
+    assert (study["search_space_version"], study["retired"]) == (3, {"n": 5})
+    assert suggest(api)["params"]["n"] == 5
+    back = changed(api, search_space=[X, N | {"low": 6, "high": 9}])
+    assert back["retired"] == {}
+    assert suggest(api)["params"]["n"] >= 6
+
+
 def test_change_of_another_version_is_refused(api: APIClient) -> None:
     create_study(api, search_space=[X, N])
     changed(api, search_space=[WIDER_X, N], if_version=1)

@@ -22,8 +22,9 @@ def export_lines(*, named: NamedStudy) -> Generator[bytes]:
     with snapshot():
         study = named.one()
         yield encoded(study_line(study))
-        for version in study.search_space_versions.order_by("version").iterator():
-            yield encoded(version_line(version))
+        if study.search_space_version > 1:
+            for version in study.search_space_versions.order_by("version").iterator():
+                yield encoded(version_line(version))
         n_yielded = 0
         for trials in chunks_of(study, study.trials.with_steps()):
             numbers = _numbers_of_parents(study, trials)

@@ -31,11 +31,11 @@ class SessionRegistry:
     def use(self, named: NamedStudy, action: Callable[[SamplerSession], Result]) -> Result:
         """Call `action` with the session of the named study, and return its result.
 
-        If the session is known, the study is not read, since actions find out themselves that the
-        session is outdated, since a result was invalidated or the search space has changed. If the
-        action then fails because the study was deleted, be it with `StudyNotFound` or since the
-        sampler cannot draw, the action is repeated with the study that has the name now. It is
-        also repeated, with a new session, where the known one is outdated.
+        If the session is known, the study is not read: the action itself finds out that the session
+        is outdated, because a result was invalidated or the search space has changed. Then it is
+        repeated with a new session. It is also repeated, with the study that has the name now, if
+        it fails because the study was deleted, be it with `StudyNotFound` or since the sampler
+        cannot draw.
 
         Raises:
             StudyNotFound: there is no study with this name.

@@ -146,6 +146,7 @@ KIND = {"type": "categorical", "name": "kind", "choices": ["a", 1]}
         (DEPTH, DEPTH | {"step": 2}, "step is 1, not 2"),
         (STEPS, STEPS | {"low": 0.05}, "low (0.05) is not one of the values so far, in steps of 0"),
         (RATE | {"low": -1e308, "high": 0.0}, RATE | {"high": 1e308}, "the range of all versions"),
+        (STEPS, STEPS | {"low": 1e300, "high": 1e300}, "the range of all versions"),
         (KIND, KIND | {"choices": [True]}, "choice true equals an earlier one of another type"),
     ],
 )

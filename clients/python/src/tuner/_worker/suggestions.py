@@ -74,6 +74,8 @@ def value_of(
 ) -> Any:
     """Return a trial's value of a parameter that an objective asks for.
 
+    If `params` are the search space itself, only what is asked for is checked.
+
     Raises:
         SpaceMismatch: the study has no such parameter, or has it with other bounds: what an
             objective asks for must be what the service searches. After a change of the search
@@ -92,7 +94,7 @@ def value_of(
             f'parameter "{name}" of study "{study_name}" is {space[name]}, and the objective asks '
             f"for {asked}: ask for the same, or create another study"
         )
-    if not has_value(asked, params[name]):
+    if params is not space and not has_value(asked, params[name]):
         raise SpaceMismatch(
             f'parameter "{name}" of study "{study_name}" is {params[name]!r}, and the objective '
             f"asks for {asked}: the search space has changed, ask for that of now"
