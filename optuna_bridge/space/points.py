@@ -4,14 +4,14 @@ import hashlib
 import math
 import struct
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from math import prod
 from typing import Any, Protocol
 from uuid import UUID
 
 import numpy as np
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 MAX_POINTS = 100_000  # a space with more points is treated as infinite
 
@@ -100,16 +100,11 @@ class Points:
         chosen = [positions[index] for index in self._free]
         return self._grid[tuple(slice(None) if p is None else p for p in chosen)].ravel()
 
-    def params(self, index: int) -> list[float]:
+    def params(self, index: int) -> list[float | None]:
         """Return the internal parameters of the point with an index."""
         found = np.unravel_index(index, self._grid.shape) if self._free else ()
         positions = dict(zip(self._free, found, strict=True))
         return [axis.value(int(positions.get(k, 0))) for k, axis in enumerate(self._axes)]
-
-
-def all_points(distributions: Iterable[BaseDistribution]) -> Points:
-    """Return all points of a search space with these distributions, in its order."""
-    return Points([ValuesAxis(each) for each in distributions])
 
 
 def n_points(axes: Sequence[Axis]) -> int | None:

@@ -1,7 +1,6 @@
 """The search space: conversion between the API's parameters and Optuna's distributions."""
 
-import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -14,14 +13,19 @@ from optuna.distributions import (
     distribution_to_json,
 )
 
+from optuna_bridge.space.active_parameters import ActiveParameters
+from optuna_bridge.space.conditions import Conditions
+from optuna_bridge.space.values import ChoiceIndexes, converter, is_reached, shown_values
+from optuna_bridge.space.when import conditions_of
+
 Parameter = Mapping[str, Any]
 # The kinds of parameters that list their values, and the key of the list.
 _LISTS = {"categorical": "choices", "ordinal": "values"}
-_MAX_SHOWN = 2000  # characters
 MAX_STEPS = 2**53  # from low to high; floats cannot represent more steps exactly
+_MAX_SUBSETS = 1000  # of the distributions, which trials without all parameters share
 
 
-class SearchSpace:
+class SearchSpace(ActiveParameters):
     """The parameters of a study, in their order.
 
     A trial's parameters are stored in Optuna's internal representation: one float for each
@@ -30,10 +34,17 @@ class SearchSpace:
 
     The distributions are those that are stored and shown: stock Optuna reads an ordinal parameter
     as a categorical one over its values. Samplers draw from `as_sampled` instead.
+
+    A trial has the parameters that are active with its values (`conditions`).
     """
 
-    def __init__(self, parameters: Sequence[Parameter]) -> None:
+    def __init__(
+        self, parameters: Sequence[Parameter], original: "SearchSpace | None" = None
+    ) -> None:
+        """Create a space; one that is the `original` as samplers see it has its conditions."""
         self.parameters = list(parameters)
+        self.original = original
+        self._subsets: dict[tuple[str, ...], dict[str, BaseDistribution]] = {}
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -48,7 +59,36 @@ class SearchSpace:
         """
         if all(each["type"] != "ordinal" for each in self.parameters):
             return self
-        return SearchSpace([_as_sampled(each) for each in self.parameters])
+        return SearchSpace([_as_sampled(each) for each in self.parameters], self)
+
+    @property
+    def distributions_as_sampled(self) -> dict[str, BaseDistribution]:
+        return self.as_sampled.distributions
+
+    @cached_property
+    def conditions(self) -> Conditions:
+        """The conditions with which trials have the parameters; by the internal values."""
+        return conditions_of(self) if self.original is None else self.original.conditions
+
+    @cached_property
+    def is_conditional(self) -> bool:
+        """Whether trials may lack parameters, since these have conditions."""
+        return bool(self.conditions)
+
+    def distributions_of(self, names: Collection[str]) -> dict[str, BaseDistribution]:
+        """Return the distributions of some parameters, in the space's order; do not change them.
+
+        Trials that have the same parameters share them.
+        """
+        if len(names) == len(self.distributions):
+            return self.distributions
+        key = tuple(names)
+        found = self._subsets.get(key)
+        if found is None:
+            found = {name: self.distributions[name] for name in names}
+            if len(self._subsets) < _MAX_SUBSETS:
+                self._subsets[key] = found
+        return found
 
     @cached_property
     def _external(self) -> list[tuple[str, Callable[[float], Any]]]:
@@ -57,15 +97,15 @@ class SearchSpace:
     @cached_property
     def _internal(self) -> list[tuple[str, Callable[[Any], float]]]:
         return [
-            (name, self._indexes[name].__getitem__ if name in self._indexes else _converter(each))
+            (name, self._indexes[name].__getitem__ if name in self._indexes else converter(each))
             for name, each in self.distributions.items()
         ]
 
     @cached_property
-    def _indexes(self) -> dict[str, "_ChoiceIndexes"]:
+    def _indexes(self) -> dict[str, "ChoiceIndexes"]:
         """The parameters that list their values: Optuna would search the list for each value."""
         return {
-            parameter["name"]: _ChoiceIndexes(listed_values(parameter))
+            parameter["name"]: ChoiceIndexes(listed_values(parameter))
             for parameter in self.parameters
             if parameter["type"] in _LISTS
         }
@@ -83,7 +123,17 @@ class SearchSpace:
         pairs = zip(self._external, internal, strict=True)
         return {name: convert(value) for (name, convert), value in pairs if value is not None}
 
-    def faults(self, params: Mapping[str, Any]) -> list[tuple[str, str]]:
+    def internal_value(self, name: str, value: Any) -> float:
+        """Convert the valid value of one parameter to Optuna's internal representation."""
+        return self._converters[name](value)
+
+    @cached_property
+    def _converters(self) -> dict[str, Callable[[Any], float]]:
+        return dict(self._internal)
+
+    # Values outside the space ----------------------------------------------------------------
+
+    def value_faults(self, params: Mapping[str, Any]) -> list[tuple[str, str]]:
         """Return (parameter, fault) for each value outside the space; types are not coerced."""
         known = ", ".join(self.distributions)
         if len(known) > 300:
@@ -96,16 +146,21 @@ class SearchSpace:
             and (fault := self._fault(parameter, params[parameter["name"]]))
         ]
 
+    def value_fault(self, name: str, value: Any) -> str | None:
+        """Return what is wrong with the value of one parameter; None if it is in the space."""
+        parameter = next(each for each in self.parameters if each["name"] == name)
+        return self._fault(parameter, value)
+
     def _fault(self, parameter: Parameter, value: Any) -> str | None:
         kind, distribution = parameter["type"], self.distributions[parameter["name"]]
         if kind in _LISTS:
             if value in self._indexes[parameter["name"]]:
                 return None
-            return f"expected one of {_shown(listed_values(parameter))}"
+            return f"expected one of {shown_values(listed_values(parameter))}"
         number = "an integer" if kind == "int" else "a number"
         if isinstance(value, bool) or not isinstance(value, int if kind == "int" else int | float):
             return f"expected {number}, not {value!r:.80}"
-        if _is_reached(distribution, value):
+        if is_reached(distribution, value):
             return None
         step = parameter.get("step")
         steps = f" in steps of {step}" if step is not None else ""
@@ -126,30 +181,6 @@ def listed_values(parameter: Parameter) -> Sequence[Any]:
     return values
 
 
-class _ChoiceIndexes:
-    """The indexes of choices, found in constant time; 1 equals 1.0, but not true."""
-
-    def __init__(self, choices: Sequence[Any]) -> None:
-        self._indexes = {(isinstance(each, bool), each): i for i, each in enumerate(choices)}
-
-    def __contains__(self, value: Any) -> bool:
-        return isinstance(value, Hashable) and (isinstance(value, bool), value) in self._indexes
-
-    def __getitem__(self, choice: Any) -> float:
-        return self._indexes[isinstance(choice, bool), choice]
-
-
-def _shown(choices: Sequence[Any]) -> str:
-    """Return choices for an error message, at most 2,000 characters of them."""
-    shown, length = [], 0
-    for choice in choices:
-        shown.append(f"{choice!r:.2000}")
-        length += len(shown[-1]) + 2
-        if length >= _MAX_SHOWN:
-            break
-    return ", ".join(shown)[:_MAX_SHOWN]
-
-
 def reachable_high(parameter: Parameter) -> Any:
     """Return the last value that steps from `low` reach; Optuna adjusts `high` so, and warns."""
     low, high, step = parameter["low"], parameter["high"], parameter.get("step")
@@ -158,26 +189,6 @@ def reachable_high(parameter: Parameter) -> Any:
     exact_low, exact_high, exact_step = (Decimal(str(float(n))) for n in (low, high, step))
     steps, rest = divmod(exact_high - exact_low, exact_step)
     return high if rest == 0 else float(exact_low + steps * exact_step)
-
-
-def _converter(distribution: BaseDistribution) -> Callable[[Any], float]:
-    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
-        return lambda value: min(max(float(value), distribution.low), distribution.high)
-    return distribution.to_internal_repr
-
-
-def _is_reached(distribution: Any, value: float) -> bool:
-    """Return whether a number is within its range and, if there are steps, on one of them.
-
-    Floats may differ from a step by a rounding error, also beyond the last step.
-    """
-    low, high, step = distribution.low, distribution.high, distribution.step
-    if isinstance(distribution, IntDistribution):
-        return low <= value <= high and (value - low) % step == 0
-    if step is None:
-        return low <= value <= high
-    index, last = round((value - low) / step), round((high - low) / step)
-    return 0 <= index <= last and math.isclose(value, low + index * step, abs_tol=1e-9 * step)
 
 
 def parameter_of(name: str, distribution: BaseDistribution) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from access.actors import Actor
 from access.errors import InsufficientScope
 from access.models.audit_entry import Action
 from access.scopes import Scope
+from optuna_bridge.samplers.kind import StudyTraits
 from optuna_bridge.samplers.registry import SAMPLERS
 from optuna_bridge.space.comparison import differing_parameters
 from studies.domain.audit import record_study
@@ -117,7 +118,14 @@ def _differences(study: Study, definition: Definition) -> Iterator[str]:
     options = _given(definition.sampler_options)
     kind = SAMPLERS[study.sampler]
     # A value that the stored null stands for is no difference.
-    meant = kind.effective(kind.complete(study.sampler_options), len(study.directions))
+    meant = kind.effective(
+        StudyTraits(
+            space=study.space,
+            n_objectives=len(study.directions),
+            n_constraints=len(study.constraints),
+            options=kind.complete(study.sampler_options),
+        )
+    )
     options = {key: value for key, value in options.items() if not _is_same(meant, key, value)}
     yield from _differing("sampler_options", study.sampler_options, options)
     if study.can_prune:

@@ -22,7 +22,7 @@ class DrawingSession(TrialCache):
         super().__init__(study)
         self._kind = SAMPLERS[study.sampler]
         self._seed: int | None = study.sampler_options.get("seed")
-        sampler = build_sampler(study.sampler, study.sampler_options, self._space.distributions)
+        sampler = build_sampler(study.sampler, study.sampler_options, self._space)
         self.pruner = build_pruner(study.pruner, study.pruner_options)
         # Optuna prunes single-objective studies only, and samplers split trials by Hyperband's
         # brackets only there.
@@ -96,8 +96,8 @@ class DrawingSession(TrialCache):
         return None if self._is_point(as_sampled) else self.visited.n_left_at(as_sampled or {})
 
     def _is_point(self, fixed: Mapping[str, Any] | None) -> bool:
-        """Return whether all parameters are fixed."""
-        return fixed is not None and len(fixed) == len(self._space.parameters)
+        """Return whether all active parameters are fixed."""
+        return fixed is not None and not self._space.missing(fixed)
 
     def _as_sampled(self, params: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         """Return parameters of the study as its sampler sees them."""
@@ -146,6 +146,7 @@ class DrawingSession(TrialCache):
                 draft,
                 self.optuna_study,
                 self._space.distributions,
+                conditions=self._space.conditions,
                 annotates=self._kind.annotates_trials,
             )
         return draft

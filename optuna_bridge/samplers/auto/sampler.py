@@ -12,10 +12,12 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_bridge.samplers.auto.design import DesignSampler
 from optuna_bridge.samplers.auto.model import WarpedGPSampler
 from optuna_bridge.samplers.auto.rule import Choice, Facts, choice_to_explore, choose
+from optuna_bridge.samplers.gp.imputation import Imputation
 from optuna_bridge.samplers.gp.sampler import PYTORCH, fault_of_size, reseed_gp
 from optuna_bridge.samplers.kind import reseed
-from optuna_bridge.samplers.tpe.sampler import ColumnTPESampler
+from optuna_bridge.samplers.tpe import grouping as tpe
 from optuna_bridge.samplers.trial_columns import ColumnStorage, TrialColumns
+from optuna_bridge.space.search_space import SearchSpace
 from optuna_bridge.system_attrs import SAMPLED_BY
 
 
@@ -25,19 +27,27 @@ class AutoSampler(BaseSampler):
     The choice is set on the trial as an attribute.
     """
 
-    def __init__(self, distributions: dict[str, BaseDistribution], seed: int | None = None) -> None:
+    def __init__(self, space: SearchSpace, seed: int | None = None) -> None:
+        distributions = space.distributions
         self._n_params = len(distributions)
+        # A choice that only some trials have cannot be held: its parameter may not be active.
         self._n_choices = {
             name: len(each.choices)
-            for name, each in distributions.items()
-            if isinstance(each, CategoricalDistribution) and not each.single()
+            for name in space.conditions.always_active
+            if isinstance(each := distributions[name], CategoricalDistribution)
+            and not each.single()
         }
         self._samplers: dict[Choice, BaseSampler] = {
             Choice.DESIGN: DesignSampler(distributions, seed),
-            Choice.TPE: ColumnTPESampler(
-                distributions, seed=seed, n_startup_trials=0, constant_liar=True
+            Choice.TPE: tpe.build(
+                space, {"seed": seed, "n_startup_trials": 0, "constant_liar": True}
             ),
-            Choice.GP: WarpedGPSampler(distributions, seed=seed, n_startup_trials=0),
+            Choice.GP: WarpedGPSampler(
+                distributions,
+                Imputation(space) if space.is_conditional else None,
+                seed=seed,
+                n_startup_trials=0,
+            ),
         }
         self._gp = cast(WarpedGPSampler, self._samplers[Choice.GP])
         self._is_gp_installed = PYTORCH.is_installed

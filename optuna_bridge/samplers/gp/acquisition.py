@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 from optuna._gp.optim_mixed import optimize_acqf_mixed
 
+from optuna_bridge.samplers.gp.imputation import NormalizedImputation
+
 # In elements: numbers that are computed for one point. 10 million take some 0.3 s.
 _BUDGET = 60_000_000
 _BLOCK = 2_000_000  # at a time; 16 MB
 _CALL = 30_000  # what a call costs besides
 _GRADIENT = 3  # how much more a point costs with its gradient
+_CHECK = 300  # what a call costs for each range of a condition, besides those of its points
 _FEWEST_SAMPLES = 32
 
 
@@ -25,9 +28,16 @@ class _BoundedAcquisition:
     seconds, so that a seeded study repeats itself.
     """
 
-    def __init__(self, acquisition: Any, elements: int, held: Mapping[int, float]) -> None:
+    def __init__(
+        self,
+        acquisition: Any,
+        elements: int,
+        held: Mapping[int, float],
+        imputed: NormalizedImputation | None,
+    ) -> None:
         self._acquisition = acquisition
         self._held = held
+        self._imputed = imputed
         self._elements = elements  # of a point
         self._left = _BUDGET
         self._best_value = -np.inf
@@ -38,6 +48,8 @@ class _BoundedAcquisition:
     def eval_acqf_no_grad(self, x: np.ndarray) -> np.ndarray:
         """Return the values at `x` (..., parameters), computed in blocks if there are many."""
         x = self._with_held(x, np.copy)
+        if self._imputed is not None:
+            x = self._imputed.of_array(x)
         self._spend(x, 1)
         rows = max(1, _BLOCK // self._elements)
         if x.ndim == 1 or len(x) <= rows:
@@ -51,6 +63,8 @@ class _BoundedAcquisition:
     def eval_acqf(self, x: Any) -> Any:
         """Return the values at the tensor `x`, of which the gradient is needed."""
         x = self._with_held(x, lambda tensor: tensor.clone())
+        if self._imputed is not None:
+            x = self._imputed.of_tensor(x)
         self._spend(x, _GRADIENT)
         values = self._acquisition.eval_acqf(x)
         self._keep_best(x.detach().numpy(), values.detach().numpy())
@@ -66,6 +80,8 @@ class _BoundedAcquisition:
     def _spend(self, x: Any, factor: int) -> None:
         n_points = 1 if x.ndim == 1 else len(x)
         cost = max(_CALL, n_points * self._elements * factor)
+        if self._imputed is not None:
+            cost += self._imputed.n_checks * (_CHECK + n_points)
         if cost > self._left:
             raise _BudgetSpent
         self._left -= cost
@@ -90,6 +106,7 @@ def maximize(
     tol: float,
     rng: np.random.RandomState,
     held: Mapping[int, float],
+    imputed: NormalizedImputation | None = None,
 ) -> np.ndarray:
     """Return the normalized parameters at the maximum that Optuna's search finds.
 
@@ -104,10 +121,11 @@ def maximize(
         tol: The precision of the search.
         rng: Chooses the samples.
         held: The normalized values, by column, of parameters that are not searched.
+        imputed: The values of parameters that are not active at a point; None if all always are.
     """
     while n_samples > _FEWEST_SAMPLES and n_samples * elements > _BUDGET // 2:
         n_samples //= 2
-    bounded: Any = _BoundedAcquisition(acquisition, elements, held)
+    bounded: Any = _BoundedAcquisition(acquisition, elements, held, imputed)
     try:
         found, _ = optimize_acqf_mixed(
             bounded,

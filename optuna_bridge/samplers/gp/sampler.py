@@ -22,9 +22,11 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_bridge.constraints import total_violation
 from optuna_bridge.samplers.best_trials import best_first
 from optuna_bridge.samplers.gp.acquisition import maximize
+from optuna_bridge.samplers.gp.imputation import Imputation, NormalizedImputation, WholeSpace
 from optuna_bridge.samplers.kind import OptionalPart, StudyTraits, reseed
 from optuna_bridge.samplers.shared_space import SharedSearchSpace
 from optuna_bridge.samplers.substitution import with_parts
+from optuna_bridge.space.search_space import SearchSpace
 
 PYTORCH = OptionalPart("torch", "PyTorch", "make torch, or pip install torch")
 MAX_GRID = 1000  # values of a discrete parameter; one with more is modelled as continuous
@@ -69,12 +71,24 @@ def fault_of_size(*, n_params: int, n_objectives: int, n_constraints: int) -> st
 
 
 class BoundedGPSampler(GPSampler):
-    """Optuna's sampler, which models at most `max_trials` trials, and lists no large grid."""
+    """Optuna's sampler, which models at most `max_trials` trials, and lists no large grid.
 
-    def __init__(self, distributions: Mapping[str, BaseDistribution], **options: Any) -> None:
+    With an imputation, it models all parameters, not only those that all trials have.
+    """
+
+    def __init__(
+        self,
+        distributions: Mapping[str, BaseDistribution],
+        imputation: Imputation | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(**options, warn_independent_sampling=False)
         # Replaces one that compares the distributions of all trials.
-        self._intersection_search_space = SharedSearchSpace(distributions)
+        self._intersection_search_space: Any = (
+            SharedSearchSpace(distributions) if imputation is None else WholeSpace(distributions)
+        )
+        self._imputation = imputation
+        self._imputed: NormalizedImputation | None = None
         self._fits: Any = None
         self.held: Mapping[str, float] = {}  # the choices, by index, of parameters not searched
         self._held_columns: dict[int, float] = {}
@@ -97,9 +111,20 @@ class BoundedGPSampler(GPSampler):
         running = [
             each
             for each in trials
-            if each.state == TrialState.RUNNING and search_space.keys() <= each.params.keys()
+            if each.state == TrialState.RUNNING and self._can_model(each, trial, search_space)
         ]
         return self._sample_relative_impl(study, completed, running, search_space)
+
+    def _can_model(
+        self,
+        running: FrozenTrial,
+        drawn: FrozenTrial,
+        search_space: Mapping[str, BaseDistribution],
+    ) -> bool:
+        """Return whether a running trial has parameters to model; the one being drawn has none."""
+        if self._imputation is None:
+            return search_space.keys() <= running.params.keys()
+        return running._trial_id != drawn._trial_id and bool(running.params)
 
     # Replaces the method that fits the models and searches, to give it less to do.
     def _sample_relative_impl(
@@ -129,6 +154,9 @@ class BoundedGPSampler(GPSampler):
             column: self.held[name] for column, name in enumerate(search_space) if name in self.held
         }
         relaxed = {name: _relaxed(each) for name, each in search_space.items()}
+        if self._imputation is not None:
+            modelled, running = map(self._imputation.imputed, (modelled, running))
+            self._imputed = self._imputation.on(relaxed)
         if len(self._constraints_gprs_cache_list or ()) != n_constraints:
             # Optuna expects as many as there are, but the first infeasible trial adds one.
             self._constraints_gprs_cache_list = None
@@ -169,7 +197,14 @@ class BoundedGPSampler(GPSampler):
             tol=self._tol,
             rng=self._rng.rng,
             held=self._held_columns,
+            imputed=self._imputed,
         )
+
+
+def build(space: SearchSpace, options: Mapping[str, Any]) -> BoundedGPSampler:
+    """Build the sampler of a search space."""
+    imputation = Imputation(space) if space.is_conditional else None
+    return BoundedGPSampler(space.distributions, imputation, **options)
 
 
 def reseed_gp(sampler: BoundedGPSampler, seed: int, number: int) -> None:

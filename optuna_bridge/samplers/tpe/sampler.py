@@ -6,7 +6,7 @@ splits each set of finished trials once. Its results are identical to the bit, w
 check against stock Optuna. On any other storage only the densities are computed faster.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_bridge.samplers.random_sampler import RandomSampler
 from optuna_bridge.samplers.tpe.bounds import max_kernels
 from optuna_bridge.samplers.tpe.candidates import best_candidate
+from optuna_bridge.samplers.tpe.known_groups import KnownGroups
 from optuna_bridge.samplers.tpe.mixture import Mixture, SampledSpace
 from optuna_bridge.samplers.tpe.observations import Observations
 from optuna_bridge.samplers.tpe.parzen_estimator import BlockwiseParzenEstimator
@@ -36,6 +37,8 @@ class ColumnTPESampler(TPESampler):
         self._random_sampler = RandomSampler(options.get("seed"))
         self._distributions = distributions
         self._max_kernels = max_kernels(distributions.values(), self._n_ei_candidates)
+        if self._group_decomposed_search_space is not None:
+            self._group_decomposed_search_space = KnownGroups(include_pruned=True)
         self._parzen_estimator_cls: Any = BlockwiseParzenEstimator
         self._spaces: dict[tuple[str, ...], SampledSpace] = {}
         self._last_split: tuple[Any, tuple[np.ndarray, np.ndarray]] | None = None
@@ -174,13 +177,6 @@ class ColumnTPESampler(TPESampler):
             is_multi = study._is_multi_objective()
             self._gamma = default_gamma_multiobjective if is_multi else default_gamma
         return self._gamma(columns.n_finished)
-
-
-def effective_options(options: Mapping[str, Any], n_objectives: int) -> Mapping[str, Any]:
-    """Return all options with what Optuna decides for `multivariate: null`."""
-    if options.get("multivariate") is not None:
-        return options
-    return {**options, "multivariate": bool(options.get("group")) or n_objectives == 1}
 
 
 def _columns(study: Study) -> TrialColumns | None:
