@@ -172,13 +172,17 @@ def pinned(evidence: Evidence) -> Iterator[Advice]:
     # The bounds of an ordinal parameter are its first and its last value.
     spaces = zip(study.search_space, study.space.as_sampled.distributions.values(), strict=True)
     for (parameter, distribution), values in zip(spaces, zip(*params, strict=True), strict=True):
-        for bound, share in _shares_at_bounds(distribution, np.array(values, dtype=np.float64)):
+        found = np.array(values, dtype=np.float64)
+        found = found[~np.isnan(found)]  # of the trials that have the parameter
+        if len(found) < FEW:
+            continue
+        for bound, share in _shares_at_bounds(distribution, found):
             if share >= 0.8:
                 at = _bound(parameter, bound)
                 yield Advice(
                     "parameter_at_bound",
                     f'parameter "{parameter["name"]}" is at its bound {at} in '
-                    f"{share:.0%} of the best {n_best} trials: better values may lie beyond.",
+                    f"{share:.0%} of the best {len(found)} trials: better values may lie beyond.",
                     parameter["name"],
                 )
 

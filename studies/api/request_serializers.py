@@ -18,6 +18,7 @@ from studies.api.fields import (
 from studies.api.life_serializers import LifeSerializer
 from studies.api.parameter_serializers import ParameterField
 from studies.api.warm_start_serializers import WarmStartSerializer
+from studies.api.when_field import check_conditions
 from studies.domain import Definition
 from studies.enums import Duplicates
 from studies.models import Study
@@ -118,6 +119,7 @@ class DefinitionSerializer(LifeSerializer):
                     f"two parameters are named {parameter['name']!r}; names are unique"
                 )
             names.add(parameter["name"])
+        check_conditions(parameters)
         return parameters
 
     def validate_constraints(self, names: list[str]) -> list[str]:

@@ -131,7 +131,8 @@ def _check_trials(
     source: Study, study: Study, defaults: Mapping[str, Any], exclude: Sequence[int]
 ) -> None:
     """Raise `InvalidStudy` for a default outside the space, or a trial that does not exist."""
-    faults = [FieldError(("defaults", name), text) for name, text in study.space.faults(defaults)]
+    outside = study.space.value_faults(defaults)
+    faults = [FieldError(("defaults", name), text) for name, text in outside]
     faults += [
         FieldError(("exclude", index), f'there is no trial {number} in study "{source.name}"')
         for index, number in enumerate(exclude)

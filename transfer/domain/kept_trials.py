@@ -77,12 +77,21 @@ class KeptTrials:
 
     def _params(self, trial: Trial) -> dict[str, Any] | None:
         """Return a trial's parameters in the new space, or None if it does not fit."""
-        space, params = self._clone.space, trial.params
+        space = self._clone.space
+        kept = {name: each for name, each in trial.params.items() if name in space.distributions}
+        if space.value_faults(kept):
+            return None
         if TrialState(trial.state).is_finished:
-            params = {**self._defaults, **params}
-        kept = {name: params[name] for name in space.distributions if name in params}
+            # A default counts only where it is active, a value of the trial's must be.
+            filled = space.active_only({**self._defaults, **kept})
+            defaults = {name: filled[name] for name in filled.keys() - kept.keys()}
+            kept = {**kept, **defaults}
+        kept = {name: kept[name] for name in space.distributions if name in kept}
+        if self._is_same_space:
+            return kept
         new_names = space.distributions.keys() - self._source.space.distributions.keys()
-        return None if new_names - kept.keys() or space.faults(kept) else kept
+        lacks_new = not new_names.isdisjoint(space.missing(kept))
+        return None if lacks_new or space.faults(kept) else kept
 
     def _copy(self, trial: Trial, number: int, params: Mapping[str, Any]) -> Trial:
         is_queued = not TrialState(trial.state).is_finished

@@ -235,7 +235,8 @@ def _study(line: Line) -> Study:
 
 def _faults(study: Study, attrs: dict[str, Any]) -> Iterator[FieldError]:
     """Yield the errors of a trial that does not fit its study."""
-    for name, fault in study.space.faults(attrs["params"]):
+    outside = study.space.faults(attrs["params"])
+    for name, fault in outside:
         yield FieldError(("params", name), f'parameter "{name}": {fault}')
     values, n_objectives = attrs.get("values"), len(study.directions)
     if values is not None and len(values) != n_objectives:
@@ -258,7 +259,8 @@ def _faults(study: Study, attrs: dict[str, Any]) -> Iterator[FieldError]:
         yield FieldError(("system_attrs", FIXED_PARAMS), "they differ from params")
     # Stock Optuna's trials, which have no workers and leases, may lack parameters.
     is_ours = attrs.get("worker_id") or attrs.get("lease_seconds") is not None
-    if is_ours and (missing := study.space.distributions.keys() - attrs["params"].keys()):
+    is_known = not (outside and study.space.is_conditional)  # which parameters are active
+    if is_ours and is_known and (missing := study.space.missing(attrs["params"])):
         text = f'"{min(missing)}" is missing: a trial of a worker has all parameters'
         yield FieldError(("params",), text)
 

@@ -176,7 +176,10 @@ class AbstractTrial(GuardedModel):
 
     @property
     def has_all_params(self) -> bool:
-        return None not in self.internal_params
+        """Whether it has a value for each parameter that is active with the others."""
+        return None not in self.internal_params or self.study.space.is_complete(
+            self.internal_params
+        )
 
     @property
     def constraints_by_name(self) -> dict[str, float] | None:

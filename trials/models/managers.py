@@ -15,6 +15,7 @@ from django.db.models import Q, Subquery
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 
+from optuna_bridge.enums import TrialState
 from studies.errors import StudyNotFound
 from studies.models import FAILURES, INFEASIBLE, DirectWriteRefused, Study
 from trials.errors import TrialNotFound
@@ -348,7 +349,13 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
 
     def limit_running(self, study: Study) -> None:
         """Apply a locked study's lease and `max_trial_seconds` to its running trials."""
-        leases.limit_running(study.id)
+        running: list[T] = []
+        if study.space.is_conditional:
+            without = self.filter(study=study, state=TrialState.RUNNING, lease_seconds=None)
+            running = list(without.only("internal_params"))
+            for trial in running:
+                trial.study = study
+        leases.limit_running(study, running)
 
     def find_next_expiry(self, study: Study) -> None:
         """Store on the study when its next lease expires."""

@@ -119,11 +119,11 @@ def _faults(study: Study, trial: NewTrial) -> list[FieldError]:
     faults = param_faults(study, trial.params, "params")
     if trial.result is None:
         return faults
-    faults += [
-        FieldError(("params", name), f'parameter "{name}" is missing: a finished trial has all')
-        for name in study.space.distributions
-        if name not in trial.params
-    ]
+    if not (faults and study.space.is_conditional):  # then the active ones are not known
+        faults += [
+            FieldError(("params", name), f'parameter "{name}" is missing: a finished trial has all')
+            for name in study.space.missing(trial.params)
+        ]
     try:
         check_result(study, trial.result)
         check_n_steps((), trial.result.intermediate_values)
