@@ -90,6 +90,15 @@ export type BruteForceSamplerOptionsRequest = {
  */
 export type CategoricalParameter = {
     name: string;
+    /**
+     * By the names of other parameters, the values with which a trial has this one: a list, or the lowest and the highest one. All conditions must hold.
+     */
+    when?: {
+        [key: string]: Array<string | number | boolean | null> | {
+            min?: number;
+            max?: number;
+        };
+    };
     type: CategoricalParameterTypeEnum;
     choices: Array<string | number | boolean | null>;
 };
@@ -99,6 +108,15 @@ export type CategoricalParameter = {
  */
 export type CategoricalParameterRequest = {
     name: string;
+    /**
+     * By the names of other parameters, the values with which a trial has this one: a list, or the lowest and the highest one. All conditions must hold.
+     */
+    when?: {
+        [key: string]: Array<string | number | boolean | null> | {
+            min?: number;
+            max?: number;
+        };
+    };
     type: CategoricalParameterTypeEnum;
     choices: Array<string | number | boolean | null>;
 };
@@ -575,6 +593,15 @@ export type Failure = {
  */
 export type FloatParameter = {
     name: string;
+    /**
+     * By the names of other parameters, the values with which a trial has this one: a list, or the lowest and the highest one. All conditions must hold.
+     */
+    when?: {
+        [key: string]: Array<string | number | boolean | null> | {
+            min?: number;
+            max?: number;
+        };
+    };
     type: FloatParameterTypeEnum;
     low: number;
     high: number;
@@ -593,6 +620,15 @@ export type FloatParameter = {
  */
 export type FloatParameterRequest = {
     name: string;
+    /**
+     * By the names of other parameters, the values with which a trial has this one: a list, or the lowest and the highest one. All conditions must hold.
+     */
+    when?: {
+        [key: string]: Array<string | number | boolean | null> | {
+            min?: number;
+            max?: number;
+        };
+    };
     type: FloatParameterTypeEnum;
     low: number;
     high: number;
@@ -871,6 +907,15 @@ export type Imported = {
  */
 export type IntParameter = {
     name: string;
+    /**
+     * By the names of other parameters, the values with which a trial has this one: a list, or the lowest and the highest one. All conditions must hold.
+     */
+    when?: {
+        [key: string]: Array<string | number | boolean | null> | {
+            min?: number;
+            max?: number;
+        };
+    };
     type: IntParameterTypeEnum;
     low: number;
     high: number;
@@ -889,6 +934,15 @@ export type IntParameter = {
  */
 export type IntParameterRequest = {
     name: string;
+    /**
+     * By the names of other parameters, the values with which a trial has this one: a list, or the lowest and the highest one. All conditions must hold.
+     */
+    when?: {
+        [key: string]: Array<string | number | boolean | null> | {
+            min?: number;
+            max?: number;
+        };
+    };
     type: IntParameterTypeEnum;
     low: number;
     high: number;
@@ -1257,6 +1311,15 @@ export type OptimizationHistory = {
  */
 export type OrdinalParameter = {
     name: string;
+    /**
+     * By the names of other parameters, the values with which a trial has this one: a list, or the lowest and the highest one. All conditions must hold.
+     */
+    when?: {
+        [key: string]: Array<string | number | boolean | null> | {
+            min?: number;
+            max?: number;
+        };
+    };
     type: OrdinalParameterTypeEnum;
     /**
      * The numbers, each above the one before.
@@ -1269,6 +1332,15 @@ export type OrdinalParameter = {
  */
 export type OrdinalParameterRequest = {
     name: string;
+    /**
+     * By the names of other parameters, the values with which a trial has this one: a list, or the lowest and the highest one. All conditions must hold.
+     */
+    when?: {
+        [key: string]: Array<string | number | boolean | null> | {
+            min?: number;
+            max?: number;
+        };
+    };
     type: OrdinalParameterTypeEnum;
     /**
      * The numbers, each above the one before.

@@ -6,7 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from tuner.errors import SpaceMismatch
-from tuner.space import Categorical, Choice, Distribution, Float, Int, Ordinal, is_asked_as
+from tuner.space import (
+    Categorical,
+    Choice,
+    Distribution,
+    Float,
+    Int,
+    Ordinal,
+    is_asked_as,
+    show_when,
+)
 
 _Choice = TypeVar("_Choice", bound=Choice)
 _Number = TypeVar("_Number", int, float)
@@ -66,14 +75,19 @@ def value_of(
     """Return a trial's value of a parameter that an objective asks for.
 
     Raises:
-        SpaceMismatch: the study has no such parameter, or has it with other bounds: what an
-            objective asks for must be what the service searches.
+        SpaceMismatch: the study has no such parameter, or has it with other bounds, or not in this
+            trial: what an objective asks for must be what the service searches.
     """
+    if name in space and name not in params and (when := space[name].when) is not None:
+        raise SpaceMismatch(
+            f'this trial of study "{study_name}" has no parameter "{name}", which a trial has only '
+            f"when {show_when(when)}: ask for it under the same conditions"
+        )
     if name not in space or name not in params:
         raise SpaceMismatch(
             f'study "{study_name}" has no parameter "{name}" ({asked}): a search space is fixed '
             "when the study is created. Declare every parameter of the objective in `space` of "
-            "`create_study`, also those that it asks for in some trials only"
+            "`create_study`; those that it asks for in some trials only with their `when`"
         )
     if not is_asked_as(space[name], asked):
         raise SpaceMismatch(
