@@ -5,8 +5,8 @@ condition on a parameter that is not active itself does not hold. Trials have th
 only, as in an objective of Optuna's that suggests a parameter within an `if`.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from heapq import heapify, heappop, heappush
 
@@ -15,27 +15,29 @@ import numpy as np
 Interval = tuple[float, float]
 
 
-@dataclass(frozen=True)
 class Condition:
     """The values of one parameter, the parent, with which another one is active.
 
     Attributes:
         parent: The name of the parent.
-        intervals: The values in Optuna's internal representation, both ends included.
+        intervals: The values in Optuna's internal representation, both ends included, increasing.
     """
 
-    parent: str
-    intervals: Sequence[Interval]
+    def __init__(self, parent: str, intervals: Sequence[Interval]) -> None:
+        self.parent, self.intervals = parent, intervals
+        self._lows, self._highs = ([each[end] for each in intervals] for end in (0, 1))
 
     def holds(self, value: float | None) -> bool:
         """Return whether it holds for a value of the parent; None if the parent has none."""
-        return value is not None and any(low <= value <= high for low, high in self.intervals)
+        if value is None:
+            return False
+        index = bisect_right(self._lows, value) - 1
+        return index >= 0 and value <= self._highs[index]
 
     def mask(self, values: np.ndarray) -> np.ndarray:
         """Return where it holds for values of the parent; NaN if the parent has none."""
-        found = np.zeros(values.shape, dtype=bool)
-        for low, high in self.intervals:
-            found |= (values >= low) & (values <= high)
+        index = np.searchsorted(self._lows, values, side="right") - 1
+        found: np.ndarray = (index >= 0) & (values <= np.array(self._highs)[index])
         return found
 
 
@@ -98,9 +100,9 @@ class Conditions:
         return found
 
     @cached_property
-    def n_intervals(self) -> int:
-        """The number of comparisons that all conditions make."""
-        return sum(len(each.intervals) for some in self._of.values() for each in some)
+    def n_conditions(self) -> int:
+        """The number of conditions of all parameters."""
+        return sum(map(len, self._of.values()))
 
     @cached_property
     def parents(self) -> list[str]:

@@ -148,8 +148,11 @@ class SearchSpace(ActiveParameters):
 
     def value_fault(self, name: str, value: Any) -> str | None:
         """Return what is wrong with the value of one parameter; None if it is in the space."""
-        parameter = next(each for each in self.parameters if each["name"] == name)
-        return self._fault(parameter, value)
+        return self._fault(self._by_name[name], value)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Parameter]:
+        return {parameter["name"]: parameter for parameter in self.parameters}
 
     def _fault(self, parameter: Parameter, value: Any) -> str | None:
         kind, distribution = parameter["type"], self.distributions[parameter["name"]]

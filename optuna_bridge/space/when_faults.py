@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from optuna.distributions import CategoricalDistribution
@@ -9,6 +10,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna_bridge.space.conditions import CircularConditions, Interval, in_order
 from optuna_bridge.space.when import SLACK, ConditionedSpace, Unfit, intervals_of, shown
 
+MAX_FAULTS = 100  # that are listed
 MAX_DEPENDENCIES = 100  # parameters on which one depends, also through others
 
 
@@ -27,10 +29,14 @@ class WhenFault(NamedTuple):
 
 
 def when_faults(space: ConditionedSpace) -> list[WhenFault]:
-    """Return what is wrong with the conditions of a space's parameters, whose names are unique."""
+    """Return what is wrong with the conditions of a space's parameters, whose names are unique.
+
+    The first faults only, if they are many.
+    """
     index = {each["name"]: position for position, each in enumerate(space.parameters)}
     whens = {each["name"]: each["when"] for each in space.parameters if "when" in each}
-    faults = list(_unknown_parents(index, whens)) or list(_unfit_conditions(space, index, whens))
+    faults = list(islice(_unknown_parents(index, whens), MAX_FAULTS))
+    faults = faults or list(islice(_unfit_conditions(space, index, whens), MAX_FAULTS))
     if faults or not whens:
         return faults
     try:
@@ -45,11 +51,11 @@ def when_faults(space: ConditionedSpace) -> list[WhenFault]:
 def _unknown_parents(
     index: Mapping[str, int], whens: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[WhenFault]:
+    known = ", ".join(index)
+    known = known if len(known) <= 300 else f"{known[:300]}…"
     for name, when in whens.items():
         for parent in when:
             if parent not in index:
-                known = ", ".join(index)
-                known = known if len(known) <= 300 else f"{known[:300]}…"
                 text = f"there is no such parameter; the parameters are: {known}"
                 yield WhenFault(index[name], (parent,), text)
             elif parent == name:
@@ -102,8 +108,16 @@ def _contradictions(
 
 
 def _intersection(some: Sequence[Interval], others: Sequence[Interval]) -> list[Interval]:
-    pairs = ((max(a, c), min(b, d)) for a, b in some for c, d in others)
-    return [(low, high) for low, high in pairs if low <= high]
+    found, i, k = [], 0, 0
+    while i < len(some) and k < len(others):
+        low, high = max(some[i][0], others[k][0]), min(some[i][1], others[k][1])
+        if low <= high:
+            found.append((low, high))
+        if some[i][1] < others[k][1]:
+            i += 1
+        else:
+            k += 1
+    return found
 
 
 def _is_reached(space: ConditionedSpace, name: str, intervals: Iterable[Interval]) -> bool:

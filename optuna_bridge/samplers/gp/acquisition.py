@@ -13,7 +13,7 @@ _BUDGET = 60_000_000
 _BLOCK = 2_000_000  # at a time; 16 MB
 _CALL = 30_000  # what a call costs besides
 _GRADIENT = 3  # how much more a point costs with its gradient
-_CHECK = 300  # what a call costs for each range of a condition, besides those of its points
+_CHECK = 300  # what a call costs for each condition, besides those of its points
 _FEWEST_SAMPLES = 32
 
 

@@ -61,7 +61,7 @@ class NormalizedImputation:
     """The imputation of normalized points (..., parameters), arrays or tensors.
 
     Attributes:
-        n_checks: How many comparisons it makes for a point.
+        n_checks: How many conditions it checks for a point.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class NormalizedImputation:
         self._conditions = conditions
         self._distributions = distributions
         self._constants = constants
-        self.n_checks = conditions.n_intervals
+        self.n_checks = conditions.n_conditions
         self._columns = {name: column for column, name in enumerate(search_space)}
         self._normalized = NormalizedSpace(dict(search_space))
         only: list[Any] = [None]  # of which the parameters are given
