@@ -43,6 +43,7 @@ class DraftTrial:
         self._trial = running_trial(number, next(self._ids), fixed)
         self._study_attrs: dict[str, Any] = {}
         self.internal_params: Mapping[str, float] = {}  # empty until all are drawn
+        self.is_joint = False  # whether the sampler drew some of them jointly
 
     @property
     def is_visible(self) -> bool:
@@ -143,6 +144,7 @@ class SamplerStorage(FrozenTrials, Generic[D]):
         try:
             suggestion = Suggestion(study, draft.trial._trial_id)
             draft.internal_params = suggestion.draw(distributions)
+            draft.is_joint = suggestion.is_joint
             if annotates:
                 suggestion.draw_jointly()
         except BaseException:

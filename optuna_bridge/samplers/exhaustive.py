@@ -19,7 +19,8 @@ from optuna_bridge.space.search_space import SearchSpace
 
 def points_of_grid(space: SearchSpace, options: Options) -> Points:
     """Return the points of the grid of `n_values` for each number."""
-    return Points(_grid_axes(space.distributions, options["n_values"]))
+    allows = space.allows if space.parameter_constraints else None
+    return Points(_grid_axes(space.distributions, options["n_values"]), allows)
 
 
 def fault_of_space(study: StudyTraits) -> str | None:
@@ -41,7 +42,10 @@ def fault_of_grid(study: StudyTraits) -> str | None:
     distributions = study.space.distributions
     axes = _grid_axes(distributions, study.options["n_values"])
     hint = "give a smaller n_values, or fewer parameters or choices"
-    return _fault_of_number("grid", distributions, axes, hint)
+    fault = _fault_of_number("grid", distributions, axes, hint)
+    if fault is None and points_of_grid(study.space, study.options).n == 0:
+        return "no point of the grid satisfies the constraints between parameters"
+    return fault
 
 
 def _fault_of_number(

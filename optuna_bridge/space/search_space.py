@@ -6,6 +6,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -13,6 +14,8 @@ from optuna.distributions import (
     IntDistribution,
     distribution_to_json,
 )
+
+from optuna_bridge.space.parameter_constraints.constraints import ParameterConstraints
 
 Parameter = Mapping[str, Any]
 # The kinds of parameters that list their values, and the key of the list.
@@ -30,14 +33,26 @@ class SearchSpace:
 
     The distributions are those that are stored and shown: stock Optuna reads an ordinal parameter
     as a categorical one over its values. Samplers draw from `as_sampled` instead.
+
+    Each trial satisfies the constraints between parameters (`ParameterConstraints`), if there are
+    any; they are given as texts.
     """
 
-    def __init__(self, parameters: Sequence[Parameter]) -> None:
+    def __init__(
+        self, parameters: Sequence[Parameter], parameter_constraints: Sequence[str] = ()
+    ) -> None:
         self.parameters = list(parameters)
+        self._constraint_texts = list(parameter_constraints)
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
         return {parameter["name"]: distribution_of(parameter) for parameter in self.parameters}
+
+    @cached_property
+    def parameter_constraints(self) -> ParameterConstraints | None:
+        """The constraints between the parameters; None if there are none."""
+        texts = self._constraint_texts
+        return ParameterConstraints(texts, self.distributions) if texts else None
 
     @cached_property
     def as_sampled(self) -> "SearchSpace":
@@ -84,7 +99,50 @@ class SearchSpace:
         return {name: convert(value) for (name, convert), value in pairs if value is not None}
 
     def faults(self, params: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """Return (parameter, fault) for each value outside the space; types are not coerced."""
+        """Return (parameter, fault) for each value outside the space; types are not coerced.
+
+        If there is none, the constraints between the given parameters have to hold. A fault of one
+        is named after the first of its parameters.
+        """
+        faults = self.value_faults(params)
+        if faults or self.parameter_constraints is None:
+            return faults
+        return [
+            (each.names[0], f"the constraint {each.text} between parameters does not hold")
+            for each in self.parameter_constraints.violated(self.given(params))
+        ]
+
+    def partial_faults(self, params: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Return the faults of parameters to which a sampler adds those that are missing.
+
+        Beside `faults`, a point with these values has to exist, as a bounded search finds it.
+        """
+        faults = self.faults(params)
+        constraints = self.parameter_constraints
+        if faults or constraints is None or constraints.points.exist(self.given(params)):
+            return faults
+        name = next(name for name in constraints.names if name in params)
+        return [(name, "with this value, no point was found that satisfies parameter_constraints")]
+
+    def allows(self, columns: Sequence[np.ndarray | float], n: int) -> np.ndarray:
+        """Return which of n points satisfy the constraints between parameters.
+
+        A column of internal representations is given for each parameter, or the value of all.
+        """
+        if self.parameter_constraints is None:
+            return np.ones(n, dtype=bool)
+        by_name = {
+            name: np.broadcast_to(np.asarray(column, dtype=float), n)
+            for name, column in zip(self.distributions, columns, strict=True)
+        }
+        return self.parameter_constraints.hold_at(by_name, n)
+
+    def given(self, params: Mapping[str, Any]) -> dict[str, float]:
+        """Return the internal representations of valid parameters, by name."""
+        return {name: convert(params[name]) for name, convert in self._internal if name in params}
+
+    def value_faults(self, params: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Return (parameter, fault) for each value outside the space, whatever the others are."""
         known = ", ".join(self.distributions)
         if len(known) > 300:
             known = f"{known[:300]}…"

@@ -7,6 +7,10 @@ from rest_framework import serializers
 from optuna_bridge.enums import Direction
 from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS, missing_samplers
+from optuna_bridge.space.parameter_constraints.constraints import (
+    MAX_CONSTRAINTS as MAX_PARAMETER_CONSTRAINTS,
+)
+from optuna_bridge.space.parameter_constraints.parser import MAX_CHARACTERS
 from studies.api.fields import (
     MAX_NAME,
     MAX_OBJECTIVES,
@@ -60,6 +64,21 @@ class MetricNamesField(serializers.ListField):
         return names
 
 
+class ParameterConstraintsField(serializers.ListField):
+    """Constraints between parameters; the domain checks them."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            child=StrictCharField(max_length=MAX_CHARACTERS),
+            required=False,
+            max_length=MAX_PARAMETER_CONSTRAINTS,
+            help_text="Comparisons of parameters that each trial satisfies, such as "
+            "`layers * width <= 4096`: names, numbers, `+ - * /`, `< <= > >= == !=`, `and`. A name "
+            "with other characters than letters, digits, `_` and `.` stands in backquotes.",
+            **kwargs,
+        )
+
+
 class ChangeStudySerializer(LifeSerializer):
     """Changes of a study; null removes a budget, the expiry of leases, or the metric names."""
 
@@ -95,6 +114,7 @@ class DefinitionSerializer(LifeSerializer):
         help_text="Names of the constraints. Each result has one number for each; a constraint "
         "is satisfied if its number is at most 0.",
     )
+    parameter_constraints = ParameterConstraintsField()
     duplicates = serializers.ChoiceField(
         choices=Duplicates.choices,
         required=False,

@@ -88,3 +88,4 @@ class StudySerializer(StudySummarySerializer):
     best_params = serializers.DictField(allow_null=True)
     user_attrs = serializers.DictField()
     search_space = serializers.ListField(child=ParameterField())
+    parameter_constraints = serializers.ListField(child=serializers.CharField())

@@ -21,6 +21,7 @@ from studies.domain.definition import (
     new_study,
 )
 from studies.domain.limits import check_room_for_study
+from studies.domain.parameter_constraints import differing_constraints
 from studies.domain.warm_start import WarmStart, add_warm_start
 from studies.errors import StudyConflict, StudyExists
 from studies.models import NamedStudy, Study, check_seen
@@ -138,6 +139,7 @@ def _differences(study: Study, definition: Definition) -> Iterator[str]:
     constraints = definition.constraints
     if constraints is not None and sorted(constraints) != sorted(study.constraints):
         yield f"constraints are {study.constraints!r}, not {list(constraints)!r}"
+    yield from differing_constraints(study, definition.parameter_constraints)
     for name in ("duplicates", "pruning_direction"):
         given, stored = getattr(definition, name), getattr(study, name)
         if given not in (None, stored):

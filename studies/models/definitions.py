@@ -22,6 +22,7 @@ FIELDS = (
     "pruner",
     "pruner_options",
     "constraints",
+    "parameter_constraints",
     "duplicates",
     "pruning_direction",
     "created_with",
@@ -43,7 +44,8 @@ class Definition:
     @classmethod
     def of(cls, study: Study) -> "Definition":
         attributes = {field: getattr(study, field) for field in FIELDS} | {"space": study.space}
-        n_characters = _OF_STUDY + sum(map(len, study.distributions))
+        texts = (*study.distributions, *study.parameter_constraints)
+        n_characters = _OF_STUDY + sum(map(len, texts))
         return cls(study.id, study.created_at, attributes, n_characters)
 
     def is_of(self, study: Study) -> bool:

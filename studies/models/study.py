@@ -92,6 +92,12 @@ class Study(models.Model):
     constraints = ArrayField(
         models.TextField(), default=list, help_text="Names of what is feasible up to 0."
     )
+    parameter_constraints = ArrayField(
+        models.TextField(),
+        default=list,
+        db_default=[],
+        help_text="Comparisons of parameters that each trial satisfies.",
+    )
     duplicates = models.CharField(
         max_length=8, choices=Duplicates.choices, default=Duplicates.ALLOW
     )
@@ -241,7 +247,7 @@ class Study(models.Model):
 
     @cached_property
     def space(self) -> SearchSpace:
-        return SearchSpace(self.search_space)
+        return SearchSpace(self.search_space, self.parameter_constraints)
 
     @property
     def n_trials(self) -> int:

@@ -50,9 +50,10 @@ def clone_study(
 ) -> Clone:
     """Create an active copy of a study, with changes.
 
-    `changes` may contain the search space, the sampler, the pruner, their options, user attributes,
-    duplicates, budgets, retries and the lease. Options that are left out are those of the source,
-    or the defaults if the sampler or pruner is another one. `KeptTrials` chooses the trials.
+    `changes` may contain the search space, the constraints between parameters, the sampler, the
+    pruner, their options, user attributes, duplicates, budgets, retries and the lease. Options that
+    are left out are those of the source, or the defaults if the sampler or pruner is another one.
+    `KeptTrials` chooses the trials.
 
     Args:
         actor: The actor that clones.
@@ -100,6 +101,7 @@ def _definition(source: Study, name: str, changes: Mapping[str, Any]) -> Definit
         **_kind("sampler", source, changes),
         **_kind("pruner", source, changes),
         constraints=source.constraints,
+        parameter_constraints=changes.get("parameter_constraints", source.parameter_constraints),
         duplicates=changes.get("duplicates", _duplicates(source)),
         pruning_direction=source.pruning_direction or None,
         user_attrs=changes.get("user_attrs", source.user_attrs),
@@ -131,7 +133,9 @@ def _check_trials(
     source: Study, study: Study, defaults: Mapping[str, Any], exclude: Sequence[int]
 ) -> None:
     """Raise `InvalidStudy` for a default outside the space, or a trial that does not exist."""
-    faults = [FieldError(("defaults", name), text) for name, text in study.space.faults(defaults)]
+    faults = [
+        FieldError(("defaults", name), text) for name, text in study.space.value_faults(defaults)
+    ]
     faults += [
         FieldError(("exclude", index), f'there is no trial {number} in study "{source.name}"')
         for index, number in enumerate(exclude)

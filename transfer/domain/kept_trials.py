@@ -8,6 +8,7 @@ from typing import Any
 from optuna_bridge.constraints import constraint_attrs
 from optuna_bridge.enums import TrialState
 from optuna_bridge.space.comparison import differing_parameters
+from optuna_bridge.space.parameter_constraints.constraints import canonical_texts
 from optuna_bridge.system_attrs import FIXED_PARAMS
 from studies.models import Study
 from trials.models import Trial
@@ -32,10 +33,10 @@ _LINKS = ("retry_of", "retried_as", "cancelled_retry")
 class KeptTrials:
     """Copies of a study's trials for a clone, with new numbers.
 
-    If the search space is the same, all trials are kept, with the links between attempts; one that
-    runs is queued, since its result goes to the source. Else those are kept that teach a sampler
-    something (COMPLETE, PRUNED, infeasible), lie in the new space, and have a value for each
-    parameter that the old space lacks.
+    If the search space and the constraints between its parameters are the same, all trials are
+    kept, with the links between attempts; one that runs is queued, since its result goes to the
+    source. Else those are kept that teach a sampler something (COMPLETE, PRUNED, infeasible), lie
+    in the new space, and have a value for each parameter that the old space lacks.
 
     Args:
         source: The study.
@@ -52,7 +53,11 @@ class KeptTrials:
         self._defaults = defaults
         self._excluded = sorted(set(exclude))
         differing = differing_parameters(source.search_space, clone.search_space)
-        self._is_same_space = not any(differing)
+        names = source.space.distributions
+        before, after = (
+            canonical_texts(study.parameter_constraints, names) for study in (source, clone)
+        )
+        self._is_same_space = not any(differing) and before == after
 
     def copies(self, trials: Iterable[Trial]) -> Iterator[tuple[Trial, int]]:
         """Yield a copy of each of the source's trials, by number, that is kept, and its bytes."""

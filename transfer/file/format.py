@@ -38,6 +38,7 @@ def study_line(study: Study) -> Document:
         "pruner": study.pruner,
         "pruner_options": study.pruner_options,
         "constraints": study.constraints,
+        "parameter_constraints": study.parameter_constraints,
         "duplicates": study.duplicates,
         "pruning_direction": study.pruning_direction or None,
         "user_attrs": study.user_attrs,

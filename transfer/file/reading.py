@@ -235,7 +235,9 @@ def _study(line: Line) -> Study:
 
 def _faults(study: Study, attrs: dict[str, Any]) -> Iterator[FieldError]:
     """Yield the errors of a trial that does not fit its study."""
-    for name, fault in study.space.faults(attrs["params"]):
+    is_waiting = attrs["state"] == TrialState.WAITING
+    find_faults = study.space.partial_faults if is_waiting else study.space.faults
+    for name, fault in find_faults(attrs["params"]):
         yield FieldError(("params", name), f'parameter "{name}": {fault}')
     values, n_objectives = attrs.get("values"), len(study.directions)
     if values is not None and len(values) != n_objectives:
@@ -253,7 +255,6 @@ def _faults(study: Study, attrs: dict[str, Any]) -> Iterator[FieldError]:
     if not same_json(constraints_of(system_attrs), constraints or {}):
         yield FieldError(("system_attrs",), "its keys constraints:… differ from constraints")
     fixed = system_attrs.get(FIXED_PARAMS)
-    is_waiting = attrs["state"] == TrialState.WAITING
     if is_waiting and fixed is not None and not same_json(fixed, attrs["params"]):
         yield FieldError(("system_attrs", FIXED_PARAMS), "they differ from params")
     # Stock Optuna's trials, which have no workers and leases, may lack parameters.

@@ -16,6 +16,7 @@ from optuna_bridge.samplers.gp.sampler import PYTORCH, fault_of_size, reseed_gp
 from optuna_bridge.samplers.kind import reseed
 from optuna_bridge.samplers.tpe.sampler import ColumnTPESampler
 from optuna_bridge.samplers.trial_columns import ColumnStorage, TrialColumns
+from optuna_bridge.space.parameter_constraints.constraints import ParameterConstraints
 from optuna_bridge.system_attrs import SAMPLED_BY
 
 
@@ -74,6 +75,17 @@ class AutoSampler(BaseSampler):
         """Make the next draw depend only on the seed and the trial's number."""
         reseed(self._samplers[Choice.TPE], seed, number)
         reseed_gp(self._gp, seed, number)
+
+    def restrict(self, constraints: ParameterConstraints) -> None:
+        """Prefer the points that satisfy constraints between parameters."""
+        cast(ColumnTPESampler, self._samplers[Choice.TPE]).restrict(constraints)
+        self._gp.restrict(constraints)
+
+    def is_modelled(self, is_joint: bool) -> bool:
+        """Return whether the last draw follows from trials (`SamplerKind.is_modelled`)."""
+        if self._chosen is self._samplers[Choice.TPE]:
+            return cast(ColumnTPESampler, self._chosen).has_modelled
+        return self._chosen is self._gp and is_joint
 
     def _tried(self, study: Study) -> dict[str, list[int]]:
         """Return how many trials have each choice, by categorical parameter."""

@@ -22,9 +22,12 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_bridge.constraints import total_violation
 from optuna_bridge.samplers.best_trials import best_first
 from optuna_bridge.samplers.gp.acquisition import maximize
+from optuna_bridge.samplers.gp.feasible_search import FeasiblePart
 from optuna_bridge.samplers.kind import OptionalPart, StudyTraits, reseed
 from optuna_bridge.samplers.shared_space import SharedSearchSpace
 from optuna_bridge.samplers.substitution import with_parts
+from optuna_bridge.space.parameter_constraints.constraints import ParameterConstraints
+from optuna_bridge.system_attrs import known_params
 
 PYTORCH = OptionalPart("torch", "PyTorch", "make torch, or pip install torch")
 MAX_GRID = 1000  # values of a discrete parameter; one with more is modelled as continuous
@@ -75,10 +78,18 @@ class BoundedGPSampler(GPSampler):
         super().__init__(**options, warn_independent_sampling=False)
         # Replaces one that compares the distributions of all trials.
         self._intersection_search_space = SharedSearchSpace(distributions)
+        self._distributions = distributions
         self._fits: Any = None
         self.held: Mapping[str, float] = {}  # the choices, by index, of parameters not searched
         self._held_columns: dict[int, float] = {}
+        self._constraints: ParameterConstraints | None = None
+        self._known: Mapping[str, float] = {}
+        self._searched: Mapping[str, BaseDistribution] = {}
         self._elements = 1  # how many numbers the acquisition function computes for one point
+
+    def restrict(self, constraints: ParameterConstraints) -> None:
+        """Search where constraints between parameters hold."""
+        self._constraints = constraints
 
     # Replaces one that runs on the processor whatever PyTorch's default device is, by a mode that
     # costs half of the time; the service never changes the default. It also writes the parameters
@@ -89,6 +100,7 @@ class BoundedGPSampler(GPSampler):
         """Draw jointly; at random, as long as there are too few completed trials."""
         if not search_space:
             return {}
+        self._known = known_params(trial, self._distributions)
         states = (TrialState.COMPLETE, TrialState.RUNNING)
         trials = study._get_trials(deepcopy=False, states=states)
         completed = [each for each in trials if each.state == TrialState.COMPLETE]
@@ -128,6 +140,7 @@ class BoundedGPSampler(GPSampler):
         self._held_columns = {
             column: self.held[name] for column, name in enumerate(search_space) if name in self.held
         }
+        self._searched = search_space
         relaxed = {name: _relaxed(each) for name, each in search_space.items()}
         if len(self._constraints_gprs_cache_list or ()) != n_constraints:
             # Optuna expects as many as there are, but the first infeasible trial adds one.
@@ -169,7 +182,14 @@ class BoundedGPSampler(GPSampler):
             tol=self._tol,
             rng=self._rng.rng,
             held=self._held_columns,
+            part=self._feasible_part(acqf.search_space),
         )
+
+    def _feasible_part(self, normalized: Any) -> FeasiblePart | None:
+        if self._constraints is None:
+            return None
+        given = {**self.held, **self._known}
+        return FeasiblePart(self._constraints, self._searched, normalized, given)
 
 
 def reseed_gp(sampler: BoundedGPSampler, seed: int, number: int) -> None:

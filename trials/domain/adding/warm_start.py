@@ -98,7 +98,7 @@ def _new_trial(study: Study, trial: Trial, mode: WarmStartMode) -> NewTrial | No
     """Return what is added to the study for an earlier trial, or None if it does not fit."""
     names = study.space.distributions.keys()
     params = {name: value for name, value in trial.params.items() if name in names}
-    if not params or study.space.faults(params):
+    if not params or study.space.partial_faults(params):
         return None
     attrs = {TAKEN_FROM: {"study_name": trial.study.name, "trial_id": trial.number}}
     if mode == WarmStartMode.QUEUE:

@@ -102,6 +102,7 @@ class StudyInfo(Answer):
     best_params: dict[str, Any] | None = None
     user_attrs: dict[str, Any] | None = None
     search_space: list[dict[str, Any]] | None = None
+    parameter_constraints: list[str] | None = None
 
 
 @dataclass(frozen=True)
