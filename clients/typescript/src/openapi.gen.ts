@@ -175,6 +175,10 @@ export type CloneStudyRequest = {
      * Options that differ from the study's, or from the defaults of another pruner.
      */
     pruner_options?: PrunerOptionsRequest;
+    /**
+     * Comparisons of parameters that each trial satisfies, such as `layers * width <= 4096`: names, numbers, `+ - * /`, `< <= > >= == !=`, `and`. A name with other characters than letters, digits, `_` and `.` stands in backquotes.
+     */
+    parameter_constraints?: Array<string>;
     duplicates?: DuplicatesEnum;
     user_attrs?: {
         [key: string]: unknown;
@@ -245,6 +249,7 @@ export type ClonedStudy = {
         [key: string]: unknown;
     };
     search_space: Array<Parameter>;
+    parameter_constraints: Array<string>;
     /**
      * The number of the source's trials that the clone has.
      */
@@ -455,6 +460,10 @@ export type CreateStudyRequest = {
      * Names of the constraints. Each result has one number for each; a constraint is satisfied if its number is at most 0.
      */
     constraints?: Array<string>;
+    /**
+     * Comparisons of parameters that each trial satisfies, such as `layers * width <= 4096`: names, numbers, `+ - * /`, `< <= > >= == !=`, `and`. A name with other characters than letters, digits, `_` and `.` stands in backquotes.
+     */
+    parameter_constraints?: Array<string>;
     /**
      * Whether trials may repeat points. With `avoid`, if a finished, running or queued trial has the suggested point, the sampler draws again, a few times; if all draws repeat points, and the space has at most 100,000 points, an unused one is chosen. Default: allow.
      *
@@ -1895,6 +1904,7 @@ export type Study = {
         [key: string]: unknown;
     };
     search_space: Array<Parameter>;
+    parameter_constraints: Array<string>;
 };
 
 /**

@@ -40,7 +40,7 @@ TEXTS = st.lists(comparisons(), min_size=1, max_size=3).map(" and ".join)
 
 def holds_in_python(text: str, params: dict[str, float]) -> bool:
     try:
-        return bool(eval(text, {}, params))  # noqa: S307: the oracle; the texts are ours
+        return bool(eval(text, {}, params))  # noqa: S307 - the texts are made here
     except ZeroDivisionError:
         return False
 
@@ -73,7 +73,7 @@ SPACE: list[dict[str, Any]] = [
     {"type": "categorical", "name": "flag", "choices": [True, False]},
     {"type": "int", "name": "lambda", "low": 1, "high": 9},
     {"type": "int", "name": "a`b", "low": 1, "high": 9},
-    {"type": "int", "name": "µ", "low": 1, "high": 9},
+    {"type": "int", "name": "\u00b5", "low": 1, "high": 9},
 ]
 
 
@@ -129,7 +129,7 @@ def test_too_many_operations_are_refused() -> None:
         ("`model.width` == 16.5", {"model.width": 16.5}, {"model.width": 64}),
         ("lambda < n", {"lambda": 1, "n": 2}, {"lambda": 2}),
         ("`a``b` != n", {"a`b": 1, "n": 2}, {"a`b": 2}),
-        ("µ >= 3", {"µ": 3}, {"µ": 2}),
+        ("\u00b5 >= 3", {"\u00b5": 3}, {"\u00b5": 2}),
         ("step * 10 == n", {"step": 0.2, "n": 2}, {"step": 0.3}),
         ("1 / (n - 1) > 0", {"n": 2}, {"n": 1}),
         ("-" * 500 + "n > 1", {"n": 2}, {"n": 1}),

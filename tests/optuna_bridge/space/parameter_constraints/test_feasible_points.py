@@ -151,7 +151,8 @@ def test_points_of_small_spaces_are_counted_and_drawn(
     ]
     points = all_points(space.distributions.values(), space.allows)
     assert (points.n, points.n_indexes) == (len(expected), unconstrained.n)
-    found = [points.params(each) for each in np.flatnonzero(points.allowed)]
+    assert points.allowed is not None
+    found = [points.params(index) for index in np.flatnonzero(points.allowed).tolist()]
     assert found == expected
     constraints = constraints_of(parameters, *texts)
     assert constraints.points.exist({}) == bool(expected)
