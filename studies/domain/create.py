@@ -11,7 +11,7 @@ from access.errors import InsufficientScope
 from access.models.audit_entry import Action
 from access.scopes import Scope
 from optuna_bridge.samplers.registry import SAMPLERS
-from optuna_bridge.space.comparison import differing_parameters
+from optuna_bridge.space.comparison import are_same_constraints, differing_parameters
 from studies.domain.audit import record_study
 from studies.domain.definition import (
     Definition,
@@ -21,7 +21,6 @@ from studies.domain.definition import (
     new_study,
 )
 from studies.domain.limits import check_room_for_study
-from studies.domain.parameter_constraints import differing_constraints
 from studies.domain.warm_start import WarmStart, add_warm_start
 from studies.errors import StudyConflict, StudyExists
 from studies.models import NamedStudy, Study, check_seen
@@ -139,7 +138,9 @@ def _differences(study: Study, definition: Definition) -> Iterator[str]:
     constraints = definition.constraints
     if constraints is not None and sorted(constraints) != sorted(study.constraints):
         yield f"constraints are {study.constraints!r}, not {list(constraints)!r}"
-    yield from differing_constraints(study, definition.parameter_constraints)
+    texts, stored = definition.parameter_constraints, study.parameter_constraints
+    if texts is not None and not are_same_constraints(stored, texts, study.space.distributions):
+        yield f"parameter_constraints are {stored!r:.500}, not {list(texts)!r:.500}"
     for name in ("duplicates", "pruning_direction"):
         given, stored = getattr(definition, name), getattr(study, name)
         if given not in (None, stored):

@@ -13,14 +13,16 @@ from optuna_bridge.options import Kind
 from optuna_bridge.pruners.registry import NO_PRUNER, PRUNERS
 from optuna_bridge.samplers.kind import StudyTraits
 from optuna_bridge.samplers.registry import SAMPLERS
+from optuna_bridge.space.parameter_constraints.constraints import faults_of
 from optuna_bridge.space.search_space import Parameter, SearchSpace
 from studies.domain.budgets import check_budgets
 from studies.domain.lifecycle import check_metric_names
-from studies.domain.parameter_constraints import constrained_space
 from studies.enums import Duplicates
 from studies.errors import InvalidStudy
 from studies.models import Study
 from tuner_project.errors import FieldError
+
+CONSTRAINTS_KEY = "parameter_constraints"
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def new_study(definition: Definition) -> Study:
     n_objectives = len(definition.directions)
     kind = SAMPLERS[sampler]
     sampler_options = kind.complete(definition.sampler_options or {})
-    space = constrained_space(definition.search_space, definition.parameter_constraints or ())
+    space = _constrained_space(definition.search_space, definition.parameter_constraints or ())
     _check_suits(definition, sampler, sampler_options, space)
     check_budgets(definition.life, n_objectives=n_objectives)
     check_metric_names(definition.metric_names, n_objectives=n_objectives)
@@ -107,6 +109,28 @@ def new_study(definition: Definition) -> Study:
         | {name: value for name, value in first.items() if value is not None},
         **life,
     )
+
+
+def _constrained_space(parameters: Sequence[Parameter], texts: Sequence[str]) -> SearchSpace:
+    """Return a search space with constraints between its parameters, after checking them.
+
+    Raises:
+        InvalidStudy: A text is not a constraint between the parameters, or no point was found that
+            satisfies them all.
+    """
+    faults = faults_of(texts, SearchSpace(parameters).distributions)
+    if faults:
+        errors = [FieldError((CONSTRAINTS_KEY, index), fault) for index, fault in faults]
+        raise InvalidStudy(f"{CONSTRAINTS_KEY}: {faults[0][1]}", errors)
+    space = SearchSpace(parameters, texts)
+    constraints = space.parameter_constraints
+    if constraints is not None and not constraints.points.exist({}):
+        detail = (
+            "no point of the search space was found that satisfies them all: check them one by "
+            "one, or widen the ranges of their parameters"
+        )
+        raise InvalidStudy(f"{CONSTRAINTS_KEY}: {detail}", [((CONSTRAINTS_KEY,), detail)])
+    return space
 
 
 def check_sampler_is_installed(sampler: str) -> None:

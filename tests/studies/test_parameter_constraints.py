@@ -36,6 +36,8 @@ SPACE: list[JSON] = [
 TEXTS = ["layers * width <= 128", "x<0.5"]
 PARAMS = {"layers": 2, "width": 64, "x": 0.25, "kind": "a"}
 
+PARAMS_TO_QUEUE = {"params": {key: PARAMS[key] for key in ("layers", "width", "x")}}
+
 
 def create(api: APIClient, **more: Any) -> JSON:
     return create_study(api, **{"search_space": SPACE, "parameter_constraints": TEXTS} | more)
@@ -107,6 +109,15 @@ def test_values_that_no_others_complete_are_refused(api: APIClient) -> None:
     assert invalid_pointers(problem) == ["/params/width"]
     assert "no point was found" in problem.json()["errors"][0]["detail"]
     assert suggest(api, fixed={"width": 16})["params"]["width"] == 16
+
+
+def test_searches_of_a_request_are_limited(api: APIClient) -> None:
+    create(api)
+    refused = api.post(TRIALS_URL, [{"params": {"x": x / 1000}} for x in range(101)])
+    assert "at most 100 of a request" in assert_refused(refused, 400, "invalid")["detail"]
+    add_trials(api, [PARAMS_TO_QUEUE] * 101)
+    add_trials(api, [{"params": {"kind": "a", "x": 0.1}}] * 100)
+    assert get_study(api)["n_trials"] == 201
 
 
 def test_queued_trials_are_completed_and_passed_over(api: APIClient) -> None:

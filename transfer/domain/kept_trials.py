@@ -7,8 +7,7 @@ from typing import Any
 
 from optuna_bridge.constraints import constraint_attrs
 from optuna_bridge.enums import TrialState
-from optuna_bridge.space.comparison import differing_parameters
-from optuna_bridge.space.parameter_constraints.constraints import canonical_texts
+from optuna_bridge.space.comparison import are_same_constraints, differing_parameters
 from optuna_bridge.system_attrs import FIXED_PARAMS
 from studies.models import Study
 from trials.models import Trial
@@ -53,11 +52,9 @@ class KeptTrials:
         self._defaults = defaults
         self._excluded = sorted(set(exclude))
         differing = differing_parameters(source.search_space, clone.search_space)
-        names = source.space.distributions
-        before, after = (
-            canonical_texts(study.parameter_constraints, names) for study in (source, clone)
-        )
-        self._is_same_space = not any(differing) and before == after
+        constraints = source.parameter_constraints, clone.parameter_constraints
+        are_same = are_same_constraints(*constraints, source.space.distributions)
+        self._is_same_space = not any(differing) and are_same
 
     def copies(self, trials: Iterable[Trial]) -> Iterator[tuple[Trial, int]]:
         """Yield a copy of each of the source's trials, by number, that is kept, and its bytes."""

@@ -100,7 +100,8 @@ class BoundedGPSampler(GPSampler):
         """Draw jointly; at random, as long as there are too few completed trials."""
         if not search_space:
             return {}
-        self._known = known_params(trial, self._distributions)
+        if self._constraints is not None:
+            self._known = known_params(trial, self._distributions)
         states = (TrialState.COMPLETE, TrialState.RUNNING)
         trials = study._get_trials(deepcopy=False, states=states)
         completed = [each for each in trials if each.state == TrialState.COMPLETE]

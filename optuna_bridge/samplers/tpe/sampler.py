@@ -18,8 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_bridge.samplers.random_sampler import RandomSampler
 from optuna_bridge.samplers.tpe.bounds import max_kernels
-from optuna_bridge.samplers.tpe.candidates import best_candidate
-from optuna_bridge.samplers.tpe.feasible_samples import feasible_samples
+from optuna_bridge.samplers.tpe.candidates import best_candidate, feasible_samples
 from optuna_bridge.samplers.tpe.mixture import Mixture, SampledSpace, Samples
 from optuna_bridge.samplers.tpe.observations import Observations
 from optuna_bridge.samplers.tpe.parzen_estimator import BlockwiseParzenEstimator

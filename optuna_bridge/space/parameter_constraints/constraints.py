@@ -1,6 +1,6 @@
 """The constraints between the parameters of one search space."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +10,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna_bridge.space.parameter_constraints.axes import UnitAxis
 from optuna_bridge.space.parameter_constraints.evaluation import hold
 from optuna_bridge.space.parameter_constraints.feasible_points import FeasiblePoints
-from optuna_bridge.space.parameter_constraints.parser import ParsedConstraint, canonical, parse
+from optuna_bridge.space.parameter_constraints.parser import ParsedConstraint, parse
 from optuna_bridge.space.parameter_constraints.tokens import InvalidConstraint
 
 MAX_CONSTRAINTS = 100
@@ -81,11 +81,6 @@ def _axis(distribution: BaseDistribution) -> UnitAxis:
     if isinstance(distribution, CategoricalDistribution):
         listed = [float(choice) for choice in distribution.choices if choice is not None]
     return UnitAxis(distribution, listed)
-
-
-def canonical_texts(texts: Iterable[str], names: Collection[str]) -> set[str]:
-    """Return constraints in one notation; two sets are equal if they say the same so."""
-    return {canonical(text, names) for text in texts}
 
 
 def faults_of(

@@ -12,7 +12,7 @@ from optuna_bridge.space.parameter_constraints.parser import ParsedConstraint
 from optuna_bridge.space.parameter_constraints.region import Region
 
 Params = Mapping[str, float]  # in Optuna's internal representation
-_MAX_KEPT = 16  # sets of regions, for the values that were fixed last
+_MAX_KEPT = 8  # sets of regions, for the values that were fixed last
 _MAX_TOGETHER = 10_000_000  # numbers
 
 
@@ -95,7 +95,8 @@ class FeasiblePoints:
         with self._lock:
             regions = self._kept.pop(key, None)
             if regions is None:
-                regions = [Region(self._axes, each, given) for each in self._groups(given)]
+                groups = list(self._groups(given))
+                regions = [Region(self._axes, each, given, len(groups)) for each in groups]
             self._kept[key] = regions
             while len(self._kept) > _MAX_KEPT:
                 self._kept.popitem(last=False)

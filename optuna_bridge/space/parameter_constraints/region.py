@@ -18,6 +18,7 @@ _PARTIAL_BUDGET = 80_000_000  # where values are given, of which a request may h
 _CALL = 1500  # the operations that a call of numpy costs besides
 _BLOCK = 1_000_000  # numbers at a time
 _POOL = 512
+_MAX_KEPT = 50_000  # numbers of a pool
 _ENOUGH = 32  # of a pool that was drawn: so many points are not found by luck
 
 
@@ -32,6 +33,7 @@ class Region:
         axes: Mapping[str, UnitAxis],
         constraints: Sequence[ParsedConstraint],
         given: Mapping[str, float],
+        n_regions: int = 1,
     ) -> None:
         """Create the region of some constraints.
 
@@ -39,6 +41,7 @@ class Region:
             axes: The axis of each parameter.
             constraints: The constraints.
             given: The values of parameters that are not free.
+            n_regions: How many regions share the budget.
         """
         names = dict.fromkeys(name for each in constraints for name in each.names)
         self.names = [name for name in names if name not in given]
@@ -48,7 +51,7 @@ class Region:
         }
         n_operations = sum(each.n_operations for each in constraints)
         self._cost = n_operations + 8 * len(self.names)
-        self._budget = _PARTIAL_BUDGET if self._given else _BUDGET
+        self._budget = (_PARTIAL_BUDGET if self._given else _BUDGET) // n_regions
 
     @property
     def n_axes(self) -> int:
@@ -91,11 +94,11 @@ class Region:
             found = np.concatenate([found, candidates[self.holds(candidates)]])
             if len(found) >= self._size:
                 break
-        return found[: self._size]
+        return found[: self._size].copy()  # the array may be much larger
 
     @property
     def _size(self) -> int:
-        return max(_ENOUGH, min(_POOL, 200_000 // self.n_axes))
+        return max(_ENOUGH, min(_POOL, _MAX_KEPT // self.n_axes))
 
     @property
     def is_drawn(self) -> bool:

@@ -32,6 +32,7 @@ from tuner_project.db.pipelines import pipelined, pipelined_transaction
 from tuner_project.errors import FieldError, FieldPath
 
 CANCELLED = "cancelled"
+MAX_PARTIAL = 100  # trials of a request for which feasible points are searched
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,23 @@ def cancel_trial(*, actor: Actor, named: NamedStudy, number: int) -> Trial:
 
 
 def _check(study: Study, new: Sequence[NewTrial]) -> None:
+    _check_n_partial(study, new)
     faults = [fault.under(trial.at) for trial in new for fault in _faults(study, trial)]
     if faults:
         raise InvalidTrial(faults[0].detail, faults)
+
+
+def _check_n_partial(study: Study, new: Sequence[NewTrial]) -> None:
+    """Limit the searches for points that satisfy the constraints between parameters."""
+    constraints = study.space.parameter_constraints
+    if constraints is None:
+        return
+    n_partial = sum(any(name not in each.params for name in constraints.names) for each in new)
+    if n_partial > MAX_PARTIAL:
+        raise InvalidTrial(
+            f"{n_partial} trials leave out parameters of parameter_constraints, and at most "
+            f"{MAX_PARTIAL} of a request may: send the others in further requests"
+        )
 
 
 def _faults(study: Study, trial: NewTrial) -> list[FieldError]:
