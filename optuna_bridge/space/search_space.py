@@ -1,7 +1,7 @@
 """The search space: conversion between the API's parameters and Optuna's distributions."""
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -15,12 +15,12 @@ from optuna.distributions import (
     distribution_to_json,
 )
 
+from optuna_bridge.space.choices import ChoiceIndexes, shown
 from optuna_bridge.space.parameter_constraints.constraints import ParameterConstraints
 
 Parameter = Mapping[str, Any]
 # The kinds of parameters that list their values, and the key of the list.
 _LISTS = {"categorical": "choices", "ordinal": "values"}
-_MAX_SHOWN = 2000  # characters
 MAX_STEPS = 2**53  # from low to high; floats cannot represent more steps exactly
 
 
@@ -77,10 +77,10 @@ class SearchSpace:
         ]
 
     @cached_property
-    def _indexes(self) -> dict[str, "_ChoiceIndexes"]:
+    def _indexes(self) -> dict[str, ChoiceIndexes]:
         """The parameters that list their values: Optuna would search the list for each value."""
         return {
-            parameter["name"]: _ChoiceIndexes(listed_values(parameter))
+            parameter["name"]: ChoiceIndexes(listed_values(parameter))
             for parameter in self.parameters
             if parameter["type"] in _LISTS
         }
@@ -113,10 +113,7 @@ class SearchSpace:
         ]
 
     def partial_faults(self, params: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """Return the faults of parameters to which a sampler adds those that are missing.
-
-        Beside `faults`, a point with these values has to exist, as a bounded search finds it.
-        """
+        """Return the `faults` of parameters, or that no point with their values was found."""
         faults = self.faults(params)
         constraints = self.parameter_constraints
         if faults or constraints is None or constraints.points.exist(self.given(params)):
@@ -125,10 +122,7 @@ class SearchSpace:
         return [(name, "with this value, no point was found that satisfies parameter_constraints")]
 
     def allows(self, columns: Sequence[np.ndarray | float], n: int) -> np.ndarray:
-        """Return which of n points satisfy the constraints between parameters.
-
-        A column of internal representations is given for each parameter, or the value of all.
-        """
+        """Return which of n points, given by their internal columns, satisfy the constraints."""
         if self.parameter_constraints is None:
             return np.ones(n, dtype=bool)
         by_name = {
@@ -159,7 +153,7 @@ class SearchSpace:
         if kind in _LISTS:
             if value in self._indexes[parameter["name"]]:
                 return None
-            return f"expected one of {_shown(listed_values(parameter))}"
+            return f"expected one of {shown(listed_values(parameter))}"
         number = "an integer" if kind == "int" else "a number"
         if isinstance(value, bool) or not isinstance(value, int if kind == "int" else int | float):
             return f"expected {number}, not {value!r:.80}"
@@ -182,30 +176,6 @@ def listed_values(parameter: Parameter) -> Sequence[Any]:
     key = _LISTS.get(parameter["type"])
     values: Sequence[Any] = () if key is None else parameter[key]
     return values
-
-
-class _ChoiceIndexes:
-    """The indexes of choices, found in constant time; 1 equals 1.0, but not true."""
-
-    def __init__(self, choices: Sequence[Any]) -> None:
-        self._indexes = {(isinstance(each, bool), each): i for i, each in enumerate(choices)}
-
-    def __contains__(self, value: Any) -> bool:
-        return isinstance(value, Hashable) and (isinstance(value, bool), value) in self._indexes
-
-    def __getitem__(self, choice: Any) -> float:
-        return self._indexes[isinstance(choice, bool), choice]
-
-
-def _shown(choices: Sequence[Any]) -> str:
-    """Return choices for an error message, at most 2,000 characters of them."""
-    shown, length = [], 0
-    for choice in choices:
-        shown.append(f"{choice!r:.2000}")
-        length += len(shown[-1]) + 2
-        if length >= _MAX_SHOWN:
-            break
-    return ", ".join(shown)[:_MAX_SHOWN]
 
 
 def reachable_high(parameter: Parameter) -> Any:

@@ -12,8 +12,6 @@ from optuna import Study
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
 )
 from optuna.samplers import GPSampler
 from optuna.study import StudyDirection
@@ -23,6 +21,7 @@ from optuna_bridge.constraints import total_violation
 from optuna_bridge.samplers.best_trials import best_first
 from optuna_bridge.samplers.gp.acquisition import maximize
 from optuna_bridge.samplers.gp.feasible_search import FeasiblePart
+from optuna_bridge.samplers.gp.large_grids import on_grid, relaxed
 from optuna_bridge.samplers.kind import OptionalPart, StudyTraits, reseed
 from optuna_bridge.samplers.shared_space import SharedSearchSpace
 from optuna_bridge.samplers.substitution import with_parts
@@ -30,7 +29,6 @@ from optuna_bridge.space.parameter_constraints.constraints import ParameterConst
 from optuna_bridge.system_attrs import known_params
 
 PYTORCH = OptionalPart("torch", "PyTorch", "make torch, or pip install torch")
-MAX_GRID = 1000  # values of a discrete parameter; one with more is modelled as continuous
 MAX_RUNNING = 16  # the latest of the running trials
 # By the number of objectives: from two on, the front's boxes count, of which there are about as
 # many as trials, 3 times as many and 15 times as many.
@@ -142,12 +140,12 @@ class BoundedGPSampler(GPSampler):
             column: self.held[name] for column, name in enumerate(search_space) if name in self.held
         }
         self._searched = search_space
-        relaxed = {name: _relaxed(each) for name, each in search_space.items()}
+        continuous = {name: relaxed(each) for name, each in search_space.items()}
         if len(self._constraints_gprs_cache_list or ()) != n_constraints:
             # Optuna expects as many as there are, but the first infeasible trial adds one.
             self._constraints_gprs_cache_list = None
-        params = self._sample_with_fits(study, modelled, running, relaxed)
-        return {name: _on_grid(params[name], each) for name, each in search_space.items()}
+        params = self._sample_with_fits(study, modelled, running, continuous)
+        return {name: on_grid(params[name], each) for name, each in search_space.items()}
 
     def forget_fits(self) -> None:
         """Forget the last fits, from which the next ones start; they differ between processes."""
@@ -236,25 +234,3 @@ def _elements(
     values = n_models * n_running
     boxes = _BOXES_PER_TRIAL[n_objectives] * (n_trials + n_running) * n_objectives
     return distances + n_samples * (values + boxes)
-
-
-def _relaxed(distribution: BaseDistribution) -> BaseDistribution:
-    """Return a continuous distribution in place of one with a large grid.
-
-    It reaches half a step beyond both ends, as Optuna's model does for a discrete parameter.
-    """
-    if not isinstance(distribution, IntDistribution | FloatDistribution):
-        return distribution
-    low, high, step = distribution.low, distribution.high, distribution.step
-    if step is None or (high - low) / step < MAX_GRID:
-        return distribution
-    return FloatDistribution(low - step / 2, high + step / 2, log=distribution.log)
-
-
-def _on_grid(value: Any, distribution: Any) -> Any:
-    """Return the value of the grid that is nearest to one of its relaxed distribution."""
-    if _relaxed(distribution) is distribution:
-        return value
-    low, high, step = distribution.low, distribution.high, distribution.step
-    nearest = min(max(low + round((value - low) / step) * step, low), high)
-    return int(nearest) if isinstance(distribution, IntDistribution) else float(nearest)
