@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rest_framework.test import APIClient
 
 from optuna_bridge.samplers.registry import SAMPLERS
 from studies.models import Study
@@ -19,6 +20,7 @@ from tests.support.study_builders import (
     named,
     tell_trial,
 )
+from tests.support.transfer_files import clone_study, delete_study, export_study, import_file
 from trials import domain
 from trials.sampling.session_registry import SessionRegistry, session_registry
 
@@ -144,3 +146,59 @@ def test_random_trials_are_uniform_in_the_feasible_part() -> None:
         draft.close()
     assert max(sums) < 0.15
     assert abs(np.mean(sums) - 0.1) < 0.006
+
+
+def random_space(rng: random.Random) -> tuple[list[dict[str, Any]], list[str], dict[str, Any]]:
+    """A space with constraints that a point of it satisfies, which is returned, too."""
+    kinds: list[dict[str, Any]] = [
+        {"type": "float", "low": -1.0, "high": 3.0},
+        {"type": "float", "low": 1e-4, "high": 10.0, "log": True},
+        {"type": "float", "low": 0.0, "high": 2.0, "step": 0.25},
+        {"type": "int", "low": 1, "high": 40},
+        {"type": "int", "low": 1, "high": 500, "log": True},
+        {"type": "ordinal", "values": [1, 2.5, 4, 64]},
+        {"type": "categorical", "choices": [3, 0.5, 8]},
+    ]
+    space = [{**kind, "name": f"p{i}"} for i, kind in enumerate(rng.sample(kinds, 4))]
+    session = SessionRegistry().of(build_study("reference", space=space, sampler="random"))
+    point = session.study.space.to_external(session.internal_params(session.draw(0)))
+    texts = []
+    for _ in range(rng.randint(1, 3)):
+        one, other, third = rng.sample(sorted(point), 3)
+        side = rng.choice(["{} + {}", "{} * {} - {}", "({} - {}) / ({} * {} + 30)", "2 * {} - {}"])
+        side = side.format(one, other, third, third)
+        value = eval(side, {}, point)  # noqa: S307 - the text is made here
+        slack = rng.choice([0.0, 0.05, 1.0]) * abs(value)
+        texts.append(f"{side} <= {value + slack!r}" if rng.random() < 0.5 else
+                     f"{value - slack!r} <= {side} and {one} > -2")  # fmt: skip
+    return space, texts, point
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_constraints_hold_for_suggestions_and_survive_files(
+    seed: int, api: APIClient
+) -> None:
+    rng = random.Random(seed)
+    space, texts, point = random_space(rng)
+    sampler = ["random", "tpe", "nsgaii", "cmaes", "qmc", "tpe"][seed]
+    study = build_study(
+        space=space,
+        sampler=sampler,
+        sampler_options=OPTIONS[sampler] | {"seed": seed},
+        parameter_constraints=texts,
+    )
+    for number in range(8):
+        names = rng.sample(sorted(point), rng.randint(0, 3)) if number % 2 else []
+        fixed = {name: point[name] for name in names}
+        for trial in domain.ask_many(actor=COMMAND, named=named(study), count=2, fixed=fixed):
+            params = trial.params
+            assert fixed.items() <= params.items()
+            assert all(eval(text, {}, params) for text in texts)  # noqa: S307
+            tell_trial(study, trial.number, sum(params.values()))
+    clone = clone_study(api)
+    assert (clone["n_trials_kept"], clone["parameter_constraints"]) == (16, texts)
+    file = export_study(api)
+    delete_study(api)
+    import_file(api, file)
+    assert export_study(api) == file
+    assert_schemas_agree()
