@@ -172,6 +172,7 @@ SAMPLERS: dict[str, SamplerKind] = {
             "scramble": Option("bool", False, "Randomise the sequence."),
         },
         needs_number=True,
+        restrict=lambda sampler, constraints: sampler.restrict(constraints),
         is_modelled=lambda sampler, is_joint: False,
         at_random=lambda sampler: sampler.at_random(),
         shares_seed=lambda options: options["scramble"],  # all processes need the same sequence

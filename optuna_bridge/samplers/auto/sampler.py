@@ -78,8 +78,8 @@ class AutoSampler(BaseSampler):
 
     def restrict(self, constraints: ParameterConstraints) -> None:
         """Prefer the points that satisfy constraints between parameters."""
-        cast(ColumnTPESampler, self._samplers[Choice.TPE]).restrict(constraints)
-        self._gp.restrict(constraints)
+        for sampler in self._samplers.values():
+            cast(DesignSampler | ColumnTPESampler | WarpedGPSampler, sampler).restrict(constraints)
 
     def is_modelled(self, is_joint: bool) -> bool:
         """Return whether the last draw follows from trials (`SamplerKind.is_modelled`)."""

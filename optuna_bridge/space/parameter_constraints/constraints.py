@@ -61,6 +61,11 @@ class ParameterConstraints:
         """Return which of n points satisfy them; NaN is a missing value."""
         return hold(self._parsed, self._numbers(columns), n)
 
+    def hold_at_places(self, places: Mapping[str, np.ndarray], n: int) -> np.ndarray:
+        """Return which of n points of the unit cube satisfy them."""
+        axes = self._axes.items()
+        return self.hold_at({name: axis.values(places[name]) for name, axis in axes}, n)
+
     def violated(self, params: Mapping[str, float]) -> Iterator[ParsedConstraint]:
         """Yield the constraints that a point does not satisfy."""
         columns = self._numbers({name: np.array([value]) for name, value in params.items()})

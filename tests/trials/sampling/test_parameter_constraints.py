@@ -148,6 +148,26 @@ def test_random_trials_are_uniform_in_the_feasible_part() -> None:
     assert abs(np.mean(sums) - 0.1) < 0.006
 
 
+@pytest.mark.parametrize("options", [{}, {"qmc_type": "halton", "scramble": True, "seed": 3}])
+def test_qmc_draws_the_feasible_points_of_its_sequence(options: dict[str, Any]) -> None:
+    drawn = {}
+    for texts in ([], WIDE):
+        study = build_study(
+            f"with {len(texts)} constraints",
+            space=SPACE,
+            sampler="qmc",
+            sampler_options=options,
+            parameter_constraints=texts,
+        )
+        session = SessionRegistry().of(study)
+        drafts = [session.draw(number) for number in range(1, 20 if texts else 200)]
+        internal = [session.internal_params(draft) for draft in drafts]
+        drawn[len(texts)] = [study.space.to_external(each) for each in internal]
+    feasible = [each for each in drawn[0] if holds(each, is_narrow=False)]
+    assert len(feasible) > 10
+    assert drawn[len(WIDE)][: len(feasible)] == feasible[:19]
+
+
 def random_space(rng: random.Random) -> tuple[list[dict[str, Any]], list[str], dict[str, Any]]:
     """A space with constraints that a point of it satisfies, which is returned, too."""
     kinds: list[dict[str, Any]] = [
