@@ -9,6 +9,8 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import QMCSampler
 from optuna.trial import FrozenTrial
 
+from optuna_bridge.repeats import point_number
+
 
 class NumberedQMCSampler(QMCSampler):
     """Optuna's QMC sampler, with the trial's number as the index into the sequence.
@@ -38,9 +40,9 @@ class NumberedQMCSampler(QMCSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        self._number = trial.number
+        self._number = point_number(study, trial.number)
         # As in Optuna, the first trial is drawn at random.
-        return {} if self._is_at_random or trial.number == 0 else self._distributions
+        return {} if self._is_at_random or self._number == 0 else self._distributions
 
     # Replaces the counter in the study's attributes.
     def _find_sample_id(self, study: Study, search_space: dict[str, BaseDistribution]) -> int:
