@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet
 
 from optuna_bridge.constraints import total_violation
 from optuna_bridge.repeats import Repeats
@@ -48,7 +48,10 @@ def settle(
         changed: Trials as they are to be stored.
     """
     order = dict.fromkeys(each.repeat_group for each in changed if each.repeat_group is not None)
-    members = {each.id: each for each in trials.filter(repeat_group__in=order).defer(*UNUSED)}
+    # Attempts that were retried do not count, and may be many.
+    counting = Q(retried_as=None) | Q(number=F("repeat_group"))
+    found = trials.filter(counting, repeat_group__in=order).defer(*UNUSED)
+    members = {each.id: each for each in found}
     for each in members.values():
         each.study = study
     members |= {each.id: each for each in changed}
