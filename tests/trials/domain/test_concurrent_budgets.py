@@ -287,7 +287,7 @@ def test_each_repeat_is_handed_out_once(send_together: SendTogether, client: Htt
         assert offer["trial_id"] == repeat["group"] + repeat["index"]
     assert all(len({x for _, x in point}) == 1 for point in points.values())
     assert sum(map(len, points.values())) == len(offers)
-    found = client.call("GET", f"/api/v1/studies/{study}").expect(200)
+    found = client.call("GET", f"/studies/{study}").expect(200)
     counts = found["trial_counts"]
     assert (counts["RUNNING"] + counts["WAITING"]) % 3 == 0
     assert len(points) <= len(offers) // 3 + N_WORKERS
