@@ -10,6 +10,7 @@ import numpy as np
 from optuna import Study
 
 MIN_REPEATS, MAX_REPEATS = 2, 100
+_SCALE = 2.0**20  # a power of two, so that huge numbers are scaled exactly
 
 
 def _mean(losses: Sequence[float]) -> float:
@@ -18,7 +19,8 @@ def _mean(losses: Sequence[float]) -> float:
     try:
         return math.fsum(losses) / len(losses)
     except OverflowError:  # of their sum
-        return math.fsum(each / len(losses) for each in losses)
+        scaled = math.fsum(each / _SCALE for each in losses) / len(losses)
+        return min(max(scaled, min(losses) / _SCALE), max(losses) / _SCALE) * _SCALE
 
 
 def _median(losses: Sequence[float]) -> float:

@@ -78,15 +78,11 @@ def repeat(trial: Trial) -> SafeString | str:
     which = trial.repeat
     if which is None:
         return display.EMPTY
-    others = f"{reverse('admin:trials_trial_changelist')}?{STUDY}={trial.study_id}"
-    return format_html(
-        '{} of <a href="{}&{}={}">trial {}</a>',
-        which["index"],
-        others,
-        GROUP,
-        which["group"],
-        which["group"],
+    others = (
+        f"{reverse('admin:trials_trial_changelist')}?{STUDY}={trial.study_id}"
+        f"&{GROUP}={which['group']}"
     )
+    return format_html('{} of <a href="{}">trial {}</a>', which["index"], others, which["group"])
 
 
 @admin.display(description="aggregate of repeats")

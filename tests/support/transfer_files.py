@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 
 from optuna_bridge.options import Kind, Option
 from optuna_bridge.pruners.registry import PRUNERS
+from optuna_bridge.repeats import AGGREGATES
 from optuna_bridge.samplers.kind import StudyTraits
 from optuna_bridge.samplers.registry import SAMPLERS
 from optuna_bridge.space.search_space import SearchSpace, listed_values
@@ -163,6 +164,14 @@ def no_improvement(name: str, n_objectives: int) -> Document | None:
     }
 
 
+def repeats(name: str) -> dict[str, Any] | None:
+    """The repeats of a random study; the same for a name."""
+    random = Random(f"{name} repeats")
+    if random.random() < 0.7:
+        return None
+    return {"n": random.randint(2, 100), "aggregate": random.choice(list(AGGREGATES))}
+
+
 def random_study_file(seed: int, *, name: str | None = None) -> bytes:
     """A study's lines; the same for a seed."""
     return b"".join(map(encoded, _RandomStudy(Random(seed)).study(name or f"学习 {seed} ü")))
@@ -307,6 +316,7 @@ class _RandomStudy:
             if SAMPLERS[sampler].visits_each_point
             else self.random.choice(("allow", "avoid")),
             "pruning_direction": pruning_direction,
+            "repeats": repeats(name),
             "user_attrs": self.attributes(),
             "metric_names": names,
             **life,
@@ -401,6 +411,8 @@ class _RandomStudy:
             "retry_of": None,
             "retried_as": None,
             "cancelled_retry": None,
+            "repeat_group": number if study["repeats"] else None,
+            "repeat_index": 0 if study["repeats"] else None,
         }
 
     def steps(self) -> dict[str, Any]:

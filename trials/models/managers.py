@@ -327,7 +327,7 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         while part := list(groups.filter(number__gt=last)[:GROUPS_AT_A_TIME]):
             last = part[-1]
             these = self.filter(study_id=study.id, repeat_group__in=part)
-            settled = repeats.settle(study, these, _of(study, these.defer(*repeats.UNUSED)))
+            settled = repeats.settle(study, these, _of(study, these.only(*repeats.READ)))
             write_statements.update_groups(settled.leaders)
         self.find_front(study)
         self._count_anew(study)

@@ -16,8 +16,23 @@ from optuna_bridge.repeats import Repeats
 from studies.models import Study
 from trials.models.abstract_trial import AbstractTrial, GroupState
 
-# What `settle` does not read.
-UNUSED = ("user_attrs", "system_attrs", "study_attrs")
+# What `settle` reads of trials: a batch of results may change many groups.
+READ = (
+    "id",
+    "study",
+    "number",
+    "state",
+    "values",
+    "internal_params",
+    "constraints",
+    "infeasible",
+    "datetime_start",
+    "on_front",
+    "repeat_group",
+    "group_state",
+    "group_values",
+    "group_constraints",
+)
 _RESULTS = (GroupState.COMPLETE, GroupState.PRUNED, GroupState.INFEASIBLE)
 
 
@@ -50,7 +65,7 @@ def settle(
     order = dict.fromkeys(each.repeat_group for each in changed if each.repeat_group is not None)
     # Attempts that were retried do not count, and may be many.
     counting = Q(retried_as=None) | Q(number=F("repeat_group"))
-    found = trials.filter(counting, repeat_group__in=order).defer(*UNUSED)
+    found = trials.filter(counting, repeat_group__in=order).only(*READ)
     members = {each.id: each for each in found}
     for each in members.values():
         each.study = study
