@@ -69,7 +69,6 @@ def add_trials(*, actor: Actor, named: NamedStudy, new: Sequence[NewTrial]) -> l
     """
     checked = named.one()
     _check(checked, new)
-    _check_size(checked, new)
     recorded = [each for each in new if each.result is not None]
     annotations = Annotations()
     if recorded:
@@ -88,8 +87,12 @@ def add_to_locked(
 ) -> list[Trial]:
     """Add trials that fit a locked study, within the caller's transaction.
 
-    Raises the errors of `add_trials` about the study's state and budgets.
+    Of a point that is repeated, the first trial is returned.
+
+    Raises the errors of `add_trials` about the study's state and budgets, and `InvalidTrial` if
+    there are too many trials with all repeats.
     """
+    _check_size(study, new)
     _check_room(study, new)
     return _add(study, new, annotations, actor)
 
