@@ -173,6 +173,14 @@ def parameter_constraints(study: Study) -> SafeString | str:
     )
 
 
+@admin.display(description="repeats")
+def repeats(study: Study) -> str:
+    """How often each point is evaluated, and by what it is judged."""
+    if study.repeated is None:
+        return display.EMPTY
+    return f"{study.repeated.n} of each point, judged by their {study.repeated.aggregate}"
+
+
 @admin.display(description="sampler options")
 def sampler_options(study: Study) -> SafeString | str:
     """The options of the sampler."""

@@ -104,6 +104,7 @@ class StudyAdmin(ReadOnlyAdmin):
                     columns.parameter_constraints,
                     columns.constraint_names,
                     "duplicates",
+                    columns.repeats,
                 ]
             },
         ),

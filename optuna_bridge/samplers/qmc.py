@@ -11,6 +11,7 @@ from optuna.samplers import QMCSampler
 from optuna.samplers._qmc import _threading_lock
 from optuna.trial import FrozenTrial
 
+from optuna_bridge.repeats import point_number
 from optuna_bridge.space.parameter_constraints.constraints import ParameterConstraints
 
 MAX_SEARCHED = 2**17  # points of the sequence
@@ -54,9 +55,9 @@ class NumberedQMCSampler(QMCSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        self._number = trial.number
+        self._number = point_number(study, trial.number)
         # As in Optuna, the first trial is drawn at random.
-        return {} if self._is_at_random or trial.number == 0 else self._distributions
+        return {} if self._is_at_random or self._number == 0 else self._distributions
 
     # Replaces the counter in the study's attributes.
     def _find_sample_id(self, study: Study, search_space: dict[str, BaseDistribution]) -> int:

@@ -21,6 +21,7 @@ from studies.api.fields import (
 )
 from studies.api.life_serializers import LifeSerializer
 from studies.api.parameter_serializers import ParameterField
+from studies.api.repeats_serializers import RepeatsSerializer
 from studies.api.warm_start_serializers import WarmStartSerializer
 from studies.domain import Definition
 from studies.enums import Duplicates
@@ -128,6 +129,13 @@ class DefinitionSerializer(LifeSerializer):
         required=False,
         help_text="For several objectives: the direction of the intermediate values, by which the "
         "pruner decides.",
+    )
+
+    repeats = RepeatsSerializer(
+        required=False,
+        allow_null=True,
+        help_text="For noisy objectives: each point is handed out `n` times, and samplers, `/best` "
+        "and the Pareto front judge it by the aggregate of its repeats. null or left out: once.",
     )
 
     def validate_search_space(self, parameters: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -145,6 +145,8 @@ def _differences(study: Study, definition: Definition) -> Iterator[str]:
         given, stored = getattr(definition, name), getattr(study, name)
         if given not in (None, stored):
             yield f"{name} is {stored or None!r}, not {given!r}"
+    if definition.repeats is not None and study.repeats != definition.repeats:
+        yield f"repeats are {study.repeats!r}, not {dict(definition.repeats)!r}"
     for name, value in definition.life.items():
         given, stored = as_json(value), as_json(getattr(study, name))
         if given not in (stored, study.created_with.get(name, stored)):

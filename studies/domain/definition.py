@@ -40,6 +40,7 @@ class Definition:
     parameter_constraints: Sequence[str] | None = None
     duplicates: str | None = None
     pruning_direction: str | None = None
+    repeats: Mapping[str, Any] | None = None
     user_attrs: Mapping[str, Any] | None = None
     metric_names: Sequence[str] | None = None
     # The budgets, retries and lease that the client gave; a lease of None never expires.
@@ -69,7 +70,8 @@ def new_study(definition: Definition) -> Study:
     sampler_options = kind.complete(definition.sampler_options or {})
     space = _constrained_space(definition.search_space, definition.parameter_constraints or ())
     _check_suits(definition, sampler, sampler_options, space)
-    check_budgets(definition.life, n_objectives=n_objectives)
+    n_repeats = 1 if definition.repeats is None else definition.repeats["n"]
+    check_budgets(definition.life, n_objectives=n_objectives, n_repeats=n_repeats)
     check_metric_names(definition.metric_names, n_objectives=n_objectives)
     if definition.pruning_direction and n_objectives == 1:
         detail = "pruning_direction is for several objectives; with one, the direction applies"
@@ -105,6 +107,7 @@ def new_study(definition: Definition) -> Study:
         parameter_constraints=list(definition.parameter_constraints or []),
         duplicates=duplicates or Duplicates.ALLOW,
         pruning_direction=definition.pruning_direction or "",
+        repeats=definition.repeats and dict(definition.repeats),
         created_with={name: as_json(value) for name, value in life.items()}
         | {name: value for name, value in first.items() if value is not None},
         **life,

@@ -25,6 +25,7 @@ FIELDS = (
     "parameter_constraints",
     "duplicates",
     "pruning_direction",
+    "repeats",
     "created_with",
 )
 # Of the distributions of all known studies; in memory a definition takes some ten bytes for each.

@@ -64,6 +64,7 @@ def test_study_is_created(api: APIClient) -> None:
         "metric_names": None,
         "duplicates": "allow",
         "pruning_direction": None,
+        "repeats": None,
     }
     assert stored.created_at.isoformat().endswith("+00:00")
 

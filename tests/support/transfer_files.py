@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 
 from optuna_bridge.options import Kind, Option
 from optuna_bridge.pruners.registry import PRUNERS
+from optuna_bridge.repeats import AGGREGATES
 from optuna_bridge.samplers.kind import StudyTraits
 from optuna_bridge.samplers.registry import SAMPLERS
 from optuna_bridge.space.search_space import SearchSpace, listed_values
@@ -187,6 +188,14 @@ def parameter_constraints(
     return [f"{' + '.join(names)} <= {most!r}"] if math.isfinite(most) else []
 
 
+def repeats(name: str) -> dict[str, Any] | None:
+    """The repeats of a random study; the same for a name."""
+    random = Random(f"{name} repeats")
+    if random.random() < 0.7:
+        return None
+    return {"n": random.randint(2, 100), "aggregate": random.choice(list(AGGREGATES))}
+
+
 def random_study_file(seed: int, *, name: str | None = None) -> bytes:
     """A study's lines; the same for a seed."""
     return b"".join(map(encoded, _RandomStudy(Random(seed)).study(name or f"学习 {seed} ü")))
@@ -332,6 +341,7 @@ class _RandomStudy:
             if SAMPLERS[sampler].visits_each_point
             else self.random.choice(("allow", "avoid")),
             "pruning_direction": pruning_direction,
+            "repeats": repeats(name),
             "user_attrs": self.attributes(),
             "metric_names": names,
             **life,
@@ -427,6 +437,8 @@ class _RandomStudy:
             "retry_of": None,
             "retried_as": None,
             "cancelled_retry": None,
+            "repeat_group": number if study["repeats"] else None,
+            "repeat_index": 0 if study["repeats"] else None,
         }
 
     def steps(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from optuna_bridge.enums import TrialState
 from optuna_bridge.space.comparison import are_same_constraints, differing_parameters
 from optuna_bridge.system_attrs import FIXED_PARAMS
 from studies.models import Study
-from trials.models import Trial
+from trials.models import Trial, repeats
 from trials.sampling.session_registry import session_registry
 
 _FIELDS = (
@@ -55,18 +55,23 @@ class KeptTrials:
         constraints = source.parameter_constraints, clone.parameter_constraints
         are_same = are_same_constraints(*constraints, source.space.distributions)
         self._is_same_space = not any(differing) and are_same
+        self._open: set[int] = set()  # groups of repeats without a result yet
+        self._groups: dict[int, int] = {}  # from a group of the source to the clone's
 
     def copies(self, trials: Iterable[Trial]) -> Iterator[tuple[Trial, int]]:
         """Yield a copy of each of the source's trials, by number, that is kept, and its bytes."""
         number = 0
         for trial in trials:
+            if trial.is_leader and repeats.is_open(trial):
+                self._open.add(trial.number)
             params = self._params(trial) if self._is_wanted(trial) else None
             if params is not None:
                 yield self._copy(trial, number, params), trial.size
                 number += 1
 
     def _is_wanted(self, trial: Trial) -> bool:
-        is_wanted = self._is_same_space or _is_answer(trial)
+        has_result = _is_answer(trial) and trial.repeat_group not in self._open
+        is_wanted = self._is_same_space or has_result
         return is_wanted and self._number(trial.number) is not None
 
     def _number(self, number: int | None) -> int | None:
@@ -98,6 +103,9 @@ class KeptTrials:
         if self._is_same_space:
             fields["attempt"] = trial.attempt
             fields |= {field: self._number(getattr(trial, field)) for field in _LINKS}
+        if trial.repeat_group is not None:  # its first trial may have been left out
+            fields["repeat_group"] = self._groups.setdefault(trial.repeat_group, number)
+            fields["repeat_index"] = trial.repeat_index
         internal_params = self._clone.space.to_internal(params)
         copy = Trial(
             study=self._clone,

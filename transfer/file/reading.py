@@ -18,6 +18,7 @@ from transfer.file.lines import (
     TrialLineSerializer,
     usable_metric_names,
 )
+from transfer.file.repeats import RepeatGroups
 from transfer.file.retries import RetryLinks
 from transfer.file.system_attrs import DroppedAttributes, note_faults
 from trials.models import Trial
@@ -105,6 +106,7 @@ class Section:
         self.notes: dict[int, Mapping[str, Any]] = {}
         self.dropped = DroppedAttributes()
         self.study = _study(head)
+        self._repeats = RepeatGroups(self.study)
         self.name = self.study.name  # in the file
         self.n_trials = 0
 
@@ -142,6 +144,7 @@ class Section:
         if attrs["number"] != self.n_trials:
             raise line.bad(f"expected trial {self.n_trials}, not {attrs['number']}", "number")
         faults = [*_faults(self.study, attrs), *links.faults(line.number, attrs)]
+        faults = faults or list(self._repeats.faults(attrs))
         if faults:
             raise BadLine.at(line.number, faults)
         self.n_trials += 1

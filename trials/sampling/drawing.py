@@ -52,7 +52,7 @@ class DrawingSession(TrialCache):
         """Draw a trial for the next number; None if no unvisited point is left."""
         if self.n_left_at(fixed) == 0:
             return None
-        numbers = [draft.number + 1 for draft in self._listed_drafts()]
+        numbers = [draft.number + self.study.n_repeats for draft in self._listed_drafts()]
         draft = self.draw(max([len(self._trials), *numbers]), fixed or None)
         if draft.is_duplicate and self.n_left is not None:
             self._drop(draft)
@@ -62,7 +62,8 @@ class DrawingSession(TrialCache):
     def draw(self, number: int, fixed: Mapping[str, Any] | None = None) -> Draft:
         """Draw a trial; if the study avoids duplicates, redraw while its point was visited."""
         if self._seed is not None:
-            self._kind.reseed(self.optuna_study.sampler, self._seed, number)
+            number_of_point = number // self.study.n_repeats
+            self._kind.reseed(self.optuna_study.sampler, self._seed, number_of_point)
         fixed = self._as_sampled(fixed)
         is_point = self._is_point(fixed)
         if self.visited is not None and self._kind.visits_each_point and not is_point:

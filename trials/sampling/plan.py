@@ -39,7 +39,7 @@ class Plan:
     Attributes:
         session: The session whose sampler draws.
         revision: The study's revision when the plan was drawn.
-        queued: The drafts of WAITING trials, by their number.
+        queued: The drafts of WAITING trials, by their `point_number`.
         new: The drafts of new trials.
         count: How many trials to hand out at most: as many as were asked for, or, if the time limit
             ended the drawing, as many as were prepared.
@@ -92,28 +92,28 @@ class Plan:
             queued = queued_trials(session, session.study, self.count, self.fixed)
         session.release_connection_if_slow()
         for position, trial in enumerate(queued):
-            if session.needs_draft(trial):
+            if session.needs_draft(trial) and trial.point_number not in self.queued:
                 if position > 0 and limit.is_over:
                     self.count = position
                     return
                 fixed = {**self.fixed, **trial.params}
-                self.queued[trial.number] = session.draw(trial.number, fixed)
+                self.queued[trial.point_number] = session.draw(trial.point_number, fixed)
         n_drawn = len(queued)
         while n_drawn < self.count:
             if n_drawn > 0 and limit.is_over:
                 self.count = n_drawn
             elif draft := session.draw_next(self.fixed):
                 self.new.append(draft)
-                n_drawn += 1
+                n_drawn += session.study.n_repeats
             else:
                 return  # no unvisited point is left
 
     def n_new(self, n: int) -> int:
-        """Return how many of n new trials the plan contains, or can draw."""
-        if not self.session.needs_number:
-            return min(n, len(self.new))
-        n_left = self.session.n_left_at(self.fixed)
-        return n if n_left is None else min(n, n_left)
+        """Return how many of n new trials the plan contains, or can draw, with all repeats."""
+        n_points = len(self.new) if not self.session.needs_number else None
+        if n_points is None:
+            n_points = self.session.n_left_at(self.fixed)
+        return n if n_points is None else min(n, n_points * self.session.study.n_repeats)
 
     def queued_draft(self, trial: Trial) -> Draft | None:
         """Return the draft of a queued trial; None if it was not planned.
@@ -123,11 +123,11 @@ class Plan:
         Raises:
             PlanInvalidated: another thread uses the sampler.
         """
-        if trial.number not in self.queued and self.session.needs_number:
+        number = trial.point_number
+        if number not in self.queued and self.session.needs_number:
             fixed = {**self.fixed, **trial.params}
-            draft = self.session.draw_numbered(trial.number, fixed=fixed)
-            self.queued[trial.number] = draft
-        return self.queued.get(trial.number)
+            self.queued[number] = self.session.draw_numbered(number, fixed=fixed)
+        return self.queued.get(number)
 
     def new_draft(self, index: int, number: int) -> Draft:
         """Return the draft of a new trial, drawn (again) if its point depends on the number.
@@ -189,7 +189,7 @@ def mark_points(
         if trial.params_hash is not None:
             continue  # queued with all its parameters: exactly this point is requested
         trial.params_hash = session.study.point_hash(trial.internal_params)
-        if trial.params_hash is not None and trial.number not in duplicates:
+        if trial.params_hash is not None and trial.point_number not in duplicates:
             points.append(trial.params_hash)
     if points and has_point(session.study.id, points, session.visited.max_failures):
         raise PlanInvalidated

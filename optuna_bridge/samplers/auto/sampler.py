@@ -9,6 +9,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_bridge.repeats import point_number
 from optuna_bridge.samplers.auto.design import DesignSampler
 from optuna_bridge.samplers.auto.model import WarpedGPSampler
 from optuna_bridge.samplers.auto.rule import Choice, Facts, choice_to_explore, choose
@@ -48,7 +49,7 @@ class AutoSampler(BaseSampler):
         choice = choose(self._facts(study, trial))
         self._chosen = self._samplers[choice]
         if choice == Choice.GP:
-            self._gp.held = choice_to_explore(trial.number, self._tried(study))
+            self._gp.held = choice_to_explore(point_number(study, trial.number), self._tried(study))
         study._storage.set_trial_system_attr(trial._trial_id, SAMPLED_BY, choice.value)
         self._chosen.before_trial(study, trial)
 
@@ -104,7 +105,7 @@ class AutoSampler(BaseSampler):
             for state in (TrialState.COMPLETE, TrialState.PRUNED)
         )
         return Facts(
-            number=trial.number,
+            number=point_number(study, trial.number),
             n_completed=n_completed,
             n_pruned=n_pruned,
             can_model=self._can_model(study),
