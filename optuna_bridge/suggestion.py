@@ -35,6 +35,7 @@ class Suggestion:
         trial = self._trial
         study.sampler.before_trial(_filter_study(study, trial), trial)
         self._fixed = trial.system_attrs.get(FIXED_PARAMS, {})
+        self.is_joint = False  # whether a value was drawn jointly
         self._joint: tuple[dict[str, Any], dict[str, BaseDistribution]] | None = None
 
     @property
@@ -82,6 +83,7 @@ class Suggestion:
         if distribution.single():
             return _get_single_value(distribution)
         if self._is_joint(name, distribution):
+            self.is_joint = True
             return self.draw_jointly()[0][name]
         trial = self._trial
         study = _filter_study(self._study, trial)

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial
+
 # The fixed parameters of an enqueued trial.
 FIXED_PARAMS = "fixed_params"
 
@@ -15,6 +18,21 @@ SAMPLED_BY = "tuner:sampled_by"
 # Attributes by which a sampler shares a trial's parameters with other processes while only some
 # of them are stored. This service stores all parameters at once and does not need them.
 TRANSIENT_ATTRIBUTES = ("tpe:relative_params", "gp:relative_params")
+
+
+def known_params(
+    trial: FrozenTrial, distributions: Mapping[str, BaseDistribution]
+) -> dict[str, float]:
+    """Return what is certain of a trial that is drawn: parameters drawn before, or fixed.
+
+    They are in Optuna's internal representation.
+    """
+    known = {**trial.params, **trial.system_attrs.get(FIXED_PARAMS, {})}
+    return {
+        name: distribution.to_internal_repr(known[name])
+        for name, distribution in distributions.items()
+        if name in known
+    }
 
 
 def keys_referring_to(study_attrs: Mapping[str, Any], trial_id: int) -> list[str]:

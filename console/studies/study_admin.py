@@ -98,7 +98,15 @@ class StudyAdmin(ReadOnlyAdmin):
         ("State changes", {"fields": [columns.state_changes]}),
         (
             "Search space",
-            {"fields": [columns.search_space, columns.constraint_names, "duplicates"]},
+            {
+                "fields": [
+                    columns.search_space,
+                    columns.parameter_constraints,
+                    columns.constraint_names,
+                    "duplicates",
+                    columns.repeats,
+                ]
+            },
         ),
         (
             "Algorithms",

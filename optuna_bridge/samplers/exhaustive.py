@@ -20,7 +20,8 @@ from optuna_bridge.space.search_space import SearchSpace
 
 def points_of_grid(space: SearchSpace, options: Options) -> Points:
     """Return the points of the grid of `n_values` for each number."""
-    return points_of(_grid_axes(space.distributions, options["n_values"]), space.conditions)
+    axes = _grid_axes(space.distributions, options["n_values"])
+    return points_of(axes, space)
 
 
 def fault_of_space(study: StudyTraits) -> str | None:
@@ -41,12 +42,15 @@ def fault_of_grid(study: StudyTraits) -> str | None:
     """Return why the points of a study's grid cannot all be visited; None if they can."""
     axes = _grid_axes(study.space.distributions, study.options["n_values"])
     hint = "give a smaller n_values, or fewer parameters or choices"
-    return _fault_of_number("grid", study.space, axes, hint)
+    fault = _fault_of_number("grid", study.space, axes, hint)
+    if fault is None and points_of_grid(study.space, study.options).n == 0:
+        return "no point of the grid satisfies the constraints between parameters"
+    return fault
 
 
 def _fault_of_number(what: str, space: SearchSpace, axes: Sequence[Axis], hint: str) -> str | None:
     n = n_points(axes)
-    if n is None or n <= MAX_POINTS or points_of(axes, space.conditions).n is not None:
+    if n is None or n <= MAX_POINTS or points_of(axes, space).n_indexes is not None:
         return None
     names = space.distributions
     values, name = max((axis.n or 0, name) for name, axis in zip(names, axes, strict=True))

@@ -11,6 +11,7 @@ from optuna.samplers import BaseSampler
 
 from optuna_bridge.options import Kind
 from optuna_bridge.space.conditional_points import all_points
+from optuna_bridge.space.parameter_constraints.constraints import ParameterConstraints
 from optuna_bridge.space.points import Points
 from optuna_bridge.space.search_space import SearchSpace
 
@@ -96,6 +97,11 @@ class SamplerKind(Kind):
         max_redraws: How often to draw again if the study avoids duplicates and the point was
             visited, before an unvisited point is chosen at random.
         at_random: Returns a context manager within which it draws at random, for these redraws.
+        restrict: Makes a new sampler prefer the points that satisfy constraints between parameters.
+        is_modelled: Returns whether the last draw follows from trials, and not from chance or a
+            sequence, given whether values were drawn jointly. Such a draw that violates constraints
+            between parameters is moved to a feasible point nearby, any other one is replaced by a
+            random feasible point.
         reseed: Makes the next draw depend only on a seed and the trial's number.
         depends_on_number: Returns, given the attributes that it set on a draft, whether the point
             is that of the draft's number. If so, it must take microseconds to draw another one.
@@ -121,6 +127,8 @@ class SamplerKind(Kind):
     is_slow: bool = True
     max_redraws: int = 5
     at_random: Callable[[Any], AbstractContextManager[Any]] = nullcontext
+    restrict: Callable[[Any, ParameterConstraints], None] = lambda sampler, constraints: None
+    is_modelled: Callable[[Any, bool], bool] = lambda sampler, is_joint: is_joint
     reseed: Callable[[Any, int, int], None] = reseed
     depends_on_number: Callable[[Mapping[str, Any]], bool] = lambda system_attrs: False
     shares_seed: Callable[[Options], bool] = lambda options: False

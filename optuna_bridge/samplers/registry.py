@@ -52,6 +52,8 @@ SAMPLERS: dict[str, SamplerKind] = {
         reads_columns=True,
         reads_steps=True,
         max_redraws=1,  # as for `gp`
+        restrict=lambda sampler, constraints: sampler.restrict(constraints),
+        is_modelled=lambda sampler, is_joint: sampler.is_modelled(is_joint),
         reseed=lambda sampler, seed, number: sampler.reseed(seed, number),
         depends_on_number=depends_on_number,
         budget=(10, 1000),
@@ -78,6 +80,8 @@ SAMPLERS: dict[str, SamplerKind] = {
             else []
         ),
         effective=tpe.effective_options,
+        restrict=lambda sampler, constraints: sampler.restrict(constraints),
+        is_modelled=lambda sampler, is_joint: sampler.has_modelled,
         reads_columns=True,
         reads_steps=True,
         budget=(100, 1000),
@@ -93,6 +97,7 @@ SAMPLERS: dict[str, SamplerKind] = {
         requires=[gp.PYTORCH],
         fault_of_study=gp.fault_of_study,
         max_redraws=1,  # a draw is slow, and usually returns the same point again
+        restrict=lambda sampler, constraints: sampler.restrict(constraints),
         reseed=gp.reseed_gp,
         budget=(10, 500),
         slow_beyond=500,
@@ -166,6 +171,8 @@ SAMPLERS: dict[str, SamplerKind] = {
             "scramble": Option("bool", False, "Randomise the sequence."),
         },
         needs_number=True,
+        restrict=lambda sampler, constraints: sampler.restrict(constraints),
+        is_modelled=lambda sampler, is_joint: False,
         at_random=lambda sampler: sampler.at_random(),
         shares_seed=lambda options: options["scramble"],  # all processes need the same sequence
     ),

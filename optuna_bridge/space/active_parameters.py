@@ -35,15 +35,13 @@ class ActiveParameters:
         )
         return {name: params[name] for name, is_active in active if is_active and name in params}
 
-    def faults(self: ConditionedSpace, params: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """Return (parameter, fault) for each value that no trial with the others may have.
+    def activity_faults(self: ConditionedSpace, params: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Return (parameter, fault) for each of the valid parameters that is not active.
 
-        These are values outside the space, and values of parameters that are not active, or that
-        only a missing value could make active.
+        These are also those that only a missing value could make active.
         """
-        found = self.value_faults(params)
-        if found or not self.is_conditional:
-            return found
+        if not self.is_conditional:
+            return []
         active = self.active_only(params)
         return [
             (each["name"], _why_inactive(self, each, params))

@@ -1,8 +1,9 @@
 """The comparison of search spaces, for a study that is created again or cloned."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from optuna_bridge.space.parameter_constraints.parser import canonical
 from optuna_bridge.space.search_space import Parameter, distribution_of
 from tuner_project.json_values import same_json
 
@@ -18,6 +19,20 @@ def differing_parameters(stored: Sequence[Parameter], given: Sequence[Parameter]
             yield f"{what} is not one of the study's"
         elif not _is_same(old[name], new[name]):
             yield f"{what} differs: {', '.join(_differing_keys(old[name], new[name]))}"
+
+
+def are_same_constraints(
+    stored: Iterable[str], given: Iterable[str], names: Collection[str]
+) -> bool:
+    """Return whether constraints between parameters are the same, in any order and notation.
+
+    Args:
+        stored: The constraints of a study.
+        given: Others, which may be invalid.
+        names: The parameters of the study.
+    """
+    one, other = ({canonical(text, names) for text in texts} for texts in (stored, given))
+    return one == other
 
 
 def _is_same(one: Parameter, other: Parameter) -> bool:

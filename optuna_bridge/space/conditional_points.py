@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from optuna_bridge.space.conditions import Conditions
-from optuna_bridge.space.points import MAX_POINTS, Axis, Point, Points, ValuesAxis
+from optuna_bridge.space.points import MAX_POINTS, Allows, Axis, Point, Points, ValuesAxis
 from optuna_bridge.space.search_space import SearchSpace
 
 MAX_VALUES = 5_000_000  # points times parameters: 20 MB
@@ -21,9 +21,14 @@ class ConditionalPoints(Points):
     Values of parameters that are not active do not count, so that each point is there once.
     """
 
-    def __init__(self, axes: Sequence[Axis], conditions: Conditions) -> None:
-        """Create the points from the values of each parameter, in the order of the space."""
-        super().__init__(axes)
+    def __init__(
+        self, axes: Sequence[Axis], conditions: Conditions, allows: Allows | None = None
+    ) -> None:
+        """Create the points from the values of each parameter, in the order of the space.
+
+        `allows` is that of `Points`; a value that is not active is NaN there.
+        """
+        super().__init__(axes, allows)
         self._conditions = conditions
 
     def point(self, internal_params: Sequence[float | None]) -> Point | None:
@@ -44,15 +49,15 @@ class ConditionalPoints(Points):
         return tuple(point)
 
     @cached_property
-    def n(self) -> int | None:
-        """The number of points; None if they are infinite, or more than may be listed."""
+    def n_indexes(self) -> int | None:
+        """The number of indexes; None if they are infinite, or more than may be listed."""
         return None if self._table is None else len(self._table)
 
     # Only for a finite space -----------------------------------------------------------------
 
     @cached_property
     def _table(self) -> np.ndarray | None:
-        """The position of each value of each point (points, parameters); None if `n` is.
+        """The position of each value of each point (points, parameters); None if `n_indexes` is.
 
         The points are extended by one parameter after the other, where it is active. Their number
         never falls, so that it is known early if they are too many.
@@ -89,6 +94,17 @@ class ConditionalPoints(Points):
         return np.array([*listed, np.nan])[positions]
 
     @cached_property
+    def allowed(self) -> np.ndarray | None:
+        """Whether each index is that of a point; None if each is."""
+        if self._allows is None or self._table is None:
+            return None
+        columns = [
+            self._values(axis, positions)
+            for axis, positions in zip(self._axes, self._table.T, strict=True)
+        ]
+        return self._allows(columns, len(self._table))
+
+    @cached_property
     def _index_of(self) -> dict[bytes, int]:
         table = self._table if self._table is not None else ()
         return {row.tobytes(): index for index, row in enumerate(table)}
@@ -104,7 +120,7 @@ class ConditionalPoints(Points):
         return self._index_of.get(row.tobytes())
 
     def indexes(self, internal_params: Sequence[float | None]) -> np.ndarray:
-        """Return the indexes of all points with the given parameters; None matches any value."""
+        """Return the indexes with the given parameters; None matches any value."""
         table = self._table if self._table is not None else np.empty((0, len(self._axes)))
         found = np.ones(len(table), dtype=bool)
         for column, value in enumerate(internal_params):
@@ -124,9 +140,12 @@ class ConditionalPoints(Points):
 
 def all_points(space: SearchSpace) -> Points:
     """Return all points of a search space."""
-    return points_of([ValuesAxis(each) for each in space.distributions.values()], space.conditions)
+    return points_of([ValuesAxis(each) for each in space.distributions.values()], space)
 
 
-def points_of(axes: Sequence[Axis], conditions: Conditions) -> Points:
-    """Return the points with these values of each parameter, in the order of the space."""
-    return ConditionalPoints(axes, conditions) if conditions else Points(axes)
+def points_of(axes: Sequence[Axis], space: SearchSpace) -> Points:
+    """Return the points of a space that have these values of each parameter, in its order."""
+    allows = space.allows if space.parameter_constraints else None
+    if space.is_conditional:
+        return ConditionalPoints(axes, space.conditions, allows)
+    return Points(axes, allows)

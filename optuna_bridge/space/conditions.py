@@ -65,6 +65,18 @@ class Conditions:
         """The parameters without conditions, which all trials have, in the order of the space."""
         return [name for name in self.names if name not in self._of]
 
+    def transitive(self, names: Iterable[str]) -> list[Condition]:
+        """Return the conditions that hold where all of these parameters are active."""
+        found: list[Condition] = []
+        pending, seen = list(names), set()
+        while pending:
+            name = pending.pop(0)
+            if name not in seen:
+                seen.add(name)
+                found += self.of(name)
+                pending += [each.parent for each in self.of(name)]
+        return found
+
     def is_active(self, name: str, internal: Mapping[str, float]) -> bool:
         """Return whether a parameter is active, given the values of all active parents."""
         return all(each.holds(internal.get(each.parent)) for each in self.of(name))

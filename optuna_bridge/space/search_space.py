@@ -5,6 +5,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -15,6 +16,7 @@ from optuna.distributions import (
 
 from optuna_bridge.space.active_parameters import ActiveParameters
 from optuna_bridge.space.conditions import Conditions
+from optuna_bridge.space.parameter_constraints.constraints import ParameterConstraints
 from optuna_bridge.space.values import ChoiceIndexes, converter, is_reached, shown_values
 from optuna_bridge.space.when import conditions_of
 
@@ -35,20 +37,32 @@ class SearchSpace(ActiveParameters):
     The distributions are those that are stored and shown: stock Optuna reads an ordinal parameter
     as a categorical one over its values. Samplers draw from `as_sampled` instead.
 
-    A trial has the parameters that are active with its values (`conditions`).
+    A trial has the parameters that are active with its values (`conditions`), and satisfies the
+    constraints between parameters (`ParameterConstraints`), which are given as texts.
     """
 
     def __init__(
-        self, parameters: Sequence[Parameter], original: "SearchSpace | None" = None
+        self,
+        parameters: Sequence[Parameter],
+        parameter_constraints: Sequence[str] = (),
+        *,
+        original: "SearchSpace | None" = None,
     ) -> None:
         """Create a space; one that is the `original` as samplers see it has its conditions."""
         self.parameters = list(parameters)
         self.original = original
+        self._constraint_texts = list(parameter_constraints)
         self._subsets: dict[tuple[str, ...], dict[str, BaseDistribution]] = {}
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
         return {parameter["name"]: distribution_of(parameter) for parameter in self.parameters}
+
+    @cached_property
+    def parameter_constraints(self) -> ParameterConstraints | None:
+        """The constraints between the parameters; None if there are none."""
+        texts = self._constraint_texts
+        return ParameterConstraints(texts, self.distributions, self.conditions) if texts else None
 
     @cached_property
     def as_sampled(self) -> "SearchSpace":
@@ -59,7 +73,7 @@ class SearchSpace(ActiveParameters):
         """
         if all(each["type"] != "ordinal" for each in self.parameters):
             return self
-        return SearchSpace([_as_sampled(each) for each in self.parameters], self)
+        return SearchSpace([_as_sampled(each) for each in self.parameters], original=self)
 
     @property
     def distributions_as_sampled(self) -> dict[str, BaseDistribution]:
@@ -102,7 +116,7 @@ class SearchSpace(ActiveParameters):
         ]
 
     @cached_property
-    def _indexes(self) -> dict[str, "ChoiceIndexes"]:
+    def _indexes(self) -> dict[str, ChoiceIndexes]:
         """The parameters that list their values: Optuna would search the list for each value."""
         return {
             parameter["name"]: ChoiceIndexes(listed_values(parameter))
@@ -131,10 +145,48 @@ class SearchSpace(ActiveParameters):
     def _converters(self) -> dict[str, Callable[[Any], float]]:
         return dict(self._internal)
 
+    def given(self, params: Mapping[str, Any]) -> dict[str, float]:
+        """Return the internal representations of valid parameters, by name."""
+        return {name: convert(params[name]) for name, convert in self._internal if name in params}
+
+    def allows(self, columns: Sequence[np.ndarray | float], n: int) -> np.ndarray:
+        """Return which of n points, given by their internal columns, satisfy the constraints."""
+        if self.parameter_constraints is None:
+            return np.ones(n, dtype=bool)
+        by_name = {
+            name: np.broadcast_to(np.asarray(column, dtype=float), n)
+            for name, column in zip(self.distributions, columns, strict=True)
+        }
+        return self.parameter_constraints.hold_at(by_name, n)
+
     # Values outside the space ----------------------------------------------------------------
 
+    def faults(self, params: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Return (parameter, fault) for each value that no trial with the others may have.
+
+        These are values outside the space, and of parameters that are not active. If there are
+        none, the constraints between the given parameters have to hold; a fault of one is named
+        after the first of its parameters.
+        """
+        faults = self.value_faults(params) or self.activity_faults(params)
+        if faults or self.parameter_constraints is None:
+            return faults
+        return [
+            (each.names[0], f"the constraint {each.text} between parameters does not hold")
+            for each in self.parameter_constraints.violated(self.given(params))
+        ]
+
+    def partial_faults(self, params: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Return the `faults` of parameters, or that no point with their values was found."""
+        faults = self.faults(params)
+        constraints = self.parameter_constraints
+        if faults or constraints is None or constraints.points.exist(self.given(params)):
+            return faults
+        name = next(name for name in constraints.names if name in params)
+        return [(name, "with this value, no point was found that satisfies parameter_constraints")]
+
     def value_faults(self, params: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """Return (parameter, fault) for each value outside the space; types are not coerced."""
+        """Return (parameter, fault) for each value outside the space, whatever the others are."""
         known = ", ".join(self.distributions)
         if len(known) > 300:
             known = f"{known[:300]}…"

@@ -7,6 +7,10 @@ from rest_framework import serializers
 from optuna_bridge.enums import Direction
 from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS, missing_samplers
+from optuna_bridge.space.parameter_constraints.constraints import (
+    MAX_CONSTRAINTS as MAX_PARAMETER_CONSTRAINTS,
+)
+from optuna_bridge.space.parameter_constraints.parser import MAX_CHARACTERS
 from studies.api.fields import (
     MAX_NAME,
     MAX_OBJECTIVES,
@@ -17,6 +21,7 @@ from studies.api.fields import (
 )
 from studies.api.life_serializers import LifeSerializer
 from studies.api.parameter_serializers import ParameterField
+from studies.api.repeats_serializers import RepeatsSerializer
 from studies.api.warm_start_serializers import WarmStartSerializer
 from studies.api.when_field import check_conditions
 from studies.domain import Definition
@@ -61,6 +66,21 @@ class MetricNamesField(serializers.ListField):
         return names
 
 
+class ParameterConstraintsField(serializers.ListField):
+    """Constraints between parameters; the domain checks them."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            child=StrictCharField(max_length=MAX_CHARACTERS),
+            required=False,
+            max_length=MAX_PARAMETER_CONSTRAINTS,
+            help_text="Comparisons of parameters that each trial satisfies, such as "
+            "`layers * width <= 4096`: names, numbers, `+ - * /`, `< <= > >= == !=`, `and`. A name "
+            "with other characters than letters, digits, `_` and `.` stands in backquotes.",
+            **kwargs,
+        )
+
+
 class ChangeStudySerializer(LifeSerializer):
     """Changes of a study; null removes a budget, the expiry of leases, or the metric names."""
 
@@ -96,6 +116,7 @@ class DefinitionSerializer(LifeSerializer):
         help_text="Names of the constraints. Each result has one number for each; a constraint "
         "is satisfied if its number is at most 0.",
     )
+    parameter_constraints = ParameterConstraintsField()
     duplicates = serializers.ChoiceField(
         choices=Duplicates.choices,
         required=False,
@@ -109,6 +130,13 @@ class DefinitionSerializer(LifeSerializer):
         required=False,
         help_text="For several objectives: the direction of the intermediate values, by which the "
         "pruner decides.",
+    )
+
+    repeats = RepeatsSerializer(
+        required=False,
+        allow_null=True,
+        help_text="For noisy objectives: each point is handed out `n` times, and samplers, `/best` "
+        "and the Pareto front judge it by the aggregate of its repeats. null or left out: once.",
     )
 
     def validate_search_space(self, parameters: list[dict[str, Any]]) -> list[dict[str, Any]]:

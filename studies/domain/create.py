@@ -12,7 +12,7 @@ from access.models.audit_entry import Action
 from access.scopes import Scope
 from optuna_bridge.samplers.kind import StudyTraits
 from optuna_bridge.samplers.registry import SAMPLERS
-from optuna_bridge.space.comparison import differing_parameters
+from optuna_bridge.space.comparison import are_same_constraints, differing_parameters
 from studies.domain.audit import record_study
 from studies.domain.definition import (
     Definition,
@@ -146,10 +146,15 @@ def _differences(study: Study, definition: Definition) -> Iterator[str]:
     constraints = definition.constraints
     if constraints is not None and sorted(constraints) != sorted(study.constraints):
         yield f"constraints are {study.constraints!r}, not {list(constraints)!r}"
+    texts, stored = definition.parameter_constraints, study.parameter_constraints
+    if texts is not None and not are_same_constraints(stored, texts, study.space.distributions):
+        yield f"parameter_constraints are {stored!r:.500}, not {list(texts)!r:.500}"
     for name in ("duplicates", "pruning_direction"):
         given, stored = getattr(definition, name), getattr(study, name)
         if given not in (None, stored):
             yield f"{name} is {stored or None!r}, not {given!r}"
+    if definition.repeats is not None and study.repeats != definition.repeats:
+        yield f"repeats are {study.repeats!r}, not {dict(definition.repeats)!r}"
     for name, value in definition.life.items():
         given, stored = as_json(value), as_json(getattr(study, name))
         if given not in (stored, study.created_with.get(name, stored)):

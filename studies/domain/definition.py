@@ -13,6 +13,7 @@ from optuna_bridge.options import Kind
 from optuna_bridge.pruners.registry import NO_PRUNER, PRUNERS
 from optuna_bridge.samplers.kind import StudyTraits
 from optuna_bridge.samplers.registry import SAMPLERS
+from optuna_bridge.space.parameter_constraints.constraints import faults_of
 from optuna_bridge.space.search_space import Parameter, SearchSpace
 from studies.domain.budgets import check_budgets
 from studies.domain.lifecycle import check_metric_names
@@ -20,6 +21,8 @@ from studies.enums import Duplicates
 from studies.errors import InvalidStudy
 from studies.models import Study
 from tuner_project.errors import FieldError
+
+CONSTRAINTS_KEY = "parameter_constraints"
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,10 @@ class Definition:
     pruner: str | None = None
     pruner_options: Mapping[str, Any] | None = None
     constraints: Sequence[str] | None = None
+    parameter_constraints: Sequence[str] | None = None
     duplicates: str | None = None
     pruning_direction: str | None = None
+    repeats: Mapping[str, Any] | None = None
     user_attrs: Mapping[str, Any] | None = None
     metric_names: Sequence[str] | None = None
     # The budgets, retries and lease that the client gave; a lease of None never expires.
@@ -52,8 +57,9 @@ def new_study(definition: Definition) -> Study:
     """Return a new study, not stored yet, from a definition.
 
     Raises:
-        InvalidStudy: An option, the pruning direction or a metric's name is invalid, the sampler
-            does not suit the study, or it has too many objectives for its pruner.
+        InvalidStudy: An option, the pruning direction, a metric's name or a constraint between
+            parameters is invalid, no point satisfies these, the sampler does not suit the study,
+            or it has too many objectives for its pruner.
         InvalidBudget: A budget does not fit the number of objectives.
     """
     sampler = definition.sampler or settings.DEFAULT_SAMPLER
@@ -62,9 +68,10 @@ def new_study(definition: Definition) -> Study:
     n_objectives = len(definition.directions)
     kind = SAMPLERS[sampler]
     sampler_options = kind.complete(definition.sampler_options or {})
-    space = SearchSpace(definition.search_space)
+    space = _constrained_space(definition.search_space, definition.parameter_constraints or ())
     _check_suits(definition, sampler, sampler_options, space)
-    check_budgets(definition.life, n_objectives=n_objectives)
+    n_repeats = 1 if definition.repeats is None else definition.repeats["n"]
+    check_budgets(definition.life, n_objectives=n_objectives, n_repeats=n_repeats)
     check_metric_names(definition.metric_names, n_objectives=n_objectives)
     if definition.pruning_direction and n_objectives == 1:
         detail = "pruning_direction is for several objectives; with one, the direction applies"
@@ -97,12 +104,36 @@ def new_study(definition: Definition) -> Study:
         user_attrs=user_attrs,
         metric_names=metric_names,
         constraints=list(definition.constraints or []),
+        parameter_constraints=list(definition.parameter_constraints or []),
         duplicates=duplicates or Duplicates.ALLOW,
         pruning_direction=definition.pruning_direction or "",
+        repeats=definition.repeats and dict(definition.repeats),
         created_with={name: as_json(value) for name, value in life.items()}
         | {name: value for name, value in first.items() if value is not None},
         **life,
     )
+
+
+def _constrained_space(parameters: Sequence[Parameter], texts: Sequence[str]) -> SearchSpace:
+    """Return a search space with constraints between its parameters, after checking them.
+
+    Raises:
+        InvalidStudy: A text is not a constraint between the parameters, or no point was found that
+            satisfies them all.
+    """
+    faults = faults_of(texts, SearchSpace(parameters).distributions)
+    if faults:
+        errors = [FieldError((CONSTRAINTS_KEY, index), fault) for index, fault in faults]
+        raise InvalidStudy(f"{CONSTRAINTS_KEY}: {faults[0][1]}", errors)
+    space = SearchSpace(parameters, texts)
+    constraints = space.parameter_constraints
+    if constraints is not None and not constraints.points.exist({}):
+        detail = (
+            "no point of the search space was found that satisfies them all: check them one by "
+            "one, or widen the ranges of their parameters"
+        )
+        raise InvalidStudy(f"{CONSTRAINTS_KEY}: {detail}", [((CONSTRAINTS_KEY,), detail)])
+    return space
 
 
 def check_sampler_is_installed(sampler: str) -> None:

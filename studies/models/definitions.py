@@ -22,8 +22,10 @@ FIELDS = (
     "pruner",
     "pruner_options",
     "constraints",
+    "parameter_constraints",
     "duplicates",
     "pruning_direction",
+    "repeats",
     "created_with",
 )
 # Of the distributions of all known studies; in memory a definition takes some ten bytes for each.
@@ -43,7 +45,8 @@ class Definition:
     @classmethod
     def of(cls, study: Study) -> "Definition":
         attributes = {field: getattr(study, field) for field in FIELDS} | {"space": study.space}
-        n_characters = _OF_STUDY + sum(map(len, study.distributions))
+        texts = (*study.distributions, *study.parameter_constraints)
+        n_characters = _OF_STUDY + sum(map(len, texts))
         return cls(study.id, study.created_at, attributes, n_characters)
 
     def is_of(self, study: Study) -> bool:

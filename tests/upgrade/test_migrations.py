@@ -231,6 +231,9 @@ HISTORY = [
     ("trials", "0008_infinite_values"),
     ("studies", "0006_longer_pruner_names"),
     ("studies", "0007_stop_after_no_improvement"),
+    ("studies", "0008_repeats"),
+    ("trials", "0009_repeats"),
+    ("studies", "0009_parameter_constraints"),
 ]
 OURS = {app for app, _ in HISTORY}
 

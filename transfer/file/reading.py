@@ -18,6 +18,7 @@ from transfer.file.lines import (
     TrialLineSerializer,
     usable_metric_names,
 )
+from transfer.file.repeats import RepeatGroups
 from transfer.file.retries import RetryLinks
 from transfer.file.system_attrs import DroppedAttributes, note_faults
 from trials.models import Trial
@@ -105,6 +106,7 @@ class Section:
         self.notes: dict[int, Mapping[str, Any]] = {}
         self.dropped = DroppedAttributes()
         self.study = _study(head)
+        self._repeats = RepeatGroups(self.study)
         self.name = self.study.name  # in the file
         self.n_trials = 0
 
@@ -142,6 +144,7 @@ class Section:
         if attrs["number"] != self.n_trials:
             raise line.bad(f"expected trial {self.n_trials}, not {attrs['number']}", "number")
         faults = [*_faults(self.study, attrs), *links.faults(line.number, attrs)]
+        faults = faults or list(self._repeats.faults(attrs))
         if faults:
             raise BadLine.at(line.number, faults)
         self.n_trials += 1
@@ -235,7 +238,9 @@ def _study(line: Line) -> Study:
 
 def _faults(study: Study, attrs: dict[str, Any]) -> Iterator[FieldError]:
     """Yield the errors of a trial that does not fit its study."""
-    outside = study.space.faults(attrs["params"])
+    is_waiting = attrs["state"] == TrialState.WAITING
+    find_faults = study.space.partial_faults if is_waiting else study.space.faults
+    outside = find_faults(attrs["params"])
     for name, fault in outside:
         yield FieldError(("params", name), f'parameter "{name}": {fault}')
     values, n_objectives = attrs.get("values"), len(study.directions)
@@ -254,7 +259,6 @@ def _faults(study: Study, attrs: dict[str, Any]) -> Iterator[FieldError]:
     if not same_json(constraints_of(system_attrs), constraints or {}):
         yield FieldError(("system_attrs",), "its keys constraints:… differ from constraints")
     fixed = system_attrs.get(FIXED_PARAMS)
-    is_waiting = attrs["state"] == TrialState.WAITING
     if is_waiting and fixed is not None and not same_json(fixed, attrs["params"]):
         yield FieldError(("system_attrs", FIXED_PARAMS), "they differ from params")
     # Stock Optuna's trials, which have no workers and leases, may lack parameters.

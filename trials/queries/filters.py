@@ -36,6 +36,7 @@ class TrialFilter:
 
     state: str | None = None
     worker_id: str | None = None
+    repeat_group: int | None = None
     value: Between = ANY  # of the chosen objective
     objective: int = 0
     params: Mapping[str, Any] = field(default_factory=dict)  # by name, a value or a Between
@@ -59,6 +60,8 @@ class TrialFilter:
             trials = trials.filter(state=self.state)
         if self.worker_id is not None:
             trials = trials.filter(worker_id=self.worker_id)
+        if self.repeat_group is not None:
+            trials = trials.filter(repeat_group=self.repeat_group)
         if self.value != ANY:
             trials = trials.alias(value_between=value_key(self.objective))
             trials = trials.filter(_between("value_between", self.value))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from optuna._gp.optim_mixed import optimize_acqf_mixed
 
+from optuna_bridge.samplers.gp.feasible_search import FeasiblePart, improve
 from optuna_bridge.samplers.gp.imputation import NormalizedImputation
 
 # In elements: numbers that are computed for one point. 10 million take some 0.3 s.
@@ -70,6 +71,14 @@ class _BoundedAcquisition:
         self._keep_best(x.detach().numpy(), values.detach().numpy())
         return values
 
+    def with_held(self, x: np.ndarray) -> np.ndarray:
+        """Return a point with the parameters that are not searched."""
+        return np.asarray(self._with_held(x, np.copy))
+
+    def begin_again(self, budget: int) -> None:
+        """Spend another budget, and forget the best point so far."""
+        self._left, self._best_value, self.best = budget, -np.inf, None
+
     def _with_held(self, x: Any, copied: Callable[[Any], Any]) -> Any:
         if self._held:
             x = copied(x)
@@ -107,6 +116,7 @@ def maximize(
     rng: np.random.RandomState,
     held: Mapping[int, float],
     imputed: NormalizedImputation | None = None,
+    part: FeasiblePart | None = None,
 ) -> np.ndarray:
     """Return the normalized parameters at the maximum that Optuna's search finds.
 
@@ -122,10 +132,14 @@ def maximize(
         rng: Chooses the samples.
         held: The normalized values, by column, of parameters that are not searched.
         imputed: The values of parameters that are not active at a point; None if all always are.
+        part: Where constraints between parameters hold, if there are any. The point is one of it,
+            unless none is known.
     """
     while n_samples > _FEWEST_SAMPLES and n_samples * elements > _BUDGET // 2:
         n_samples //= 2
     bounded: Any = _BoundedAcquisition(acquisition, elements, held, imputed)
+    if part is not None:
+        return _maximize_in_part(bounded, part, starts, n_samples, n_local_search, tol, rng)
     try:
         found, _ = optimize_acqf_mixed(
             bounded,
@@ -140,3 +154,53 @@ def maximize(
     for column, value in held.items():
         found[column] = value
     return found
+
+
+class _SampledPart:
+    """Optuna's normalized search space, of which only given points are sampled."""
+
+    def __init__(self, normalized: Any, points: np.ndarray) -> None:
+        self._normalized, self._points = normalized, points
+
+    def sample_normalized_params(self, n: int, rng: np.random.RandomState | None) -> np.ndarray:
+        return self._points[:n]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._normalized, name)
+
+
+def _maximize_in_part(
+    bounded: Any,
+    part: FeasiblePart,
+    starts: np.ndarray | None,
+    n_samples: int,
+    n_local_search: int,
+    tol: float,
+    rng: np.random.RandomState,
+) -> np.ndarray:
+    """Return the best point of the feasible part: Optuna's, if it is there, or one near."""
+    samples = part.sample(n_samples, rng)
+    if not len(samples):
+        return np.asarray(bounded.search_space.sample_normalized_params(1, rng)[0])
+    bounded.search_space = _SampledPart(bounded.search_space, samples)
+    try:
+        found, _ = optimize_acqf_mixed(
+            bounded,
+            warmstart_normalized_params_array=starts,
+            n_preliminary_samples=len(samples),
+            n_local_search=n_local_search,
+            tol=tol,
+            rng=rng,
+        )
+    except _BudgetSpent:
+        found = bounded.best
+    found = bounded.with_held(found)
+    if part.holds(found[None])[0]:
+        return found
+    known = samples if starts is None else np.concatenate([samples, starts])
+    bounded.begin_again(_BUDGET // 2)
+    try:
+        inside = known[part.holds(known)]
+        return improve(bounded.eval_acqf_no_grad, part, inside, found, rng)
+    except _BudgetSpent:
+        return np.asarray(bounded.best)

@@ -25,6 +25,7 @@ UNEVENTFUL: JSON = {
     "lease_expires_at": None,
     "attempt": 1,
     "retry_of": None,
+    "repeat": None,
     "reoffers": 0,
     "retried_as": None,
     "infeasible": False,

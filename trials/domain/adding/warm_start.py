@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from itertools import islice
 
+from django.db.models import F
+
 from access.actors import Actor
 from optuna_bridge.enums import TrialState
 from studies.domain.warm_start import WarmStart
@@ -12,7 +14,7 @@ from studies.models import NamedStudy, Study
 from trials.domain.adding.queueing import NewTrial, add_to_locked
 from trials.domain.trial_result import TrialResult
 from trials.models import Trial
-from trials.models.managers import TrialQuerySet
+from trials.models.front import feasible
 from trials.queries.ordering import VALUE, TrialOrdering
 from trials.sampling.drafts import Annotations
 from trials.sampling.session import SamplerSession
@@ -42,7 +44,7 @@ def add_best_trials(actor: Actor, study: Study, request: WarmStart) -> None:
     ]
     if not study.is_multi_objective:
         (sign,) = study.signs
-        found.sort(key=lambda each: sign * (each[0].values or [0.0])[0])
+        found.sort(key=lambda each: sign * (each[0].judged_values or [0.0])[0])
     new = list(islice(_unique(study, found), request.top))
     if new:
         locked = NamedStudy(study.name).locked()
@@ -85,12 +87,13 @@ def _fitting(study: Study, source: Study, request: WarmStart) -> Iterator[Found]
 
 def _best(source: Study, n: int) -> list[Trial]:
     """Return the n best feasible trials; with several objectives, of the front."""
-    trials: TrialQuerySet = Trial.objects.filter(
-        study=source, state=TrialState.COMPLETE, violation=0
-    )
+    trials = feasible(source, Trial.objects.filter(study=source))
     if source.is_multi_objective:
         return list(trials.filter(on_front=True).order_by("number")[:n])
     (sign,) = source.signs
+    if source.repeats is not None:
+        value = F("group_values__0")
+        return list(trials.order_by(value.asc() if sign > 0 else value.desc(), "number")[:n])
     return TrialOrdering(VALUE if sign > 0 else f"-{VALUE}").page(trials, n)
 
 
@@ -101,7 +104,7 @@ def _new_trial(study: Study, trial: Trial, mode: WarmStartMode) -> NewTrial | No
     if space.value_faults(shared):
         return None
     params = space.active_only(shared)
-    if not params:
+    if not params or space.partial_faults(params):
         return None
     attrs = {TAKEN_FROM: {"study_name": trial.study.name, "trial_id": trial.number}}
     if mode == WarmStartMode.QUEUE:
@@ -111,8 +114,8 @@ def _new_trial(study: Study, trial: Trial, mode: WarmStartMode) -> NewTrial | No
         return None
     result = TrialResult(
         state=TrialState.COMPLETE,
-        values=trial.values,
-        constraints=trial.constraints_by_name,
+        values=trial.judged_values,
+        constraints=trial.judged_constraints_by_name,
         user_attrs=attrs,
     )
     return NewTrial(params, result)
