@@ -14,7 +14,11 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class CompletedTrials:
-    """The n completed trials of a study with m objectives, by number."""
+    """The n completed trials of a study with m objectives, by number.
+
+    In a study with repeats, they are the completed groups of repeats: each has the number of its
+    first trial, and the aggregates of its values.
+    """
 
     study: Study
     numbers: NDArray[np.int64]  # (n,)
@@ -25,8 +29,10 @@ class CompletedTrials:
     @classmethod
     def of(cls, study: Study) -> "CompletedTrials":
         """Read the completed trials in one statement; 50,000 trials take about 0.2 s."""
-        completed = study.trials.filter(state="COMPLETE").order_by("number")
-        rows = completed.values_list("number", "values", "violation", "on_front")
+        group = "" if study.repeats is None else "group_"
+        completed = study.trials.filter(**{f"{group}state": "COMPLETE"}).order_by("number")
+        columns = (f"{group}values", f"{group}violation")
+        rows = completed.values_list("number", *columns, "on_front")
         numbers, values, violations, fronts = zip(*rows, strict=True) if rows else ((),) * 4
         return cls(
             study,

@@ -138,10 +138,9 @@ def _by(method: str, study: Study, target: str, target_idx: int) -> Importance |
     if found is not None:
         return found
     try:
-        sample = _sample(study, target, target_idx, METHODS[method].most(study))
+        sample, n_complete = _sample(study, target, target_idx, METHODS[method].most(study))
     except ImportanceUnavailable as error:
         return error.detail
-    n_complete = study.n_complete
     if len(sample) < 2:
         return f"{len(sample)} trials have a finite value; at least 2 are needed"
     release_connection()  # the evaluators take seconds
@@ -155,12 +154,14 @@ def _by(method: str, study: Study, target: str, target_idx: int) -> Importance |
     return found
 
 
-def _sample(study: Study, target: str, target_idx: int, most: int) -> Sample:
+def _sample(study: Study, target: str, target_idx: int, most: int) -> tuple[Sample, int]:
+    """Return a sample, and the number of completed trials, or points of a study with repeats."""
     completed = CompletedTrials.of(study)
     space = study.space.as_sampled  # an ordinal parameter is one column, in its order
     if target == FRONT:
-        return of_ranks(completed, most=min(most, MAX_RANKED), space=space)
-    return of_objective(completed.finite(target_idx), target_idx, most=most, space=space)
+        return of_ranks(completed, most=min(most, MAX_RANKED), space=space), len(completed)
+    finite = completed.finite(target_idx)
+    return of_objective(finite, target_idx, most=most, space=space), len(completed)
 
 
 def _evaluate(method: str, sample: Sample, n_complete: int) -> Importance | str:

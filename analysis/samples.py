@@ -13,9 +13,11 @@ import optuna
 from django.db import connection
 from numpy.typing import NDArray
 from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as OptunaState
 
 from analysis.completed_trials import CompletedTrials, Mask, subsample
 from optuna_bridge.accessors import non_domination_ranks, trial_id
+from optuna_bridge.constraints import constraint_attrs, without_constraints
 from optuna_bridge.enums import Direction, TrialState
 from optuna_bridge.frozen_trials import FrozenTrials, frozen_trial
 from optuna_bridge.space.search_space import SearchSpace
@@ -103,6 +105,9 @@ def _sample(
     """Read the chosen trials; `values`, if given, replace their values, one for each trial."""
     study = completed.study
     trials = read(study, completed.numbers[chosen].tolist(), space)
+    for trial, of_trial in zip(trials, completed.values[chosen].tolist(), strict=True):
+        if study.repeats is not None:  # its own result is that of the first repeat
+            trial.state, trial.values = OptunaState.COMPLETE, of_trial
     if values is None:
         return Sample(_optuna_study(study, trials, study.directions), len(completed))
     for trial, value in zip(trials, values.tolist(), strict=True):
@@ -149,25 +154,32 @@ def read(
 ) -> list[FrozenTrial]:
     """Read the trials with these numbers, without intermediate values.
 
-    `space` is the search space by which their parameters are read, by default the study's.
+    `space` is the search space by which their parameters are read, by default the study's. The
+    first trial of a group of repeats has the group's constraints.
 
     Raises:
         StudyNotFound: Some are missing, because the study was deleted in the meantime.
     """
     rows = study.trials.filter(number__in=numbers).order_by("number")
-    found = list(rows.values_list("internal_params", *_MOMENTS, *_COLUMNS))
+    columns = ("internal_params", "group_constraints", *_MOMENTS, *_COLUMNS)
+    found = list(rows.values_list(*columns))
     if len(found) < len(numbers):
         raise StudyNotFound.named(study.name)
-    return [
-        frozen_trial(
+    trials = []
+    for internal_params, constraints, start, complete, *rest in found:
+        trial = frozen_trial(
             space or study.space,
             internal_params,
-            *columns,
+            *rest,
             datetime_start=_naive(start),
             datetime_complete=_naive(complete),
         )
-        for internal_params, start, complete, *columns in found
-    ]
+        if constraints is not None:
+            named = dict(zip(study.constraints, constraints, strict=True))
+            own = without_constraints(trial.system_attrs)
+            trial.system_attrs = own | constraint_attrs(named)
+        trials.append(trial)
+    return trials
 
 
 def _numbers_with_steps(study: Study) -> list[int]:

@@ -23,6 +23,15 @@ def constraints_of(system_attrs: Mapping[str, Any]) -> dict[str, Any]:
     return {str(position): value for position, value in old} | named
 
 
+def without_constraints(system_attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a trial's system attributes but for those of its constraints."""
+    return {
+        key: value
+        for key, value in system_attrs.items()
+        if key != OLD_KEY and not key.startswith(_PREFIX)
+    }
+
+
 def total_violation(constraints: Iterable[float]) -> float:
     """Return the sum of the constraint values above 0, as Optuna computes the total violation."""
     return sum((value for value in constraints if value > 0), 0.0)

@@ -47,6 +47,10 @@ class LearntTrials:
         if self._infeasible:
             self._changed.add(trial.number)
 
+    def is_infeasible(self, number: int) -> bool:
+        """Return whether the trial with this number is infeasible."""
+        return number in self._infeasible
+
     def all_of(self, stored: list[FrozenTrial]) -> list[FrozenTrial]:
         """Return the stored trials, by number, as the sampler sees them."""
         if not self._infeasible or self._worst is None:

@@ -17,11 +17,15 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_bridge.constraints import constraints_of
 from optuna_bridge.frozen_trials import DIRECTIONS, FrozenTrials, StudyDefinition
 from optuna_bridge.infeasible import LearntTrials
 from optuna_bridge.samplers.trial_columns import TrialColumns
+from optuna_bridge.space.conditions import Conditions
 from optuna_bridge.suggestion import Suggestion
 from optuna_bridge.system_attrs import FIXED_PARAMS, TRANSIENT_ATTRIBUTES
+
+_WITH_RESULT = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 class CommittedTrial(NamedTuple):
@@ -43,6 +47,7 @@ class DraftTrial:
         self._trial = running_trial(number, next(self._ids), fixed)
         self._study_attrs: dict[str, Any] = {}
         self.internal_params: Mapping[str, float] = {}  # empty until all are drawn
+        self.is_joint = False  # whether the sampler drew some of them jointly
 
     @property
     def is_visible(self) -> bool:
@@ -95,9 +100,21 @@ class SamplerStorage(FrozenTrials, Generic[D]):
     """
 
     def __init__(
-        self, study: StudyDefinition, *, pruning_direction: str, names: Sequence[str] | None = None
+        self,
+        study: StudyDefinition,
+        *,
+        pruning_direction: str,
+        names: Sequence[str] | None = None,
+        numbers_per_point: int = 1,
     ) -> None:
+        """Create a storage without trials.
+
+        `numbers_per_point` is the number of trials that repeat each point. If it is above 1, the
+        storage keeps the trials both as samplers see them and as they are stored.
+        """
         super().__init__(study)
+        self.numbers_per_point = numbers_per_point
+        self._stored = self._trials if numbers_per_point == 1 else []
         self.pruning_direction = DIRECTIONS[pruning_direction]
         self._learnt = LearntTrials(self._directions)
         self.columns: TrialColumns | None = None
@@ -118,7 +135,7 @@ class SamplerStorage(FrozenTrials, Generic[D]):
 
     def running_trial(self, number: int) -> FrozenTrial | None:
         """Return the committed trial of a number, or None if there is none or it is not RUNNING."""
-        trial = self._trials[number] if number < len(self._trials) else None
+        trial = self._stored[number] if number < len(self._stored) else None
         return trial if trial is not None and trial.state == TrialState.RUNNING else None
 
     def draw_into(
@@ -127,6 +144,7 @@ class SamplerStorage(FrozenTrials, Generic[D]):
         study: optuna.Study,
         distributions: Mapping[str, BaseDistribution],
         *,
+        conditions: Conditions | None = None,
         annotates: bool = False,
     ) -> None:
         """Let the study's sampler suggest the draft's parameters; drop the draft on an error.
@@ -135,6 +153,7 @@ class SamplerStorage(FrozenTrials, Generic[D]):
             draft: An empty draft.
             study: An Optuna study on this storage.
             distributions: The parameters to suggest.
+            conditions: The conditions with which the trial has them.
             annotates: Whether the sampler has to set its attributes on the draft, which it does
                 when it draws jointly, even if each parameter is fixed.
         """
@@ -142,7 +161,8 @@ class SamplerStorage(FrozenTrials, Generic[D]):
         self._drafts[draft.trial._trial_id] = draft
         try:
             suggestion = Suggestion(study, draft.trial._trial_id)
-            draft.internal_params = suggestion.draw(distributions)
+            draft.internal_params = suggestion.draw(distributions, conditions)
+            draft.is_joint = suggestion.is_joint
             if annotates:
                 suggestion.draw_jointly()
         except BaseException:
@@ -159,23 +179,36 @@ class SamplerStorage(FrozenTrials, Generic[D]):
         return list(self._drafts.values())
 
     def _put(self, trial: FrozenTrial, *, is_infeasible: bool = False) -> None:
-        if trial.number == len(self._trials):
-            self._trials.append(trial)
-        else:
-            self._n_notes -= _n_notes(self._trials[trial.number])
-            self._trials[trial.number] = trial
-        self._n_notes += _n_notes(trial)
+        self._put_into(self._trials, trial)
         self._learnt.put(trial, is_infeasible=is_infeasible)
+
+    def _put_into(self, trials: list[FrozenTrial], trial: FrozenTrial) -> None:
+        if trial.number == len(trials):
+            trials.append(trial)
+        else:
+            self._n_notes -= _n_notes(trials[trial.number])
+            trials[trial.number] = trial
+        self._n_notes += _n_notes(trial)
 
     def _has_lost_result(self, trial: FrozenTrial) -> bool:
         """Return whether a stored trial had a result when it was last read, and has none now."""
-        if trial.state != TrialState.FAIL or trial.number >= len(self._trials):
+        if trial.state != TrialState.FAIL or trial.number >= len(self._stored):
             return False
-        return self._trials[trial.number].state in (TrialState.COMPLETE, TrialState.PRUNED)
+        return self._stored[trial.number].state in _WITH_RESULT
+
+    def _has_another_result(self, trial: FrozenTrial, *, is_infeasible: bool) -> bool:
+        """Return whether the sampler may have learnt from another result of a trial."""
+        if trial.number >= len(self._trials):
+            return False
+        before = self._trials[trial.number]
+        was_infeasible = self._learnt.is_infeasible(trial.number)
+        if before.state not in _WITH_RESULT and not was_infeasible:
+            return False
+        return was_infeasible != is_infeasible or _result(before) != _result(trial)
 
     def stored_trials(self) -> list[FrozenTrial]:
         """Return committed trials as they are stored, by number, then visible drafts."""
-        return self._trials + self._visible_drafts()
+        return self._stored + self._visible_drafts()
 
     def _visible_drafts(self) -> list[FrozenTrial]:
         return [each.trial for each in self._listed_drafts() if each.is_visible]
@@ -229,6 +262,10 @@ class SamplerStorage(FrozenTrials, Generic[D]):
             self._put(trial)
         else:
             draft.replace(trial)
+
+
+def _result(trial: FrozenTrial) -> tuple[TrialState, list[float] | None, dict[str, Any]]:
+    return trial.state, trial.values, constraints_of(trial.system_attrs)
 
 
 def _n_notes(trial: FrozenTrial) -> int:

@@ -4,6 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial
+
 # The fixed parameters of an enqueued trial.
 FIXED_PARAMS = "fixed_params"
 
@@ -27,6 +30,21 @@ _PLACES = re.compile(r"x_for_tell|\w+:generation")
 def without_place(system_attrs: Mapping[str, Any]) -> dict[str, Any]:
     """Return a trial's attributes without its generation, and its place in the search space."""
     return {key: value for key, value in system_attrs.items() if not _PLACES.fullmatch(key)}
+
+
+def known_params(
+    trial: FrozenTrial, distributions: Mapping[str, BaseDistribution]
+) -> dict[str, float]:
+    """Return what is certain of a trial that is drawn: parameters drawn before, or fixed.
+
+    They are in Optuna's internal representation.
+    """
+    known = {**trial.params, **trial.system_attrs.get(FIXED_PARAMS, {})}
+    return {
+        name: distribution.to_internal_repr(known[name])
+        for name, distribution in distributions.items()
+        if name in known
+    }
 
 
 def keys_referring_to(study_attrs: Mapping[str, Any], trial_id: int) -> list[str]:

@@ -176,13 +176,17 @@ def pinned(evidence: Evidence) -> Iterator[Advice]:
     for (parameter, distribution), values in zip(spaces, zip(*params, strict=True), strict=True):
         if parameter["name"] in study.current.constants:
             continue
-        for bound, share in _shares_at_bounds(distribution, np.array(values, dtype=np.float64)):
+        found = np.array(values, dtype=np.float64)
+        found = found[~np.isnan(found)]  # of the trials that have the parameter
+        if len(found) < FEW:
+            continue
+        for bound, share in _shares_at_bounds(distribution, found):
             if share >= 0.8:
                 at = _bound(parameter, bound)
                 yield Advice(
                     "parameter_at_bound",
                     f'parameter "{parameter["name"]}" is at its bound {at} in '
-                    f"{share:.0%} of the best {n_best} trials: better values may lie beyond.",
+                    f"{share:.0%} of the best {len(found)} trials: better values may lie beyond.",
                     parameter["name"],
                 )
 

@@ -13,6 +13,17 @@ from tuner_project.rest.numbers import NumberField
 from tuner_project.rest.serializers import TextOrNullField, UTCDateTimeField
 
 
+class BestRepeatsSerializer(AnswerSerializer):
+    """The completed repeats of the best point, whose aggregate is its `value`."""
+
+    trial_ids = serializers.ListField(child=serializers.IntegerField())
+    values = serializers.ListField(child=ValueField())
+    standard_error = ValueField(
+        allow_null=True,
+        help_text="Of the repeats' mean, for each objective; null for one repeat.",
+    )
+
+
 class BestSerializer(AnswerSerializer):
     """The best trial."""
 
@@ -25,10 +36,15 @@ class BestSerializer(AnswerSerializer):
         help_text="The name of each value, if the study has `metric_names`.",
     )
 
+    repeats = BestRepeatsSerializer(
+        required=False, help_text="Of a study with repeats: those that completed."
+    )
+
     def to_representation(self, best: Any) -> dict[str, Any]:
         shown = super().to_representation(best)
-        if best.metric_names is None:
-            del shown["metric_names"]
+        for key in ("metric_names", "repeats"):
+            if shown[key] is None:
+                del shown[key]
         return shown
 
 
@@ -36,7 +52,7 @@ class ParetoTrialSerializer(AnswerSerializer):
     """A trial on the Pareto front."""
 
     trial_id = serializers.IntegerField(source="number")
-    values = serializers.ListField(child=NumberField(allow_null=True))
+    values = serializers.ListField(child=NumberField(allow_null=True), source="judged_values")
     params = serializers.DictField()
 
 

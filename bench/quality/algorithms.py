@@ -6,6 +6,7 @@ own, with NumPy and scikit-learn.
 """
 
 import os
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -183,6 +184,46 @@ class _Smac:
         self._smac.tell(handle, TrialValue(cost=values[0]))
 
 
+class _OpenBox:
+    """OpenBox's advisor for points that are evaluated in parallel, with its default choices."""
+
+    def __init__(self, problem: Problem, seed: int) -> None:
+        import logging
+
+        from openbox import AsyncBatchAdvisor, Observation
+        from openbox import space as spaces
+
+        logging.disable(logging.CRITICAL)
+        warnings.simplefilter("ignore")
+
+        def variable(each: Params) -> Any:
+            if each["type"] == "categorical":
+                return spaces.Categorical(each["name"], each["choices"])
+            kinds = {"int": spaces.Int, "float": spaces.Real}
+            bounds = each["low"], each["high"]
+            return kinds[each["type"]](each["name"], *bounds, log=bool(each.get("log")))
+
+        space = spaces.Space()
+        space.add_variables([variable(each) for each in problem.space])
+        self._advisor = AsyncBatchAdvisor(
+            space,
+            num_objectives=problem.n_objectives,
+            ref_point=problem.reference and list(problem.reference),
+            random_state=seed,
+            output_dir=tempfile.mkdtemp(),
+        )
+        self._observation = Observation
+        self._space = problem.space
+
+    def ask(self) -> tuple[Any, Params]:
+        config = self._advisor.get_suggestion()
+        return config, _on_steps(self._space, config.get_dictionary())
+
+    def tell(self, handle: Any, values: Sequence[float]) -> None:
+        found = self._observation(config=handle, objectives=list(values))
+        self._advisor.update_observation(found)
+
+
 def _version(package: str) -> Callable[[], str]:
     def of_package() -> str:
         from importlib.metadata import version
@@ -196,4 +237,5 @@ PEERS: dict[str, Algorithm] = {
     "uniform": Algorithm(_Random, _version("optuna")),
     "ax": Algorithm(_Ax, _version("ax-platform")),
     "smac": Algorithm(_Smac, _version("smac")),
+    "openbox": Algorithm(_OpenBox, _version("openbox")),
 }

@@ -187,6 +187,24 @@ def constraint_names(study: Study) -> str:
     return display.truncated(", ".join(study.constraints)) or display.EMPTY
 
 
+@admin.display(description="constraints between parameters")
+def parameter_constraints(study: Study) -> SafeString | str:
+    """The constraints between parameters, one a line."""
+    if not study.parameter_constraints:
+        return display.EMPTY
+    return format_html_join(
+        "", "<div><code>{}</code></div>", ((each,) for each in study.parameter_constraints)
+    )
+
+
+@admin.display(description="repeats")
+def repeats(study: Study) -> str:
+    """How often each point is evaluated, and by what it is judged."""
+    if study.repeated is None:
+        return display.EMPTY
+    return f"{study.repeated.n} of each point, judged by their {study.repeated.aggregate}"
+
+
 @admin.display(description="sampler options")
 def sampler_options(study: Study) -> SafeString | str:
     """The options of the sampler."""

@@ -61,6 +61,7 @@ class StudyChangeList(ChangeList):
             "search_space",
             "distributions",
             "current_space",
+            "parameter_constraints",
             "user_attrs",
             "best_internal_params",
             "state_history",

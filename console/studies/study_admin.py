@@ -103,8 +103,10 @@ class StudyAdmin(ReadOnlyAdmin):
                 "fields": [
                     columns.search_space,
                     columns.search_space_versions,
+                    columns.parameter_constraints,
                     columns.constraint_names,
                     "duplicates",
+                    columns.repeats,
                 ]
             },
         ),

@@ -6,7 +6,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from console import display
-from console.trials.filters import STUDY
+from console.trials.filters import GROUP, STUDY
 from trials.models import Trial
 
 MAX_STEPS = 1000
@@ -70,6 +70,28 @@ def attempt(trial: Trial) -> SafeString:
     )
     others = format_html_join("", '; <a href="{1}">{0}</a>', links)
     return format_html("{}{}", trial.attempt, others)
+
+
+@admin.display
+def repeat(trial: Trial) -> SafeString | str:
+    """Which repeat of its point it is, with a link to the others."""
+    which = trial.repeat
+    if which is None:
+        return display.EMPTY
+    others = (
+        f"{reverse('admin:trials_trial_changelist')}?{STUDY}={trial.study_id}"
+        f"&{GROUP}={which['group']}"
+    )
+    return format_html('{} of <a href="{}">trial {}</a>', which["index"], others, which["group"])
+
+
+@admin.display(description="aggregate of repeats")
+def group_result(trial: Trial) -> str:
+    """The state and the values of all repeats of its point, on the first of them."""
+    if not trial.group_state:
+        return display.EMPTY
+    values = "" if trial.group_values is None else f": {display.numbers(trial.group_values)}"
+    return f"{trial.group_state}{values}"
 
 
 @admin.display

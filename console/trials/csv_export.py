@@ -24,6 +24,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\u2212", "\u2795", "\u2796")
 INVISIBLE = ("Cc", "Cf", "Co", "Cn", "Mn")
 # The fillers of Hangul and the blank of Braille are letters and a symbol, but show nothing.
 FILLERS = "\u115f\u1160\u3164\uffa0\u2800"
+_NO_REPEAT: dict[str, int | None] = dict.fromkeys(("group", "index", "seed"))
 
 
 def csv_response(study: Study, trials: TrialQuerySet) -> StreamingHttpResponse:
@@ -55,6 +56,7 @@ def _head(study: Study) -> list[str]:
         "worker_id",
         "reason",
         "user_attrs",
+        *(() if study.repeats is None else ("repeat_group", "repeat_index", "repeat_seed")),
     ]
 
 
@@ -80,6 +82,7 @@ def _row(trial: Trial) -> list[Any]:
         escape_formula(trial.worker_id),
         escape_formula(trial.reason),
         json.dumps(trial.user_attrs, ensure_ascii=False),
+        *(() if trial.study.repeats is None else (trial.repeat or _NO_REPEAT).values()),
     ]
 
 

@@ -14,6 +14,7 @@ from studies.models import Study
 from trials.models import Trial
 
 STUDY, STATE, FRONT, WORKER = "study__id__exact", "state__exact", "on_front", "worker_id"
+GROUP = "repeat_group"
 MAX_WORKERS = 50  # offered to choose from
 
 

@@ -17,6 +17,7 @@ from console.trials.changelist import SORTABLE, TrialChangeList, TrialPaginator
 from console.trials.csv_export import csv_response
 from console.trials.filters import (
     FRONT,
+    GROUP,
     STATE,
     STUDY,
     WORKER,
@@ -46,7 +47,7 @@ class TrialAdmin(ReadOnlyAdmin):
         columns.started,
     ]
     list_filter = [StudyFilter, StateFilter, WorkerFilter, FrontFilter]
-    lookups = [STUDY, STATE, WORKER, FRONT]
+    lookups = [STUDY, STATE, WORKER, FRONT, GROUP]
     search_fields = ["number"]
     search_help_text = "The number of a trial."
     actions = [invalidate_results, retry_trials]
@@ -67,6 +68,8 @@ class TrialAdmin(ReadOnlyAdmin):
                     columns.reason_text,
                     columns.final_values,
                     columns.constraint_values,
+                    columns.repeat,
+                    columns.group_result,
                 ]
             },
         ),
@@ -107,6 +110,7 @@ class TrialAdmin(ReadOnlyAdmin):
             "number",
             columns.state,
             ValuesColumn.of(study),
+            *(() if study.repeats is None else (columns.group_result, columns.repeat)),
             *parameter_columns(study),
             columns.worker,
             columns.reason_text,
@@ -131,7 +135,8 @@ class TrialAdmin(ReadOnlyAdmin):
     ) -> TrialPaginator:
         study, state = listed_study(request), request.GET.get(STATE)
         is_searched = bool(request.GET.get(SEARCH_VAR, "").strip())
-        is_counted = not (is_searched or WORKER in request.GET or request.GET.get(FRONT) == "1")
+        is_narrowed = WORKER in request.GET or GROUP in request.GET or request.GET.get(FRONT) == "1"
+        is_counted = not (is_searched or is_narrowed)
         count = None
         if study is not None and is_counted:
             count = study.n_trials if state is None else study.trial_counts.get(state, 0)

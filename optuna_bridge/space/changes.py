@@ -82,6 +82,12 @@ class SpaceChanges:
             if each["name"] in self._stored
             and (conflict := _conflict(self._stored[each["name"]], each)) is not None
         ]
+        found += [
+            f'parameter "{each["name"]:.80}" has conditions, and a search space with conditions '
+            "keeps its parameters"
+            for each in [*self._stored.values(), *request.parameters]
+            if each.get("when")
+        ][:1]
         n = len(self._stored.keys() | {each["name"] for each in request.parameters})
         if n > MAX_PARAMETERS:
             found.append(

@@ -7,10 +7,9 @@ from typing import Any, Protocol
 from optuna_bridge.space.search_space import (
     Parameter,
     SearchSpace,
-    is_reached,
     listed_values,
-    value_indexes,
 )
+from optuna_bridge.space.values import ChoiceIndexes, is_reached
 
 Internal = Sequence[float | None]
 
@@ -43,7 +42,8 @@ class CurrentSpace:
             [
                 current.get(each["name"]) or _constant(each, self.constants[each["name"]])
                 for each in stored.parameters
-            ]
+            ],
+            () if stored.parameter_constraints is None else stored.parameter_constraints.texts,
         )
 
     @property
@@ -84,7 +84,7 @@ class CurrentSpace:
         """Return those of a trial's parameters that have values of the current version."""
         if self.is_stored:
             return params
-        outside = {name for name, _ in self.space.faults(params)}
+        outside = {name for name, _ in self.space.value_faults(params)}
         return {name: value for name, value in params.items() if name not in outside}
 
     def _convert(self, internal_params: Internal, *, by_all: bool) -> Internal | None:
@@ -149,7 +149,7 @@ class _Values:
     only = 0.0
 
     def __init__(self, stored: Sequence[Any], current: Sequence[Any]) -> None:
-        indexes = value_indexes(stored)
+        indexes = ChoiceIndexes(stored)
         self._to_stored = [float(indexes[each]) for each in current]
         self._from_stored = {index: float(i) for i, index in enumerate(self._to_stored)}
 

@@ -14,6 +14,7 @@ from studies.api.fields import (
 )
 from studies.api.life_serializers import NoImprovementAnswerSerializer
 from studies.api.parameter_serializers import ParameterField
+from studies.api.repeats_serializers import RepeatsAnswerSerializer
 from studies.enums import Duplicates, StudyState
 from tuner_project.rest.base_serializers import AnswerSerializer
 from tuner_project.rest.serializers import TextOrNullField, UTCDateTimeField
@@ -80,6 +81,7 @@ class StudySummarySerializer(AnswerSerializer):
     metric_names = serializers.ListField(child=serializers.CharField(), allow_null=True)
     duplicates = serializers.ChoiceField(choices=Duplicates.choices)
     pruning_direction = TextOrNullField()
+    repeats = RepeatsAnswerSerializer(allow_null=True)
 
 
 class StudySerializer(StudySummarySerializer):
@@ -88,6 +90,7 @@ class StudySerializer(StudySummarySerializer):
     best_params = serializers.DictField(allow_null=True)
     user_attrs = serializers.DictField()
     search_space = serializers.ListField(child=ParameterField(), source="current.parameters")
+    parameter_constraints = serializers.ListField(child=serializers.CharField())
     search_space_version = serializers.IntegerField(
         help_text="1 at creation; each change of the search space adds 1."
     )

@@ -13,8 +13,12 @@ MAX_OBJECTIVES_TO_MEASURE = 4  # beyond, the hypervolume of a front takes second
 _STOP = "stop_after_no_improvement"
 
 
-def check_budgets(budgets: Mapping[str, Any], *, n_objectives: int) -> None:
-    """Raise `InvalidBudget` if a budget does not fit the number of objectives."""
+def check_budgets(budgets: Mapping[str, Any], *, n_objectives: int, n_repeats: int) -> None:
+    """Raise `InvalidBudget` if a budget does not fit the numbers of objectives and of repeats."""
+    max_trials = budgets.get("max_trials")
+    if max_trials is not None and max_trials < n_repeats:
+        detail = f"max_trials is {max_trials}, but one point alone takes {n_repeats} repeats"
+        raise InvalidBudget(detail, [(("max_trials",), detail)])
     if budgets.get("target_value") is not None and n_objectives > 1:
         detail = f"target_value is for one objective, and the study has {n_objectives}"
         raise InvalidBudget(detail, [(("target_value",), detail)])

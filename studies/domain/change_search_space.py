@@ -18,6 +18,7 @@ from optuna_bridge.space.comparison import differing_parameters
 from optuna_bridge.space.search_space import SearchSpace
 from studies.domain.audit import record_study
 from studies.domain.budgets import SPACE_EXHAUSTED
+from studies.domain.parameter_constraints import constrained_space
 from studies.errors import (
     InvalidStudy,
     SearchSpaceChanged,
@@ -51,8 +52,8 @@ def change_search_space(
     Raises:
         SearchSpaceChanged: The version is not `if_version`, if one is given.
         InvalidStudy: A value of a new or a retired parameter is missing or wrong, or the space does
-            not suit the sampler.
-        SearchSpaceIncompatible: A parameter has another type or scale than before.
+            not suit the sampler, or the constraints between parameters.
+        SearchSpaceIncompatible: A parameter has another type or scale than before, or conditions.
         TooManySearchSpaces: The study has had MAX_VERSIONS search spaces.
     """
     if request is not None and is_current(study, request):
@@ -163,7 +164,12 @@ def _some(conflicts: Sequence[str]) -> str:
 
 
 def _check_suits(study: Study) -> None:
-    """Raise `InvalidStudy` if the study's sampler cannot draw from its new space."""
+    """Raise `InvalidStudy` if the study's sampler cannot draw from its new space.
+
+    No sampler can where no point satisfies the constraints between parameters, in which a retired
+    parameter counts with its value.
+    """
+    constrained_space(study.current.space.parameters, study.parameter_constraints)
     kind = SAMPLERS[study.sampler]
     fault = kind.fault_of_study(
         StudyTraits(

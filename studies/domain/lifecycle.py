@@ -103,7 +103,11 @@ def reopen_if_room(study: Study, *, actor: Actor) -> None:
 
 
 def _resume(study: Study, reason: str, *, actor: Actor) -> None:
-    if study.state == StudyState.COMPLETED and (budget := used_up(study)):
+    budget = used_up(study) if study.state == StudyState.COMPLETED else None
+    # A failed repeat that was queued again has room, even if another point has none.
+    if budget == "max_trials" and study.repeats is not None and study.n_waiting:
+        budget = None
+    if budget:
         detail = f'study "{study.name}" cannot be resumed: {budget} leaves no room'
         raise StudyCompleted(detail, reason=budget, allowed=allowed_actions(study))
     study.n_consecutive_failures = 0
@@ -140,14 +144,14 @@ def change_study(
 
     Raises:
         StudyNotFound: There is no study with this name.
-        InvalidBudget: A budget does not fit the number of objectives.
+        InvalidBudget: A budget does not fit the number of objectives or of repeats.
         InvalidStudy: There is not one metric name for each objective, or the search space lacks
             something.
         SearchSpaceChanged, SearchSpaceIncompatible, TooManySearchSpaces
     """
     study = named.locked()
     change_search_space(study, space, if_version, actor=actor)
-    check_budgets(changes, n_objectives=len(study.directions))
+    check_budgets(changes, n_objectives=len(study.directions), n_repeats=study.n_repeats)
     check_metric_names(changes.get("metric_names"), n_objectives=len(study.directions))
     is_counted_anew = counts_anew(study, changes)
     for field, value in changes.items():

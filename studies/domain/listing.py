@@ -23,6 +23,7 @@ _NOT_IN_SUMMARY = (
     "search_space",
     "distributions",
     "current_space",
+    "parameter_constraints",
     "user_attrs",
     "created_with",
     "best_internal_params",

@@ -23,8 +23,10 @@ FIELDS = (
     "pruner",
     "pruner_options",
     "constraints",
+    "parameter_constraints",
     "duplicates",
     "pruning_direction",
+    "repeats",
     "created_with",
 )
 # Of the distributions of all known studies; in memory a definition takes some ten bytes for each.
@@ -47,7 +49,8 @@ class Definition:
         attributes = {field: getattr(study, field) for field in FIELDS}
         attributes |= {"space": study.space, "current": study.current}
         n_spaces = 1 if study.current.is_stored else 2
-        n_characters = _OF_STUDY + n_spaces * sum(map(len, study.distributions))
+        texts = (*study.distributions, *study.parameter_constraints)
+        n_characters = _OF_STUDY + n_spaces * sum(map(len, texts))
         version = study.search_space_version
         return cls(study.id, study.created_at, version, attributes, n_characters)
 

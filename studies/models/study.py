@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from access.actors import Actor
 from access.scopes import regex_of
 from optuna_bridge.enums import Direction
+from optuna_bridge.repeats import Repeats
 from optuna_bridge.samplers.registry import SAMPLERS
 from optuna_bridge.space.current import CurrentSpace
 from optuna_bridge.space.points import Points
@@ -103,6 +104,12 @@ class Study(models.Model):
     constraints = ArrayField(
         models.TextField(), default=list, help_text="Names of what is feasible up to 0."
     )
+    parameter_constraints = ArrayField(
+        models.TextField(),
+        default=list,
+        db_default=[],
+        help_text="Comparisons of parameters that each trial satisfies.",
+    )
     duplicates = models.CharField(
         max_length=8, choices=Duplicates.choices, default=Duplicates.ALLOW
     )
@@ -112,6 +119,9 @@ class Study(models.Model):
         blank=True,
         default="",
         help_text="Of several objectives: the direction of the metric that is reported.",
+    )
+    repeats = PlainJSONField(
+        null=True, help_text="An object: n, aggregate; null: each point is evaluated once."
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -261,7 +271,7 @@ class Study(models.Model):
     @cached_property
     def space(self) -> SearchSpace:
         """The space in which its trials are stored."""
-        return SearchSpace(self.search_space)
+        return SearchSpace(self.search_space, self.parameter_constraints)
 
     @cached_property
     def current(self) -> CurrentSpace:
@@ -311,6 +321,16 @@ class Study(models.Model):
         return None if visited is None else self.points.hash(visited)
 
     @property
+    def repeated(self) -> Repeats | None:
+        """How the repeats of a point become one result; None if each is evaluated once."""
+        return None if self.repeats is None else Repeats(**self.repeats)
+
+    @property
+    def n_repeats(self) -> int:
+        """How many trials evaluate each new point."""
+        return 1 if self.repeats is None else int(self.repeats["n"])
+
+    @property
     def n_counted(self) -> int:
         """The number of trials that count against `max_trials`."""
         return self.next_number - self.n_fail + self.n_infeasible
@@ -322,8 +342,8 @@ class Study(models.Model):
 
     @property
     def is_handed_out(self) -> bool:
-        """Whether `max_trials` leaves no room for another trial."""
-        return self.max_trials is not None and self.n_counted >= self.max_trials
+        """Whether `max_trials` leaves no room for another point, with all its repeats."""
+        return self.max_trials is not None and self.n_counted + self.n_repeats > self.max_trials
 
     @property
     def has_reached_target(self) -> bool:

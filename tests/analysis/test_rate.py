@@ -36,8 +36,8 @@ def let_trials_have_been(minutes: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE trials_trial SET revision = number + 1, "
-            "datetime_start = clock_timestamp() + (number - %s) * interval '1 minute', "
-            "datetime_complete = clock_timestamp() + (number - %s + 0.5) * interval '1 minute'",
+            "datetime_start = statement_timestamp() + (number - %s) * interval '1 minute', "
+            "datetime_complete = statement_timestamp() + (number - %s + 0.5) * interval '1 minute'",
             [minutes, minutes],
         )
 

@@ -62,9 +62,11 @@ def test_study_is_created(api: APIClient) -> None:
         "max_consecutive_failures": None,
         "stop_running": False,
         "constraints": [],
+        "parameter_constraints": [],
         "metric_names": None,
         "duplicates": "allow",
         "pruning_direction": None,
+        "repeats": None,
     }
     assert stored.created_at.isoformat().endswith("+00:00")
 

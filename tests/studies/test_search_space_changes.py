@@ -175,3 +175,47 @@ def test_study_is_loaded_by_its_space_of_now(api: APIClient) -> None:
     assert post_study(api, search_space=[WIDER_X, C]).status_code == 200
     response = post_study(api, search_space=[X, N])
     assert (response.status_code, response.json()["code"]) == (409, "study_conflict")
+
+
+def test_change_of_a_space_with_conditions_is_refused(api: APIClient) -> None:
+    when = N | {"when": {"c": ["a"]}}
+    create_study(api, search_space=[C, when])
+    for space in ([C, N], [C, when, X], [C | {"choices": ["a", "b", "d"]}, when]):
+        response = patch(api, search_space=space, defaults={"x": 0.5} if X in space else {})
+        assert (response.status_code, response.json()["code"]) == (409, "search_space_incompatible")
+        assert 'parameter "n" has conditions' in response.json()["detail"]
+        assert f"{STUDY_URL.removeprefix('/api/v1')}/clone" in response.json()["detail"]
+    assert get_study(api)["search_space_version"] == 1
+
+
+def test_constraints_between_parameters_hold_after_a_change(api: APIClient) -> None:
+    texts = ["x + y <= n / 4"]
+    y = X | {"name": "y"}
+    create_study(api, search_space=[X, y, N], parameter_constraints=texts, sampler="random")
+    narrow = X | {"low": 0.75}
+    refused = patch(api, search_space=[narrow, y], retired={"n": 2})
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid")
+    assert refused.json()["errors"][0]["pointer"] == "/parameter_constraints"
+    changed(api, search_space=[narrow, WIDER_X | {"name": "y"}], retired={"n": 4})
+    for _ in range(20):
+        params = suggest(api)["params"]
+        assert params["n"] == 4
+        assert params["x"] >= 0.75
+        assert params["x"] + params["y"] <= 1
+    fixed = post_suggest(api, fixed={"y": 0.5})
+    assert fixed.status_code == 400
+
+
+def test_repeated_points_outside_of_the_space_are_not_learnt_from(api: APIClient) -> None:
+    create_study(api, search_space=[X], repeats={"n": 2}, sampler="tpe", direction="minimize",
+                 sampler_options={"n_startup_trials": 1, "seed": 1})  # fmt: skip
+    for value in (0.1, 0.1):
+        trial = suggest(api)
+        api.post(f"{STUDY_URL}/trials/{trial['trial_id']}/complete", {"values": value})
+    outside = trial["params"]["x"]
+    low, high = (0.0, outside / 2) if outside > 0.5 else ((1 + outside) / 2, 1.0)
+    changed(api, search_space=[X | {"low": low, "high": high}])
+    pairs = [suggest(api) for _ in range(4)]
+    assert [each["repeat"]["index"] for each in pairs] == [0, 1, 0, 1]
+    assert all(low <= each["params"]["x"] <= high for each in pairs)
+    assert get_study(api)["best_value"] == 0.1

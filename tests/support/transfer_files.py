@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 
 from optuna_bridge.options import Kind, Option
 from optuna_bridge.pruners.registry import PRUNERS
+from optuna_bridge.repeats import AGGREGATES
 from optuna_bridge.samplers.kind import StudyTraits
 from optuna_bridge.samplers.registry import SAMPLERS
 from optuna_bridge.space.search_space import SearchSpace, listed_values
@@ -163,6 +164,38 @@ def no_improvement(name: str, n_objectives: int) -> Document | None:
     }
 
 
+def parameter_constraints(
+    space: Sequence[Mapping[str, Any]], trials: Sequence[Document]
+) -> list[str]:
+    """A constraint between the first two numbers that all trials satisfy, if there are two."""
+    ends: dict[str, tuple[float, float]] = {
+        each["name"]: (float(each["values"][0]), float(each["values"][-1]))
+        if each["type"] == "ordinal"
+        else (float(each["low"]), float(each["high"]))
+        for each in space
+        if each["type"] != "categorical"
+    }
+    if len(ends) < 2:
+        return []
+    (one, (low, high)), (other, (other_low, other_high)) = list(ends.items())[:2]
+    sums = [
+        float(params[one]) + float(params[other])
+        for trial in trials
+        if (params := trial["params"]).keys() >= {one, other}
+    ]
+    most = max([low + other_high, high + other_low, *sums])
+    names = [f"`{name.replace('`', '``')}`" for name in (one, other)]
+    return [f"{' + '.join(names)} <= {most!r}"] if math.isfinite(most) else []
+
+
+def repeats(name: str) -> dict[str, Any] | None:
+    """The repeats of a random study; the same for a name."""
+    random = Random(f"{name} repeats")
+    if random.random() < 0.7:
+        return None
+    return {"n": random.randint(2, 100), "aggregate": random.choice(list(AGGREGATES))}
+
+
 def random_study_file(seed: int, *, name: str | None = None) -> bytes:
     """A study's lines; the same for a seed."""
     return b"".join(map(encoded, _RandomStudy(Random(seed)).study(name or f"学习 {seed} ü")))
@@ -303,10 +336,12 @@ class _RandomStudy:
             "pruner": pruner,
             "pruner_options": self.options(PRUNERS[pruner]),
             "constraints": constraints,
+            "parameter_constraints": [],
             "duplicates": "avoid"
             if SAMPLERS[sampler].visits_each_point
             else self.random.choice(("allow", "avoid")),
             "pruning_direction": pruning_direction,
+            "repeats": repeats(name),
             "user_attrs": self.attributes(),
             "metric_names": names,
             **life,
@@ -315,6 +350,7 @@ class _RandomStudy:
             "datetime_start": self.moment(),
         }
         trials = self.trials(head, n_objectives)
+        head["parameter_constraints"] = parameter_constraints(space, trials)
         return [head, *trials, end_line(name, len(trials))]
 
     def state(self) -> dict[str, Any]:
@@ -401,6 +437,8 @@ class _RandomStudy:
             "retry_of": None,
             "retried_as": None,
             "cancelled_retry": None,
+            "repeat_group": number if study["repeats"] else None,
+            "repeat_index": 0 if study["repeats"] else None,
         }
 
     def steps(self) -> dict[str, Any]:

@@ -231,8 +231,11 @@ HISTORY = [
     ("trials", "0008_infinite_values"),
     ("studies", "0006_longer_pruner_names"),
     ("studies", "0007_stop_after_no_improvement"),
-    ("studies", "0008_search_space_versions"),
-    ("trials", "0009_space_version"),
+    ("studies", "0008_repeats"),
+    ("trials", "0009_repeats"),
+    ("studies", "0009_parameter_constraints"),
+    ("studies", "0010_search_space_versions"),
+    ("trials", "0010_space_version"),
 ]
 OURS = {app for app, _ in HISTORY}
 

@@ -50,10 +50,11 @@ def clone_study(
 ) -> Clone:
     """Create an active copy of a study, with changes.
 
-    `changes` may contain the search space, the sampler, the pruner, their options, user attributes,
-    duplicates, budgets, retries and the lease. Options that are left out are those of the source,
-    or the defaults if the sampler or pruner is another one. `KeptTrials` chooses the trials. With
-    the source's search space the clone has its versions, too; another one is the first version.
+    `changes` may contain the search space, the constraints between parameters, the sampler, the
+    pruner, their options, user attributes, duplicates, budgets, retries and the lease. Options that
+    are left out are those of the source, or the defaults if the sampler or pruner is another one.
+    `KeptTrials` chooses the trials. With the source's search space the clone has its versions, too;
+    another one is the first version.
 
     Args:
         actor: The actor that clones.
@@ -89,7 +90,7 @@ def clone_study(
         kept = KeptTrials(source, study, defaults or {}, exclude)
         for trial, size in kept.copies(watched(_trials_of(source)) if with_trials else ()):
             writer.put(trial, size)
-        writer.flush()
+        writer.finish()
         record_study(actor, Action.CLONED, study, source=source.name, trials=writer.n_written)
         clone = NamedStudy(name).locked()
         _check_budgets(clone)
@@ -105,8 +106,10 @@ def _definition(source: Study, name: str, changes: Mapping[str, Any]) -> Definit
         **_kind("sampler", source, changes),
         **_kind("pruner", source, changes),
         constraints=source.constraints,
+        parameter_constraints=changes.get("parameter_constraints", source.parameter_constraints),
         duplicates=changes.get("duplicates", _duplicates(source)),
         pruning_direction=source.pruning_direction or None,
+        repeats=source.repeats,
         user_attrs=changes.get("user_attrs", source.user_attrs),
         metric_names=changes.get("metric_names", source.metric_names),
         life={field: changes.get(field, getattr(source, field)) for field in Study.LIFE},
@@ -143,7 +146,8 @@ def _check_trials(
     source: Study, study: Study, defaults: Mapping[str, Any], exclude: Sequence[int]
 ) -> None:
     """Raise `InvalidStudy` for a default outside the space, or a trial that does not exist."""
-    faults = [FieldError(("defaults", name), text) for name, text in study.space.faults(defaults)]
+    outside = study.space.value_faults(defaults)
+    faults = [FieldError(("defaults", name), text) for name, text in outside]
     faults += [
         FieldError(("exclude", index), f'there is no trial {number} in study "{source.name}"')
         for index, number in enumerate(exclude)

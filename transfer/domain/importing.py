@@ -109,7 +109,7 @@ def _store(section: Section, conflict: Conflict, actor: Actor, names: FreeNames)
     writer = TrialWriter(study)
     for trial, size in section.trials():
         writer.put(trial, size)
-    writer.flush()
+    writer.finish()
     store_notes(study, section.notes)
     if metric_names := section.old_metric_names:
         study.metric_names = metric_names

@@ -7,10 +7,10 @@ from typing import Any
 
 from optuna_bridge.constraints import constraint_attrs
 from optuna_bridge.enums import TrialState
-from optuna_bridge.space.comparison import differing_parameters
+from optuna_bridge.space.comparison import are_same_constraints, differing_parameters
 from optuna_bridge.system_attrs import FIXED_PARAMS
 from studies.models import Study
-from trials.models import Trial
+from trials.models import Trial, repeats
 from trials.sampling.session_registry import session_registry
 
 _FIELDS = (
@@ -32,10 +32,10 @@ _LINKS = ("retry_of", "retried_as", "cancelled_retry")
 class KeptTrials:
     """Copies of a study's trials for a clone, with new numbers.
 
-    If the search space is the same, all trials are kept, with the links between attempts; one that
-    runs is queued, since its result goes to the source. Else those are kept that teach a sampler
-    something (COMPLETE, PRUNED, infeasible), lie in the new space, and have a value for each
-    parameter that the old space lacks.
+    If the search space and the constraints between its parameters are the same, all trials are
+    kept, with the links between attempts; one that runs is queued, since its result goes to the
+    source. Else those are kept that teach a sampler something (COMPLETE, PRUNED, infeasible), lie
+    in the new space, and have a value for each parameter that the old space lacks.
 
     Args:
         source: The study.
@@ -52,19 +52,26 @@ class KeptTrials:
         self._defaults = defaults
         self._excluded = sorted(set(exclude))
         differing = differing_parameters(source.search_space, clone.search_space)
-        self._is_same_space = not any(differing)
+        constraints = source.parameter_constraints, clone.parameter_constraints
+        are_same = are_same_constraints(*constraints, source.space.distributions)
+        self._is_same_space = not any(differing) and are_same
+        self._open: set[int] = set()  # groups of repeats without a result yet
+        self._groups: dict[int, int] = {}  # from a group of the source to the clone's
 
     def copies(self, trials: Iterable[Trial]) -> Iterator[tuple[Trial, int]]:
         """Yield a copy of each of the source's trials, by number, that is kept, and its bytes."""
         number = 0
         for trial in trials:
+            if trial.is_leader and repeats.is_open(trial):
+                self._open.add(trial.number)
             params = self._params(trial) if self._is_wanted(trial) else None
             if params is not None:
                 yield self._copy(trial, number, params), trial.size
                 number += 1
 
     def _is_wanted(self, trial: Trial) -> bool:
-        is_wanted = self._is_same_space or _is_answer(trial)
+        has_result = _is_answer(trial) and trial.repeat_group not in self._open
+        is_wanted = self._is_same_space or has_result
         return is_wanted and self._number(trial.number) is not None
 
     def _number(self, number: int | None) -> int | None:
@@ -77,12 +84,21 @@ class KeptTrials:
 
     def _params(self, trial: Trial) -> dict[str, Any] | None:
         """Return a trial's parameters in the new space, or None if it does not fit."""
-        space, params = self._clone.space, trial.params
+        space = self._clone.space
+        kept = {name: each for name, each in trial.params.items() if name in space.distributions}
+        if space.value_faults(kept):
+            return None
         if TrialState(trial.state).is_finished:
-            params = {**self._defaults, **params}
-        kept = {name: params[name] for name in space.distributions if name in params}
+            # A default counts only where it is active, a value of the trial's must be.
+            filled = space.active_only({**self._defaults, **kept})
+            defaults = {name: filled[name] for name in filled.keys() - kept.keys()}
+            kept = {**kept, **defaults}
+        kept = {name: kept[name] for name in space.distributions if name in kept}
+        if self._is_same_space:
+            return kept
         new_names = space.distributions.keys() - self._source.space.distributions.keys()
-        return None if new_names - kept.keys() or space.faults(kept) else kept
+        lacks_new = not new_names.isdisjoint(space.missing(kept))
+        return None if lacks_new or space.faults(kept) else kept
 
     def _copy(self, trial: Trial, number: int, params: Mapping[str, Any]) -> Trial:
         is_queued = not TrialState(trial.state).is_finished
@@ -96,6 +112,9 @@ class KeptTrials:
         if self._is_same_space:
             fields |= {"attempt": trial.attempt, "space_version": trial.space_version}
             fields |= {field: self._number(getattr(trial, field)) for field in _LINKS}
+        if trial.repeat_group is not None:  # its first trial may have been left out
+            fields["repeat_group"] = self._groups.setdefault(trial.repeat_group, number)
+            fields["repeat_index"] = trial.repeat_index
         internal_params = self._clone.space.to_internal(params)
         copy = Trial(
             study=self._clone,

@@ -60,6 +60,12 @@ class TrialWriter:
         self.n_written += len(trials)
         self._plan_anew()
 
+    def finish(self) -> None:
+        """Write what is left in the buffer, and the results of groups of repeats."""
+        self.flush()
+        if self._study.repeats is not None:
+            Trial.objects.settle_all(self._study)
+
     def _plan_anew(self) -> None:
         """Discard the cached plans of foreign key checks, which were made for empty tables."""
         if self.n_written >= self._next_planning:

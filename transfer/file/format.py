@@ -38,8 +38,10 @@ def study_line(study: Study) -> Document:
         "pruner": study.pruner,
         "pruner_options": study.pruner_options,
         "constraints": study.constraints,
+        "parameter_constraints": study.parameter_constraints,
         "duplicates": study.duplicates,
         "pruning_direction": study.pruning_direction or None,
+        "repeats": study.repeats,
         "user_attrs": study.user_attrs,
         "metric_names": study.metric_names,
         "max_trials": study.max_trials,
@@ -98,6 +100,8 @@ def trial_line(trial: Trial, numbers: Mapping[int, int]) -> Document:
         "retry_of": trial.retry_of,
         "retried_as": trial.retried_as,
         "cancelled_retry": trial.cancelled_retry,
+        "repeat_group": trial.repeat_group,
+        "repeat_index": trial.repeat_index,
     }
 
 

@@ -170,6 +170,8 @@ class TrialLineSerializer(StrictSerializer):
     retry_of = _number()
     retried_as = _number()
     cancelled_retry = _number()
+    repeat_group = _number()
+    repeat_index = _number()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         del attrs["kind"]

@@ -18,6 +18,7 @@ from transfer.file.lines import (
     TrialLineSerializer,
     usable_metric_names,
 )
+from transfer.file.repeats import RepeatGroups
 from transfer.file.retries import RetryLinks
 from transfer.file.space_versions import read_versions, unlike_last
 from transfer.file.system_attrs import DroppedAttributes, note_faults
@@ -57,6 +58,7 @@ class Section:
         self.versions: list[SearchSpaceVersion] = []  # none if the space has never changed
         attrs = head.read(_STUDY)
         self.study = _study(head, attrs)
+        self._repeats = RepeatGroups(self.study)
         self.name = self.study.name  # in the file
         self.n_trials = 0
         if attrs["version"] > 1:
@@ -105,6 +107,7 @@ class Section:
         if attrs["number"] != self.n_trials:
             raise line.bad(f"expected trial {self.n_trials}, not {attrs['number']}", "number")
         faults = [*_faults(self.study, attrs), *links.faults(line.number, attrs)]
+        faults = faults or list(self._repeats.faults(attrs))
         if faults:
             raise BadLine.at(line.number, faults)
         self.n_trials += 1
@@ -197,7 +200,10 @@ def _study(line: Line, attrs: Mapping[str, Any]) -> Study:
 
 def _faults(study: Study, attrs: dict[str, Any]) -> Iterator[FieldError]:
     """Yield the errors of a trial that does not fit its study."""
-    for name, fault in study.space.faults(attrs["params"]):
+    is_waiting = attrs["state"] == TrialState.WAITING
+    find_faults = study.space.partial_faults if is_waiting else study.space.faults
+    outside = find_faults(attrs["params"])
+    for name, fault in outside:
         yield FieldError(("params", name), f'parameter "{name}": {fault}')
     if attrs["space_version"] > study.search_space_version:
         text = f"the study has {study.search_space_version} versions of its search space"
@@ -218,12 +224,12 @@ def _faults(study: Study, attrs: dict[str, Any]) -> Iterator[FieldError]:
     if not same_json(constraints_of(system_attrs), constraints or {}):
         yield FieldError(("system_attrs",), "its keys constraints:… differ from constraints")
     fixed = system_attrs.get(FIXED_PARAMS)
-    is_waiting = attrs["state"] == TrialState.WAITING
     if is_waiting and fixed is not None and not same_json(fixed, attrs["params"]):
         yield FieldError(("system_attrs", FIXED_PARAMS), "they differ from params")
     # Stock Optuna's trials, which have no workers and leases, may lack parameters.
     is_ours = attrs.get("worker_id") or attrs.get("lease_seconds") is not None
-    if is_ours and (missing := study.space.distributions.keys() - attrs["params"].keys()):
+    is_known = not (outside and study.space.is_conditional)  # which parameters are active
+    if is_ours and is_known and (missing := study.space.missing(attrs["params"])):
         text = f'"{min(missing)}" is missing: a trial of a worker has all parameters'
         yield FieldError(("params",), text)
 

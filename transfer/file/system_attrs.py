@@ -177,7 +177,7 @@ def _relative_faults(study: Study, notes: Mapping[str, Any]) -> Iterator[FieldEr
         except ParseError:
             params = None
         known = study.space.distributions
-        is_right = isinstance(params, dict) and not study.space.faults(
+        is_right = isinstance(params, dict) and not study.space.value_faults(
             {name: value for name, value in params.items() if name in known}
         )
         if not is_right:

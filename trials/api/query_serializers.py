@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ParseError
 
 from optuna_bridge.enums import TrialState
-from trials.api.fields import WorkerField
+from trials.api.fields import MAX_STEP, WorkerField
 from trials.queries.filters import Between
 from trials.queries.ordering import CONSTRAINT, NAMED_ORDERS, ORDERS, USER_ATTR
 from tuner_project.rest.parsers import strict_json
@@ -121,6 +121,12 @@ class TrialQuerySerializer(PageQuerySerializer):
         choices=TrialState.choices, required=False, help_text="Only trials in this state."
     )
     worker_id = WorkerField(help_text="Only trials of this worker.")
+    repeat_group = QueryIntegerField(
+        required=False,
+        min_value=0,
+        max_value=MAX_STEP,
+        help_text="Only trials that repeat the point of the trial with this trial_id.",
+    )
     order_by = OrderField(
         required=False,
         help_text="The order: `number`, `value`, `duration`, `user_attr.KEY` or `constraint.NAME`; "

@@ -25,6 +25,19 @@ def one_or_many(name: str, shape: type[serializers.Serializer[Any]]) -> Polymorp
     )
 
 
+class RepeatSerializer(AnswerSerializer):
+    """Which repeat of its point a trial is."""
+
+    group = serializers.IntegerField(
+        help_text="The trial_id of the first trial with the same parameters."
+    )
+    index = serializers.IntegerField(help_text="0, 1, 2, … within the group.")
+    seed = serializers.IntegerField(
+        help_text="A seed of 31 bits for the worker's random numbers: that of the index, so that "
+        "all points are compared under the same seeds, and a retry has the same."
+    )
+
+
 class SuggestionSerializer(AnswerSerializer):
     """A running trial's parameters."""
 
@@ -45,6 +58,9 @@ class SuggestionSerializer(AnswerSerializer):
     )
     reoffers = serializers.IntegerField(
         help_text="How often it was returned to its worker since its last report or heartbeat."
+    )
+    repeat = RepeatSerializer(
+        allow_null=True, help_text="Which repeat of its point it is; null in a study without."
     )
     user_attrs = serializers.DictField()
     intermediate_values = serializers.SerializerMethodField()

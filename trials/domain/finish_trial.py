@@ -132,6 +132,8 @@ def queue_again(study: Study, trials: Sequence[Trial]) -> list[Trial]:
             attempt=trial.attempt + 1,
             retry_of=trial.number,
             user_attrs=trial.user_attrs,
+            repeat_group=trial.repeat_group,
+            repeat_index=trial.repeat_index,
             system_attrs={FIXED_PARAMS: trial.params},
         )
         for index, trial in enumerate(trials)

@@ -134,8 +134,11 @@ def mark_front(study: Study, trials: Sequence[Trial]) -> None:
     """Mark the ended trials that may be the study's best one, or on its Pareto front.
 
     With one objective each is compared with the best before it. With several, they are compared
-    with the front, and with each other, when they are stored.
+    with the front, and with each other, when they are stored. Of a study with repeats, groups of
+    trials are compared instead, when they are stored.
     """
+    if study.repeats is not None:
+        return
     complete = [
         (trial, trial.values)
         for trial in trials

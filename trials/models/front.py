@@ -5,7 +5,7 @@ n times as many pairs, each of which takes microseconds there, and nanoseconds h
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from django.db.models import QuerySet
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from optuna_bridge.pareto import dominated, undominated
 from studies.models import Study
 from trials.models.abstract_trial import AbstractTrial
+
+Q = TypeVar("Q", bound="QuerySet[Any]")
 
 
 def take_off_dominated(
@@ -24,7 +26,7 @@ def take_off_dominated(
     Returns:
         The ids of the trials of `front` that a new one dominates.
     """
-    losses = _losses(study, (trial.values for trial in trials))
+    losses = _losses(study, (trial.judged_values for trial in trials))
     ids, of_front = _read(study, front)
     stays = undominated(losses) & ~dominated(losses, by=of_front)
     for trial, is_undominated in zip(trials, stays.tolist(), strict=True):
@@ -51,8 +53,25 @@ def released(
     return ids[undominated(losses)].tolist()
 
 
+def values_field(study: Study) -> str:
+    """Return the field of a trial with the values by which it is judged."""
+    return "values" if study.repeats is None else "group_values"
+
+
+def feasible(study: Study, trials: Q) -> Q:
+    """Return those of a study's trials that may be its best one, or on its front."""
+    group = "" if study.repeats is None else "group_"
+    return trials.filter(**{f"{group}state": "COMPLETE", f"{group}violation": 0})
+
+
+def undominated_ids(study: Study, trials: "QuerySet[Any]") -> list[int]:
+    """Return the ids of those of the trials that no other of them dominates."""
+    ids, losses = _read(study, trials)
+    return ids[undominated(losses)].tolist()
+
+
 def _read(study: Study, trials: "QuerySet[Any]") -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    rows = list(trials.values_list("id", "values"))
+    rows = list(trials.values_list("id", values_field(study)))
     ids = np.array([trial_id for trial_id, _ in rows], dtype=np.int64)
     return ids, _losses(study, (values for _, values in rows))
 

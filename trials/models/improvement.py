@@ -16,6 +16,7 @@ from optuna_bridge.enums import TrialState
 from optuna_bridge.pareto import hypervolume_gain
 from studies.models import Study
 from trials.models.abstract_trial import AbstractTrial
+from trials.models.front import values_field
 
 # Points of the front that are compared, by the number of objectives; it takes up to 30 ms.
 MAX_FRONT = {2: 2000, 3: 300, 4: 60}
@@ -69,20 +70,18 @@ def after(
             reference = 0.0 if improved else reference
         else:
             improved = _is_improved(study, trial, reference)
-            reference = trial.values[0] if improved and trial.values else reference
+            values = trial.judged_values
+            reference = values[0] if improved and values else reference
         n = 0 if improved else n + 1
     return Improvement(n, reference)
 
 
 def _is_improved(study: Study, trial: AbstractTrial, reference: float | None) -> bool:
-    if not _may_improve(trial) or trial.values is None:
+    values = trial.judged_values
+    if not trial.is_judged_feasible or values is None:
         return False
     (sign,) = study.signs
-    return reference is None or sign * (reference - trial.values[0]) > study.min_delta
-
-
-def _may_improve(trial: AbstractTrial) -> bool:
-    return trial.state == TrialState.COMPLETE and trial.violation == 0
+    return reference is None or sign * (reference - values[0]) > study.min_delta
 
 
 def _gains(
@@ -92,17 +91,17 @@ def _gains(
 
     Of a large front the latest points are compared, so that a gain may be too large.
     """
-    new = [trial for trial in results if _may_improve(trial)]
+    new = [trial for trial in results if trial.is_judged_feasible]
     if not new:
         return {}
     signs, most = np.array(study.signs), MAX_FRONT[len(study.signs)]
     budget = study.stop_after_no_improvement or {}
     reference = np.array(budget["reference_point"]) * signs
-    latest = front.order_by("-number").values_list("values", flat=True)[:most]
+    latest = front.order_by("-number").values_list(values_field(study), flat=True)[:most]
     known: NDArray[np.float64] = np.array(list(latest), dtype=float).reshape(-1, len(signs)) * signs
     gains = {}
     for trial in new:
-        point = np.array(trial.values) * signs
+        point = np.array(trial.judged_values) * signs
         gains[trial.number] = hypervolume_gain(point, known, reference)
         if gains[trial.number]:
             known = np.vstack([point, known])[:most]

@@ -46,7 +46,7 @@ SELECT id, lease_seconds, lease_expires_at, reoffers, attempt FROM held
 # A running trial without a lease gets the study's; one that has a lease keeps its length. A trial
 # of stock Optuna that lacks parameters gets none: it could not be handed out again as it is.
 _NEW_LEASE = (
-    "CASE WHEN array_position(t.internal_params, NULL) IS NULL "
+    "CASE WHEN array_position(t.internal_params, NULL) IS NULL OR t.id = ANY(%(complete)s) "
     "THEN coalesce(t.lease_seconds, s.lease_seconds) ELSE t.lease_seconds END"
 )
 _LIMIT = """
@@ -113,10 +113,14 @@ def hold(study: Study, trials: Sequence[AbstractTrial], lease: Lease) -> None:
         trial.lease_seconds, trial.lease_expires_at, trial.reoffers, trial.attempt = written
 
 
-def limit_running(study_id: int) -> None:
-    """Apply the study's lease, if they have none, and `max_trial_seconds` to its running trials."""
-    run(_LIMIT.format(lease=_NEW_LEASE), {"study": study_id})
-    find_next_expiry(study_id)
+def limit_running(study: Study, running: Sequence[AbstractTrial]) -> None:
+    """Apply the study's lease, if they have none, and `max_trial_seconds` to its running trials.
+
+    `running` are those without a lease, if not all trials of the study have all parameters.
+    """
+    complete = [trial.id for trial in running if trial.has_all_params]
+    run(_LIMIT.format(lease=_NEW_LEASE), {"study": study.id, "complete": complete})
+    find_next_expiry(study.id)
 
 
 def find_next_expiry(study_id: int) -> None:

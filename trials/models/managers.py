@@ -4,28 +4,30 @@ Each write sends a signal inside the transaction, by which Optuna's schema is up
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Generic, NoReturn, Self, TypeVar
 
 from django.db import models
-from django.db.models import Q, Subquery
+from django.db.models import F, Q, Subquery
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 
+from optuna_bridge.enums import TrialState
 from optuna_bridge.space.changes import SpaceChange
 from optuna_bridge.system_attrs import PARENTS
 from studies.enums import Duplicates
 from studies.errors import StudyNotFound
 from studies.models import FAILURES, INFEASIBLE, DirectWriteRefused, Study
 from trials.errors import TrialNotFound
-from trials.models import front, improvement, leases, space_statements, write_statements
+from trials.models import front, improvement, leases, repeats, space_statements, write_statements
 from trials.models.abstract_trial import AbstractTrial
 from trials.models.failure_streak import FailureStreak
 from trials.models.improvement import Improvement, is_result
 from trials.models.leases import Lease
+from trials.models.repeats import Settled
 from trials.models.reservation import Reservation
 from trials.signals import (
     space_changed,
@@ -37,6 +39,8 @@ from trials.signals import (
 from tuner_project.db.pipelines import pipelined
 from tuner_project.db.prepared import Literal, Parameter, PreparedQuery
 from tuner_project.db.statements import Sent
+
+GROUPS_AT_A_TIME = 100  # of an imported study
 
 T = TypeVar("T", bound=AbstractTrial)  # in the model's manager: Trial
 
@@ -133,6 +137,14 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         waiting = self.filter(*agreeing, study_id=study.id, state="WAITING")
         return _of(study, waiting.order_by("-priority", "number")[:n])
 
+    def waiting_repeats(
+        self, study: Study, groups: Collection[int], but: Sequence[T] = ()
+    ) -> list[T]:
+        """Return the WAITING trials of groups of repeats, by number, but for some."""
+        waiting = self.filter(study_id=study.id, repeat_group__in=groups, state="WAITING")
+        others = waiting.exclude(number__in=[each.number for each in but])
+        return _of(study, others.order_by("number"))
+
     def expired(self, study: Study) -> list[T]:
         """Return the running trials with expired leases, by number, locked against heartbeats."""
         running = self.filter(study_id=study.id, state="RUNNING", lease_expires_at__lte=study.now)
@@ -177,16 +189,25 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         return reserved
 
     def send_reserve_running(
-        self, study: Study, n: int, lease: Lease, *, passes_queue: bool = False
+        self,
+        study: Study,
+        n: int,
+        lease: Lease,
+        *,
+        n_waiting: int = 0,
+        passes_queue: bool = False,
     ) -> Sent[Reservation]:
         """Reserve numbers and ids for n trials to start, if no further check is needed.
 
+        `n_waiting` more are reserved to wait in the queue, since they repeat the points of the n.
         Within `pipelined()` this does not wait for the result. There is none if the study is not
         ACTIVE, its search space has changed, its limits do not allow n trials, trials wait in its
         queue (unless `passes_queue`), its deadline has passed or a lease has expired. `study` is
         not changed, since threads may share it.
         """
-        return write_statements.send_reserve_running(study, n, lease, passes_queue=passes_queue)
+        return write_statements.send_reserve_running(
+            study, n, lease, n_waiting=n_waiting, passes_queue=passes_queue
+        )
 
     def add(
         self,
@@ -205,6 +226,8 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         counted = None
         if study is not None:
             results = [each for each in trials if is_result(each, None)]
+            if study.repeats is not None:
+                repeats.mark_front(study, Settled([each for each in trials if each.is_leader]))
             counted = self._improvement(study, results) if are_results else improvement.anew(study)
         beaten = None if study is None else self._take_off_dominated(study, trials)
         with pipelined():
@@ -226,10 +249,12 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
 
         `was` has the trials' states before, and `steps` the new and replaced (trial, step, value).
         `were_failures` is the number of those that were counted as failures. The study's counts are
-        updated.
+        updated, and the results of groups of repeats.
         """
         study.revision += 1
-        for trial in trials:
+        settled = self._settled(study, trials, was)
+        written: list[AbstractTrial] = [*trials, *settled.leaders]
+        for trial in written:
             trial.revision = study.revision
         moves = Counter(trial.state for trial in trials)
         moves.subtract(was)
@@ -241,20 +266,28 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
             for trial, before in zip(trials, was, strict=True)
             if before == "RUNNING"
         ]
-        results = [
-            trial for trial, before in zip(trials, was, strict=True) if is_result(trial, before)
-        ]
+        results = settled.results
+        if study.repeats is None:
+            results = [
+                trial for trial, before in zip(trials, was, strict=True) if is_result(trial, before)
+            ]
+        judged = trials if study.repeats is None else settled.leaders
         counted = self._improvement(study, results)
-        beaten = self._take_off_dominated(study, trials)
+        beaten = self._take_off_dominated(study, judged)
         with pipelined():
             write_statements.update(trials, steps, are_started=waited)
-            self._update_counters_and_front(study, trials, moves, beaten, ended, counted)
+            if settled.leaders:
+                write_statements.update_groups(settled.leaders)
+            self._update_counters_and_front(study, trials, moves, beaten, ended, counted, judged)
             trials_changed.send(
                 sender=self.model,
                 trials=list(trials),
                 steps=sorted({step for _, step, _ in steps}),
                 with_params=waited,
             )
+        if settled.has_lost:
+            self.find_front(study)
+            self._count_anew(study)
 
     def add_study_attrs(self, study: Study, attrs: Mapping[int, Mapping[str, Any]]) -> None:
         """Store attributes that samplers set on a locked study, by the number of the trial drawn.
@@ -296,16 +329,53 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         """
         released: list[int] = []
         if study.is_multi_objective:
-            these = self.filter(study_id=study.id, state="COMPLETE", violation=0)
+            these = front.feasible(study, self.filter(study_id=study.id))
             rest = these.filter(on_front=True), these.filter(on_front=False)
             released = front.released(study, removed, *rest)
         write_statements.restore_front(study, released)
 
-    def _improvement(self, study: Study, results: Sequence[T]) -> Improvement | None:
+    def find_front(self, study: Study) -> None:
+        """Find the best trial or the front of a locked study among all its trials."""
+        write_statements.clear_front(study)
+        these = front.feasible(study, self.filter(study_id=study.id))
+        released = front.undominated_ids(study, these) if study.is_multi_objective else []
+        write_statements.restore_front(study, released)
+
+    def settle_all(self, study: Study) -> None:
+        """Set the results of all groups of a locked study whose trials were just written."""
+        leaders = self.filter(study_id=study.id, number=F("repeat_group")).order_by("number")
+        groups, last = leaders.values_list("number", flat=True), -1
+        while part := list(groups.filter(number__gt=last)[:GROUPS_AT_A_TIME]):
+            last = part[-1]
+            these = self.filter(study_id=study.id, repeat_group__in=part)
+            settled = repeats.settle(study, these, _of(study, these.only(*repeats.READ)))
+            write_statements.update_groups(settled.leaders)
+        self.find_front(study)
+        self._count_anew(study)
+
+    def _settled(self, study: Study, trials: Sequence[T], was: Sequence[str]) -> Settled:
+        """Set the results of the trials' groups, which reports leave as they are."""
+        changed = [
+            each
+            for each, before in zip(trials, was, strict=True)
+            if not each.state == before == "RUNNING"
+        ]
+        if study.repeats is None or not changed:
+            return Settled()
+        return repeats.settle(study, self.filter(study_id=study.id), changed)
+
+    def _count_anew(self, study: Study) -> None:
+        """Count for `stop_after_no_improvement` from the best value that is left."""
+        if improvement.anew(study) is not None:
+            study.save(update_fields=Study.PROGRESS)
+
+    def _improvement(self, study: Study, results: Sequence[AbstractTrial]) -> Improvement | None:
         """Return what a study stores of its budget after trials have finished, in this order."""
         return improvement.after(study, results, self.filter(study_id=study.id, on_front=True))
 
-    def _take_off_dominated(self, study: Study, trials: Sequence[T]) -> list[int] | None:
+    def _take_off_dominated(
+        self, study: Study, trials: Sequence[AbstractTrial]
+    ) -> list[int] | None:
         """Compare several new trials with the front, and clear `on_front` where one is dominated.
 
         Returns the ids of the trials that are no longer on the front; None if the statement that
@@ -329,8 +399,9 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
         beaten: Sequence[int] | None,
         ended: Sequence[str] = (),
         counted: Improvement | None = None,
+        judged: Sequence[AbstractTrial] | None = None,
     ) -> None:
-        new = [trial.id for trial in trials if trial.on_front]
+        new = [each.id for each in (trials if judged is None else judged) if each.on_front]
         running = [trial for trial in trials if trial.state == "RUNNING"]
         expiries = [trial.lease_expires_at for trial in running if trial.lease_expires_at]
         until = min(expiries, default=None)
@@ -368,7 +439,13 @@ class TrialManager(models.Manager.from_queryset(TrialQuerySet), Generic[T]):  # 
 
     def limit_running(self, study: Study) -> None:
         """Apply a locked study's lease and `max_trial_seconds` to its running trials."""
-        leases.limit_running(study.id)
+        running: list[T] = []
+        if study.space.is_conditional:
+            without = self.filter(study=study, state=TrialState.RUNNING, lease_seconds=None)
+            running = list(without.only("internal_params"))
+            for trial in running:
+                trial.study = study
+        leases.limit_running(study, running)
 
     def find_next_expiry(self, study: Study) -> None:
         """Store on the study when its next lease expires."""

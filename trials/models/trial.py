@@ -53,6 +53,11 @@ class Trial(AbstractTrial):
                 name="trial_of_token",
                 condition=models.Q(state="RUNNING", token__isnull=False),
             ),
+            models.Index(
+                fields=["study", "repeat_group"],
+                name="trial_repeats",
+                condition=models.Q(repeat_group__isnull=False),
+            ),
             models.Index("study", value_key(), "number", name="trial_value"),
             models.Index("study", duration_key(), "number", name="trial_duration"),
         )

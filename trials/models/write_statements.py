@@ -59,9 +59,12 @@ _STARTED = (
     *_CHANGEABLE,
 )
 _COLUMNS = ("id", "study_id", "number", "priority", "attempt", *_STARTED)
+# Of a study with repeats, in addition.
+_OF_GROUP = ("group_state", "group_values", "group_constraints", "group_violation")
+_OF_REPEAT = ("repeat_group", "repeat_index", *_OF_GROUP)
 
 _INSERT = (
-    f"INSERT INTO trials_trial ({', '.join(_COLUMNS)}) SELECT {', '.join(_COLUMNS)} "
+    "INSERT INTO trials_trial ({columns}) SELECT {columns} "
     "FROM json_populate_recordset(NULL::trials_trial, %(rows)s)"
 )
 # The LIMIT tells the planner the number of rows: otherwise it expects a hundred, and keeps a plan
@@ -98,14 +101,14 @@ _ROOM = """
    AND search_space_version = %(version)s
    AND state = 'ACTIVE'
    AND coalesce(next_number - n_fail + n_infeasible + {n:d} <= max_trials, true)
-   AND coalesce(n_running + {n:d} <= max_concurrent, true)
+   AND coalesce(n_running + {started:d} <= max_concurrent, true)
    AND coalesce(deadline > statement_timestamp(), true)
    AND coalesce(next_lease_expiry > statement_timestamp(), true)
 """
 _NO_QUEUE = " AND n_waiting = 0"
 _ROOM_LEFT = " AND next_number + {n:d} <= {most:d}"
 _START = """
-    n_running = n_running + {n:d},
+    n_running = n_running + {started:d}, {waiting}
     next_lease_expiry = least(
         next_lease_expiry, statement_timestamp() + make_interval(secs => {lease}),
         statement_timestamp() + make_interval(secs => max_trial_seconds)),
@@ -114,7 +117,8 @@ _START = """
 # Updates a study's counters and its best trial, and takes trials off the front.
 _UPDATE_COUNTERS_AND_FRONT = """
 WITH front AS MATERIALIZED (
-    SELECT id, number, values, internal_params FROM trials_trial
+    SELECT id, number, coalesce(group_values, values) AS values, internal_params
+      FROM trials_trial
      WHERE study_id = %(study)s AND on_front
 ), beaten AS (
     UPDATE trials_trial SET on_front = false
@@ -152,10 +156,10 @@ _KNOWN_BEATEN = "SELECT unnest(%(beaten)s::int[])"
 # The best trial of one objective, or the first one on the front, among all trials.
 _RESTORE_FRONT = """
 WITH best AS (
-    SELECT id, number, values, internal_params FROM trials_trial
-     WHERE study_id = %(study)s AND state = 'COMPLETE' AND violation = 0
-       AND (on_front OR id = ANY(%(released)s) OR cardinality(values) = 1)
-     ORDER BY CASE WHEN cardinality(values) = 1 THEN values[1] * %(sign)s END, number LIMIT 1
+    SELECT id, number, {values} AS values, internal_params FROM trials_trial
+     WHERE study_id = %(study)s AND {state} = 'COMPLETE' AND {violation} = 0
+       AND (on_front OR id = ANY(%(released)s) OR cardinality({values}) = 1)
+     ORDER BY CASE WHEN cardinality({values}) = 1 THEN {values}[1] * %(sign)s END, number LIMIT 1
 ), new AS (
     UPDATE trials_trial SET on_front = true
      WHERE id = ANY(%(released)s) OR id IN (SELECT id FROM best)
@@ -166,6 +170,7 @@ UPDATE studies_study
  WHERE id = %(study)s
 RETURNING best_number, best_values, best_internal_params
 """
+_CLEAR_FRONT = "UPDATE trials_trial SET on_front = false WHERE study_id = %(study)s AND on_front"
 _REMOVE_STUDY_ATTRS = """
 UPDATE trials_trial
    SET study_attrs = (SELECT json_object_agg(a.key, a.value)
@@ -192,23 +197,24 @@ def reserve(study_id: int, moves: Mapping[str, int], n: int) -> Reservation | No
 
 
 def send_reserve_running(
-    study: Study, n: int, lease: Lease, *, passes_queue: bool = False
+    study: Study, n: int, lease: Lease, *, n_waiting: int = 0, passes_queue: bool = False
 ) -> Sent[Reservation]:
     """Reserve n trials to start; no result if the study has no room, or needs further checks.
 
-    It needs them, too, if it has another version of its search space by now.
-
-    A queue needs further checks, unless `passes_queue` says that they were made.
+    It needs them, too, if it has another version of its search space by now. `n_waiting` more are
+    reserved to wait. A queue needs further checks, unless `passes_queue` says that they were made.
     """
+    every = n + n_waiting
+    waiting = f"n_waiting = n_waiting + {n_waiting:d}, " if n_waiting else ""
     most: int = settings.MAX_TRIALS_PER_STUDY
     length = "lease_seconds" if lease.is_studys else "%(lease)s::float8"
     return _take_numbers(
         {"study": study.id, "lease": lease.seconds, "version": study.search_space_version},
-        n=n,
-        counts=_START.format(n=n, lease=length),
-        room=_ROOM.format(n=n)
+        n=every,
+        counts=_START.format(started=n, waiting=waiting, lease=length),
+        room=_ROOM.format(n=every, started=n)
         + ("" if passes_queue else _NO_QUEUE)
-        + (_ROOM_LEFT.format(n=n, most=most) if most else ""),
+        + (_ROOM_LEFT.format(n=every, most=most) if most else ""),
         lease=length,
     )
 
@@ -219,7 +225,9 @@ def _take_numbers(arguments: Mapping[str, Any], **parts: Any) -> Sent[Reservatio
 
 def insert(trials: Sequence[AbstractTrial]) -> None:
     """Insert trials."""
-    run(_INSERT, {"rows": _rows(trials, _COLUMNS)})
+    are_repeats = any(trial.repeat_group is not None for trial in trials)
+    columns = (*_COLUMNS, *_OF_REPEAT) if are_repeats else _COLUMNS
+    run(_INSERT.format(columns=", ".join(columns)), {"rows": _rows(trials, columns)})
 
 
 def insert_steps(steps: Sequence[tuple[AbstractTrial, int, float]]) -> None:
@@ -243,6 +251,14 @@ def update(
         statement = f"WITH new_steps AS ({_UPSERT_STEPS}) {statement}"
         arguments["steps"] = _step_rows(steps)
     run(statement, arguments)
+
+
+def update_groups(leaders: Sequence[AbstractTrial]) -> None:
+    """Store the results of groups, which are set on their first trials."""
+    columns = (*_OF_GROUP, "on_front", "revision")
+    changes = ", ".join(f"{name} = n.{name}" for name in columns)
+    rows = _rows(leaders, ("id", *columns))
+    run(_UPDATE.format(changes=changes, n=len(leaders)), {"rows": rows})
 
 
 def update_study_attrs(attrs: Mapping[int, Mapping[str, Any]]) -> None:
@@ -288,8 +304,15 @@ def update_counters_and_front(
 def restore_front(study: Study, released: Sequence[int]) -> None:
     """Find the study's best trial again, and put the trials with these ids onto the front."""
     arguments = {"study": study.id, "released": list(released), "sign": study.signs[0]}
-    best = row_of(_RESTORE_FRONT, arguments)
+    group = "" if study.repeats is None else "group_"
+    columns = {name: f"{group}{name}" for name in ("values", "state", "violation")}
+    best = row_of(_RESTORE_FRONT.format(**columns), arguments)
     study.best_number, study.best_values, study.best_internal_params = best or (None, None, None)
+
+
+def clear_front(study: Study) -> None:
+    """Take all trials off the front."""
+    run(_CLEAR_FRONT, {"study": study.id})
 
 
 def remove_study_attrs(study_id: int, keys: Sequence[str]) -> None:

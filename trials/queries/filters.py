@@ -36,6 +36,7 @@ class TrialFilter:
 
     state: str | None = None
     worker_id: str | None = None
+    repeat_group: int | None = None
     value: Between = ANY  # of the chosen objective
     objective: int = 0
     params: Mapping[str, Any] = field(default_factory=dict)  # by name, a value or a Between
@@ -59,6 +60,8 @@ class TrialFilter:
             trials = trials.filter(state=self.state)
         if self.worker_id is not None:
             trials = trials.filter(worker_id=self.worker_id)
+        if self.repeat_group is not None:
+            trials = trials.filter(repeat_group=self.repeat_group)
         if self.value != ANY:
             trials = trials.alias(value_between=value_key(self.objective))
             trials = trials.filter(_between("value_between", self.value))
@@ -126,7 +129,7 @@ def _of_params(study: Study, params: Mapping[str, Any]) -> list[Q]:
     """Return one condition for each of the parameters."""
     exact = {name: each for name, each in params.items() if not isinstance(each, Between)}
     ranges = {name: each for name, each in params.items() if isinstance(each, Between)}
-    if faults := study.space.faults(exact) + _range_faults(study, ranges):
+    if faults := study.space.value_faults(exact) + _range_faults(study, ranges):
         name, fault = faults[0]
         at = [(("params", each), text) for each, text in faults]
         raise InvalidQuery(f'parameter "{name}": {fault}'[:2000], at)
@@ -159,7 +162,7 @@ def agreeing_params(study: Study, params: Mapping[str, Any]) -> list[Q]:
 def _range_faults(study: Study, ranges: Mapping[str, Between]) -> list[tuple[str, str]]:
     kinds = {each["name"]: each["type"] for each in study.search_space}
     unknown = [name for name in ranges if name not in kinds]
-    return study.space.faults(dict.fromkeys(unknown)) + [
+    return study.space.value_faults(dict.fromkeys(unknown)) + [
         (name, "a categorical parameter has no min and max; expected one of its choices")
         for name in ranges
         if kinds.get(name) == "categorical"

@@ -8,6 +8,7 @@ from optuna_bridge.samplers.registry import SAMPLERS, build_sampler
 from optuna_bridge.space.points import Point
 from studies.models import Study
 from trials.sampling.drafts import Draft
+from trials.sampling.feasible_drawing import FeasibleDrawing
 from trials.sampling.trial_cache import TrialCache
 from tuner_project.observability.stopwatch import stopwatch
 
@@ -22,7 +23,12 @@ class DrawingSession(TrialCache):
         super().__init__(study)
         self._kind = SAMPLERS[study.sampler]
         self._seed: int | None = study.sampler_options.get("seed")
-        sampler = build_sampler(study.sampler, study.sampler_options, self._space.distributions)
+        sampler = build_sampler(study.sampler, study.sampler_options, self._space)
+        constraints = study.current.space.parameter_constraints
+        self._feasible: FeasibleDrawing | None = None
+        if constraints is not None:
+            self._kind.restrict(sampler, constraints)
+            self._feasible = FeasibleDrawing(constraints, self._space, self._seed)
         self.pruner = build_pruner(study.pruner, study.pruner_options)
         # Optuna prunes single-objective studies only, and samplers split trials by Hyperband's
         # brackets only there.
@@ -46,7 +52,7 @@ class DrawingSession(TrialCache):
         """Draw a trial for the next number; None if no unvisited point is left."""
         if self.n_left_at(fixed) == 0:
             return None
-        numbers = [draft.number + 1 for draft in self._listed_drafts()]
+        numbers = [draft.number + self.study.n_repeats for draft in self._listed_drafts()]
         draft = self.draw(max([len(self._trials), *numbers]), fixed or None)
         if draft.is_duplicate and self.n_left is not None:
             self._drop(draft)
@@ -56,12 +62,13 @@ class DrawingSession(TrialCache):
     def draw(self, number: int, fixed: Mapping[str, Any] | None = None) -> Draft:
         """Draw a trial; if the study avoids duplicates, redraw while its point was visited."""
         if self._seed is not None:
-            self._kind.reseed(self.optuna_study.sampler, self._seed, number)
+            number_of_point = number // self.study.n_repeats
+            self._kind.reseed(self.optuna_study.sampler, self._seed, number_of_point)
         fixed = self._as_sampled(fixed)
         is_point = self._is_point(fixed)
         if self.visited is not None and self._kind.visits_each_point and not is_point:
             return self._draw_unvisited(number, fixed)
-        draft = self._draw_once(number, fixed)
+        draft = self._draw_feasible(number, fixed)
         if self.visited is None:
             return draft
         if is_point:
@@ -74,7 +81,7 @@ class DrawingSession(TrialCache):
                 return draft
             self._drop(draft)
             with self._kind.at_random(self.optuna_study.sampler):
-                draft = self._draw_once(number, fixed)
+                draft = self._draw_feasible(number, fixed)
         if not self._is_visited(draft, points):
             return draft
         left = self._unvisited(number, fixed, others)
@@ -83,6 +90,15 @@ class DrawingSession(TrialCache):
             return draft
         self._drop(draft)
         return self._draw_once(number, left)
+
+    def can_complete(self, params: Mapping[str, Any], fixed: Mapping[str, Any]) -> bool:
+        """Return whether a queued trial's parameters and fixed values belong to a feasible point.
+
+        An ask may fix other parameters than the trial has.
+        """
+        if self._feasible is None:
+            return True
+        return self._feasible.can_complete(self._as_sampled({**fixed, **params}) or {})
 
     def n_left_at(self, fixed: Mapping[str, Any] | None) -> int | None:
         """Return how many trials with the fixed values can be drawn; None if it is not limited.
@@ -96,9 +112,10 @@ class DrawingSession(TrialCache):
         return None if self._is_point(as_sampled) else self.visited.n_left_at(as_sampled or {})
 
     def _is_point(self, fixed: Mapping[str, Any] | None) -> bool:
-        """Return whether all parameters are fixed."""
-        current = self.study.current
-        return fixed is not None and len(fixed.keys() - current.constants) == current.n_free
+        """Return whether all active parameters are fixed, but for retired ones."""
+        if fixed is None:
+            return False
+        return set(self._space.missing(fixed)) <= self.study.current.constants.keys()
 
     def _as_sampled(self, params: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         """Return parameters of the study as its sampler sees them.
@@ -136,7 +153,7 @@ class DrawingSession(TrialCache):
     def _draw_unvisited(self, number: int, fixed: Mapping[str, Any] | None) -> Draft:
         """Draw a trial at an unvisited point, or any one that is marked as a duplicate."""
         left = self._unvisited(number, fixed, [each.params for each in self._listed_drafts()])
-        draft = self._draw_once(number, fixed if left is None else left)
+        draft = self._draw_feasible(number, fixed if left is None else left)
         if left is None:
             draft.mark_duplicate()
         return draft
@@ -156,6 +173,29 @@ class DrawingSession(TrialCache):
         seed = None if self._seed is None else (self._seed, number)
         return self.visited.pick_other(fixed or {}, others, seed)
 
+    def _draw_feasible(self, number: int, fixed: Mapping[str, Any] | None = None) -> Draft:
+        """Draw a trial that satisfies the constraints between parameters, if there are any.
+
+        A draw by a model is repeated, a few times, and then moved to a feasible point nearby.
+        """
+        draft = self._draw_once(number, fixed)
+        if self._feasible is None or self._is_point(fixed):
+            return draft
+        for _ in range(self._kind.max_redraws):
+            if self._feasible.is_feasible(draft) or not self._is_modelled(draft):
+                break
+            self._drop(draft)
+            draft = self._draw_once(number, fixed)
+        if self._feasible.is_feasible(draft):
+            return draft
+        self._drop(draft)
+        is_modelled = self._is_modelled(draft)
+        params = self._feasible.params(draft, fixed or {}, is_modelled=is_modelled)
+        return self._draw_once(number, params)
+
+    def _is_modelled(self, draft: Draft) -> bool:
+        return self._kind.is_modelled(self.optuna_study.sampler, draft.is_joint)
+
     def _draw_once(self, number: int, fixed: Mapping[str, Any] | None = None) -> Draft:
         """Draw a trial once, with some or all parameters fixed if given."""
         draft = Draft(number, fixed)
@@ -164,6 +204,7 @@ class DrawingSession(TrialCache):
                 draft,
                 self.optuna_study,
                 self._space.distributions,
+                conditions=self._space.conditions,
                 annotates=self._kind.annotates_trials,
             )
         return draft

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from math import inf
 from time import monotonic
 from typing import Any
 
+from studies.models import Study
 from trials.models import Trial
 from trials.queries.filters import agreeing_params
 from trials.sampling.drafts import Draft, PlanInvalidated
@@ -25,6 +27,8 @@ class TimeLimit:
         return self._clock() >= self._end
 
 
+MAX_PASSED_OVER = 20  # trials in the queue
+
 NO_LIMIT = TimeLimit(inf)
 
 
@@ -35,7 +39,7 @@ class Plan:
     Attributes:
         session: The session whose sampler draws.
         revision: The study's revision when the plan was drawn.
-        queued: The drafts of WAITING trials, by their number.
+        queued: The drafts of WAITING trials, by their `point_number`.
         new: The drafts of new trials.
         count: How many trials to hand out at most: as many as were asked for, or, if the time limit
             ended the drawing, as many as were prepared.
@@ -85,32 +89,31 @@ class Plan:
         session = self.session
         queued = []
         if session.has_queue:
-            agreeing = agreeing_params(session.study, self.fixed)
-            queued = Trial.objects.queue(session.study, self.count, agreeing)
+            queued = queued_trials(session, session.study, self.count, self.fixed)
         session.release_connection_if_slow()
         for position, trial in enumerate(queued):
-            if session.needs_draft(trial):
+            if session.needs_draft(trial) and trial.point_number not in self.queued:
                 if position > 0 and limit.is_over:
                     self.count = position
                     return
                 fixed = {**self.fixed, **trial.params}
-                self.queued[trial.number] = session.draw(trial.number, fixed)
+                self.queued[trial.point_number] = session.draw(trial.point_number, fixed)
         n_drawn = len(queued)
         while n_drawn < self.count:
             if n_drawn > 0 and limit.is_over:
                 self.count = n_drawn
             elif draft := session.draw_next(self.fixed):
                 self.new.append(draft)
-                n_drawn += 1
+                n_drawn += session.study.n_repeats
             else:
                 return  # no unvisited point is left
 
     def n_new(self, n: int) -> int:
-        """Return how many of n new trials the plan contains, or can draw."""
-        if not self.session.needs_number:
-            return min(n, len(self.new))
-        n_left = self.session.n_left_at(self.fixed)
-        return n if n_left is None else min(n, n_left)
+        """Return how many of n new trials the plan contains, or can draw, with all repeats."""
+        n_points = len(self.new) if not self.session.needs_number else None
+        if n_points is None:
+            n_points = self.session.n_left_at(self.fixed)
+        return n if n_points is None else min(n, n_points * self.session.study.n_repeats)
 
     def queued_draft(self, trial: Trial) -> Draft | None:
         """Return the draft of a queued trial; None if it was not planned.
@@ -120,11 +123,11 @@ class Plan:
         Raises:
             PlanInvalidated: another thread uses the sampler.
         """
-        if trial.number not in self.queued and self.session.needs_number:
+        number = trial.point_number
+        if number not in self.queued and self.session.needs_number:
             fixed = {**self.fixed, **trial.params}
-            draft = self.session.draw_numbered(trial.number, fixed=fixed)
-            self.queued[trial.number] = draft
-        return self.queued.get(trial.number)
+            self.queued[number] = self.session.draw_numbered(number, fixed=fixed)
+        return self.queued.get(number)
 
     def new_draft(self, index: int, number: int) -> Draft:
         """Return the draft of a new trial, drawn (again) if its point depends on the number.
@@ -143,6 +146,23 @@ class Plan:
         """Close the drafts: they are committed, or never will be."""
         for draft in (*self.queued.values(), *self.new):
             draft.close()
+
+
+def queued_trials(
+    session: SamplerSession, study: Study, n: int, fixed: Mapping[str, Any]
+) -> list[Trial]:
+    """Return the first n queued trials that an ask with fixed values may hand out.
+
+    These are the ones that have the values, or none of their own, and whose other parameters can be
+    drawn so that the constraints between parameters hold; of the trials that cannot, a few are
+    passed over.
+    """
+    passed_over = 0 if study.space.parameter_constraints is None else MAX_PASSED_OVER
+    trials = Trial.objects.queue(study, n + passed_over, agreeing_params(study, fixed))
+    if not passed_over:
+        return trials
+    chosen = (each for each in trials if session.can_complete(each.params, fixed))
+    return list(islice(chosen, n))
 
 
 def mark_points(
@@ -169,7 +189,7 @@ def mark_points(
         if trial.params_hash is not None:
             continue  # queued with all its parameters: exactly this point is requested
         trial.params_hash = session.study.point_hash(trial.internal_params)
-        if trial.params_hash is not None and trial.number not in duplicates:
+        if trial.params_hash is not None and trial.point_number not in duplicates:
             points.append(trial.params_hash)
     if points and has_point(session.study.id, points, session.visited.max_failures):
         raise PlanInvalidated

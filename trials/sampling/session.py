@@ -123,7 +123,8 @@ class SamplerSession(DrawingSession):
 
     def needs_draft(self, trial: Trial) -> bool:
         """Return whether a WAITING trial needs parameters or attributes from the sampler."""
-        return self._kind.annotates_trials or not trial.has_all_params
+        is_annotated = self._kind.annotates_trials and not trial.is_further_repeat
+        return is_annotated or not trial.has_all_params
 
     def annotations(self, params: Mapping[str, Any]) -> Annotations:
         """Return the attributes that the sampler would set on a trial with these parameters.

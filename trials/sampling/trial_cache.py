@@ -5,11 +5,13 @@ data again. Here one statement reads only the changes.
 """
 
 import threading
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from optuna_bridge.frozen_trials import frozen_trial
+from optuna_bridge.grouped_trials import Group, GroupedTrials
 from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.sampler_storage import CommittedTrial, SamplerStorage
 from optuna_bridge.samplers.registry import SAMPLERS
@@ -22,9 +24,9 @@ from trials.sampling.drafts import Draft
 from trials.sampling.visited_points import VisitedPoints
 from tuner_project.db.prepared import Parameter, PreparedQuery
 
+_FIRST_COLUMNS = ("revision", "study_attrs")
+_GROUP_COLUMNS = ("repeat_group", "group_state", "group_values", "group_constraints")
 _COLUMNS = (
-    "revision",
-    "study_attrs",
     "number",
     "id",
     "state",
@@ -58,11 +60,18 @@ class TrialCache(SamplerStorage[Draft]):
         sampler, pruner = SAMPLERS[study.sampler], PRUNERS[study.pruner]
         self._space = study.current.space.as_sampled
         self._restarts_with_space = sampler.restarts_with_space
+        pruning_direction = study.pruning_direction or study.directions[0]
         super().__init__(
             study,
-            pruning_direction=study.pruning_direction or study.directions[0],
+            pruning_direction=pruning_direction,
             names=list(self._space.distributions) if sampler.reads_columns else None,
+            numbers_per_point=study.n_repeats,
         )
+        self._groups: GroupedTrials | None = None
+        if study.repeated is not None:
+            self._groups = GroupedTrials(
+                self._space, study.repeated, study.constraints, pruning_direction
+            )
         self._with_steps = sampler.reads_steps or (pruner.reads_steps and pruner.reads_trials)
         self._revision = 0
         self._waiting: set[int] = set()
@@ -105,9 +114,11 @@ class TrialCache(SamplerStorage[Draft]):
         with self._reading:
             # Drafts that are closed by now were committed before the read below, or never will be.
             closed = [draft for draft in self._listed_drafts() if draft.is_closed]
-            latest, written, study_attrs, is_holding = self._read_written(worker_id)
+            latest, written, study_attrs, is_holding, groups = self._read_written(worker_id)
             if any(self._has_lost_result(each.trial) for each in written):
                 raise SessionOutdated
+            if self._groups is not None:
+                written = self._seen(self._groups, written, groups)
             for each in written:
                 self._put(each.trial, is_infeasible=each.is_infeasible)
             if study_attrs:  # the first value of a key counts
@@ -119,6 +130,26 @@ class TrialCache(SamplerStorage[Draft]):
                     draft.supersede()
             self._revision = latest  # last, so that an interrupted call reads everything again
             return is_holding
+
+    def _seen(
+        self,
+        groups: GroupedTrials,
+        written: Sequence[CommittedTrial],
+        group_of: Mapping[int, Group],
+    ) -> list[CommittedTrial]:
+        """Keep trials of a study with repeats as they are stored; return them as samplers see them.
+
+        Raises:
+            SessionOutdated: a point that was read before has another result.
+        """
+        for trial, *_ in written:
+            self._put_into(self._stored, trial)
+            groups.put(trial, group_of[trial.number])
+        seen = [groups.seen(each, group_of[each.trial.number], self._stored) for each in written]
+        for trial, _, is_infeasible in seen:
+            if self._has_another_result(trial, is_infeasible=is_infeasible):
+                raise SessionOutdated
+        return seen
 
     def apply_pending(self) -> None:
         """Update the columns, and drop the superseded drafts.
@@ -136,16 +167,19 @@ class TrialCache(SamplerStorage[Draft]):
 
     def _read_written(
         self, worker_id: str
-    ) -> tuple[int, list[CommittedTrial], dict[str, Any], bool]:
+    ) -> tuple[int, list[CommittedTrial], dict[str, Any], bool, dict[int, Group]]:
         """Read the latest revision, the trials written since the last one, and study attributes.
 
-        The last item of the result is whether the worker holds running trials. Trials are ordered
-        by number; if several set the same attribute, the first one counts.
+        The last items of the result are whether the worker holds running trials, and the groups of
+        repeats by the trials' numbers. Trials are ordered by number; if several set the same
+        attribute, the first one counts.
         """
         latest = self._revision
         written: list[CommittedTrial] = []
         attrs_by_number: dict[int, dict[str, Any]] = {}
-        query = _WRITTEN_WITH_STEPS if self._with_steps else _WRITTEN
+        groups: dict[int, Group] = {}
+        n_of_group = 0 if self._groups is None else len(_GROUP_COLUMNS)
+        query = _QUERIES[self._with_steps, self._groups is not None]
         arguments = {"study": self.study.id, "revision": self._revision, "worker": worker_id}
         is_holding = False
         # Row by row, since all rows of a large study at a time would take a third more memory.
@@ -155,15 +189,20 @@ class TrialCache(SamplerStorage[Draft]):
             if revision is None:
                 break  # nothing was written
             latest = revision
-            committed = self._committed(internal_params, *of_trial)
+            committed = self._committed(internal_params, *of_trial[n_of_group:])
             written.append(committed)
+            if n_of_group:
+                # A point outside of the current space is at none of its groups.
+                is_inside = self.study.current.as_learnt(internal_params) is not None
+                group = Group(*of_trial[:n_of_group]) if is_inside else Group(None)
+                groups[committed.trial.number] = group
             if attrs:
                 attrs_by_number[committed.trial.number] = attrs
         written.sort(key=lambda each: each.trial.number)
         first: dict[str, Any] = {}
         for _, attrs in sorted(attrs_by_number.items()):
             first = attrs | first
-        return latest, written, first, is_holding
+        return latest, written, first, is_holding, groups
 
     def _committed(
         self,
@@ -235,10 +274,27 @@ _ALWAYS = {
     "AND worker_id = %(worker)s AND state = 'RUNNING' AND worker_id <> '')",
     "space": "(SELECT search_space_version FROM studies_study WHERE id = %(study)s)",
 }
-_WRITTEN = PreparedQuery(
-    lambda: _written().values_list(*_COLUMNS, "internal_params"), always=_ALWAYS
-)
-_WRITTEN_WITH_STEPS = PreparedQuery(
-    lambda: _written().with_steps().values_list(*_COLUMNS, *_STEP_COLUMNS, "internal_params"),
-    always=_ALWAYS,
-)
+
+
+def _query(*, with_steps: bool, with_groups: bool) -> PreparedQuery[Any]:
+    columns = [
+        *_FIRST_COLUMNS,
+        *(_GROUP_COLUMNS if with_groups else ()),
+        *_COLUMNS,
+        *(_STEP_COLUMNS if with_steps else ()),
+        "internal_params",
+    ]
+
+    def build() -> Any:
+        trials = _written().with_steps() if with_steps else _written()
+        return trials.values_list(*columns)
+
+    return PreparedQuery(build, always=_ALWAYS)
+
+
+# By whether steps are read, and groups of repeats.
+_QUERIES = {
+    (with_steps, with_groups): _query(with_steps=with_steps, with_groups=with_groups)
+    for with_steps in (False, True)
+    for with_groups in (False, True)
+}

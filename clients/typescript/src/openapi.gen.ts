@@ -33,6 +33,13 @@ export type Advice = {
 };
 
 /**
+ * * `mean` - mean
+ * * `median` - median
+ * * `worst` - worst
+ */
+export type AggregateEnum = 'mean' | 'median' | 'worst';
+
+/**
  * The options of sampler `auto`.
  */
 export type AutoSamplerOptions = {
@@ -63,6 +70,22 @@ export type Best = {
      * The name of each value, if the study has `metric_names`.
      */
     metric_names?: Array<string>;
+    /**
+     * Of a study with repeats: those that completed.
+     */
+    repeats?: BestRepeats;
+};
+
+/**
+ * The completed repeats of the best point, whose aggregate is its `value`.
+ */
+export type BestRepeats = {
+    trial_ids: Array<number>;
+    values: Array<number | Array<number | null> | null>;
+    /**
+     * Of the repeats' mean, for each objective; null for one repeat.
+     */
+    standard_error: number | Array<number | null> | null;
 };
 
 /**
@@ -90,6 +113,15 @@ export type BruteForceSamplerOptionsRequest = {
  */
 export type CategoricalParameter = {
     name: string;
+    /**
+     * By the names of other parameters, the values with which a trial has this one: a list, or the lowest and the highest one. All conditions must hold.
+     */
+    when?: {
+        [key: string]: Array<string | number | boolean | null> | {
+            min?: number;
+            max?: number;
+        };
+    };
     type: CategoricalParameterTypeEnum;
     choices: Array<string | number | boolean | null>;
 };
@@ -99,6 +131,15 @@ export type CategoricalParameter = {
  */
 export type CategoricalParameterRequest = {
     name: string;
+    /**
+     * By the names of other parameters, the values with which a trial has this one: a list, or the lowest and the highest one. All conditions must hold.
+     */
+    when?: {
+        [key: string]: Array<string | number | boolean | null> | {
+            min?: number;
+            max?: number;
+        };
+    };
     type: CategoricalParameterTypeEnum;
     choices: Array<string | number | boolean | null>;
 };
@@ -175,6 +216,10 @@ export type CloneStudyRequest = {
      * Options that differ from the study's, or from the defaults of another pruner.
      */
     pruner_options?: PrunerOptionsRequest;
+    /**
+     * Comparisons of parameters that each trial satisfies, such as `layers * width <= 4096`: names, numbers, `+ - * /`, `< <= > >= == !=`, `and`. A name with other characters than letters, digits, `_` and `.` stands in backquotes.
+     */
+    parameter_constraints?: Array<string>;
     duplicates?: DuplicatesEnum;
     user_attrs?: {
         [key: string]: unknown;
@@ -240,11 +285,13 @@ export type ClonedStudy = {
     metric_names: Array<string> | null;
     duplicates: DuplicatesEnum;
     pruning_direction: string | null;
+    repeats: RepeatsAnswer | null;
     best_params: Params | null;
     user_attrs: {
         [key: string]: unknown;
     };
     search_space: Array<Parameter>;
+    parameter_constraints: Array<string>;
     /**
      * 1 at creation; each change of the search space adds 1.
      */
@@ -466,6 +513,10 @@ export type CreateStudyRequest = {
      */
     constraints?: Array<string>;
     /**
+     * Comparisons of parameters that each trial satisfies, such as `layers * width <= 4096`: names, numbers, `+ - * /`, `< <= > >= == !=`, `and`. A name with other characters than letters, digits, `_` and `.` stands in backquotes.
+     */
+    parameter_constraints?: Array<string>;
+    /**
      * Whether trials may repeat points. With `avoid`, if a finished, running or queued trial has the suggested point, the sampler draws again, a few times; if all draws repeat points, and the space has at most 100,000 points, an unused one is chosen. Default: allow.
      *
      * * `allow` - Allow
@@ -479,6 +530,10 @@ export type CreateStudyRequest = {
      * * `maximize` - Maximize
      */
     pruning_direction?: PruningDirectionEnum;
+    /**
+     * For noisy objectives: each point is handed out `n` times, and samplers, `/best` and the Pareto front judge it by the aggregate of its repeats. null or left out: once.
+     */
+    repeats?: RepeatsRequest | null;
     name: string;
     /**
      * Begin with the best trials of earlier studies. Ignored if the study exists.
@@ -585,6 +640,15 @@ export type Failure = {
  */
 export type FloatParameter = {
     name: string;
+    /**
+     * By the names of other parameters, the values with which a trial has this one: a list, or the lowest and the highest one. All conditions must hold.
+     */
+    when?: {
+        [key: string]: Array<string | number | boolean | null> | {
+            min?: number;
+            max?: number;
+        };
+    };
     type: FloatParameterTypeEnum;
     low: number;
     high: number;
@@ -603,6 +667,15 @@ export type FloatParameter = {
  */
 export type FloatParameterRequest = {
     name: string;
+    /**
+     * By the names of other parameters, the values with which a trial has this one: a list, or the lowest and the highest one. All conditions must hold.
+     */
+    when?: {
+        [key: string]: Array<string | number | boolean | null> | {
+            min?: number;
+            max?: number;
+        };
+    };
     type: FloatParameterTypeEnum;
     low: number;
     high: number;
@@ -881,6 +954,15 @@ export type Imported = {
  */
 export type IntParameter = {
     name: string;
+    /**
+     * By the names of other parameters, the values with which a trial has this one: a list, or the lowest and the highest one. All conditions must hold.
+     */
+    when?: {
+        [key: string]: Array<string | number | boolean | null> | {
+            min?: number;
+            max?: number;
+        };
+    };
     type: IntParameterTypeEnum;
     low: number;
     high: number;
@@ -899,6 +981,15 @@ export type IntParameter = {
  */
 export type IntParameterRequest = {
     name: string;
+    /**
+     * By the names of other parameters, the values with which a trial has this one: a list, or the lowest and the highest one. All conditions must hold.
+     */
+    when?: {
+        [key: string]: Array<string | number | boolean | null> | {
+            min?: number;
+            max?: number;
+        };
+    };
     type: IntParameterTypeEnum;
     low: number;
     high: number;
@@ -1228,6 +1319,10 @@ export type Offer = {
      * How often it was returned to its worker since its last report or heartbeat.
      */
     reoffers: number;
+    /**
+     * Which repeat of its point it is; null in a study without.
+     */
+    repeat: Repeat | null;
     user_attrs: {
         [key: string]: unknown;
     };
@@ -1271,6 +1366,15 @@ export type OptimizationHistory = {
  */
 export type OrdinalParameter = {
     name: string;
+    /**
+     * By the names of other parameters, the values with which a trial has this one: a list, or the lowest and the highest one. All conditions must hold.
+     */
+    when?: {
+        [key: string]: Array<string | number | boolean | null> | {
+            min?: number;
+            max?: number;
+        };
+    };
     type: OrdinalParameterTypeEnum;
     /**
      * The numbers, each above the one before.
@@ -1283,6 +1387,15 @@ export type OrdinalParameter = {
  */
 export type OrdinalParameterRequest = {
     name: string;
+    /**
+     * By the names of other parameters, the values with which a trial has this one: a list, or the lowest and the highest one. All conditions must hold.
+     */
+    when?: {
+        [key: string]: Array<string | number | boolean | null> | {
+            min?: number;
+            max?: number;
+        };
+    };
     type: OrdinalParameterTypeEnum;
     /**
      * The numbers, each above the one before.
@@ -1766,6 +1879,60 @@ export type Ready = {
 export type ReadyStatusEnum = 'ready';
 
 /**
+ * Which repeat of its point a trial is.
+ */
+export type Repeat = {
+    /**
+     * The trial_id of the first trial with the same parameters.
+     */
+    group: number;
+    /**
+     * 0, 1, 2, … within the group.
+     */
+    index: number;
+    /**
+     * A seed of 31 bits for the worker's random numbers: that of the index, so that all points are compared under the same seeds, and a retry has the same.
+     */
+    seed: number;
+};
+
+/**
+ * The repeats of each point.
+ */
+export type RepeatsAnswer = {
+    /**
+     * How many trials evaluate each point.
+     */
+    n: number;
+    /**
+     * How the values of a point's completed repeats become one: their mean, their median, or the worst of them.
+     *
+     * * `mean` - mean
+     * * `median` - median
+     * * `worst` - worst
+     */
+    aggregate: AggregateEnum;
+};
+
+/**
+ * The repeats of each point, in a request.
+ */
+export type RepeatsRequest = {
+    /**
+     * How many trials evaluate each point.
+     */
+    n: number;
+    /**
+     * How the values of a point's completed repeats become one: their mean, their median, or the worst of them. Default: mean.
+     *
+     * * `mean` - mean
+     * * `median` - median
+     * * `worst` - worst
+     */
+    aggregate?: AggregateEnum;
+};
+
+/**
  * Intermediate values of a running trial, of one step or of several.
  */
 export type ReportRequest = {
@@ -1953,11 +2120,13 @@ export type Study = {
     metric_names: Array<string> | null;
     duplicates: DuplicatesEnum;
     pruning_direction: string | null;
+    repeats: RepeatsAnswer | null;
     best_params: Params | null;
     user_attrs: {
         [key: string]: unknown;
     };
     search_space: Array<Parameter>;
+    parameter_constraints: Array<string>;
     /**
      * 1 at creation; each change of the search space adds 1.
      */
@@ -2019,6 +2188,7 @@ export type StudySummary = {
     metric_names: Array<string> | null;
     duplicates: DuplicatesEnum;
     pruning_direction: string | null;
+    repeats: RepeatsAnswer | null;
 };
 
 /**
@@ -2340,6 +2510,10 @@ export type Trial = {
      * How often it was returned to its worker since its last report or heartbeat.
      */
     reoffers: number;
+    /**
+     * Which repeat of its point it is; null in a study without.
+     */
+    repeat: Repeat | null;
     user_attrs: {
         [key: string]: unknown;
     };
@@ -3018,6 +3192,10 @@ export type ListTrialsData = {
          * Only trials with these parameters: a JSON object that maps each name to a value or to a range, both ends included, such as `{"optimizer": "adam", "lr": {"min": 0.001, "max": 0.1}}`.
          */
         params?: string;
+        /**
+         * Only trials that repeat the point of the trial with this trial_id.
+         */
+        repeat_group?: number;
         /**
          * Only trials in this state.
          *

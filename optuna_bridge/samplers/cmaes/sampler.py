@@ -20,6 +20,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_bridge.infeasible import is_seen_as_infeasible
+from optuna_bridge.repeats import point_number
 from optuna_bridge.samplers.cmaes.optimizer import (
     Generation,
     OptimizerOptions,
@@ -83,7 +84,7 @@ class ReplayedCmaEsSampler(CmaEsSampler):
         if max(labels, default=0) < 1:
             # Stock Optuna then seeds a new optimizer by another number of the same generator.
             self._cma_rng.rng.randint(1, 2**31 - 2)
-        seed = self._cma_rng.rng.randint(1, 2**16) + trial.number
+        seed = self._cma_rng.rng.randint(1, 2**16) + point_number(study, trial.number)
         point, raw = generation.draw(seed, is_stored=generation.number in labels)
         drawn: dict[str, Any] = self._transform.untransform(point)
         storage, trial_id = study._storage, trial._trial_id

@@ -106,6 +106,20 @@ def test_agent_runs_a_shell_script_for_each_trial(
     assert sorted(agent.out.splitlines()) == [f"[{n}] hello from {n}" for n in range(4)]
 
 
+def test_agent_says_which_repeat_it_runs(create: Create, start: Start, tmp_path: Path) -> None:
+    study = create(max_trials=2, repeats={"n": 2})
+    script = """
+        echo "$TUNER_REPEAT_GROUP $TUNER_REPEAT_INDEX $TUNER_REPEAT_SEED" >> repeats
+        echo '{"values": 1}' > "$TUNER_RESULT"
+    """
+    agent = start(shell(script))
+    assert agent.wait() == 0, agent.log
+    repeats = [trial.repeat or {} for trial in study.trials()]
+    expected = [" ".join(str(each[key]) for key in ("group", "index", "seed")) for each in repeats]
+    assert (tmp_path / "repeats").read_text().splitlines() == expected
+    assert [each["index"] for each in repeats] == [0, 1]
+
+
 def test_agent_fixes_values(create: Create, start: Start) -> None:
     study = create(max_trials=3)
     fixes = ["--fix", "layers=3", "--fix", "opt=adam w", "--fix", "amp=true", "--fix", "lr=1e-3"]

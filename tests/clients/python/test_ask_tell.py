@@ -193,6 +193,22 @@ def test_existing_study_is_loaded_and_compared(client: tuner.Client, study: tune
     assert exists.value.code == "study_exists"
 
 
+def test_constraints_between_parameters_need_a_space(client: tuner.Client) -> None:
+    space = {"x": tuner.Float(0.0, 1.0), "y": tuner.Float(0.0, 1.0)}
+    texts = ["x + y <= 0.1"]
+    with pytest.raises(ValueError, match="parameter_constraints need `space`"):
+        client.create_study("constrained", parameter_constraints=texts)
+
+    study = client.create_study("constrained", space=space, parameter_constraints=texts)
+    assert study.info.parameter_constraints == texts
+    assert all(sum(trial.params.values()) <= 0.1 for trial in study.ask(count=3))
+
+    loaded = client.create_study("constrained", parameter_constraints=["x + y <= 0.10"])
+    assert loaded.info.parameter_constraints == texts
+    with pytest.raises(tuner.Invalid, match="between parameters does not hold"):
+        study.enqueue({"x": 0.1, "y": 0.1})
+
+
 def test_errors_say_where(client: tuner.Client) -> None:
     with pytest.raises(tuner.Invalid) as raised:
         client.create_study("demo", space={"x": tuner.Float(2, 1)})

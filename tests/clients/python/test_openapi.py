@@ -177,7 +177,7 @@ def test_every_key_of_an_answer_is_a_field(name: str) -> None:
 def test_offer_has_the_keys_that_a_trial_reads() -> None:
     read = {
         "trial_id", "params", "user_attrs", "intermediate_values", "attempt", "retry_of",
-        "reoffers", "reoffered", "study_id", "lease_expires_at",
+        "reoffers", "reoffered", "study_id", "lease_expires_at", "repeat",
     }  # fmt: skip
     known_otherwise = {
         "study_name": "the study's", "worker_id": "of the slot",
@@ -189,7 +189,7 @@ def test_offer_has_the_keys_that_a_trial_reads() -> None:
 def test_every_request_is_known() -> None:
     requests = {name for name in schemas() if name.endswith("Request")}
     parts = {name for name in requests if name.endswith(("ParameterRequest", "OptionsRequest"))}
-    parts |= {"NewTrialsRequest", "NoImprovementRequest"}
+    parts |= {"NewTrialsRequest", "NoImprovementRequest", "RepeatsRequest"}
     assert requests - parts == set(CALLED_BY) | PASSED_ON
 
 

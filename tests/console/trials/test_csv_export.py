@@ -101,6 +101,16 @@ def test_export_keeps_exact_numbers(admin_client: Client, api: APIClient) -> Non
     ]
 
 
+def test_export_says_which_repeat_a_trial_is(admin_client: Client, api: APIClient) -> None:
+    create_study(api, search_space=ADMIN_SPACE, repeats={"n": 2})
+    params = {"lr": 1e-05, "<n>": 7, "kind": -1.5}
+    trial = add_trials(api, {"params": params})
+    rows = exported(admin_client, admin_list_url(Study.objects.get(), "export/"))
+    found = [[row[f"repeat_{key}"] for key in ("group", "index", "seed")] for row in rows]
+    assert found[0] == [str(value) for value in trial["repeat"].values()]
+    assert [each[:2] for each in found] == [["0", "0"], ["0", "1"]]
+
+
 SIGNS = ["=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\ufe66"]
 SIGNS += ["\u2212", "\u207b", "\u2795", "\u2796"]
 BLANKS = ["", " ", "  ", "\t", "\r\n", "\xa0", "\u3000", "\ufeff", "\u200b\x1f"]

@@ -266,3 +266,20 @@ def test_trial_pages_cost_the_same_at_many_trials(admin_client: Client, study: S
     assert {name: n for name, (n, _) in after.items()} == {n: c for n, (c, _) in before.items()}
     assert max(n for n, _ in after.values()) <= 6
     assert max(size for _, size in after.values()) < 120_000
+
+
+# Repeats -----------------------------------------------------------------------------------
+
+
+def test_pages_show_the_aggregate_of_repeats(admin_client: Client, db: None) -> None:
+    study = build_study("noisy", repeats={"n": 2, "aggregate": "mean"})
+    for value in (1, 4, 9):
+        tell_trial(study, ask_trial(study).number, value)
+    text = admin_client.get(of(study)).content.decode()
+    assert "COMPLETE: 2.5" in text
+    assert f'<a href="{LIST}?study__id__exact={study.pk}&amp;repeat_group=0">trial 0</a>' in text
+    assert numbers(admin_client, of(study, repeat_group=0)) == [1, 0]
+    first = Trial.objects.get_by_number(study, 0)
+    assert "COMPLETE: 2.5" in admin_client.get(f"{LIST}{first.pk}/change/").content.decode()
+    page = admin_client.get(f"/admin/studies/study/{study.pk}/change/").content.decode()
+    assert "2 of each point, judged by their mean" in page

@@ -56,6 +56,8 @@ _TRIALS = st.builds(
     retry_of=_NUMBERS,
     retried_as=_NUMBERS,
     cancelled_retry=_NUMBERS,
+    repeat_group=_NUMBERS,
+    repeat_index=st.none() | st.integers(0, 99),
     user_attrs=_ATTRS,
 )
 

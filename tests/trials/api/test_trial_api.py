@@ -26,6 +26,7 @@ UNEVENTFUL: JSON = {
     "attempt": 1,
     "retry_of": None,
     "search_space_version": 1,
+    "repeat": None,
     "reoffers": 0,
     "retried_as": None,
     "infeasible": False,

@@ -268,3 +268,26 @@ def _expire_leases(service: Service, study: str) -> None:
             "- interval '2 hours' WHERE name = %s",
             [study],
         )
+
+
+def test_each_repeat_is_handed_out_once(send_together: SendTogether, client: HttpClient) -> None:
+    study = "repeats"
+    client.create_study(name=study, search_space=X_SPACE, sampler="tpe", repeats={"n": 3})
+    offers: list[Any] = []
+    for _ in range(ROUNDS):
+        answers = send_together(one_for_each_worker(suggest_request(study)))
+        assert count_statuses(answers) == {200: N_WORKERS}
+        offers += bodies_of_status(answers, 200)
+    numbers = [offer["trial_id"] for offer in offers]
+    assert len(set(numbers)) == len(numbers)
+    points: dict[int, set[tuple[int, float]]] = {}
+    for offer in offers:
+        repeat = offer["repeat"]
+        points.setdefault(repeat["group"], set()).add((repeat["index"], offer["params"]["x"]))
+        assert offer["trial_id"] == repeat["group"] + repeat["index"]
+    assert all(len({x for _, x in point}) == 1 for point in points.values())
+    assert sum(map(len, points.values())) == len(offers)
+    found = client.call("GET", f"/studies/{study}").expect(200)
+    counts = found["trial_counts"]
+    assert (counts["RUNNING"] + counts["WAITING"]) % 3 == 0
+    assert len(points) <= len(offers) // 3 + N_WORKERS

@@ -183,7 +183,8 @@ def test_count_of_one_objective_is_that_of_the_results_in_any_portions(data: st.
         results = []
         for state, value, is_feasible in portion:
             values = [value] if state == "COMPLETE" else None
-            trial = Trial(state=state, values=values, violation=0 if is_feasible else 1)
+            violation = 0 if is_feasible else 1
+            trial = Trial(study=study, state=state, values=values, violation=violation)
             if improvement.is_result(trial, "RUNNING"):
                 results.append(trial)
                 reference.add(values, is_feasible=is_feasible)

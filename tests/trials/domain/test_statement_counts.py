@@ -274,3 +274,19 @@ def test_batch_of_a_hundred_takes_no_more_statements_than_one(
     with at_most(TELL):
         response = api.post(f"{URL}/complete-batch", {"trials": told})
     assert [each["status"] for each in response.json()["results"]] == [200] * 100
+
+
+@pytest.mark.parametrize("finished", [10, 1000])
+@pytest.mark.parametrize("sampler", ["tpe", "nsgaii", "qmc"])
+def test_repeats_cost_a_tell_two_statements(api: APIClient, sampler: str, finished: int) -> None:
+    """The group is read, and its result stored."""
+    study = create(api, sampler=sampler, repeats={"n": 3})
+    add_finished(study, finished)
+    for again in range(2):
+        first = ask(api, ASK if again else FIRST_ASK)
+        for trial_id in (first, first + 1, first + 2):
+            if trial_id > first:
+                assert ask(api, ASK_FROM_QUEUE + 1) == trial_id
+            with at_most(TELL + 2):
+                response = api.post(f"{URL}/{trial_id}/complete", {"values": 1})
+            assert response.status_code == 200

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from itertools import islice
 
+from django.db.models import F
+
 from access.actors import Actor
 from optuna_bridge.enums import TrialState
 from studies.domain.warm_start import WarmStart
@@ -12,7 +14,7 @@ from studies.models import NamedStudy, Study
 from trials.domain.adding.queueing import NewTrial, add_to_locked
 from trials.domain.trial_result import TrialResult
 from trials.models import Trial
-from trials.models.managers import TrialQuerySet
+from trials.models.front import feasible
 from trials.queries.ordering import VALUE, TrialOrdering
 from trials.sampling.drafts import Annotations
 from trials.sampling.session import SamplerSession
@@ -42,7 +44,7 @@ def add_best_trials(actor: Actor, study: Study, request: WarmStart) -> None:
     ]
     if not study.is_multi_objective:
         (sign,) = study.signs
-        found.sort(key=lambda each: sign * (each[0].values or [0.0])[0])
+        found.sort(key=lambda each: sign * (each[0].judged_values or [0.0])[0])
     new = list(islice(_unique(study, found), request.top))
     if new:
         locked = NamedStudy(study.name).locked()
@@ -85,31 +87,35 @@ def _fitting(study: Study, source: Study, request: WarmStart) -> Iterator[Found]
 
 def _best(source: Study, n: int) -> list[Trial]:
     """Return the n best feasible trials; with several objectives, of the front."""
-    trials: TrialQuerySet = Trial.objects.filter(
-        study=source, state=TrialState.COMPLETE, violation=0
-    )
+    trials = feasible(source, Trial.objects.filter(study=source))
     if source.is_multi_objective:
         return list(trials.filter(on_front=True).order_by("number")[:n])
     (sign,) = source.signs
+    if source.repeats is not None:
+        value = F("group_values__0")
+        return list(trials.order_by(value.asc() if sign > 0 else value.desc(), "number")[:n])
     return TrialOrdering(VALUE if sign > 0 else f"-{VALUE}").page(trials, n)
 
 
 def _new_trial(study: Study, trial: Trial, mode: WarmStartMode) -> NewTrial | None:
     """Return what is added to the study for an earlier trial, or None if it does not fit."""
-    names = study.space.distributions.keys()
-    params = {name: value for name, value in trial.params.items() if name in names}
-    if not params or study.space.faults(params):
+    space = study.space
+    shared = {name: value for name, value in trial.params.items() if name in space.distributions}
+    if space.value_faults(shared):
+        return None
+    params = space.active_only(shared)
+    if not params or space.partial_faults(params):
         return None
     attrs = {TAKEN_FROM: {"study_name": trial.study.name, "trial_id": trial.number}}
     if mode == WarmStartMode.QUEUE:
         return NewTrial(params, user_attrs=attrs)
-    is_same_space = params.keys() == names and params.keys() == trial.params.keys()
+    is_same_space = params.keys() == trial.params.keys() and not space.missing(params)
     if not is_same_space or sorted(study.constraints) != sorted(trial.study.constraints):
         return None
     result = TrialResult(
         state=TrialState.COMPLETE,
-        values=trial.values,
-        constraints=trial.constraints_by_name,
+        values=trial.judged_values,
+        constraints=trial.judged_constraints_by_name,
         user_attrs=attrs,
     )
     return NewTrial(params, result)

@@ -20,14 +20,15 @@ from trials.domain.expire_leases import (
     has_run_too_long,
 )
 from trials.domain.finish_trial import complete_if_used_up
+from trials.domain.repeating import form_groups, further_repeats
 from trials.models import Trial
 from trials.models.leases import OF_STUDY, Lease
 from trials.models.reservation import Reservation
 from trials.projection.trial_rows import new_study_attrs
-from trials.queries.filters import agreeing_params
 from trials.sampling.drafts import Draft, PlanInvalidated
-from trials.sampling.plan import Plan, mark_points
+from trials.sampling.plan import Plan, mark_points, queued_trials
 from trials.sampling.session import SamplerSession
+from tuner_project.db.statements import Sent
 from tuner_project.errors import DomainError
 
 
@@ -81,7 +82,7 @@ def serve(session: SamplerSession, plan: Plan, request: AskRequest, room: int) -
     """
     n = request.count
     if not plan.queued and plan.n_new(n) == n == room:
-        reserving = Trial.objects.send_reserve_running(session.study, n, request.lease)
+        reserving = _send_reserve(session.study, n, request)
         held = None
         if request.may_be_reoffered:
             held = Trial.objects.send_held(session.study, request.worker_id)
@@ -89,7 +90,7 @@ def serve(session: SamplerSession, plan: Plan, request: AskRequest, room: int) -
         if reserved is not None:
             if held is not None and any(held):
                 raise PlanInvalidated  # a concurrent request of this worker got its trials first
-            return Served(_start_new(session, reserved, plan, request))
+            return Served(_start_new(session, reserved, plan, request, n))
     return serve_with_care(session, plan, request, room)
 
 
@@ -108,25 +109,25 @@ def serve_with_care(
     expire_leases(study, actor=request.actor)
     n = n_allowed(study, min(request.count - len(held), room))
     # Without fixed values any trial in the queue will do, so they are counted and read later.
-    agreeing = _queued(study, n, request) if request.fixed else None
+    agreeing = _queued(session, study, n, request) if request.fixed else None
     n_queued = min(n, study.n_waiting) if agreeing is None else len(agreeing)
     n_new = n_new_allowed(study, n - n_queued)
     n_planned = 0 if plan is None else plan.n_new(n_new)
     if n_planned < n_new and not is_as_planned:
         return _replan(held)
-    queued = _queued(study, n_queued, request) if agreeing is None else agreeing
+    queued = _queued(session, study, n_queued, request) if agreeing is None else agreeing
     drafts = _queued_drafts(session, queued, plan)
     if drafts is None:
         return _replan(held)
     _start_queued(session, study, queued, drafts, request)
     new: list[Trial] = []
     if plan is not None and n_planned > 0:
-        reserved = Trial.objects.send_reserve_running(
-            study, n_planned, request.lease, passes_queue=bool(request.fixed)
+        reserved = _send_reserve(
+            study, n_planned, request, passes_queue=bool(request.fixed)
         ).first()
         if reserved is None:
             raise PlanInvalidated  # a lease or the deadline has passed since the checks above
-        new = _start_new(session, reserved, plan, request)
+        new = _start_new(session, reserved, plan, request, n_planned)
     trials = [*held, *queued, *new]
     if trials:
         return Served(trials)
@@ -169,24 +170,27 @@ def _reoffer(study: Study, request: AskRequest) -> list[Trial]:
     return kept
 
 
-def _queued(study: Study, n: int, request: AskRequest) -> list[Trial]:
+def _queued(session: SamplerSession, study: Study, n: int, request: AskRequest) -> list[Trial]:
     """Return the first n queued trials that have the fixed values, or can get them."""
     if n <= 0 or not study.n_waiting:
         return []
-    return Trial.objects.queue(study, n, agreeing_params(study, request.fixed))
+    return queued_trials(session, study, n, request.fixed)
 
 
 def _queued_drafts(
     session: SamplerSession, queued: Sequence[Trial], plan: Plan | None
 ) -> dict[int, Draft] | None:
-    """Return, by number, the drafts of the queued trials that need one; None if one is missing."""
+    """Return the drafts of the queued trials that need one, by `point_number`.
+
+    The result is None if one is missing. Repeats of one point share a draft.
+    """
     drafts: dict[int, Draft] = {}
     for trial in queued:
         if session.needs_draft(trial):
             draft = None if plan is None else plan.queued_draft(trial)
             if draft is None:
                 return None
-            drafts[trial.number] = draft
+            drafts[trial.point_number] = draft
     return drafts
 
 
@@ -198,35 +202,74 @@ def _start_queued(
     request: AskRequest,
 ) -> None:
     """Start queued trials; those with a draft get its parameters and attributes."""
+    others = _other_repeats(study, queued, drafts)
     for trial in queued:
-        draft = drafts.get(trial.number)
+        draft = drafts.get(trial.point_number)
         if draft is not None:
-            draft.reserve(trial.number)
+            draft.reserve(trial.point_number)
             if request.fixed:
                 trial.system_attrs |= {FIXED_PARAMS: {**request.fixed, **trial.params}}
             trial.internal_params = session.internal_params(draft, trial.internal_params)
+        if draft is not None and not trial.is_further_repeat:
             trial.system_attrs = trial.system_attrs | draft.system_attrs
             added = new_study_attrs(study, draft.study_attrs)
             trial.study_attrs = {**(trial.study_attrs or {}), **added} or None
         trial.lease_seconds = request.lease.of(study)
         trial.space_version = study.search_space_version
         _hand_out(trial, study.now, study.max_trial_seconds, request)
-    mark_points(session, queued, list(drafts.values()), are_queued=True)
+    for trial in others:
+        draft = drafts[trial.point_number]
+        trial.internal_params = session.internal_params(draft, trial.internal_params)
+        trial.system_attrs = {FIXED_PARAMS: trial.params}
+    changed = [*queued, *others]
+    mark_points(session, changed, list(drafts.values()), are_queued=True)
     if queued:
-        Trial.objects.change(study, queued, was=[TrialState.WAITING] * len(queued))
+        Trial.objects.change(study, changed, was=[TrialState.WAITING] * len(changed))
+
+
+def _other_repeats(
+    study: Study, queued: Sequence[Trial], drafts: Mapping[int, Draft]
+) -> list[Trial]:
+    """Return the repeats that go on waiting, of points whose last parameters are drawn now."""
+    incomplete = {
+        trial.point_number
+        for trial in queued
+        if trial.point_number in drafts and not trial.has_all_params
+    }
+    if study.repeats is None or not incomplete:
+        return []
+    return Trial.objects.waiting_repeats(study, incomplete, but=queued)
+
+
+def _send_reserve(
+    study: Study, n: int, request: AskRequest, *, passes_queue: bool = False
+) -> Sent[Reservation]:
+    """Reserve n new trials to start, and the other repeats of their points, which wait."""
+    return Trial.objects.send_reserve_running(
+        study,
+        n,
+        request.lease,
+        n_waiting=-n % study.n_repeats,
+        passes_queue=passes_queue,
+    )
 
 
 def _start_new(
-    session: SamplerSession, reserved: Reservation, plan: Plan, request: AskRequest
+    session: SamplerSession, reserved: Reservation, plan: Plan, request: AskRequest, n: int
 ) -> list[Trial]:
-    """Store new trials under the numbers that were reserved for them."""
+    """Store new trials under the numbers that were reserved for them, and return the first n.
+
+    Those start. In a study with repeats, each point has a group of trials with numbers in a row, of
+    which the last one's may have to wait.
+    """
     study = session.study
     # The same attribute as Optuna's `enqueue_trial` sets.
     fixed = {FIXED_PARAMS: dict(request.fixed)} if request.fixed else {}
-    trials = []
-    for index in range(len(reserved.ids)):
+    trials: list[Trial] = []
+    points: list[Trial] = []
+    for index in range(0, len(reserved.ids), study.n_repeats):
         number = reserved.first_number + index
-        draft = plan.new_draft(index, number)
+        draft = plan.new_draft(index // study.n_repeats, number)
         draft.reserve(number)
         trial = Trial.reserved(
             reserved,
@@ -236,13 +279,16 @@ def _start_new(
             system_attrs=draft.system_attrs | fixed,
             study_attrs=draft.study_attrs or None,
         )
+        points.append(trial)
+        trials += [trial, *further_repeats(trial, reserved, index)]
+    mark_points(session, points, plan.new[: len(points)])
+    for trial in trials[:n]:
         trial.lease_seconds = reserved.lease_seconds
         trial.space_version = study.search_space_version
         _hand_out(trial, reserved.now, reserved.max_trial_seconds, request)
-        trials.append(trial)
-    mark_points(session, trials, plan.new[: len(trials)])
+    form_groups(study, trials)
     Trial.objects.add(trials)
-    return trials
+    return trials[:n]
 
 
 def _hand_out(

@@ -22,12 +22,12 @@ def n_allowed(study: Study, n: int) -> int:
 
 
 def n_new_allowed(study: Study, n: int) -> int:
-    """Return how many of n new trials the budgets allow."""
+    """Return how many of n new trials the budgets allow, with all repeats of their points."""
+    rooms = [n_trials_left(study)]
     if study.max_trials is not None:
-        n = min(n, study.max_trials - study.n_counted)
-    if (n_left := n_trials_left(study)) is not None:
-        n = min(n, n_left)
-    return n
+        rooms.append(study.max_trials - study.n_counted)
+    of_points = [room - room % study.n_repeats for room in rooms if room is not None]
+    return min([n, *of_points])
 
 
 def refusal_of_ask(
@@ -46,7 +46,8 @@ def refusal_of_ask(
         return error
     if room == 0:
         return too_many_running()
-    if n_trials_left(study) == 0 and (study.n_waiting == 0 or fixed):
+    n_left = n_trials_left(study)
+    if n_left is not None and n_left < study.n_repeats and (study.n_waiting == 0 or fixed):
         return too_many_trials(study)
     is_full = study.max_concurrent is not None and study.n_running >= study.max_concurrent
     if is_full and (study.n_waiting > 0 or not study.is_handed_out):

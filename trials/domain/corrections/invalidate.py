@@ -39,9 +39,11 @@ def invalidate_trial(*, actor: Actor, named: NamedStudy, number: int, reason: st
         raise TrialHasNoResult(
             f"trial {number} is {trial.state}: only a COMPLETE or PRUNED one has a result"
         )
-    was, was_on_front = TrialState(trial.state), trial.on_front
+    # The front of a study with repeats follows when their group is stored.
+    was, was_on_front = TrialState(trial.state), trial.on_front and study.repeats is None
     change = change_of_trials(Action.INVALIDATED, study, [trial], _details(trial, reason))
-    trial.state, trial.reason, trial.on_front = TrialState.FAIL, reason, False
+    trial.state, trial.reason = TrialState.FAIL, reason
+    trial.on_front = trial.on_front and not was_on_front
     removed = trial.remove_values()
     trial.replace_system_attrs(without_rungs(trial.system_attrs))
     with pipelined():

@@ -34,7 +34,8 @@ def retry_trial(*, actor: Actor, named: NamedStudy, number: int) -> Trial:
 
     Raises:
         StudyNotFound, TrialNotFound
-        TrialNotFailed: it is not FAIL, or it is infeasible.
+        TrialNotFailed: it is not FAIL, or it is infeasible, or a repeat of a point that was
+            cancelled as a whole.
         StudyCompleted, StudyCancelled
         BudgetExceeded, TooManyTrials
     """
@@ -44,6 +45,7 @@ def retry_trial(*, actor: Actor, named: NamedStudy, number: int) -> Trial:
         which = "infeasible" if trial.infeasible else trial.state
         raise TrialNotFailed(f"trial {number} is {which}: only one that has failed is retried")
     if trial.retried_as is None:
+        _check_point_was_started(study, trial)
         _retry(study, [trial], actor)
     return trial
 
@@ -62,6 +64,17 @@ def retry_failed_trials(*, actor: Actor, named: NamedStudy, limit: int) -> Retri
     if failed:
         _retry(study, failed, actor)
     return Retried(failed, study.n_failures)
+
+
+def _check_point_was_started(study: Study, trial: Trial) -> None:
+    """Raise `TrialNotFailed` for a repeat of a point that was cancelled in the queue."""
+    if trial.repeat_group is None or trial.datetime_start is not None:
+        return
+    if Trial.objects.get_by_number(study, trial.repeat_group).datetime_start is None:
+        raise TrialNotFailed(
+            f"trial {trial.number} was cancelled with all repeats of its point before any had "
+            "started: add the point to the queue again"
+        )
 
 
 def _retry(study: Study, failed: Sequence[Trial], actor: Actor) -> None:

@@ -46,6 +46,7 @@ class FrozenTrial(Answer):
     attempt: int | None = None
     reoffers: int | None = None
     retry_of: int | None = None
+    repeat: dict[str, int] | None = None
     retried_as: int | None = None
     retry_refused: str | None = None
     cancelled_retry: int | None = None
@@ -80,6 +81,7 @@ class StudyInfo(Answer):
     pruner: str
     pruner_options: dict[str, Any]
     pruning_direction: str | None
+    repeats: dict[str, Any] | None
     n_trials: int
     trial_counts: dict[str, int]
     best_value: Values | None
@@ -103,6 +105,7 @@ class StudyInfo(Answer):
     best_params: dict[str, Any] | None = None
     user_attrs: dict[str, Any] | None = None
     search_space: list[dict[str, Any]] | None = None
+    parameter_constraints: list[str] | None = None
     search_space_version: int | None = None
     retired: dict[str, Any] | None = None
 
@@ -127,6 +130,7 @@ class Best(Answer):
     params: dict[str, Any]
     value: Values
     metric_names: list[str] | None = None
+    repeats: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

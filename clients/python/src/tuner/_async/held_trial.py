@@ -31,6 +31,8 @@ class AsyncHeldTrial(Suggestions):
         study: the study that it belongs to.
         trial_id: its number within the study.
         params: the parameters to evaluate.
+        repeat: of a study with repeats, which one of its point it is: `group`, `index`, and the
+            `seed` for the evaluation's random numbers; otherwise None.
         result: the finished trial, once the service has its result.
     """
 
@@ -46,6 +48,7 @@ class AsyncHeldTrial(Suggestions):
         }
         self.attempt: int = offer["attempt"]
         self.retry_of: int | None = offer["retry_of"]
+        self.repeat: dict[str, int] | None = offer.get("repeat")
         self.reoffers: int = offer["reoffers"]
         self.is_reoffered: bool = offer["reoffered"]
         self.result: FrozenTrial | None = None

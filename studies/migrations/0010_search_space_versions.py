@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("studies", "0007_stop_after_no_improvement"),
+        ("studies", "0009_parameter_constraints"),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("trials", "0008_infinite_values"),
+        ("trials", "0009_repeats"),
     ]
 
     operations = [
