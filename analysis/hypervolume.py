@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna import visualization  # lazy: imports Plotly at the first plot
 
-from analysis import samples
+from analysis import lazy_imports, samples
 from analysis.completed_trials import CompletedTrials
 from analysis.errors import InvalidReferencePoint, SingleObjective
 from studies.models import Study
@@ -81,6 +81,7 @@ def hypervolume_of(*, study: Study, reference_point: Sequence[float] | None = No
     point = _worst(completed) if reference_point is None else np.array(reference_point)
     most = _MOST.get(objectives, _LEAST)
     sample = samples.of_completed(completed, most=most, preferred=completed.is_on_front)
+    lazy_imports.load(lazy_imports.PLOTS)
     figure = visualization.plot_hypervolume_history(sample.optuna_study, point.tolist())
     found = Hypervolume(point.tolist(), len(sample), sample.n_all, figure)
     if not math.isfinite(found.hypervolume):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.cache import cache
 from optuna import importance  # lazy: imports scikit-learn at its first use
 
+from analysis import lazy_imports
 from analysis.completed_trials import CompletedTrials, check_objective
 from analysis.errors import (
     EvaluatorsBusy,
@@ -165,6 +166,7 @@ def _sample(study: Study, target: str, target_idx: int, most: int) -> tuple[Samp
 
 
 def _evaluate(method: str, sample: Sample, n_complete: int) -> Importance | str:
+    lazy_imports.load(lazy_imports.IMPORTANCES)
     evaluator = METHODS[method].build()
     try:
         shares = importance.get_param_importances(sample.optuna_study, evaluator=evaluator)

@@ -116,11 +116,14 @@ def _sample(
 
 
 def of_two(study: Study) -> Sample:
-    """Sample two completed trials, with one objective of 0, for plots that need parameters only."""
+    """Sample two completed trials, with one objective of 0, for plots that need parameters only.
+
+    Both have the distributions of all parameters, also of those that are not active in them.
+    """
     completed = study.trials.filter(state=TrialState.COMPLETE).order_by("number")
     trials = read(study, list(completed.values_list("number", flat=True)[:2]))
     for trial in trials:
-        trial.values = [0.0]
+        trial.values, trial.distributions = [0.0], study.space.distributions
     return Sample(_optuna_study(study, trials, study.directions[:1]), study.n_complete)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from optuna import visualization  # lazy: imports Plotly at the first plot
 
-from analysis import samples
+from analysis import lazy_imports, samples
 from analysis.completed_trials import CompletedTrials, check_objective
 from analysis.errors import (
     ImportanceUnavailable,
@@ -63,6 +63,7 @@ def draw(*, kind: str, request: PlotRequest) -> "go.Figure":
     for name in request.params or ():
         if name not in request.study.space.distributions:
             raise NoSuchParameter(f'the study has no parameter "{name}"')
+    lazy_imports.load(lazy_imports.PLOTS)
     try:
         drawing = KINDS[kind](request)
     except (ValueError, ArithmeticError) as error:  # e.g. values too far apart for a scale

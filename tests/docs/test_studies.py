@@ -37,9 +37,7 @@ CONDITIONAL: dict[str, Callable[[Params], set[str]]] = {
     "fine-tuning": lambda p: (
         {"lora.rank", "lora.alpha", "lora.dropout"} if p["method"] == "lora" else set()
     ),
-    "gradient-boosting": lambda p: (
-        {"rate_drop", "skip_drop"} if p["booster"] == "dart" else set()
-    ),
+    "gradient-boosting": lambda p: {"rate_drop", "skip_drop"} if p["booster"] == "dart" else set(),
     "image-classifier": lambda p: {
         "adamw": {"beta2"},
         "sgd": {"momentum", "nesterov"},
@@ -99,7 +97,7 @@ def result(study: JSON, number: int) -> JSON:
     values = [number % 7 + 0.25 * axis for axis in range(len(study.get("metric_names", [0])))]
     body: JSON = {"values": values if len(values) > 1 else values[0]}
     if names := study.get("constraints"):
-        body["constraints"] = {name: number % 3 - 1 for name in names}
+        body["constraints"] = dict.fromkeys(names, number % 3 - 1)
     return body
 
 

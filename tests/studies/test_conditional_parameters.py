@@ -312,6 +312,7 @@ def test_study_begins_with_trials_of_an_earlier_one(api: APIClient, mode: str) -
     assert_schemas_agree(STUDY_NAME)
 
 
+@pytest.mark.filterwarnings("ignore:Some regimes for parameter:UserWarning")
 def test_study_is_analysed(api: APIClient, admin_client: Client) -> None:
     played = play(api, 20, sampler="random", sampler_options={"seed": 1})
     for kind in set(KINDS) - {"pareto_front", "hypervolume"}:  # which need several objectives
@@ -320,6 +321,10 @@ def test_study_is_analysed(api: APIClient, admin_client: Client) -> None:
         assert api.get(f"{STUDY_URL}/plots/{kind}", query).status_code == 200, kind
     found = strict_json(api.get(f"{STUDY_URL}/importance"))["importances"]
     assert set(found) == {"optimizer", "layers", "rate"}  # those that all trials have
+    query = {"method": "ped_anova"}  # which has the others, too, also if the first trials lack them
+    found = strict_json(api.get(f"{STUDY_URL}/importance", query))["importances"]
+    figure = strict_json(api.get(f"{STUDY_URL}/plots/importance", query))
+    assert set(figure["data"][0]["y"]) == set(found) == {each["name"] for each in OPTIMIZERS}
     get_advice(api)
     study = Study.objects.get()
     assert admin_client.get(admin_list_url(study)).status_code == 200
