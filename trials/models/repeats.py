@@ -32,6 +32,7 @@ READ = (
     "group_state",
     "group_values",
     "group_constraints",
+    "revision",
 )
 _RESULTS = (GroupState.COMPLETE, GroupState.PRUNED, GroupState.INFEASIBLE)
 
@@ -43,7 +44,7 @@ class Settled:
     Attributes:
         leaders: The first trials of the groups whose results have changed.
         results: Those of them whose groups have a result now, and had none.
-        has_lost: Whether a completed group has another result now, or none.
+        has_lost: Whether a group that was the best or on the front has another result, or none.
     """
 
     leaders: list[AbstractTrial] = field(default_factory=list)
@@ -62,9 +63,10 @@ def settle(
         trials: All trials of the study, as they are stored.
         changed: Trials as they are to be stored.
     """
-    order = dict.fromkeys(each.repeat_group for each in changed if each.repeat_group is not None)
-    # Attempts that were retried do not count, and may be many.
-    counting = Q(retried_as=None) | Q(number=F("repeat_group"))
+    every = [each.repeat_group for each in changed if each.repeat_group is not None]
+    order = list(reversed(dict.fromkeys(reversed(every))))  # by the trials that came last
+    # Failed trials do not count, and may be many.
+    counting = ~Q(state=GroupState.FAIL) | Q(infeasible=True) | Q(number=F("repeat_group"))
     found = trials.filter(counting, repeat_group__in=order).only(*READ)
     members = {each.id: each for each in found}
     for each in members.values():
@@ -87,7 +89,7 @@ def _settle_group(settled: Settled, members: Sequence[AbstractTrial]) -> None:
     if before == (leader.group_state, leader.group_values, leader.group_constraints):
         return
     settled.leaders.append(leader)
-    if before[0] == GroupState.COMPLETE:
+    if leader.on_front:
         leader.on_front, settled.has_lost = False, True
     if leader.group_state in _RESULTS and before[0] not in _RESULTS:
         settled.results.append(leader)
@@ -96,7 +98,7 @@ def _settle_group(settled: Settled, members: Sequence[AbstractTrial]) -> None:
 def mark_front(study: Study, settled: Settled) -> None:
     """Mark the groups that may be the study's best one, or on its Pareto front, by their leaders.
 
-    If a result was lost, the front has to be found again instead.
+    If the front has lost one, it has to be found again instead.
     """
     for leader in () if settled.has_lost else settled.leaders:
         values = leader.judged_values
