@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.db.models import Q
+
 from access.actors import Actor
 from access.models.audit_entry import Action
 from optuna_bridge.enums import TrialState
@@ -11,6 +13,7 @@ from studies.domain.limits import check_room_for_trials
 from studies.enums import StudyState
 from studies.models import NamedStudy, Study
 from trials.domain.audit import record_trials
+from trials.domain.corrections.study_attrs import forget_in_study_attrs
 from trials.domain.finish_trial import check_budget, queue_again
 from trials.domain.locking import lock_trial
 from trials.errors import TrialNotFailed
@@ -35,7 +38,7 @@ def retry_trial(*, actor: Actor, named: NamedStudy, number: int) -> Trial:
     Raises:
         StudyNotFound, TrialNotFound
         TrialNotFailed: it is not FAIL, or it is infeasible, or a repeat of a point that was
-            cancelled as a whole.
+            cancelled as a whole, or of which another attempt has not failed.
         StudyCompleted, StudyCancelled
         BudgetExceeded, TooManyTrials
     """
@@ -45,7 +48,7 @@ def retry_trial(*, actor: Actor, named: NamedStudy, number: int) -> Trial:
         which = "infeasible" if trial.infeasible else trial.state
         raise TrialNotFailed(f"trial {number} is {which}: only one that has failed is retried")
     if trial.retried_as is None:
-        _check_point_was_started(study, trial)
+        _check_is_missing(study, trial)
         _retry(study, [trial], actor)
     return trial
 
@@ -66,14 +69,22 @@ def retry_failed_trials(*, actor: Actor, named: NamedStudy, limit: int) -> Retri
     return Retried(failed, study.n_failures)
 
 
-def _check_point_was_started(study: Study, trial: Trial) -> None:
-    """Raise `TrialNotFailed` for a repeat of a point that was cancelled in the queue."""
+def _check_is_missing(study: Study, trial: Trial) -> None:
+    """Raise `TrialNotFailed` for a repeat whose point was cancelled in the queue, or has it."""
     if trial.repeat_group is None or trial.datetime_start is not None:
         return
-    if Trial.objects.get_by_number(study, trial.repeat_group).datetime_start is None:
+    others = Trial.objects.filter(study_id=study.id, repeat_group=trial.repeat_group)
+    if not others.exclude(datetime_start=None).exists():
         raise TrialNotFailed(
             f"trial {trial.number} was cancelled with all repeats of its point before any had "
             "started: add the point to the queue again"
+        )
+    same = others.filter(repeat_index=trial.repeat_index)
+    other = same.filter(~Q(state=TrialState.FAIL) | Q(infeasible=True)).first()
+    if other is not None:
+        raise TrialNotFailed(
+            f"trial {trial.number} was cancelled, and trial {other.number} is the same repeat of "
+            f"its point: it is {other.state}"
         )
 
 
@@ -86,6 +97,8 @@ def _retry(study: Study, failed: Sequence[Trial], actor: Actor) -> None:
     retries = queue_again(study, failed)
     was = [TrialState.FAIL] * len(failed)
     Trial.objects.change(study, failed, was=was, were_failures=n_failures)
+    if study.repeats is not None:  # their points have no result until the retries have
+        forget_in_study_attrs(study, failed)
     record_trials(actor, study, [(Action.QUEUED, retry) for retry in retries])
     if study.state == StudyState.COMPLETED:
         reopen_if_room(study, actor=actor)
