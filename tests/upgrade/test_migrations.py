@@ -233,6 +233,7 @@ HISTORY = [
     ("studies", "0007_stop_after_no_improvement"),
     ("studies", "0008_repeats"),
     ("trials", "0009_repeats"),
+    ("trials", "0010_infeasible_groups"),
 ]
 OURS = {app for app, _ in HISTORY}
 

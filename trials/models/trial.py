@@ -49,6 +49,11 @@ class Trial(AbstractTrial):
                 condition=models.Q(state="COMPLETE", violation__gt=0),
             ),
             models.Index(
+                fields=["study", "group_violation", "number"],
+                name="trial_infeasible_groups",
+                condition=models.Q(group_state="COMPLETE", group_violation__gt=0),
+            ),
+            models.Index(
                 fields=["token"],
                 name="trial_of_token",
                 condition=models.Q(state="RUNNING", token__isnull=False),
