@@ -101,9 +101,9 @@ class KeptTrials:
         if self._is_same_space:
             fields["attempt"] = trial.attempt
             fields |= {field: self._number(getattr(trial, field)) for field in _LINKS}
-        if trial.repeat_group is not None:  # its first trial may have been left out
-            fields["repeat_group"] = self._groups.setdefault(trial.repeat_group, number)
-            fields["repeat_index"] = trial.repeat_index
+        if self._source.repeats is not None:  # its first trial may have been left out
+            fields["repeat_group"] = self._groups.setdefault(trial.point_number, number)
+            fields["repeat_index"] = trial.repeat_index or 0
         internal_params = self._clone.space.to_internal(params)
         copy = Trial(
             study=self._clone,
