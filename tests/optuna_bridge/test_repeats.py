@@ -43,6 +43,11 @@ def test_infinite_and_huge_values_have_aggregates() -> None:
     assert of("mean", [LARGEST] * 3) == pytest.approx(LARGEST)
 
 
+def test_zero_has_no_sign() -> None:
+    for aggregate in AGGREGATES:
+        assert str(of(aggregate, [0.0, 0.0], sign=-1)) == "0.0"
+
+
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=7))
 def test_standard_error_is_that_of_the_mean(values: list[float]) -> None:
     expected = statistics.stdev(values) / math.sqrt(len(values))
