@@ -157,6 +157,8 @@ def _by(method: str, study: Study, target: str, target_idx: int) -> Importance |
 def _sample(study: Study, target: str, target_idx: int, most: int) -> tuple[Sample, int]:
     """Return a sample, and the number of completed trials, or points of a study with repeats."""
     completed = CompletedTrials.of(study)
+    if len(completed) < 2:
+        raise TooFewTrials(f"{len(completed)} points have completed; at least 2 are needed")
     space = study.space.as_sampled  # an ordinal parameter is one column, in its order
     if target == FRONT:
         return of_ranks(completed, most=min(most, MAX_RANKED), space=space), len(completed)
