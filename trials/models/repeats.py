@@ -6,7 +6,7 @@ and `stop_after_no_improvement` go. It depends only on the group's trials as the
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.db.models import F, Q, QuerySet
@@ -34,6 +34,7 @@ READ = (
     "group_constraints",
     "revision",
 )
+MEMBERS_AT_A_TIME = 10_000  # which are in memory; a batch may have results of very many groups
 _RESULTS = (GroupState.COMPLETE, GroupState.PRUNED, GroupState.INFEASIBLE)
 
 
@@ -65,21 +66,36 @@ def settle(
     """
     every = [each.repeat_group for each in changed if each.repeat_group is not None]
     order = list(reversed(dict.fromkeys(reversed(every))))  # by the trials that came last
+    size = max(1, MEMBERS_AT_A_TIME // study.n_repeats)
+    settled = Settled()
+    for first in range(0, len(order), size):
+        part = order[first : first + size]
+        groups = _members(study, trials, part, changed)
+        for group in part:
+            _settle_group(settled, groups[group])
+    mark_front(study, settled)
+    return settled
+
+
+def _members(
+    study: Study,
+    trials: "QuerySet[AbstractTrial]",
+    groups: Sequence[int],
+    changed: Sequence[AbstractTrial],
+) -> Mapping[int | None, list[AbstractTrial]]:
+    """Return the trials of some groups that count, and all that have changed."""
     # Failed trials do not count, and may be many.
     counting = ~Q(state=GroupState.FAIL) | Q(infeasible=True) | Q(number=F("repeat_group"))
-    found = trials.filter(counting, repeat_group__in=order).only(*READ)
-    members = {each.id: each for each in found}
+    members = {
+        each.id: each for each in trials.filter(counting, repeat_group__in=groups).only(*READ)
+    }
     for each in members.values():
         each.study = study
     members |= {each.id: each for each in changed}
-    groups: dict[int | None, list[AbstractTrial]] = defaultdict(list)
+    found: dict[int | None, list[AbstractTrial]] = defaultdict(list)
     for each in members.values():
-        groups[each.repeat_group].append(each)
-    settled = Settled()
-    for group in order:
-        _settle_group(settled, groups[group])
-    mark_front(study, settled)
-    return settled
+        found[each.repeat_group].append(each)
+    return found
 
 
 def _settle_group(settled: Settled, members: Sequence[AbstractTrial]) -> None:

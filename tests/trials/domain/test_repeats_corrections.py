@@ -21,7 +21,7 @@ from tests.support.api_client import (
     trial_action,
 )
 from tests.support.database import move_leases_into_past, recorded_statements
-from trials.models import Trial
+from trials.models import Trial, repeats
 
 create = partial(
     create_study, sampler="random", pruner="none", direction="minimize", repeats={"n": 3}
@@ -110,6 +110,23 @@ def test_results_of_a_batch_count_when_their_points_are_whole(api: APIClient) ->
     ]
     assert api.post(f"{TRIALS_URL}/complete-batch", {"trials": body}).status_code == 200
     assert get_study(api)["n_trials_without_improvement"] == 1  # the second point came first
+
+
+def test_groups_of_a_batch_are_read_in_parts(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repeats, "MEMBERS_AT_A_TIME", 6)
+    create(api)
+    trials = suggest_batch(api, 15)
+    body = [
+        {"trial_id": trial["trial_id"], "state": "COMPLETE", "values": -index}
+        for index, trial in enumerate(trials)
+    ]
+    with recorded_statements() as work:
+        assert api.post(f"{TRIALS_URL}/complete-batch", {"trials": body}).status_code == 200
+    assert sum('"repeat_group" IN' in sql for sql, _ in work) == 3
+    found = api.get(f"{STUDY_URL}/best").json()
+    assert (found["trial_id"], found["value"]) == (12, -13)
 
 
 def test_budget_below_another_point_is_not_left_over(api: APIClient) -> None:
