@@ -9,7 +9,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import QMCSampler
 from optuna.trial import FrozenTrial
 
-from optuna_bridge.repeats import point_number
+from optuna_bridge.repeats.aggregates import point_number
 
 
 class NumberedQMCSampler(QMCSampler):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optuna_bridge.repeats import AGGREGATES, Repeats, seed_of, standard_errors
+from optuna_bridge.repeats.aggregates import AGGREGATES, Repeats, seed_of, standard_errors
 
 LARGEST = sys.float_info.max
 SEEDS = [1484405855, 917752063, 1417063493]

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from django.db.models import F, Q, QuerySet
 
 from optuna_bridge.constraints import total_violation
-from optuna_bridge.repeats import Repeats
+from optuna_bridge.repeats.aggregates import Repeats
 from studies.models import Study
-from trials.models.abstract_trial import AbstractTrial, GroupState
+from trials.models.abstract_trial import AbstractTrial
+from trials.models.repeat_fields import GroupState
 
 # What `settle` reads of trials: a batch of results may change many groups.
 READ = (

@@ -5,7 +5,8 @@ from typing import ClassVar
 from django.db import models
 
 from trials.models.abstract_trial import AbstractTrial, GuardedModel
-from trials.models.managers import StepQuerySet, TrialManager
+from trials.models.managers import TrialManager
+from trials.models.querysets import StepQuerySet
 from trials.models.sort_keys import duration_key, value_key
 
 
