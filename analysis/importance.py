@@ -132,8 +132,9 @@ def importance_of(
 
 def _by(method: str, study: Study, target: str, target_idx: int) -> Importance | str:
     """Return the importance by one method, or why it cannot be computed; both are cached."""
-    n_finished = study.n_complete + study.n_pruned + study.n_fail
-    key = f"importance:{study.id}:{n_finished}:{target}:{target_idx}:{method}"
+    # By state, since the result of a finished trial may be invalidated.
+    finished = f"{study.n_complete}:{study.n_pruned}:{study.n_fail}"
+    key = f"importance:{study.id}:{finished}:{target}:{target_idx}:{method}"
     found: Importance | str | None = cache.get(key)
     if found is not None:
         return found

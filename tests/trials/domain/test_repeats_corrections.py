@@ -143,6 +143,16 @@ def test_budget_below_another_point_is_not_left_over(api: APIClient) -> None:
     assert study_state(api) == ("COMPLETED", "max_trials")
 
 
+def test_importance_does_without_invalidated_points(api: APIClient) -> None:
+    create(api, repeats={"n": 2})
+    points = [tell_point(api, value, value) for value in (1, 3, 2)]
+    url = f"{STUDY_URL}/importance?method=ped_anova"
+    assert api.get(url).json()["n_trials"] == 3
+    for number in (points[0], points[0] + 1):
+        invalidate(api, number)
+    assert api.get(url).json()["n_trials"] == 2
+
+
 def test_importance_needs_two_points(api: APIClient) -> None:
     create(api)
     tell_point(api, 1, 2, 3)
