@@ -9,12 +9,10 @@ from django.db.models import F
 
 from studies.models import Study
 from trials.models import front, improvement, repeats
-from trials.models.querysets import T, TrialReader, with_study
+from trials.models.querysets import T, TrialReader
 from trials.models.repeats import Settled
 from trials.models.statements import front as front_statements
 from trials.models.statements import rows
-
-GROUPS_AT_A_TIME = 100  # of an imported study
 
 
 class FrontWriter(TrialReader[T]):
@@ -41,12 +39,15 @@ class FrontWriter(TrialReader[T]):
 
     def settle_all(self, study: Study) -> None:
         """Set the results of all groups of a locked study whose trials were just written."""
-        leaders = self.filter(study_id=study.id, number=F("repeat_group")).order_by("number")
+        trials = self.filter(study_id=study.id)
+        leaders = trials.filter(number=F("repeat_group")).order_by("number")
         groups, last = leaders.values_list("number", flat=True), -1
-        while part := list(groups.filter(number__gt=last)[:GROUPS_AT_A_TIME]):
+        while part := list(groups.filter(number__gt=last)[: repeats.groups_at_a_time(study)]):
             last = part[-1]
-            these = self.filter(study_id=study.id, repeat_group__in=part)
-            settled = repeats.settle(study, these, with_study(study, these.only(*repeats.READ)))
+            these = trials.filter(repeat_group__range=(part[0], last))
+            settled = Settled()
+            for members in repeats.by_group(repeats.counting(study, these)).values():
+                repeats.settle_group(settled, members)
             rows.update_groups(settled.leaders)
         self.find_front(study)
         self._count_anew(study)

@@ -67,39 +67,44 @@ def settle(
     """
     every = [each.repeat_group for each in changed if each.repeat_group is not None]
     order = list(reversed(dict.fromkeys(reversed(every))))  # by the trials that came last
-    size = max(1, MEMBERS_AT_A_TIME // study.n_repeats)
-    settled = Settled()
+    size, settled = groups_at_a_time(study), Settled()
     for first in range(0, len(order), size):
         part = order[first : first + size]
-        groups = _members(study, trials, part, changed)
+        found = {each.id: each for each in counting(study, trials.filter(repeat_group__in=part))}
+        groups = by_group([*(found | {each.id: each for each in changed}).values()])
         for group in part:
-            _settle_group(settled, groups[group])
+            settle_group(settled, groups[group])
     mark_front(study, settled)
     return settled
 
 
-def _members(
-    study: Study,
-    trials: "QuerySet[AbstractTrial]",
-    groups: Sequence[int],
-    changed: Sequence[AbstractTrial],
-) -> Mapping[int | None, list[AbstractTrial]]:
-    """Return the trials of some groups that count, and all that have changed."""
-    # Failed trials do not count, and may be many.
-    counting = ~Q(state=GroupState.FAIL) | Q(infeasible=True) | Q(number=F("repeat_group"))
-    members = {
-        each.id: each for each in trials.filter(counting, repeat_group__in=groups).only(*READ)
-    }
-    for each in members.values():
+def groups_at_a_time(study: Study) -> int:
+    """Return of how many groups the trials are read at a time."""
+    return max(1, MEMBERS_AT_A_TIME // study.n_repeats)
+
+
+def counting(study: Study, trials: "QuerySet[AbstractTrial]") -> list[AbstractTrial]:
+    """Read those of a study's trials on which the results of their groups depend.
+
+    Failed trials do not count, and may be many.
+    """
+    these = ~Q(state=GroupState.FAIL) | Q(infeasible=True) | Q(number=F("repeat_group"))
+    found = list(trials.filter(these).only(*READ))
+    for each in found:
         each.study = study
-    members |= {each.id: each for each in changed}
+    return found
+
+
+def by_group(trials: Sequence[AbstractTrial]) -> Mapping[int | None, list[AbstractTrial]]:
+    """Return the trials by their group."""
     found: dict[int | None, list[AbstractTrial]] = defaultdict(list)
-    for each in members.values():
+    for each in trials:
         found[each.repeat_group].append(each)
     return found
 
 
-def _settle_group(settled: Settled, members: Sequence[AbstractTrial]) -> None:
+def settle_group(settled: Settled, members: Sequence[AbstractTrial]) -> None:
+    """Set the result of a group on its first trial, and add it to `settled` if it has changed."""
     leader = next(each for each in members if each.is_leader)
     before = leader.group_state, leader.group_values, leader.group_constraints
     set_result(leader, members)
