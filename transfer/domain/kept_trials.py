@@ -118,7 +118,9 @@ class KeptTrials:
 
     def _system_attrs(self, trial: Trial, params: Mapping[str, Any]) -> dict[str, Any]:
         constraints = constraint_attrs(trial.constraints_by_name or {})
-        return {**self._annotations, **constraints} if _is_answer(trial) else constraints
+        # The first repeat of a point stands for all of them, even if it has failed itself.
+        is_learnt = _is_answer(trial) or self._source.repeats is not None
+        return {**self._annotations, **constraints} if is_learnt else constraints
 
     @cached_property
     def _annotations(self) -> Mapping[str, Any]:

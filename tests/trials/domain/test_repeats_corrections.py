@@ -21,6 +21,7 @@ from tests.support.api_client import (
     trial_action,
 )
 from tests.support.database import move_leases_into_past, recorded_statements
+from tests.support.transfer_files import clone_study
 from trials.models import Trial, repeats
 
 create = partial(
@@ -99,6 +100,19 @@ def test_genetic_sampler_forgets_parents_of_corrected_points(
         invalidate(api, 2)
     assert not parents_with(0)
     assert_schemas_agree()
+
+
+def test_genetic_sampler_of_a_clone_learns_from_points_whose_first_repeat_failed(
+    api: APIClient,
+) -> None:
+    create(api, sampler="nsgaii", sampler_options={"population_size": 2, "seed": 1})
+    for value in range(2):
+        tell_point(api, None, value, value)
+    clone_study(api, name="copy")
+    suggest_batch(api, 1, "copy")
+    drawn = Trial.objects.get(study__name="copy", number=6)
+    assert drawn.system_attrs["NSGAIISampler:generation"] == 1
+    assert_schemas_agree("copy")
 
 
 def test_results_of_a_batch_count_when_their_points_are_whole(api: APIClient) -> None:
