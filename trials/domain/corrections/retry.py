@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import Q
-
 from access.actors import Actor
 from access.models.audit_entry import Action
 from optuna_bridge.enums import TrialState
@@ -37,8 +35,8 @@ def retry_trial(*, actor: Actor, named: NamedStudy, number: int) -> Trial:
 
     Raises:
         StudyNotFound, TrialNotFound
-        TrialNotFailed: it is not FAIL, or it is infeasible, or a repeat of a point that was
-            cancelled as a whole, or of which another attempt has not failed.
+        TrialNotFailed: it is not FAIL, or it is infeasible, or a repeat that was
+            cancelled with its whole point, or because of a late result.
         StudyCompleted, StudyCancelled
         BudgetExceeded, TooManyTrials
     """
@@ -70,7 +68,10 @@ def retry_failed_trials(*, actor: Actor, named: NamedStudy, limit: int) -> Retri
 
 
 def _check_is_missing(study: Study, trial: Trial) -> None:
-    """Raise `TrialNotFailed` for a repeat whose point was cancelled in the queue, or has it."""
+    """Raise `TrialNotFailed` for a cancelled repeat that its point does not lack.
+
+    Otherwise a point could have more than its n repeats.
+    """
     if trial.repeat_group is None or trial.datetime_start is not None:
         return
     others = Trial.objects.filter(study_id=study.id, repeat_group=trial.repeat_group)
@@ -79,12 +80,11 @@ def _check_is_missing(study: Study, trial: Trial) -> None:
             f"trial {trial.number} was cancelled with all repeats of its point before any had "
             "started: add the point to the queue again"
         )
-    same = others.filter(repeat_index=trial.repeat_index)
-    other = same.filter(~Q(state=TrialState.FAIL) | Q(infeasible=True)).first()
-    if other is not None:
+    late = others.filter(cancelled_retry=trial.number).first()
+    if late is not None:
         raise TrialNotFailed(
-            f"trial {trial.number} was cancelled, and trial {other.number} is the same repeat of "
-            f"its point: it is {other.state}"
+            f"trial {trial.number} was cancelled since the result of trial {late.number}, the same "
+            f"repeat of its point, arrived after all: retry trial {late.number} if it fails"
         )
 
 
