@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 
 from optuna_bridge.space.search_space import listed_values
+from optuna_bridge.space.when import shown
 
 EMPTY = "-"
 MAX_ATTRIBUTES = 1000  # as many as a search space can have parameters
@@ -131,12 +132,17 @@ def attributes_table(attrs: Mapping[str, Any] | None, heads: Sequence[str]) -> S
 
 
 def search_space_table(parameters: Iterable[Mapping[str, Any]]) -> SafeString:
-    """Return a table of the parameters of a search space."""
+    """Return a table of the parameters of a search space, with their conditions if there are."""
+    listed = list(parameters)
+    has_conditions = any("when" in each for each in listed)
     return table(
-        ["Name", "Type", "Range or choices", "Step", "Log"],
+        ["Name", "Type", "Range or choices", "Step", "Log", *(["When"] if has_conditions else [])],
         (
-            (each["name"], each["type"], _range(each), each.get("step") or "", _log(each))
-            for each in parameters
+            (
+                *(each["name"], each["type"], _range(each), each.get("step") or "", _log(each)),
+                *([_when(each)] if has_conditions else []),
+            )
+            for each in listed
         ),
     )
 
@@ -147,6 +153,12 @@ def _range(parameter: Mapping[str, Any]) -> str:
         return f"{parameter['low']} to {parameter['high']}"
     more = f", … ({len(choices)} choices)" if len(choices) > MAX_CHOICES else ""
     return ", ".join(truncated(as_json(each), 60) for each in choices[:MAX_CHOICES]) + more
+
+
+def _when(parameter: Mapping[str, Any]) -> str:
+    """Return the conditions with which trials have a parameter."""
+    conditions = parameter.get("when", {}).items()
+    return truncated("; ".join(f"{parent}: {shown(wanted)}" for parent, wanted in conditions), 300)
 
 
 def _log(parameter: Mapping[str, Any]) -> str:

@@ -28,6 +28,7 @@ class DraftTrial:
         self._trial = running_trial(number, next(self._ids), fixed)
         self._study_attrs: dict[str, Any] = {}
         self.internal_params: Mapping[str, float] = {}  # empty until all are drawn
+        self.is_joint = False  # whether the sampler drew some of them jointly
 
     @property
     def is_visible(self) -> bool:

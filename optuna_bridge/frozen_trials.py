@@ -35,9 +35,6 @@ def frozen_trial(
 ) -> FrozenTrial:
     """Build Optuna's FrozenTrial; it shares its distributions with the study's other trials."""
     params = space.to_external(internal_params)
-    distributions = space.distributions
-    if len(params) < len(distributions):
-        distributions = {name: distributions[name] for name in params}
     return FrozenTrial(
         number=number,
         state=_STATES[state],
@@ -46,7 +43,7 @@ def frozen_trial(
         datetime_start=datetime_start,
         datetime_complete=datetime_complete,
         params=params,
-        distributions=distributions,
+        distributions=space.distributions_of(params),
         user_attrs=NOTHING,
         system_attrs=system_attrs or NOTHING,
         intermediate_values=dict(zip(steps, step_values, strict=True)) or NOTHING,

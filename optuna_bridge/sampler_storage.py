@@ -21,6 +21,7 @@ from optuna_bridge.drafts import DraftTrial
 from optuna_bridge.frozen_trials import DIRECTIONS, FrozenTrials, StudyDefinition
 from optuna_bridge.infeasible import LearntTrials
 from optuna_bridge.samplers.trial_columns import TrialColumns
+from optuna_bridge.space.conditions import Conditions
 from optuna_bridge.suggestion import Suggestion
 
 _WITH_RESULT = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -80,6 +81,7 @@ class SamplerStorage(FrozenTrials, Generic[D]):
         study: optuna.Study,
         distributions: Mapping[str, BaseDistribution],
         *,
+        conditions: Conditions | None = None,
         annotates: bool = False,
     ) -> None:
         """Let the study's sampler suggest the draft's parameters; drop the draft on an error.
@@ -88,6 +90,7 @@ class SamplerStorage(FrozenTrials, Generic[D]):
             draft: An empty draft.
             study: An Optuna study on this storage.
             distributions: The parameters to suggest.
+            conditions: The conditions with which the trial has them.
             annotates: Whether the sampler has to set its attributes on the draft, which it does
                 when it draws jointly, even if each parameter is fixed.
         """
@@ -95,7 +98,8 @@ class SamplerStorage(FrozenTrials, Generic[D]):
         self._drafts[draft.trial._trial_id] = draft
         try:
             suggestion = Suggestion(study, draft.trial._trial_id)
-            draft.internal_params = suggestion.draw(distributions)
+            draft.internal_params = suggestion.draw(distributions, conditions)
+            draft.is_joint = suggestion.is_joint
             if annotates:
                 suggestion.draw_jointly()
         except BaseException:

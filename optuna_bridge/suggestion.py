@@ -18,6 +18,7 @@ from optuna.distributions import (
 from optuna.pruners import _filter_study
 from optuna.trial import FrozenTrial
 
+from optuna_bridge.space.conditions import Conditions
 from optuna_bridge.system_attrs import FIXED_PARAMS
 
 
@@ -34,6 +35,7 @@ class Suggestion:
         trial = self._trial
         study.sampler.before_trial(_filter_study(study, trial), trial)
         self._fixed = trial.system_attrs.get(FIXED_PARAMS, {})
+        self.is_joint = False  # whether a value was drawn jointly
         self._joint: tuple[dict[str, Any], dict[str, BaseDistribution]] | None = None
 
     @property
@@ -53,14 +55,22 @@ class Suggestion:
             self._joint = study.sampler.sample_relative(study, trial, space), space
         return self._joint
 
-    def draw(self, distributions: Mapping[str, BaseDistribution]) -> dict[str, float]:
-        """Suggest a value for each of the parameters, and write it into the trial.
+    def draw(
+        self, distributions: Mapping[str, BaseDistribution], conditions: Conditions | None = None
+    ) -> dict[str, float]:
+        """Suggest a value for each of the active parameters, and write it into the trial.
+
+        Parameters with conditions come after those on which they depend, as in an objective that
+        suggests them within an `if`.
 
         Returns:
             The values in Optuna's internal representation.
         """
-        drawn = {}
-        for name, distribution in distributions.items():
+        drawn: dict[str, float] = {}
+        for name in conditions.order if conditions else distributions:
+            if conditions and not conditions.is_active(name, drawn):
+                continue
+            distribution = distributions[name]
             value = drawn[name] = distribution.to_internal_repr(self._value(name, distribution))
             trial = self._trial
             trial.params[name] = distribution.to_external_repr(value)
@@ -73,6 +83,7 @@ class Suggestion:
         if distribution.single():
             return _get_single_value(distribution)
         if self._is_joint(name, distribution):
+            self.is_joint = True
             return self.draw_jointly()[0][name]
         trial = self._trial
         study = _filter_study(self._study, trial)

@@ -35,6 +35,27 @@ class StudyConflict(DomainError):
     code = "study_conflict"
 
 
+class SearchSpaceChanged(DomainError):
+    """The search space has another version than `if_version`; `search_space_version` is that."""
+
+    status = 409
+    code = "search_space_changed"
+
+
+class SearchSpaceIncompatible(DomainError):
+    """The trials of the study have no place in the new search space: clone the study with it."""
+
+    status = 409
+    code = "search_space_incompatible"
+
+
+class TooManySearchSpaces(DomainError):
+    """The study has had as many search spaces as it may have."""
+
+    status = 409
+    code = "too_many_search_spaces"
+
+
 class InvalidStudy(DomainError):
     """The definition contradicts itself; `errors` point at the keys."""
 

@@ -12,12 +12,13 @@ class TrialsConfig(AppConfig):
 
     def ready(self) -> None:
         from optuna_bridge.enums import TrialState
-        from studies.domain import lifecycle, warm_start
+        from studies.domain import change_search_space, lifecycle, warm_start
         from trials import receivers  # noqa: F401  (connect the signals)
         from trials.api import openapi
         from trials.api.request_serializers import ADDED, ENDED
         from trials.domain.adding.warm_start import add_best_trials
         from trials.domain.expire_leases import limit_running_trials
+        from trials.domain.space_changes import adapt_trials
 
         extensions.register_api_urls("trials.api.urls", first=True)  # most requests are for these
         extensions.register_openapi_links(openapi.LINKS)
@@ -25,4 +26,5 @@ class TrialsConfig(AppConfig):
         extensions.register_problem_members(**openapi.PROBLEM_MEMBERS)
         extensions.register_metrics("trials.metrics")
         lifecycle.CHANGE_HOOKS.append(limit_running_trials)
+        change_search_space.HOOKS.append(adapt_trials)
         warm_start.HOOKS.append(add_best_trials)

@@ -80,6 +80,15 @@ def training(params: Params) -> Sequence[float]:
     return [0.9 - 0.12 * distance + bonus - abs(params["batch_size"] - 64) / 1000]
 
 
+def optimizers(params: Params) -> Sequence[float]:
+    """Return a made-up loss, in which each optimizer has settings of its own."""
+    rate = math.log10(params["learning_rate"])
+    if params["optimizer"] == "adam":
+        return [0.2 + 0.1 * (rate + 3) ** 2 + (params["beta"] - 0.9) ** 2]
+    momentum = params.get("momentum", 0.0)  # which plain SGD does not have
+    return [0.15 + 0.1 * (rate + 1.5) ** 2 + 0.3 * (momentum - 0.9) ** 2]
+
+
 def _floats(names: Sequence[str], low: float, high: float) -> list[dict[str, Any]]:
     return [{"type": "float", "name": name, "low": low, "high": high} for name in names]
 
@@ -89,6 +98,18 @@ _TRAINING: list[dict[str, Any]] = [
     {"type": "float", "name": "learning_rate", "low": 1e-4, "high": 1e-1, "log": True},
     {"type": "int", "name": "batch_size", "low": 16, "high": 128, "step": 16},
     {"type": "categorical", "name": "optimizer", "choices": ["adam", "sgd", "rmsprop"]},
+]
+_OPTIMIZERS: list[dict[str, Any]] = [
+    {"type": "categorical", "name": "optimizer", "choices": ["adam", "sgd", "nesterov"]},
+    {"type": "float", "name": "learning_rate", "low": 1e-5, "high": 1.0, "log": True},
+    {
+        **{"type": "float", "name": "momentum", "low": 0.0, "high": 0.99},
+        "when": {"optimizer": ["nesterov"]},
+    },
+    {
+        **{"type": "float", "name": "beta", "low": 0.5, "high": 0.999},
+        "when": {"optimizer": ["adam"]},
+    },
 ]
 
 
@@ -130,6 +151,12 @@ DEMOS = (
         n_trials=45,
         running=2,
         steps=20,
+    ),
+    Demo(
+        _definition("optimizers", _OPTIMIZERS, direction="minimize", sampler="tpe"),
+        optimizers,
+        n_trials=40,
+        running=2,
     ),
     Demo(
         _definition(

@@ -5,8 +5,10 @@ from typing import Any, NoReturn
 from django.db.models.signals import pre_save
 from django.dispatch import receiver
 
-from studies.models import DirectWriteRefused
+from optuna_bridge.space.changes import SpaceChange
+from studies.models import DirectWriteRefused, Study
 from trials.models import IntermediateValue, Trial
+from trials.projection.space_rows import change_space_rows
 from trials.projection.trial_rows import (
     add_study_attribute_rows,
     add_trial_rows,
@@ -14,6 +16,7 @@ from trials.projection.trial_rows import (
     remove_study_attribute_rows,
 )
 from trials.signals import (
+    space_changed,
     study_attrs_added,
     study_attrs_removed,
     trials_added,
@@ -45,6 +48,12 @@ def project_study_attrs(trial_ids: list[int], **kwargs: Any) -> None:
 def project_removed_study_attrs(study_id: int, keys: list[str], **kwargs: Any) -> None:
     """Project the removal of attributes that samplers set on a study."""
     remove_study_attribute_rows(study_id, keys)
+
+
+@receiver(space_changed, sender=Trial, dispatch_uid="trials.project_space")
+def project_space(study: Study, change: SpaceChange, **kwargs: Any) -> None:
+    """Project the parameters of all trials of a study whose search space has changed."""
+    change_space_rows(study, change)
 
 
 # Loading a fixture calls neither save() nor the manager, but sends pre_save.

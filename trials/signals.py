@@ -23,6 +23,9 @@ study_attrs_added = Signal()
 # Arguments: study_id (int); keys (list[str]): those of the attributes that were removed.
 study_attrs_removed = Signal()
 
+# Arguments: study (Study): locked; change (SpaceChange): how its trials' parameters were changed.
+space_changed = Signal()
+
 # The following two are received by the metrics, which exist only in serving processes.
 
 # Arguments: sampler (str); seconds (float): the duration; parts (dict[str, float]): seconds by

@@ -70,7 +70,10 @@ def _failing(parameter: Parameter, values: NDArray[np.float64], failed: Mask) ->
             if failed[is_chosen].all():
                 yield Region(parameter, f"equal to {choice!r:.80}", int(is_chosen.sum()))
         return
-    low, high = values[~failed].min(), values[~failed].max()
+    succeeded = values[~failed & ~np.isnan(values)]
+    if not len(succeeded):  # no trial that succeeded has the parameter
+        return
+    low, high = succeeded.min(), succeeded.max()
     yield Region(parameter, f"below {_text(parameter, low)}", int((values < low).sum()))
     yield Region(parameter, f"above {_text(parameter, high)}", int((values > high).sum()))
 

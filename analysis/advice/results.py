@@ -149,7 +149,9 @@ def repeated_points(evidence: Evidence) -> Iterator[Advice]:
         for trial in evidence.recent
         if trial.has_all_params and (trial.state != "FAIL" or trial.infeasible)
     ]
-    n_points = len({study.points.point(trial.internal_params) for trial in tried})
+    visited = (study.current.as_visited(trial.internal_params) for trial in tried)
+    points = [study.points.point(each) for each in visited if each is not None]
+    n_points = len(set(points)) + len(tried) - len(points)
     n_repeated = len(tried) - n_points
     if n_repeated >= FEW:
         yield Advice(
@@ -172,13 +174,19 @@ def pinned(evidence: Evidence) -> Iterator[Advice]:
     # The bounds of an ordinal parameter are its first and its last value.
     spaces = zip(study.search_space, study.space.as_sampled.distributions.values(), strict=True)
     for (parameter, distribution), values in zip(spaces, zip(*params, strict=True), strict=True):
-        for bound, share in _shares_at_bounds(distribution, np.array(values, dtype=np.float64)):
+        if parameter["name"] in study.current.constants:
+            continue
+        found = np.array(values, dtype=np.float64)
+        found = found[~np.isnan(found)]  # of the trials that have the parameter
+        if len(found) < FEW:
+            continue
+        for bound, share in _shares_at_bounds(distribution, found):
             if share >= 0.8:
                 at = _bound(parameter, bound)
                 yield Advice(
                     "parameter_at_bound",
                     f'parameter "{parameter["name"]}" is at its bound {at} in '
-                    f"{share:.0%} of the best {n_best} trials: better values may lie beyond.",
+                    f"{share:.0%} of the best {len(found)} trials: better values may lie beyond.",
                     parameter["name"],
                 )
 

@@ -1,6 +1,9 @@
-"""The sixteen problems, in two halves: a rule is chosen on one and reported on the other."""
+"""The sixteen problems, in two halves: a rule is chosen on one and reported on the other.
 
-from bench.quality import functions, learning, mixed, two_objectives
+Two more are twins of flattened ones, to compare them with.
+"""
+
+from bench.quality import conditional, functions, learning, mixed, two_objectives
 from bench.quality.problem import Problem
 
 CHOSEN_ON = (
@@ -23,4 +26,7 @@ REPORTED_ON = (
     learning.DIABETES,
     two_objectives.COST,
 )
-PROBLEMS: dict[str, Problem] = {each.name: each for each in (*CHOSEN_ON, *REPORTED_ON)}
+CONDITIONAL = (conditional.BRANCHES, conditional.STAGES)
+PROBLEMS: dict[str, Problem] = {
+    each.name: each for each in (*CHOSEN_ON, *REPORTED_ON, *CONDITIONAL)
+}

@@ -144,7 +144,8 @@ def _per_problem(regrets: Regrets) -> list[str]:
         for algorithm in regrets.algorithms:
             found = [regrets.runs(algorithm, (name, 1), budget) for budget in BUDGETS]
             cells.append(" / ".join(f"{each.mean():.3f}" for each in found if len(each)))
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        if any(cells):
+            lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
 
 

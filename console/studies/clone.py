@@ -48,6 +48,19 @@ class CloneForm(forms.Form):
             attrs={"rows": 14, "class": "vLargeTextField", "spellcheck": "false"}
         ),
     )
+    parameter_constraints = forms.CharField(
+        required=False,
+        strip=False,
+        label="Constraints between parameters, one a line",
+        widget=forms.Textarea(
+            attrs={
+                "rows": 3,
+                "class": "vLargeTextField",
+                "spellcheck": "false",
+                "placeholder": "layers * width <= 4096",
+            }
+        ),
+    )
     trials = forms.BooleanField(
         required=False,
         label="Keep the trials: all, or those that fit another search space",
@@ -66,6 +79,10 @@ class CloneForm(forms.Form):
 
     def clean_search_space(self) -> Any:
         return _parsed(self.cleaned_data["search_space"])
+
+    def clean_parameter_constraints(self) -> list[str]:
+        lines = self.cleaned_data["parameter_constraints"].splitlines()
+        return [line.strip() for line in lines if line.strip()]
 
     def clean_pruner_options(self) -> Any:
         return _parsed(self.cleaned_data["pruner_options"].strip() or "{}")
@@ -87,7 +104,7 @@ class CloneForm(forms.Form):
         """
         try:
             changes = dict(self.cleaned_data)
-            if same_json(changes["search_space"], study.search_space):
+            if same_json(changes["search_space"], study.current.parameters):
                 del changes["search_space"]  # an adopted one may violate the rules for new studies
             body = CloneStudySerializer().run_validation(changes)
             return clone_study(actor=actor, named=NamedStudy(study.name), **body)
@@ -163,6 +180,7 @@ def _initial_values(study: Study) -> dict[str, Any]:
         "name": f"{study.name[: MAX_NAME - len(NAME_SUFFIX)]}{NAME_SUFFIX}",
         "sampler": study.sampler,
         "pruner": study.pruner,
-        "search_space": json.dumps(study.search_space, indent=2, ensure_ascii=False),
+        "search_space": json.dumps(study.current.parameters, indent=2, ensure_ascii=False),
+        "parameter_constraints": "\n".join(study.parameter_constraints),
         "trials": True,
     }

@@ -9,10 +9,12 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from console import display
+from studies.domain.change_search_space import versions_of
 from studies.models import Study
 
 _STOP = "stop_after_no_improvement"
 MAX_STATE_CHANGES = 100  # the latest ones are shown
+MAX_VERSIONS_SHOWN = 20  # of the search space
 
 
 def trials_url(study: Study, state: str | None = None, **filters: str) -> str:
@@ -154,13 +156,45 @@ def directions(study: Study) -> str:
 @admin.display(description="parameters")
 def search_space(study: Study) -> SafeString:
     """The parameters with their ranges."""
-    return display.search_space_table(study.search_space)
+    return display.search_space_table(study.current.parameters)
+
+
+@admin.display(description="versions")
+def search_space_versions(study: Study) -> SafeString | str:
+    """The changes of the search space, the latest first, and the values of retired parameters."""
+    if study.search_space_version == 1:
+        return display.EMPTY
+    rows, n = versions_of(study, MAX_VERSIONS_SHOWN, 0)
+    return display.table(
+        ["Version", "Since", "By", "Parameters", "Retired"],
+        (
+            (
+                each.version,
+                display.timestamp(each.created_at),
+                each.actor or display.EMPTY,
+                len(each.search_space),
+                display.truncated(display.as_json(each.retired)) if each.retired else "",
+            )
+            for each in rows
+        ),
+        f"The latest {len(rows)} of {n}." if len(rows) < n else "",
+    )
 
 
 @admin.display(description="constraints")
 def constraint_names(study: Study) -> str:
     """The names of the constraints."""
     return display.truncated(", ".join(study.constraints)) or display.EMPTY
+
+
+@admin.display(description="constraints between parameters")
+def parameter_constraints(study: Study) -> SafeString | str:
+    """The constraints between parameters, one a line."""
+    if not study.parameter_constraints:
+        return display.EMPTY
+    return format_html_join(
+        "", "<div><code>{}</code></div>", ((each,) for each in study.parameter_constraints)
+    )
 
 
 @admin.display(description="repeats")

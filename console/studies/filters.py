@@ -58,5 +58,11 @@ class StudyChangeList(ChangeList):
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         studies = super().get_queryset(request, *args, **kwargs)
         return studies.defer(
-            "search_space", "distributions", "user_attrs", "best_internal_params", "state_history"
+            "search_space",
+            "distributions",
+            "current_space",
+            "parameter_constraints",
+            "user_attrs",
+            "best_internal_params",
+            "state_history",
         )

@@ -30,6 +30,7 @@ from console.studies.permissions import (
     may_view_audit,
     may_view_trials,
 )
+from console.studies.search_space import search_space_url, search_space_view
 from console.studies.state_actions import (
     CONFIRMED_ACTIONS,
     cancel_studies,
@@ -101,6 +102,8 @@ class StudyAdmin(ReadOnlyAdmin):
             {
                 "fields": [
                     columns.search_space,
+                    columns.search_space_versions,
+                    columns.parameter_constraints,
                     columns.constraint_names,
                     "duplicates",
                     columns.repeats,
@@ -122,7 +125,9 @@ class StudyAdmin(ReadOnlyAdmin):
     def get_urls(self) -> list[URLPattern]:
         act = self.admin_site.admin_view(partial(state_action_view, model_admin=self))
         clone = self.admin_site.admin_view(partial(clone_view, model_admin=self))
+        space = self.admin_site.admin_view(partial(search_space_view, model_admin=self))
         return [
+            path("<path:object_id>/search-space/", space, name="studies_study_search_space"),
             path("<path:object_id>/act/<str:action>/", act, name="studies_study_act"),
             path("<path:object_id>/clone/", clone, name="studies_study_clone"),
             *super().get_urls(),
@@ -215,6 +220,8 @@ def _object_links(request: HttpRequest, study: Study) -> list[tuple[str, str]]:
         links.append(("Audit", entries_url(study.pk)))
     if may_view_trials(request):
         links.append(("Export", f"{reverse('study', args=[study.name])}/export"))
+    if may_change_states(request):
+        links.append(("Change the search space", search_space_url(study)))
     if may_clone(request):
         links.append(("Clone", clone_url(study)))
     return links

@@ -13,13 +13,15 @@ from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial
 
 from optuna_bridge.samplers.kind import Options, StudyTraits
+from optuna_bridge.space.conditional_points import MAX_VALUES, points_of
 from optuna_bridge.space.points import MAX_POINTS, Axis, GridAxis, Points, ValuesAxis, n_points
 from optuna_bridge.space.search_space import SearchSpace
 
 
 def points_of_grid(space: SearchSpace, options: Options) -> Points:
     """Return the points of the grid of `n_values` for each number."""
-    return Points(_grid_axes(space.distributions, options["n_values"]))
+    axes = _grid_axes(space.distributions, options["n_values"])
+    return points_of(axes, space)
 
 
 def fault_of_space(study: StudyTraits) -> str | None:
@@ -33,28 +35,32 @@ def fault_of_space(study: StudyTraits) -> str | None:
                 "them all: give it a step, or take the sampler grid"
             )
     hint = "give it fewer values, or take the sampler grid"
-    return _fault_of_number("search space", distributions, axes, hint)
+    return _fault_of_number("search space", study.space, axes, hint)
 
 
 def fault_of_grid(study: StudyTraits) -> str | None:
     """Return why the points of a study's grid cannot all be visited; None if they can."""
-    distributions = study.space.distributions
-    axes = _grid_axes(distributions, study.options["n_values"])
+    axes = _grid_axes(study.space.distributions, study.options["n_values"])
     hint = "give a smaller n_values, or fewer parameters or choices"
-    return _fault_of_number("grid", distributions, axes, hint)
+    fault = _fault_of_number("grid", study.space, axes, hint)
+    if fault is None and points_of_grid(study.space, study.options).n == 0:
+        return "no point of the grid satisfies the constraints between parameters"
+    return fault
 
 
-def _fault_of_number(
-    what: str, names: Mapping[str, BaseDistribution], axes: Sequence[Axis], hint: str
-) -> str | None:
+def _fault_of_number(what: str, space: SearchSpace, axes: Sequence[Axis], hint: str) -> str | None:
     n = n_points(axes)
-    if n is None or n <= MAX_POINTS:
+    if n is None or n <= MAX_POINTS or points_of(axes, space).n_indexes is not None:
         return None
+    names = space.distributions
     values, name = max((axis.n or 0, name) for name, axis in zip(names, axes, strict=True))
-    return (
-        f"the {what} has {n:.6g} points, and at most {MAX_POINTS:,} are visited; parameter "
-        f'"{name:.80}" has the most values, {values:,}: {hint}'
-    )
+    most = f'parameter "{name:.80}" has the most values, {values:,}: {hint}'
+    if space.is_conditional:
+        return (
+            f"the {what} has too many points: at most {MAX_POINTS:,} are visited, and "
+            f"{MAX_VALUES:,} divided by the number of parameters; {most}"
+        )
+    return f"the {what} has {n:.6g} points, and at most {MAX_POINTS:,} are visited; {most}"
 
 
 def _axes(distributions: Mapping[str, BaseDistribution]) -> list[Axis]:

@@ -10,7 +10,9 @@ import numpy as np
 from optuna.samplers import BaseSampler
 
 from optuna_bridge.options import Kind
-from optuna_bridge.space.points import Points, all_points
+from optuna_bridge.space.conditional_points import all_points
+from optuna_bridge.space.parameter_constraints.constraints import ParameterConstraints
+from optuna_bridge.space.points import Points
 from optuna_bridge.space.search_space import SearchSpace
 
 Options = Mapping[str, Any]
@@ -71,8 +73,8 @@ class OptionalPart:
 class SamplerKind(Kind):
     """A kind of sampler: how Optuna's sampler is built, its options, and its traits.
 
-    `build` takes all options and the search space's distributions by name. The traits' defaults
-    suit any sampler that uses only Optuna's public interface.
+    `build` takes all options and the search space as samplers see it. The traits' defaults suit
+    any sampler that uses only Optuna's public interface.
 
     Attributes:
         requires: The optional parts of the installation without which it cannot draw.
@@ -82,19 +84,26 @@ class SamplerKind(Kind):
             duplicates, and the service chooses the points, since it knows which ones are left.
         points: Returns the points by which a study avoids duplicates, given its search space and
             all options.
-        effective: Returns the options with what an option of null stands for, given all options
-            and the number of objectives; only to compare them.
+        effective: Returns all options of a study with what an option of null stands for; only to
+            compare them.
         needs_number: Whether a trial's number determines its point. If so, it draws inside the
             transaction, after the number is reserved, and a draw must take microseconds.
         reads_columns: Whether it reads a `ColumnStorage` instead of looping over trials.
         reads_steps: Whether it learns from intermediate values.
         annotates_trials: Whether it learns only from trials on which it set attributes when they
             were drawn.
+        restarts_with_space: Whether it starts anew when the search space changes, since what it
+            set on trials before are places in the space of then.
         is_slow: Whether a draw takes longer than returning a database connection to the pool and
             getting one again.
         max_redraws: How often to draw again if the study avoids duplicates and the point was
             visited, before an unvisited point is chosen at random.
         at_random: Returns a context manager within which it draws at random, for these redraws.
+        restrict: Makes a new sampler prefer the points that satisfy constraints between parameters.
+        is_modelled: Returns whether the last draw follows from trials, and not from chance or a
+            sequence, given whether values were drawn jointly. Such a draw that violates constraints
+            between parameters is moved to a feasible point nearby, any other one is replaced by a
+            random feasible point.
         reseed: Makes the next draw depend only on a seed and the trial's number.
         depends_on_number: Returns, given the attributes that it set on a draft, whether the point
             is that of the draft's number. If so, it must take microseconds to draw another one.
@@ -111,17 +120,18 @@ class SamplerKind(Kind):
     requires: Sequence[OptionalPart] = ()
     fault_of_study: Callable[[StudyTraits], str | None] = lambda study: None
     visits_each_point: bool = False
-    points: Callable[[SearchSpace, Options], Points] = lambda space, options: all_points(
-        space.distributions.values()
-    )
-    effective: Callable[[Options, int], Options] = lambda options, n_objectives: options
+    points: Callable[[SearchSpace, Options], Points] = lambda space, options: all_points(space)
+    effective: Callable[[StudyTraits], Options] = lambda study: study.options
     needs_number: bool = False
     reads_columns: bool = False
     reads_steps: bool = False
     annotates_trials: bool = False
+    restarts_with_space: bool = False
     is_slow: bool = True
     max_redraws: int = 5
     at_random: Callable[[Any], AbstractContextManager[Any]] = nullcontext
+    restrict: Callable[[Any, ParameterConstraints], None] = lambda sampler, constraints: None
+    is_modelled: Callable[[Any, bool], bool] = lambda sampler, is_joint: is_joint
     reseed: Callable[[Any, int, int], None] = reseed
     depends_on_number: Callable[[Mapping[str, Any]], bool] = lambda system_attrs: False
     shares_seed: Callable[[Options], bool] = lambda options: False

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 
@@ -22,16 +21,16 @@ from optuna_bridge.samplers.nsgaii import NSGAIISampler
 from optuna_bridge.samplers.nsgaiii import NSGAIIISampler
 from optuna_bridge.samplers.qmc import NumberedQMCSampler
 from optuna_bridge.samplers.random_sampler import RandomSampler
-from optuna_bridge.samplers.tpe.sampler import ColumnTPESampler, effective_options
+from optuna_bridge.samplers.tpe import grouping as tpe
+from optuna_bridge.space.search_space import SearchSpace
 
 
-def _build_cmaes(
-    options: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]
-) -> BaseSampler:
+def _build_cmaes(options: Mapping[str, Any], space: SearchSpace) -> BaseSampler:
     # Here, since it imports scipy, which a process needs only if it draws.
     from optuna_bridge.samplers.cmaes.sampler import ReplayedCmaEsSampler
 
-    return ReplayedCmaEsSampler(distributions, **options)
+    # Trials differ in the other parameters, which it cannot model.
+    return ReplayedCmaEsSampler(space.distributions_of(space.conditions.always_active), **options)
 
 
 _GENETIC = {
@@ -48,18 +47,20 @@ _GENETIC = {
 # https://optuna.readthedocs.io/en/stable/reference/samplers/index.html
 SAMPLERS: dict[str, SamplerKind] = {
     "auto": SamplerKind(
-        build=lambda options, distributions: AutoSampler(distributions, **options),
+        build=lambda options, space: AutoSampler(space, **options),
         options={"seed": SEED},
         reads_columns=True,
         reads_steps=True,
         max_redraws=1,  # as for `gp`
+        restrict=lambda sampler, constraints: sampler.restrict(constraints),
+        is_modelled=lambda sampler, is_joint: sampler.is_modelled(is_joint),
         reseed=lambda sampler, seed, number: sampler.reseed(seed, number),
         depends_on_number=depends_on_number,
         budget=(10, 1000),
         max_running=lambda options, n_known: max(10, n_known // 2),
     ),
     "tpe": SamplerKind(
-        build=lambda options, distributions: ColumnTPESampler(distributions, **options),
+        build=lambda options, space: tpe.build(space, options),
         options={
             "seed": SEED,
             "n_startup_trials": Option("int", 10, "Random trials before a model.", 0, 10**6),
@@ -78,14 +79,16 @@ SAMPLERS: dict[str, SamplerKind] = {
             if options["group"] and options["multivariate"] is False
             else []
         ),
-        effective=effective_options,
+        effective=tpe.effective_options,
+        restrict=lambda sampler, constraints: sampler.restrict(constraints),
+        is_modelled=lambda sampler, is_joint: sampler.has_modelled,
         reads_columns=True,
         reads_steps=True,
         budget=(100, 1000),
         max_running=lambda options, n_known: max(10, n_known),
     ),
     "gp": SamplerKind(
-        build=lambda options, distributions: gp.BoundedGPSampler(distributions, **options),
+        build=lambda options, space: gp.build(space, options),
         options={
             "seed": SEED,
             "n_startup_trials": Option("int", 10, "Random trials before a model.", 0, 10**6),
@@ -94,25 +97,26 @@ SAMPLERS: dict[str, SamplerKind] = {
         requires=[gp.PYTORCH],
         fault_of_study=gp.fault_of_study,
         max_redraws=1,  # a draw is slow, and usually returns the same point again
+        restrict=lambda sampler, constraints: sampler.restrict(constraints),
         reseed=gp.reseed_gp,
         budget=(10, 500),
         slow_beyond=500,
         max_running=lambda options, n_known: max(10, n_known // 2),
     ),
     "random": SamplerKind(
-        build=lambda options, distributions: RandomSampler(**options),
+        build=lambda options, space: RandomSampler(**options),
         options={"seed": SEED},
         is_slow=False,
     ),
     "nsgaii": SamplerKind(
-        build=lambda options, distributions: NSGAIISampler(distributions, **options),
+        build=lambda options, space: NSGAIISampler(space.distributions, **options),
         options=_GENETIC,
         annotates_trials=True,
         budget=(100, 10_000),
         max_running=lambda options, n_known: options.get("population_size"),
     ),
     "nsgaiii": SamplerKind(
-        build=lambda options, distributions: NSGAIIISampler(distributions, **options),
+        build=lambda options, space: NSGAIIISampler(space.distributions, **options),
         options=_GENETIC
         | {
             "dividing_parameter": Option(
@@ -154,11 +158,12 @@ SAMPLERS: dict[str, SamplerKind] = {
         fault_of_study=cmaes.fault_of_study,
         reads_steps=True,
         annotates_trials=True,
+        restarts_with_space=True,
         budget=(1000, 10_000),
         max_running=lambda options, n_known: options.get("popsize"),
     ),
     "qmc": SamplerKind(
-        build=lambda options, distributions: NumberedQMCSampler(distributions, **options),
+        build=lambda options, space: NumberedQMCSampler(space.distributions, **options),
         options={
             "seed": SEED,
             "qmc_type": Option(
@@ -167,18 +172,20 @@ SAMPLERS: dict[str, SamplerKind] = {
             "scramble": Option("bool", False, "Randomise the sequence."),
         },
         needs_number=True,
+        restrict=lambda sampler, constraints: sampler.restrict(constraints),
+        is_modelled=lambda sampler, is_joint: False,
         at_random=lambda sampler: sampler.at_random(),
         shares_seed=lambda options: options["scramble"],  # all processes need the same sequence
     ),
     "brute_force": SamplerKind(
-        build=lambda options, distributions: RandomSampler(**options),
+        build=lambda options, space: RandomSampler(**options),
         options={"seed": SEED},
         fault_of_study=exhaustive.fault_of_space,
         visits_each_point=True,
         is_slow=False,
     ),
     "grid": SamplerKind(
-        build=lambda options, distributions: exhaustive.GridValuesSampler(distributions, **options),
+        build=lambda options, space: exhaustive.GridValuesSampler(space.distributions, **options),
         options={
             "seed": SEED,
             "n_values": Option(
@@ -203,11 +210,9 @@ def missing_samplers() -> dict[str, str]:
     return {name: missing for name, kind in SAMPLERS.items() if (missing := kind.missing)}
 
 
-def build_sampler(
-    name: str, options: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]
-) -> BaseSampler:
-    """Build a new sampler from all its options."""
+def build_sampler(name: str, options: Mapping[str, Any], space: SearchSpace) -> BaseSampler:
+    """Build a new sampler from all its options, for a space as samplers see it."""
     with warnings.catch_warnings():
         # The API deliberately offers the experimental `group` and `deterministic_objective`.
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return SAMPLERS[name].build(options, distributions)
+        return SAMPLERS[name].build(options, space)

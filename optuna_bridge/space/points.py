@@ -4,18 +4,19 @@ import hashlib
 import math
 import struct
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from math import prod
 from typing import Any, Protocol
 from uuid import UUID
 
 import numpy as np
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 MAX_POINTS = 100_000  # a space with more points is treated as infinite
 
 Point = tuple[float, ...]
+Allows = Callable[[Sequence[np.ndarray | float], int], np.ndarray]
 
 
 class Axis(Protocol):
@@ -42,9 +43,16 @@ class Points:
     index. So 0.1 + 0.2 and 0.3 are the same point if the step is 0.1.
     """
 
-    def __init__(self, axes: Sequence[Axis]) -> None:
-        """Create the points from the values of each parameter, in the order of the space."""
+    def __init__(self, axes: Sequence[Axis], allows: Allows | None = None) -> None:
+        """Create the points from the values of each parameter, in the order of the space.
+
+        Args:
+            axes: The values of each parameter.
+            allows: Returns which of n points satisfy constraints between parameters, given the
+                column of each parameter, or its only value; None if there are none.
+        """
         self._axes = list(axes)
+        self._allows = allows
 
     def point(self, internal_params: Sequence[float | None]) -> Point | None:
         """Return the point of a trial's parameters.
@@ -67,10 +75,17 @@ class Points:
         return None if point is None else point_hash(point)
 
     @cached_property
-    def n(self) -> int | None:
-        """The number of points; None if they are infinite, or more than `MAX_POINTS`."""
+    def n_indexes(self) -> int | None:
+        """The number of indexes; None if they are infinite, or more than `MAX_POINTS`."""
         n = n_points(self._axes)
         return n if n is not None and n <= MAX_POINTS else None
+
+    @cached_property
+    def n(self) -> int | None:
+        """The number of points; None as of `n_indexes`."""
+        if self.n_indexes is None:
+            return None
+        return self.n_indexes if self.allowed is None else int(np.count_nonzero(self.allowed))
 
     # Only for a finite space -----------------------------------------------------------------
 
@@ -85,13 +100,29 @@ class Points:
         counts = [self._axes[index].n or 0 for index in self._free]
         return np.arange(prod(counts)).reshape(counts)
 
+    @cached_property
+    def allowed(self) -> np.ndarray | None:
+        """Whether each index is that of a point; None if each is."""
+        if self._allows is None:
+            return None
+        positions = np.indices(self._grid.shape).reshape(len(self._free), -1)
+        found = dict(zip(self._free, positions, strict=True))
+        columns: list[np.ndarray | float] = []
+        for index, axis in enumerate(self._axes):
+            if index in found:
+                values = [axis.value(position) for position in range(axis.n or 0)]
+                columns.append(np.array(values)[found[index]])
+            else:
+                columns.append(axis.value(0))
+        return self._allows(columns, self._grid.size)
+
     def index(self, internal_params: Sequence[float | None]) -> int | None:
         """Return the point's index, from 0 to n - 1, or None if it has none."""
         found = self.indexes(internal_params)
         return int(found[0]) if len(found) == 1 and None not in internal_params else None
 
     def indexes(self, internal_params: Sequence[float | None]) -> np.ndarray:
-        """Return the indexes of all points with the given parameters; None matches any value."""
+        """Return the indexes with the given parameters; None matches any value."""
         given = zip(self._axes, internal_params, strict=True)
         positions = [None if v is None else axis.position(v) for axis, v in given]
         is_off = zip(positions, internal_params, strict=True)
@@ -100,16 +131,11 @@ class Points:
         chosen = [positions[index] for index in self._free]
         return self._grid[tuple(slice(None) if p is None else p for p in chosen)].ravel()
 
-    def params(self, index: int) -> list[float]:
+    def params(self, index: int) -> list[float | None]:
         """Return the internal parameters of the point with an index."""
         found = np.unravel_index(index, self._grid.shape) if self._free else ()
         positions = dict(zip(self._free, found, strict=True))
         return [axis.value(int(positions.get(k, 0))) for k, axis in enumerate(self._axes)]
-
-
-def all_points(distributions: Iterable[BaseDistribution]) -> Points:
-    """Return all points of a search space with these distributions, in its order."""
-    return Points([ValuesAxis(each) for each in distributions])
 
 
 def n_points(axes: Sequence[Axis]) -> int | None:

@@ -1,11 +1,11 @@
 """The search space: conversion between the API's parameters and Optuna's distributions."""
 
-import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -14,14 +14,20 @@ from optuna.distributions import (
     distribution_to_json,
 )
 
+from optuna_bridge.space.active_parameters import ActiveParameters
+from optuna_bridge.space.conditions import Conditions
+from optuna_bridge.space.parameter_constraints.constraints import ParameterConstraints
+from optuna_bridge.space.values import ChoiceIndexes, converter, is_reached, shown_values
+from optuna_bridge.space.when import conditions_of
+
 Parameter = Mapping[str, Any]
 # The kinds of parameters that list their values, and the key of the list.
 _LISTS = {"categorical": "choices", "ordinal": "values"}
-_MAX_SHOWN = 2000  # characters
 MAX_STEPS = 2**53  # from low to high; floats cannot represent more steps exactly
+_MAX_SUBSETS = 1000  # of the distributions, which trials without all parameters share
 
 
-class SearchSpace:
+class SearchSpace(ActiveParameters):
     """The parameters of a study, in their order.
 
     A trial's parameters are stored in Optuna's internal representation: one float for each
@@ -30,14 +36,33 @@ class SearchSpace:
 
     The distributions are those that are stored and shown: stock Optuna reads an ordinal parameter
     as a categorical one over its values. Samplers draw from `as_sampled` instead.
+
+    A trial has the parameters that are active with its values (`conditions`), and satisfies the
+    constraints between parameters (`ParameterConstraints`), which are given as texts.
     """
 
-    def __init__(self, parameters: Sequence[Parameter]) -> None:
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        parameter_constraints: Sequence[str] = (),
+        *,
+        original: "SearchSpace | None" = None,
+    ) -> None:
+        """Create a space; one that is the `original` as samplers see it has its conditions."""
         self.parameters = list(parameters)
+        self.original = original
+        self._constraint_texts = list(parameter_constraints)
+        self._subsets: dict[tuple[str, ...], dict[str, BaseDistribution]] = {}
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
         return {parameter["name"]: distribution_of(parameter) for parameter in self.parameters}
+
+    @cached_property
+    def parameter_constraints(self) -> ParameterConstraints | None:
+        """The constraints between the parameters; None if there are none."""
+        texts = self._constraint_texts
+        return ParameterConstraints(texts, self.distributions, self.conditions) if texts else None
 
     @cached_property
     def as_sampled(self) -> "SearchSpace":
@@ -48,7 +73,36 @@ class SearchSpace:
         """
         if all(each["type"] != "ordinal" for each in self.parameters):
             return self
-        return SearchSpace([_as_sampled(each) for each in self.parameters])
+        return SearchSpace([_as_sampled(each) for each in self.parameters], original=self)
+
+    @property
+    def distributions_as_sampled(self) -> dict[str, BaseDistribution]:
+        return self.as_sampled.distributions
+
+    @cached_property
+    def conditions(self) -> Conditions:
+        """The conditions with which trials have the parameters; by the internal values."""
+        return conditions_of(self) if self.original is None else self.original.conditions
+
+    @cached_property
+    def is_conditional(self) -> bool:
+        """Whether trials may lack parameters, since these have conditions."""
+        return bool(self.conditions)
+
+    def distributions_of(self, names: Collection[str]) -> dict[str, BaseDistribution]:
+        """Return the distributions of some parameters, in the space's order; do not change them.
+
+        Trials that have the same parameters share them.
+        """
+        if len(names) == len(self.distributions):
+            return self.distributions
+        key = tuple(names)
+        found = self._subsets.get(key)
+        if found is None:
+            found = {name: self.distributions[name] for name in names}
+            if len(self._subsets) < _MAX_SUBSETS:
+                self._subsets[key] = found
+        return found
 
     @cached_property
     def _external(self) -> list[tuple[str, Callable[[float], Any]]]:
@@ -57,15 +111,15 @@ class SearchSpace:
     @cached_property
     def _internal(self) -> list[tuple[str, Callable[[Any], float]]]:
         return [
-            (name, self._indexes[name].__getitem__ if name in self._indexes else _converter(each))
+            (name, self._indexes[name].__getitem__ if name in self._indexes else converter(each))
             for name, each in self.distributions.items()
         ]
 
     @cached_property
-    def _indexes(self) -> dict[str, "_ChoiceIndexes"]:
+    def _indexes(self) -> dict[str, ChoiceIndexes]:
         """The parameters that list their values: Optuna would search the list for each value."""
         return {
-            parameter["name"]: _ChoiceIndexes(listed_values(parameter))
+            parameter["name"]: ChoiceIndexes(listed_values(parameter))
             for parameter in self.parameters
             if parameter["type"] in _LISTS
         }
@@ -83,8 +137,56 @@ class SearchSpace:
         pairs = zip(self._external, internal, strict=True)
         return {name: convert(value) for (name, convert), value in pairs if value is not None}
 
+    def internal_value(self, name: str, value: Any) -> float:
+        """Convert the valid value of one parameter to Optuna's internal representation."""
+        return self._converters[name](value)
+
+    @cached_property
+    def _converters(self) -> dict[str, Callable[[Any], float]]:
+        return dict(self._internal)
+
+    def given(self, params: Mapping[str, Any]) -> dict[str, float]:
+        """Return the internal representations of valid parameters, by name."""
+        return {name: convert(params[name]) for name, convert in self._internal if name in params}
+
+    def allows(self, columns: Sequence[np.ndarray | float], n: int) -> np.ndarray:
+        """Return which of n points, given by their internal columns, satisfy the constraints."""
+        if self.parameter_constraints is None:
+            return np.ones(n, dtype=bool)
+        by_name = {
+            name: np.broadcast_to(np.asarray(column, dtype=float), n)
+            for name, column in zip(self.distributions, columns, strict=True)
+        }
+        return self.parameter_constraints.hold_at(by_name, n)
+
+    # Values outside the space ----------------------------------------------------------------
+
     def faults(self, params: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """Return (parameter, fault) for each value outside the space; types are not coerced."""
+        """Return (parameter, fault) for each value that no trial with the others may have.
+
+        These are values outside the space, and of parameters that are not active. If there are
+        none, the constraints between the given parameters have to hold; a fault of one is named
+        after the first of its parameters.
+        """
+        faults = self.value_faults(params) or self.activity_faults(params)
+        if faults or self.parameter_constraints is None:
+            return faults
+        return [
+            (each.names[0], f"the constraint {each.text} between parameters does not hold")
+            for each in self.parameter_constraints.violated(self.given(params))
+        ]
+
+    def partial_faults(self, params: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Return the `faults` of parameters, or that no point with their values was found."""
+        faults = self.faults(params)
+        constraints = self.parameter_constraints
+        if faults or constraints is None or constraints.points.exist(self.given(params)):
+            return faults
+        name = next(name for name in constraints.names if name in params)
+        return [(name, "with this value, no point was found that satisfies parameter_constraints")]
+
+    def value_faults(self, params: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Return (parameter, fault) for each value outside the space, whatever the others are."""
         known = ", ".join(self.distributions)
         if len(known) > 300:
             known = f"{known[:300]}…"
@@ -96,16 +198,24 @@ class SearchSpace:
             and (fault := self._fault(parameter, params[parameter["name"]]))
         ]
 
+    def value_fault(self, name: str, value: Any) -> str | None:
+        """Return what is wrong with the value of one parameter; None if it is in the space."""
+        return self._fault(self._by_name[name], value)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Parameter]:
+        return {parameter["name"]: parameter for parameter in self.parameters}
+
     def _fault(self, parameter: Parameter, value: Any) -> str | None:
         kind, distribution = parameter["type"], self.distributions[parameter["name"]]
         if kind in _LISTS:
             if value in self._indexes[parameter["name"]]:
                 return None
-            return f"expected one of {_shown(listed_values(parameter))}"
+            return f"expected one of {shown_values(listed_values(parameter))}"
         number = "an integer" if kind == "int" else "a number"
         if isinstance(value, bool) or not isinstance(value, int if kind == "int" else int | float):
             return f"expected {number}, not {value!r:.80}"
-        if _is_reached(distribution, value):
+        if is_reached(distribution, value):
             return None
         step = parameter.get("step")
         steps = f" in steps of {step}" if step is not None else ""
@@ -126,30 +236,6 @@ def listed_values(parameter: Parameter) -> Sequence[Any]:
     return values
 
 
-class _ChoiceIndexes:
-    """The indexes of choices, found in constant time; 1 equals 1.0, but not true."""
-
-    def __init__(self, choices: Sequence[Any]) -> None:
-        self._indexes = {(isinstance(each, bool), each): i for i, each in enumerate(choices)}
-
-    def __contains__(self, value: Any) -> bool:
-        return isinstance(value, Hashable) and (isinstance(value, bool), value) in self._indexes
-
-    def __getitem__(self, choice: Any) -> float:
-        return self._indexes[isinstance(choice, bool), choice]
-
-
-def _shown(choices: Sequence[Any]) -> str:
-    """Return choices for an error message, at most 2,000 characters of them."""
-    shown, length = [], 0
-    for choice in choices:
-        shown.append(f"{choice!r:.2000}")
-        length += len(shown[-1]) + 2
-        if length >= _MAX_SHOWN:
-            break
-    return ", ".join(shown)[:_MAX_SHOWN]
-
-
 def reachable_high(parameter: Parameter) -> Any:
     """Return the last value that steps from `low` reach; Optuna adjusts `high` so, and warns."""
     low, high, step = parameter["low"], parameter["high"], parameter.get("step")
@@ -158,26 +244,6 @@ def reachable_high(parameter: Parameter) -> Any:
     exact_low, exact_high, exact_step = (Decimal(str(float(n))) for n in (low, high, step))
     steps, rest = divmod(exact_high - exact_low, exact_step)
     return high if rest == 0 else float(exact_low + steps * exact_step)
-
-
-def _converter(distribution: BaseDistribution) -> Callable[[Any], float]:
-    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
-        return lambda value: min(max(float(value), distribution.low), distribution.high)
-    return distribution.to_internal_repr
-
-
-def _is_reached(distribution: Any, value: float) -> bool:
-    """Return whether a number is within its range and, if there are steps, on one of them.
-
-    Floats may differ from a step by a rounding error, also beyond the last step.
-    """
-    low, high, step = distribution.low, distribution.high, distribution.step
-    if isinstance(distribution, IntDistribution):
-        return low <= value <= high and (value - low) % step == 0
-    if step is None:
-        return low <= value <= high
-    index, last = round((value - low) / step), round((high - low) / step)
-    return 0 <= index <= last and math.isclose(value, low + index * step, abs_tol=1e-9 * step)
 
 
 def parameter_of(name: str, distribution: BaseDistribution) -> dict[str, Any]:

@@ -20,6 +20,9 @@ PROBLEM_MEMBERS: dict[str, serializers.Field[Any, Any, Any, Any]] = {
     "reason": serializers.CharField(
         required=False, allow_null=True, help_text="Why the study hands out no trials."
     ),
+    "search_space_version": serializers.IntegerField(
+        required=False, help_text="The current version of the study's search space."
+    ),
     "allowed": serializers.ListField(
         child=serializers.CharField(),
         required=False,

@@ -9,6 +9,8 @@ from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_fiel
 from rest_framework import serializers
 
 from optuna_bridge.space.search_space import MAX_STEPS
+from studies.api.value_fields import Choice, ChoiceField, StrictNumberField
+from studies.api.when_field import WhenField
 from tuner_project.rest.serializers import (
     StrictBooleanField,
     StrictCharField,
@@ -20,11 +22,10 @@ from tuner_project.rest.serializers import (
 MAX_CHOICES = 1000
 MAX_NAME = 512  # characters of a parameter's name, as in Optuna's storage
 
-Choice = str | bool | int | float
-
 
 class _ParameterSerializer(StrictSerializer):
     name = StrictCharField(max_length=MAX_NAME)
+    when = WhenField()
 
     def refuse(self, attrs: dict[str, Any], key: str, text: str) -> None:
         raise serializers.ValidationError(
@@ -97,27 +98,6 @@ class IntParameterSerializer(_NumberSerializer):
     log = StrictBooleanField(required=False, help_text="Search on a logarithmic scale.")
 
 
-@extend_schema_field(
-    {"oneOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}], "nullable": True}
-)
-class ChoiceField(serializers.Field[Any, Any, Any, Any]):
-    """A text, a number, a bool, or null."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(allow_null=True, **kwargs)
-
-    def to_internal_value(self, data: Any) -> Choice:
-        if not isinstance(data, Choice):
-            expected = "expected a text, number, bool or null"
-            raise serializers.ValidationError(f"{expected}, not {data!r:.80}")
-        if isinstance(data, int):
-            StrictIntegerField().run_validators(data)
-        return data
-
-    def to_representation(self, value: Any) -> Any:
-        return value
-
-
 class CategoricalParameterSerializer(_ParameterSerializer):
     """One of several values without an order."""
 
@@ -131,20 +111,6 @@ class CategoricalParameterSerializer(_ParameterSerializer):
                 self.refuse(attrs, "choices", f"{choice!r} repeats a choice")
             seen.add(choice)
         return attrs
-
-
-@extend_schema_field({"type": "number"})
-class StrictNumberField(serializers.Field[Any, Any, Any, Any]):
-    """A finite number, which stays an integer or a float as it was given."""
-
-    def to_internal_value(self, data: Any) -> int | float:
-        is_int = isinstance(data, int) and not isinstance(data, bool)
-        field = StrictIntegerField() if is_int else StrictFloatField()
-        number: int | float = field.run_validation(data)
-        return number
-
-    def to_representation(self, value: Any) -> Any:
-        return value
 
 
 class OrdinalParameterSerializer(_ParameterSerializer):

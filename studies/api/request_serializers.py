@@ -7,6 +7,10 @@ from rest_framework import serializers
 from optuna_bridge.enums import Direction
 from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS, missing_samplers
+from optuna_bridge.space.parameter_constraints.constraints import (
+    MAX_CONSTRAINTS as MAX_PARAMETER_CONSTRAINTS,
+)
+from optuna_bridge.space.parameter_constraints.parser import MAX_CHARACTERS
 from studies.api.fields import (
     MAX_NAME,
     MAX_OBJECTIVES,
@@ -19,6 +23,7 @@ from studies.api.life_serializers import LifeSerializer
 from studies.api.parameter_serializers import ParameterField
 from studies.api.repeats_serializers import RepeatsSerializer
 from studies.api.warm_start_serializers import WarmStartSerializer
+from studies.api.when_field import check_conditions
 from studies.domain import Definition
 from studies.enums import Duplicates
 from studies.models import Study
@@ -61,14 +66,19 @@ class MetricNamesField(serializers.ListField):
         return names
 
 
-class ChangeStudySerializer(LifeSerializer):
-    """Changes of a study; null removes a budget, the expiry of leases, or the metric names."""
+class ParameterConstraintsField(serializers.ListField):
+    """Constraints between parameters; the domain checks them."""
 
-    user_attrs = UserAttributesField(required=False, help_text="Replaces all user attributes.")
-    metric_names = MetricNamesField(allow_null=True)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        return {"changes": attrs}
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            child=StrictCharField(max_length=MAX_CHARACTERS),
+            required=False,
+            max_length=MAX_PARAMETER_CONSTRAINTS,
+            help_text="Comparisons of parameters that each trial satisfies, such as "
+            "`layers * width <= 4096`: names, numbers, `+ - * /`, `< <= > >= == !=`, `and`. A name "
+            "with other characters than letters, digits, `_` and `.` stands in backquotes.",
+            **kwargs,
+        )
 
 
 class DefinitionSerializer(LifeSerializer):
@@ -96,6 +106,7 @@ class DefinitionSerializer(LifeSerializer):
         help_text="Names of the constraints. Each result has one number for each; a constraint "
         "is satisfied if its number is at most 0.",
     )
+    parameter_constraints = ParameterConstraintsField()
     duplicates = serializers.ChoiceField(
         choices=Duplicates.choices,
         required=False,
@@ -126,6 +137,7 @@ class DefinitionSerializer(LifeSerializer):
                     f"two parameters are named {parameter['name']!r}; names are unique"
                 )
             names.add(parameter["name"])
+        check_conditions(parameters)
         return parameters
 
     def validate_constraints(self, names: list[str]) -> list[str]:

@@ -89,4 +89,13 @@ class StudySerializer(StudySummarySerializer):
 
     best_params = serializers.DictField(allow_null=True)
     user_attrs = serializers.DictField()
-    search_space = serializers.ListField(child=ParameterField())
+    search_space = serializers.ListField(child=ParameterField(), source="current.parameters")
+    parameter_constraints = serializers.ListField(child=serializers.CharField())
+    search_space_version = serializers.IntegerField(
+        help_text="1 at creation; each change of the search space adds 1."
+    )
+    retired = serializers.DictField(
+        source="current.constants",
+        help_text="The parameters that are no longer in the search space, and the value of each "
+        "that trials have from now on.",
+    )

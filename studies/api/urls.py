@@ -13,6 +13,10 @@ urlpatterns = [
         StudyViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
         name="study",
     ),
+    path(
+        "studies/<study_name:study_name>/search-space-versions",
+        StudyViewSet.as_view({"get": "search_space_versions"}),
+    ),
     *(
         path(f"studies/<study_name:study_name>/{action}", StudyViewSet.as_view({"post": action}))
         for action in ACTIONS.values()

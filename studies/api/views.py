@@ -10,20 +10,23 @@ from rest_framework.response import Response
 
 from access.actors import Actor
 from studies import domain
+from studies.api.change_serializers import ChangeStudySerializer
 from studies.api.query_serializers import StudyQuerySerializer
 from studies.api.request_serializers import (
-    ChangeStudySerializer,
     CompleteStudySerializer,
     CreateStudySerializer,
     TransitionSerializer,
 )
 from studies.api.serializers import StudySerializer, StudySummarySerializer
+from studies.api.space_serializers import SearchSpaceVersionSerializer
+from studies.domain.change_search_space import versions_of
 from studies.domain.lifecycle import ACTIONS, change_state, change_study
 from studies.domain.listing import filter_studies, page_of_summaries
 from studies.enums import StudyState
 from studies.models import NamedStudy, Study, StudyQuerySet, check_seen
 from tuner_project.rest.serializers import (
     EmptySerializer,
+    PageQuerySerializer,
     StrictSerializer,
 )
 from tuner_project.rest.views import ApiViewSet
@@ -71,7 +74,10 @@ BODIES: dict[str, type[StrictSerializer]] = {
 class StudyViewSet(StudyScope):
     """Create, list, change and delete studies."""
 
-    query_serializers: ClassVar[dict[str, Any]] = {"list": StudyQuerySerializer}
+    query_serializers: ClassVar[dict[str, Any]] = {
+        "list": StudyQuerySerializer,
+        "search_space_versions": PageQuerySerializer,
+    }
     # A worker loads an existing study; that it creates none is checked where one is created.
     scopes: ClassVar[dict[str, str]] = {"create": "worker"}
 
@@ -119,13 +125,28 @@ class StudyViewSet(StudyScope):
         operation_id="updateStudy", request=ChangeStudySerializer, responses=StudySerializer
     )
     def partial_update(self, request: Request, study_name: str) -> Response:
-        """Change budgets, retries, the lease, user attributes or metric names.
+        """Change budgets, retries, the lease, user attributes, metric names or the search space.
 
         A budget that is used up by the change completes the study. A larger budget does not resume
         a completed study.
+
+        `search_space` replaces the parameters as a whole. Running trials go on, and trials keep
+        their values, also those that are no longer suggested. With `if_version`, it is a 409
+        `search_space_changed` if the search space has another version; another type or scale of a
+        parameter is a 409 `search_space_incompatible`: clone the study instead.
         """
         study = change_study(actor=self.actor, named=self.named_study(study_name), **self.body())
         return self.answer(StudySerializer, study)
+
+    @extend_schema(
+        operation_id="listSearchSpaceVersions",
+        responses=SearchSpaceVersionSerializer(many=True),
+    )
+    def search_space_versions(self, request: Request, study_name: str) -> Response:
+        """List the search spaces that a study has had, the current one first."""
+        study = self.named_study(study_name).one()
+        page, n = versions_of(study, self.query["limit"], self.query["offset"])
+        return self.answer_page(SearchSpaceVersionSerializer, page, n)
 
     @extend_schema(
         operation_id="pauseStudy", request=TransitionSerializer, responses=StudySerializer

@@ -10,8 +10,9 @@ from access.actors import Actor
 from access.errors import InsufficientScope
 from access.models.audit_entry import Action
 from access.scopes import Scope
+from optuna_bridge.samplers.kind import StudyTraits
 from optuna_bridge.samplers.registry import SAMPLERS
-from optuna_bridge.space.comparison import differing_parameters
+from optuna_bridge.space.comparison import are_same_constraints, differing_parameters
 from studies.domain.audit import record_study
 from studies.domain.definition import (
     Definition,
@@ -109,7 +110,7 @@ def _differences(study: Study, definition: Definition) -> Iterator[str]:
     For fields that can be changed, the initial value is accepted as well, so that workers can
     repeat the same create request after a budget was changed.
     """
-    yield from differing_parameters(study.search_space, definition.search_space)
+    yield from differing_parameters(study.current.parameters, definition.search_space)
     if definition.direction is not None and study.directions != definition.directions:
         yield f"direction is {study.direction!r}, not {definition.direction!r}"
     if definition.sampler not in (None, study.sampler):
@@ -117,7 +118,14 @@ def _differences(study: Study, definition: Definition) -> Iterator[str]:
     options = _given(definition.sampler_options)
     kind = SAMPLERS[study.sampler]
     # A value that the stored null stands for is no difference.
-    meant = kind.effective(kind.complete(study.sampler_options), len(study.directions))
+    meant = kind.effective(
+        StudyTraits(
+            space=study.space,
+            n_objectives=len(study.directions),
+            n_constraints=len(study.constraints),
+            options=kind.complete(study.sampler_options),
+        )
+    )
     options = {key: value for key, value in options.items() if not _is_same(meant, key, value)}
     yield from _differing("sampler_options", study.sampler_options, options)
     if study.can_prune:
@@ -138,6 +146,9 @@ def _differences(study: Study, definition: Definition) -> Iterator[str]:
     constraints = definition.constraints
     if constraints is not None and sorted(constraints) != sorted(study.constraints):
         yield f"constraints are {study.constraints!r}, not {list(constraints)!r}"
+    texts, stored = definition.parameter_constraints, study.parameter_constraints
+    if texts is not None and not are_same_constraints(stored, texts, study.space.distributions):
+        yield f"parameter_constraints are {stored!r:.500}, not {list(texts)!r:.500}"
     for name in ("duplicates", "pruning_direction"):
         given, stored = getattr(definition, name), getattr(study, name)
         if given not in (None, stored):

@@ -16,6 +16,7 @@ from optuna_bridge.samplers.registry import SAMPLERS
 from optuna_bridge.space.search_space import Parameter, SearchSpace
 from studies.domain.budgets import check_budgets
 from studies.domain.lifecycle import check_metric_names
+from studies.domain.parameter_constraints import constrained_space
 from studies.enums import Duplicates
 from studies.errors import InvalidStudy
 from studies.models import Study
@@ -34,6 +35,7 @@ class Definition:
     pruner: str | None = None
     pruner_options: Mapping[str, Any] | None = None
     constraints: Sequence[str] | None = None
+    parameter_constraints: Sequence[str] | None = None
     duplicates: str | None = None
     pruning_direction: str | None = None
     repeats: Mapping[str, Any] | None = None
@@ -53,8 +55,9 @@ def new_study(definition: Definition) -> Study:
     """Return a new study, not stored yet, from a definition.
 
     Raises:
-        InvalidStudy: An option, the pruning direction or a metric's name is invalid, the sampler
-            does not suit the study, or it has too many objectives for its pruner.
+        InvalidStudy: An option, the pruning direction, a metric's name or a constraint between
+            parameters is invalid, no point satisfies these, the sampler does not suit the study,
+            or it has too many objectives for its pruner.
         InvalidBudget: A budget does not fit the number of objectives.
     """
     sampler = definition.sampler or settings.DEFAULT_SAMPLER
@@ -63,7 +66,7 @@ def new_study(definition: Definition) -> Study:
     n_objectives = len(definition.directions)
     kind = SAMPLERS[sampler]
     sampler_options = kind.complete(definition.sampler_options or {})
-    space = SearchSpace(definition.search_space)
+    space = constrained_space(definition.search_space, definition.parameter_constraints or ())
     _check_suits(definition, sampler, sampler_options, space)
     n_repeats = 1 if definition.repeats is None else definition.repeats["n"]
     check_budgets(definition.life, n_objectives=n_objectives, n_repeats=n_repeats)
@@ -99,6 +102,7 @@ def new_study(definition: Definition) -> Study:
         user_attrs=user_attrs,
         metric_names=metric_names,
         constraints=list(definition.constraints or []),
+        parameter_constraints=list(definition.parameter_constraints or []),
         duplicates=duplicates or Duplicates.ALLOW,
         pruning_direction=definition.pruning_direction or "",
         repeats=definition.repeats and dict(definition.repeats),

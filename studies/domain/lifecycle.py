@@ -9,8 +9,10 @@ from django.db import transaction
 from access.actors import SERVICE, Actor
 from access.domain.audit import shortened
 from access.models.audit_entry import Action
+from optuna_bridge.space.changes import SpaceRequest
 from studies.domain.audit import record_study
 from studies.domain.budgets import SPACE_EXHAUSTED, check_budgets, counts_anew, used_up
+from studies.domain.change_search_space import change_search_space
 from studies.enums import StudyState
 from studies.errors import (
     IllegalTransition,
@@ -124,8 +126,17 @@ def allowed_actions(study: Study) -> list[str]:
 
 
 @transaction.atomic
-def change_study(*, actor: Actor, named: NamedStudy, changes: Mapping[str, Any]) -> Study:
+def change_study(
+    *,
+    actor: Actor,
+    named: NamedStudy,
+    changes: Mapping[str, Any],
+    space: SpaceRequest | None = None,
+    if_version: int | None = None,
+) -> Study:
     """Change budgets, retries, the lease, user attributes and metric names; None removes them.
+
+    `space` is the next version of the search space (`change_search_space`).
 
     If a budget is used up after the change, the study is completed. `stop_after_no_improvement`
     counts anew, unless only its number of trials is another one. A lease or `max_trial_seconds`
@@ -134,9 +145,12 @@ def change_study(*, actor: Actor, named: NamedStudy, changes: Mapping[str, Any])
     Raises:
         StudyNotFound: There is no study with this name.
         InvalidBudget: A budget does not fit the number of objectives or of repeats.
-        InvalidStudy: There is not one metric name for each objective.
+        InvalidStudy: There is not one metric name for each objective, or the search space lacks
+            something.
+        SearchSpaceChanged, SearchSpaceIncompatible, TooManySearchSpaces
     """
     study = named.locked()
+    change_search_space(study, space, if_version, actor=actor)
     check_budgets(changes, n_objectives=len(study.directions), n_repeats=study.n_repeats)
     check_metric_names(changes.get("metric_names"), n_objectives=len(study.directions))
     is_counted_anew = counts_anew(study, changes)

@@ -22,6 +22,8 @@ _KEYS: Mapping[str, Any] = {
 _NOT_IN_SUMMARY = (
     "search_space",
     "distributions",
+    "current_space",
+    "parameter_constraints",
     "user_attrs",
     "created_with",
     "best_internal_params",

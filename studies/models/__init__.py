@@ -1,6 +1,7 @@
 """The model of studies, and their look-up by name."""
 
 from studies.models.named_study import NamedStudy, check_seen
+from studies.models.space_version import SearchSpaceVersion
 from studies.models.study import (
     COUNTERS,
     FAILURES,
@@ -18,6 +19,7 @@ __all__ = [
     "TALLIES",
     "DirectWriteRefused",
     "NamedStudy",
+    "SearchSpaceVersion",
     "Study",
     "StudyQuerySet",
     "check_seen",

@@ -1,4 +1,4 @@
-"""The definitions of studies that this process has read: they never change after the creation.
+"""The definitions of studies that this process has read: only a change of the space changes them.
 
 A search space may have a megabyte, and each tell reads and locks its study.
 """
@@ -11,17 +11,19 @@ from typing import Any
 
 from studies.models.study import Study
 
-# Fields of a study that are as they were at its creation; `Study.CHANGEABLE` has none of them.
+# Fields of a study that are as they were at its creation, or since its search space has changed.
 FIELDS = (
     "directions",
     "direction_is_list",
     "search_space",
     "distributions",
+    "current_space",
     "sampler",
     "sampler_options",
     "pruner",
     "pruner_options",
     "constraints",
+    "parameter_constraints",
     "duplicates",
     "pruning_direction",
     "repeats",
@@ -34,22 +36,28 @@ _OF_STUDY = 500  # characters that a study counts for, besides its distributions
 
 @dataclass(frozen=True)
 class Definition:
-    """What never changes of a study, among it its search space with Optuna's distributions."""
+    """What is fixed of a study, among it a version of its search space with distributions."""
 
     study_id: int
     created_at: datetime
+    version: int
     attributes: dict[str, Any]
     n_characters: int
 
     @classmethod
     def of(cls, study: Study) -> "Definition":
-        attributes = {field: getattr(study, field) for field in FIELDS} | {"space": study.space}
-        n_characters = _OF_STUDY + sum(map(len, study.distributions))
-        return cls(study.id, study.created_at, attributes, n_characters)
+        attributes = {field: getattr(study, field) for field in FIELDS}
+        attributes |= {"space": study.space, "current": study.current}
+        n_spaces = 1 if study.current.is_stored else 2
+        texts = (*study.distributions, *study.parameter_constraints)
+        n_characters = _OF_STUDY + n_spaces * sum(map(len, texts))
+        version = study.search_space_version
+        return cls(study.id, study.created_at, version, attributes, n_characters)
 
     def is_of(self, study: Study) -> bool:
         """Return whether it is the definition of a study that was read without it."""
-        return (study.id, study.created_at) == (self.study_id, self.created_at)
+        read = study.id, study.created_at, study.search_space_version
+        return read == (self.study_id, self.created_at, self.version)
 
     def complete(self, study: Study) -> None:
         """Set the attributes of a study that was read without them."""

@@ -86,7 +86,7 @@ class SentStudy:
             if self.known.is_of(study):
                 self.known.complete(study)
                 return study
-            study = self.query.of_all.first(name=self.name)  # deleted and created again
+            study = self.query.of_all.first(name=self.name)  # another one, or changed
         if study is None:
             raise StudyNotFound.named(self.name)
         definitions.add(study)

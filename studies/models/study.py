@@ -15,6 +15,7 @@ from access.scopes import regex_of
 from optuna_bridge.enums import Direction
 from optuna_bridge.repeats.aggregates import Repeats
 from optuna_bridge.samplers.registry import SAMPLERS
+from optuna_bridge.space.current import CurrentSpace
 from optuna_bridge.space.points import Points
 from optuna_bridge.space.search_space import SearchSpace
 from studies.enums import Duplicates, StudyState
@@ -78,9 +79,19 @@ class Study(models.Model):
     direction_is_list = models.BooleanField(
         default=False, help_text="The direction was given as a list, and is answered as one."
     )
-    search_space = PlainJSONField()
+    search_space = PlainJSONField(
+        help_text="All versions together: the values that its trials may have, in their order."
+    )
     distributions = ArrayField(
         models.TextField(), help_text="The search space as Optuna's storage writes it."
+    )
+    search_space_version = models.IntegerField(
+        default=1, db_default=1, help_text="Counts the search spaces that it has had."
+    )
+    current_space = PlainJSONField(
+        null=True,
+        help_text="What is suggested now: parameters, and the values of retired ones; null: the "
+        "search space, which has never changed.",
     )
     sampler = models.CharField(max_length=16)
     sampler_options = PlainJSONField(default=dict)
@@ -92,6 +103,12 @@ class Study(models.Model):
     )
     constraints = ArrayField(
         models.TextField(), default=list, help_text="Names of what is feasible up to 0."
+    )
+    parameter_constraints = ArrayField(
+        models.TextField(),
+        default=list,
+        db_default=[],
+        help_text="Comparisons of parameters that each trial satisfies.",
     )
     duplicates = models.CharField(
         max_length=8, choices=Duplicates.choices, default=Duplicates.ALLOW
@@ -203,9 +220,17 @@ class Study(models.Model):
     )
     STATE = ("state", "state_reason", "state_history", "n_consecutive_failures")
     PROGRESS = ("n_without_improvement", "improvement_reference")
+    # Changed only by `change_search_space`, with all that is stored by it.
+    SPACE = (
+        "search_space",
+        "distributions",
+        "search_space_version",
+        "current_space",
+        "best_internal_params",
+    )
     # The fields that may change after creation: trials, and the sampler sessions of other
-    # processes, rely on the others.
-    UNKNOWN_TO_OPTUNA = frozenset({*LIFE, *STATE, *PROGRESS})
+    # processes, rely on the others. Of those in SPACE they check the version.
+    UNKNOWN_TO_OPTUNA = frozenset({*LIFE, *STATE, *PROGRESS, *SPACE})
     CHANGEABLE = UNKNOWN_TO_OPTUNA | {"user_attrs", "metric_names"}
 
     class Meta:
@@ -245,7 +270,20 @@ class Study(models.Model):
 
     @cached_property
     def space(self) -> SearchSpace:
-        return SearchSpace(self.search_space)
+        """The space in which its trials are stored."""
+        return SearchSpace(self.search_space, self.parameter_constraints)
+
+    @cached_property
+    def current(self) -> CurrentSpace:
+        """What is suggested of the space, and what new values are checked against."""
+        if self.current_space is None:
+            return CurrentSpace(self.space)
+        return CurrentSpace(self.space, **self.current_space)
+
+    def forget_space(self) -> None:
+        """Forget what was derived from the search space, which was replaced."""
+        for cached in ("space", "current", "points"):
+            self.__dict__.pop(cached, None)
 
     @property
     def n_trials(self) -> int:
@@ -269,16 +307,18 @@ class Study(models.Model):
     def points(self) -> Points:
         """The points by which the study avoids duplicates."""
         kind = SAMPLERS[self.sampler]
-        return kind.points(self.space, kind.complete(self.sampler_options))
+        return kind.points(self.current.space, kind.complete(self.sampler_options))
 
     def point_hash(self, internal_params: Sequence[float | None]) -> UUID | None:
         """Return the hash by which a trial's point is indexed.
 
-        None if the trial lacks a parameter, or if duplicates are allowed.
+        None if the trial lacks a parameter or has a value that is no longer suggested, or if
+        duplicates are allowed.
         """
         if self.duplicates == Duplicates.ALLOW:
             return None
-        return self.points.hash(internal_params)
+        visited = self.current.as_visited(internal_params)
+        return None if visited is None else self.points.hash(visited)
 
     @property
     def repeated(self) -> Repeats | None:

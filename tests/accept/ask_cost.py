@@ -120,9 +120,7 @@ def measure(size: Size) -> JSON:
     storage = build_storage(size, space)
     filled = memory("VmRSS")
     kind = SAMPLERS[size.sampler]
-    sampler = build_sampler(
-        size.sampler, kind.complete({"seed": 1} | size.options), space.distributions
-    )
+    sampler = build_sampler(size.sampler, kind.complete({"seed": 1} | size.options), space)
     study = storage.as_study(sampler, build_pruner("none", {}))
     seconds = []
     for number in range(size.n_trials, size.n_trials + 2):

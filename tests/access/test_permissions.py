@@ -77,6 +77,7 @@ OPERATIONS = [
     Operation("GET", STUDY, "read"),
     Operation("PATCH", STUDY, "manage", 200, {"max_trials": 100}),
     Operation("DELETE", STUDY, "manage", 204),
+    Operation("GET", f"{STUDY}/search-space-versions", "read"),
     *(Operation("POST", f"{STUDY}/{act}", "manage") for act in ("pause", "complete", "cancel")),
     Operation("POST", f"{STUDY}/resume", "manage", study="paused"),
     *(Operation("GET", f"{STUDY}/{answer}", "read") for answer in _ANSWERS),

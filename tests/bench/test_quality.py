@@ -10,9 +10,10 @@ from optuna._hypervolume import compute_hypervolume
 from bench.quality import runs
 from bench.quality.algorithms import algorithm
 from bench.quality.problem import Evaluation, Problem
-from bench.quality.problems import CHOSEN_ON, PROBLEMS, REPORTED_ON
+from bench.quality.problems import CHOSEN_ON, CONDITIONAL, PROBLEMS, REPORTED_ON
 from bench.quality.report import Regrets, text
 from bench.quality.runs import Result, Setting, curve, run
+from optuna_bridge.space.search_space import SearchSpace
 from studies.api.request_serializers import CreateStudySerializer
 
 
@@ -27,7 +28,19 @@ def test_service_takes_each_problem(problem: Problem) -> None:
 
 
 def test_problems_are_halved() -> None:
-    assert len(PROBLEMS) == len(CHOSEN_ON) + len(REPORTED_ON) == 16
+    assert len(CHOSEN_ON) + len(REPORTED_ON) == 16
+    assert list(PROBLEMS.values()) == [*CHOSEN_ON, *REPORTED_ON, *CONDITIONAL]
+
+
+@pytest.mark.parametrize("twin", CONDITIONAL, ids=lambda each: each.name)
+def test_twin_counts_the_active_parameters_alone(twin: Problem) -> None:
+    space, rng = SearchSpace(twin.space), np.random.default_rng(0)
+    search = algorithm("uniform").start(twin, 1)
+    for _ in range(30):
+        params = search.ask()[1]
+        active = space.active_only(params)
+        assert len(active) < len(params)
+        assert twin.evaluate(active, rng).true == twin.evaluate(params, rng).true
 
 
 def test_best_known_value_is_reached_nowhere_else() -> None:

@@ -154,20 +154,23 @@ def test_workers_page_runs(service: Service, tmp_path: Path) -> None:
     assert all(len(trial["intermediate_values"]) == 10 for trial in completed)
 
 
-def test_search_space_of_its_page_is_accepted(service: Service) -> None:
-    (block,) = blocks("docs/search-spaces.md")
-    space = json.loads(block.text)
+@pytest.mark.parametrize(
+    ("index", "names"),
+    [
+        (0, ["learning_rate", "min_score", "layers", "batch_size", "optimizer"]),
+        (1, ["optimizer", "momentum", "layers", "width"]),
+    ],
+)
+def test_search_space_of_its_page_is_accepted(
+    service: Service, index: int, names: list[str]
+) -> None:
+    space = json.loads(blocks("docs/search-spaces.md")[index].text)
 
     with HttpClient(service.port) as client:
-        study = client.create_study(name="search-spaces", search_space=space)
+        study = client.create_study(name=f"search-spaces-{index}", search_space=space)
 
-    assert [parameter["name"] for parameter in study["search_space"]] == [
-        "learning_rate",
-        "min_score",
-        "layers",
-        "batch_size",
-        "optimizer",
-    ]
+    assert [parameter["name"] for parameter in study["search_space"]] == names
+    assert len(blocks("docs/search-spaces.md")) == 2
 
 
 def test_problem_of_the_api_conventions_is_answered(service: Service) -> None:

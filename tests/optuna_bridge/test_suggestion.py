@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from optuna.pruners import HyperbandPruner, NopPruner
 from optuna.samplers import (
     BaseSampler,
+    CmaEsSampler,
     GPSampler,
     NSGAIISampler,
     QMCSampler,
@@ -59,6 +60,7 @@ STOCK: dict[str, Any] = {
     "nsgaii": NSGAIISampler,
     "qmc": QMCSampler,
     "gp": GPSampler,
+    "cmaes": CmaEsSampler,
 }
 PRUNERS = [NopPruner, lambda: HyperbandPruner(max_resource=27)]
 
@@ -85,7 +87,7 @@ class Pair:
             pruning_direction="minimize",
             names=list(space.distributions) if self.kind.reads_columns else None,
         )
-        self.sampler = build_sampler(sampler, complete, space.distributions)
+        self.sampler = build_sampler(sampler, complete, space)
         self.ours = self.storage.as_study(self.sampler, pruner())
         self.stock = optuna.create_study(
             study_name=definition.name,

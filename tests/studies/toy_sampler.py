@@ -57,7 +57,7 @@ class MiddleSampler(BaseSampler):
 
 # All that is to be done for a sampler. Before Django starts, as if it stood in the registry.
 SAMPLERS["middle"] = SamplerKind(
-    build=lambda options, distributions: MiddleSampler(**options),
+    build=lambda options, space: MiddleSampler(**options),
     options={"seed": SEED, "shift": Option("float", 0.0, "Added to the middle.", -0.5, 0.5)},
     is_slow=False,
     reseed=lambda sampler, seed, number: sampler.rng.seed([seed, number]),

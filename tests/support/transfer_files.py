@@ -164,6 +164,30 @@ def no_improvement(name: str, n_objectives: int) -> Document | None:
     }
 
 
+def parameter_constraints(
+    space: Sequence[Mapping[str, Any]], trials: Sequence[Document]
+) -> list[str]:
+    """A constraint between the first two numbers that all trials satisfy, if there are two."""
+    ends: dict[str, tuple[float, float]] = {
+        each["name"]: (float(each["values"][0]), float(each["values"][-1]))
+        if each["type"] == "ordinal"
+        else (float(each["low"]), float(each["high"]))
+        for each in space
+        if each["type"] != "categorical"
+    }
+    if len(ends) < 2:
+        return []
+    (one, (low, high)), (other, (other_low, other_high)) = list(ends.items())[:2]
+    sums = [
+        float(params[one]) + float(params[other])
+        for trial in trials
+        if (params := trial["params"]).keys() >= {one, other}
+    ]
+    most = max([low + other_high, high + other_low, *sums])
+    names = [f"`{name.replace('`', '``')}`" for name in (one, other)]
+    return [f"{' + '.join(names)} <= {most!r}"] if math.isfinite(most) else []
+
+
 def repeats(name: str) -> dict[str, Any] | None:
     """The repeats of a random study; the same for a name."""
     random = Random(f"{name} repeats")
@@ -312,6 +336,7 @@ class _RandomStudy:
             "pruner": pruner,
             "pruner_options": self.options(PRUNERS[pruner]),
             "constraints": constraints,
+            "parameter_constraints": [],
             "duplicates": "avoid"
             if SAMPLERS[sampler].visits_each_point
             else self.random.choice(("allow", "avoid")),
@@ -325,6 +350,7 @@ class _RandomStudy:
             "datetime_start": self.moment(),
         }
         trials = self.trials(head, n_objectives)
+        head["parameter_constraints"] = parameter_constraints(space, trials)
         return [head, *trials, end_line(name, len(trials))]
 
     def state(self) -> dict[str, Any]:

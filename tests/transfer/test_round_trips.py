@@ -50,6 +50,8 @@ ONLY_ANSWERED = {
     "state",
     "state_reason",
     "state_history",
+    "search_space_version",
+    "retired",
 }
 
 

@@ -233,7 +233,10 @@ HISTORY = [
     ("studies", "0007_stop_after_no_improvement"),
     ("studies", "0008_repeats"),
     ("trials", "0009_repeats"),
-    ("trials", "0010_infeasible_groups"),
+    ("studies", "0009_parameter_constraints"),
+    ("studies", "0010_search_space_versions"),
+    ("trials", "0010_space_version"),
+    ("trials", "0011_infeasible_groups"),
 ]
 OURS = {app for app, _ in HISTORY}
 

@@ -13,6 +13,7 @@ from studies.api.request_serializers import (
     MAX_PARAMETERS,
     DefinitionSerializer,
     MetricNamesField,
+    ParameterConstraintsField,
 )
 from studies.api.serializers import StudySerializer
 from studies.enums import Duplicates
@@ -87,6 +88,7 @@ class CloneStudySerializer(LifeSerializer):
         required=False,
         help_text="Options that differ from the study's, or from the defaults of another pruner.",
     )
+    parameter_constraints = ParameterConstraintsField()
     duplicates = serializers.ChoiceField(choices=Duplicates.choices, required=False)
     user_attrs = UserAttributesField(required=False)
     metric_names = MetricNamesField(allow_null=True)

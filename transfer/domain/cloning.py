@@ -11,7 +11,7 @@ from studies.domain.audit import record_study
 from studies.enums import Duplicates
 from studies.errors import BudgetExceeded, InvalidStudy
 from studies.models import NamedStudy, Study
-from transfer.domain.importing import save_new
+from transfer.domain.importing import save_new, store_versions
 from transfer.domain.kept_trials import KeptTrials
 from transfer.domain.trial_writer import TrialWriter
 from trials.domain.finish_trial import complete_if_used_up
@@ -50,9 +50,11 @@ def clone_study(
 ) -> Clone:
     """Create an active copy of a study, with changes.
 
-    `changes` may contain the search space, the sampler, the pruner, their options, user attributes,
-    duplicates, budgets, retries and the lease. Options that are left out are those of the source,
-    or the defaults if the sampler or pruner is another one. `KeptTrials` chooses the trials.
+    `changes` may contain the search space, the constraints between parameters, the sampler, the
+    pruner, their options, user attributes, duplicates, budgets, retries and the lease. Options that
+    are left out are those of the source, or the defaults if the sampler or pruner is another one.
+    `KeptTrials` chooses the trials. With the source's search space the clone has its versions, too;
+    another one is the first version.
 
     Args:
         actor: The actor that clones.
@@ -79,7 +81,11 @@ def clone_study(
         study = new_study(_definition(source, name, changes))
         check_sampler_is_installed(study.sampler)
         _check_trials(source, study, defaults or {}, exclude)
+        if "search_space" not in changes:
+            _copy_space(source, study)
         save_new(study, actor)
+        if "search_space" not in changes:
+            store_versions(study, source.search_space_versions.order_by("version"))
         writer = TrialWriter(study)
         kept = KeptTrials(source, study, defaults or {}, exclude)
         for trial, size in kept.copies(watched(_trials_of(source)) if with_trials else ()):
@@ -95,11 +101,12 @@ def clone_study(
 def _definition(source: Study, name: str, changes: Mapping[str, Any]) -> Definition:
     return Definition(
         name=name,
-        search_space=changes.get("search_space", source.search_space),
+        search_space=changes.get("search_space", source.current.parameters),
         direction=source.direction,
         **_kind("sampler", source, changes),
         **_kind("pruner", source, changes),
         constraints=source.constraints,
+        parameter_constraints=changes.get("parameter_constraints", source.parameter_constraints),
         duplicates=changes.get("duplicates", _duplicates(source)),
         pruning_direction=source.pruning_direction or None,
         repeats=source.repeats,
@@ -107,6 +114,13 @@ def _definition(source: Study, name: str, changes: Mapping[str, Any]) -> Definit
         metric_names=changes.get("metric_names", source.metric_names),
         life={field: changes.get(field, getattr(source, field)) for field in Study.LIFE},
     )
+
+
+def _copy_space(source: Study, study: Study) -> None:
+    """Give a new study the search space of the source, in which all its trials are stored."""
+    for field in ("search_space", "distributions", "search_space_version", "current_space"):
+        setattr(study, field, getattr(source, field))
+    study.forget_space()
 
 
 def _duplicates(source: Study) -> str | None:
@@ -132,7 +146,8 @@ def _check_trials(
     source: Study, study: Study, defaults: Mapping[str, Any], exclude: Sequence[int]
 ) -> None:
     """Raise `InvalidStudy` for a default outside the space, or a trial that does not exist."""
-    faults = [FieldError(("defaults", name), text) for name, text in study.space.faults(defaults)]
+    outside = study.space.value_faults(defaults)
+    faults = [FieldError(("defaults", name), text) for name, text in outside]
     faults += [
         FieldError(("exclude", index), f'there is no trial {number} in study "{source.name}"')
         for index, number in enumerate(exclude)

@@ -4,6 +4,7 @@ from collections.abc import Generator, Sequence
 
 from studies.models import NamedStudy, Study
 from transfer.file.format import all_parents, encoded, end_line, study_line, trial_line
+from transfer.file.space_versions import version_line
 from trials.models import Trial
 from trials.projection.consistency import snapshot
 from trials.queries.chunks import chunks_of
@@ -21,6 +22,9 @@ def export_lines(*, named: NamedStudy) -> Generator[bytes]:
     with snapshot():
         study = named.one()
         yield encoded(study_line(study))
+        if study.search_space_version > 1:
+            for version in study.search_space_versions.order_by("version").iterator():
+                yield encoded(version_line(version))
         n_yielded = 0
         for trials in chunks_of(study, study.trials.with_steps()):
             numbers = _numbers_of_parents(study, trials)

@@ -11,7 +11,7 @@ from access.models.audit_entry import Action
 from studies.domain.audit import record_study
 from studies.domain.limits import check_room_for_study
 from studies.errors import StudyExists
-from studies.models import Study, check_seen
+from studies.models import SearchSpaceVersion, Study, check_seen
 from transfer.domain.free_names import FreeNames
 from transfer.domain.trial_writer import TrialWriter, store_notes
 from transfer.file.reading import Section, sections
@@ -92,12 +92,20 @@ def save_new(study: Study, actor: Actor) -> None:
         raise StudyExists(f'study "{study.name}" exists')
 
 
+def store_versions(study: Study, versions: Iterable[SearchSpaceVersion]) -> None:
+    """Store the versions of a new study's search space."""
+    for version in versions:
+        version.pk, version.study = None, study
+        version.save(force_insert=True)
+
+
 def _store(section: Section, conflict: Conflict, actor: Actor, names: FreeNames) -> Imported:
     study, name = section.study, section.study.name
     result = _save(study, conflict, actor, names)
     if result == Result.SKIPPED:
         deque(section.trials(), maxlen=0)  # validates the trials
         return Imported(name, None, result, section.n_trials, DroppedAttributes())
+    store_versions(study, section.versions)
     writer = TrialWriter(study)
     for trial, size in section.trials():
         writer.put(trial, size)

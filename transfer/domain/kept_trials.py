@@ -7,7 +7,7 @@ from typing import Any
 
 from optuna_bridge.constraints import constraint_attrs
 from optuna_bridge.enums import TrialState
-from optuna_bridge.space.comparison import differing_parameters
+from optuna_bridge.space.comparison import are_same_constraints, differing_parameters
 from optuna_bridge.system_attrs import FIXED_PARAMS
 from studies.models import Study
 from trials.models import Trial, repeats
@@ -32,10 +32,10 @@ _LINKS = ("retry_of", "retried_as", "cancelled_retry")
 class KeptTrials:
     """Copies of a study's trials for a clone, with new numbers.
 
-    If the search space is the same, all trials are kept, with the links between attempts; one that
-    runs is queued, since its result goes to the source. Else those are kept that teach a sampler
-    something (COMPLETE, PRUNED, infeasible), lie in the new space, and have a value for each
-    parameter that the old space lacks.
+    If the search space and the constraints between its parameters are the same, all trials are
+    kept, with the links between attempts; one that runs is queued, since its result goes to the
+    source. Else those are kept that teach a sampler something (COMPLETE, PRUNED, infeasible), lie
+    in the new space, and have a value for each parameter that the old space lacks.
 
     Args:
         source: The study.
@@ -52,7 +52,9 @@ class KeptTrials:
         self._defaults = defaults
         self._excluded = sorted(set(exclude))
         differing = differing_parameters(source.search_space, clone.search_space)
-        self._is_same_space = not any(differing)
+        constraints = source.parameter_constraints, clone.parameter_constraints
+        are_same = are_same_constraints(*constraints, source.space.distributions)
+        self._is_same_space = not any(differing) and are_same
         self._open: set[int] = set()  # groups of repeats without a result yet
         self._groups: dict[int, int] = {}  # from a group of the source to the clone's
 
@@ -82,12 +84,21 @@ class KeptTrials:
 
     def _params(self, trial: Trial) -> dict[str, Any] | None:
         """Return a trial's parameters in the new space, or None if it does not fit."""
-        space, params = self._clone.space, trial.params
+        space = self._clone.space
+        kept = {name: each for name, each in trial.params.items() if name in space.distributions}
+        if space.value_faults(kept):
+            return None
         if TrialState(trial.state).is_finished:
-            params = {**self._defaults, **params}
-        kept = {name: params[name] for name in space.distributions if name in params}
+            # A default counts only where it is active, a value of the trial's must be.
+            filled = space.active_only({**self._defaults, **kept})
+            defaults = {name: filled[name] for name in filled.keys() - kept.keys()}
+            kept = {**kept, **defaults}
+        kept = {name: kept[name] for name in space.distributions if name in kept}
+        if self._is_same_space:
+            return kept
         new_names = space.distributions.keys() - self._source.space.distributions.keys()
-        return None if new_names - kept.keys() or space.faults(kept) else kept
+        lacks_new = not new_names.isdisjoint(space.missing(kept))
+        return None if lacks_new or space.faults(kept) else kept
 
     def _copy(self, trial: Trial, number: int, params: Mapping[str, Any]) -> Trial:
         is_queued = not TrialState(trial.state).is_finished
@@ -99,7 +110,7 @@ class KeptTrials:
         else:
             fields["system_attrs"] = self._system_attrs(trial, params)
         if self._is_same_space:
-            fields["attempt"] = trial.attempt
+            fields |= {"attempt": trial.attempt, "space_version": trial.space_version}
             fields |= {field: self._number(getattr(trial, field)) for field in _LINKS}
         if self._source.repeats is not None:  # its first trial may have been left out
             fields["repeat_group"] = self._groups.setdefault(trial.point_number, number)

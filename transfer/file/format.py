@@ -1,11 +1,11 @@
 """The documents in the lines of a file."""
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from optuna_bridge.system_attrs import PARENTS
 from studies.models import Study
 from trials.models import Trial
 from tuner_project.json_values import finite_or_text
@@ -13,9 +13,6 @@ from tuner_project.json_values import finite_or_text
 FORMAT = 1
 MEDIA_TYPE = "application/x-ndjson"
 NOT_FINITE = ("NaN", "Infinity", "-Infinity")
-
-# The study attributes in which Optuna's genetic samplers store the parents, by trial_id.
-PARENTS = re.compile(r"\w+Sampler:parent:\d+")
 
 Document = dict[str, Any]
 
@@ -27,17 +24,21 @@ def encoded(document: Document) -> bytes:
 
 def study_line(study: Study) -> Document:
     """Return the line with a study's definition, budgets and state."""
+    version = study.search_space_version
     return {
         "kind": "study",
         "format": FORMAT,
         "study_name": study.name,
         "direction": study.direction,
-        "search_space": study.search_space,
+        "search_space": study.current.parameters,
+        # Only a study whose space has changed has versions, and its trials, too.
+        **({"search_space_version": version} if version > 1 else {}),
         "sampler": study.sampler,
         "sampler_options": study.sampler_options,
         "pruner": study.pruner,
         "pruner_options": study.pruner_options,
         "constraints": study.constraints,
+        "parameter_constraints": study.parameter_constraints,
         "duplicates": study.duplicates,
         "pruning_direction": study.pruning_direction or None,
         "repeats": study.repeats,
@@ -70,6 +71,7 @@ def trial_line(trial: Trial, numbers: Mapping[int, int]) -> Document:
     if start and complete and complete < start:  # an import would refuse it
         complete = start
     steps = trial.intermediate_values
+    version, has_versions = trial.space_version, trial.study.search_space_version > 1
     return {
         "kind": "trial",
         "number": trial.number,
@@ -78,6 +80,7 @@ def trial_line(trial: Trial, numbers: Mapping[int, int]) -> Document:
         if trial.values is None
         else [finite_or_text(value) for value in trial.values],
         "params": trial.params,
+        **({"search_space_version": version} if has_versions else {}),
         "intermediate_values": {str(step): finite_or_text(value) for step, value in steps.items()},
         "user_attrs": trial.user_attrs,
         "system_attrs": trial.system_attrs,

@@ -14,6 +14,7 @@ from studies.api.request_serializers import (
     DefinitionSerializer,
     MetricNamesField,
 )
+from studies.domain.change_search_space import MAX_VERSIONS
 from studies.domain.definition import Definition, as_json
 from studies.enums import StudyState
 from studies.models import Study
@@ -80,6 +81,7 @@ class StudyLineSerializer(DefinitionSerializer):
     search_space = serializers.ListField(
         child=StoredParameterField(), min_length=1, max_length=MAX_PARAMETERS
     )
+    search_space_version = StrictIntegerField(required=False, min_value=1, max_value=MAX_VERSIONS)
     direction = DirectionField()
     user_attrs = AttributesField(required=False)  # without a limit: exported attributes are valid
     state = serializers.ChoiceField(choices=StudyState.choices)
@@ -108,8 +110,9 @@ class StudyLineSerializer(DefinitionSerializer):
         for name in ("max_retries", "max_reoffers", "stop_running"):  # null is not a value of these
             if life[name] is None:
                 del life[name]
+        version = attrs.pop("search_space_version", None) or 1
         definition = Definition(name=attrs.pop("study_name"), **attrs, life=life)
-        return {"definition": definition, "stored": stored}
+        return {"definition": definition, "stored": stored, "version": version}
 
 
 class StoredNumberField(StrictFloatField):
@@ -147,6 +150,7 @@ class TrialLineSerializer(StrictSerializer):
     state = serializers.ChoiceField(choices=TrialState.choices)
     values = serializers.ListField(child=StoredNumberField(), required=False)
     params = AttributesField()
+    search_space_version = StrictIntegerField(required=False, min_value=1, max_value=MAX_VERSIONS)
     intermediate_values = StoredStepsField(required=False)
     user_attrs = AttributesField(required=False)
     system_attrs = AttributesField(required=False)
@@ -171,6 +175,7 @@ class TrialLineSerializer(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         del attrs["kind"]
+        attrs["space_version"] = attrs.pop("search_space_version", None) or 1
         faults = {key: [text] for key, text in _incoherent(TrialState(attrs["state"]), attrs)}
         if faults:
             raise serializers.ValidationError(faults)

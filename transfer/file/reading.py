@@ -1,17 +1,17 @@
 """Reading and validating the lines of a file, as studies and trials that are not stored yet."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
-from rest_framework.exceptions import ParseError, ValidationError
+from rest_framework.exceptions import ParseError
 
 from optuna_bridge.constraints import constraints_of, total_violation
 from optuna_bridge.enums import TrialState
 from optuna_bridge.system_attrs import FIXED_PARAMS, METRIC_NAMES
 from studies.domain import new_study
-from studies.models import Study
+from studies.models import SearchSpaceVersion, Study
 from transfer.file.format import Document, parents
+from transfer.file.line import BadLine, Line
 from transfer.file.lines import (
     EndLineSerializer,
     StudyLineSerializer,
@@ -20,67 +20,17 @@ from transfer.file.lines import (
 )
 from transfer.file.repeats import RepeatGroups
 from transfer.file.retries import RetryLinks
+from transfer.file.space_versions import read_versions, unlike_last
 from transfer.file.system_attrs import DroppedAttributes, note_faults
 from trials.models import Trial
-from tuner_project.errors import DomainError, FieldError, summary
+from tuner_project.errors import DomainError, FieldError
 from tuner_project.json_values import same_json
 from tuner_project.rest.parsers import MAX_DEPTH, strict_json
-from tuner_project.rest.problems import field_errors
-from tuner_project.rest.serializers import StrictSerializer
 
 MAX_LINE = 16 * 2**20  # bytes
-MAX_FAULTS = 20  # errors reported per line
 
 _STUDY, _TRIAL, _END = StudyLineSerializer(), TrialLineSerializer(), EndLineSerializer()
 _BOM = b"\xef\xbb\xbf"
-
-
-class BadLine(DomainError):
-    """A line of the file is invalid; `errors` point at its keys.
-
-    `line` is its number, from 1, and `text` the error message without it.
-    """
-
-    line: int
-    text: str
-
-    @classmethod
-    def at(cls, line: int, faults: Iterable[FieldError]) -> "BadLine":
-        """Return the error for values in a line; lines are numbered from 1."""
-        every = list(faults)
-        text = summary(every)
-        errors = [fault.under((line,)) for fault in every[:MAX_FAULTS]]
-        error = cls(f"line {line}: {text}", errors)
-        error.line, error.text = line, text
-        return error
-
-    @classmethod
-    def whole(cls, line: int, text: str) -> "BadLine":
-        """Return the error for a line as a whole."""
-        return cls.at(line, [FieldError((), text)])
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of a file: its number, from 1, its document, and its size in bytes."""
-
-    number: int
-    document: Document
-    size: int
-
-    @property
-    def kind(self) -> Any:
-        return self.document.get("kind")
-
-    def bad(self, text: str, *path: str) -> BadLine:
-        return BadLine.at(self.number, [FieldError(path, text)])
-
-    def read(self, shape: StrictSerializer) -> dict[str, Any]:
-        try:
-            valid: dict[str, Any] = shape.run_validation(self.document)
-        except ValidationError as error:
-            raise BadLine.at(self.number, field_errors(error.detail)) from None
-        return valid
 
 
 def lines_of(stream: IO[bytes]) -> Iterator[bytes]:
@@ -105,10 +55,16 @@ class Section:
         self._note_lines: dict[int, int] = {}  # from the number of a trial
         self.notes: dict[int, Mapping[str, Any]] = {}
         self.dropped = DroppedAttributes()
-        self.study = _study(head)
+        self.versions: list[SearchSpaceVersion] = []  # none if the space has never changed
+        attrs = head.read(_STUDY)
+        self.study = _study(head, attrs)
         self._repeats = RepeatGroups(self.study)
         self.name = self.study.name  # in the file
         self.n_trials = 0
+        if attrs["version"] > 1:
+            self.versions = read_versions(self.study, attrs["version"], self._next_line)
+            if faults := unlike_last(self.study, attrs["definition"].search_space):
+                raise BadLine.at(head.number, faults)
 
     @property
     def old_metric_names(self) -> list[str] | None:
@@ -130,6 +86,13 @@ class Section:
                 self._end(line, links)
                 return
             yield self._trial(line, links), line.size
+        self._cut_off()
+
+    def _next_line(self) -> Line:
+        self._last = next(self._rest, None) or self._cut_off()
+        return self._last
+
+    def _cut_off(self) -> NoReturn:
         text = f'the file ends within study "{self.name}": it was cut off'
         raise BadLine.whole(self._last.number + 1, text)
 
@@ -220,8 +183,7 @@ def _document(number: int, text: bytes) -> Document:
     return document
 
 
-def _study(line: Line) -> Study:
-    attrs = line.read(_STUDY)
+def _study(line: Line, attrs: Mapping[str, Any]) -> Study:
     definition = attrs["definition"]
     try:
         study = new_study(definition)
@@ -238,8 +200,14 @@ def _study(line: Line) -> Study:
 
 def _faults(study: Study, attrs: dict[str, Any]) -> Iterator[FieldError]:
     """Yield the errors of a trial that does not fit its study."""
-    for name, fault in study.space.faults(attrs["params"]):
+    is_waiting = attrs["state"] == TrialState.WAITING
+    find_faults = study.space.partial_faults if is_waiting else study.space.faults
+    outside = find_faults(attrs["params"])
+    for name, fault in outside:
         yield FieldError(("params", name), f'parameter "{name}": {fault}')
+    if attrs["space_version"] > study.search_space_version:
+        text = f"the study has {study.search_space_version} versions of its search space"
+        yield FieldError(("search_space_version",), text)
     values, n_objectives = attrs.get("values"), len(study.directions)
     if values is not None and len(values) != n_objectives:
         text = f"the study has {n_objectives} objectives, not {len(values)}"
@@ -256,12 +224,12 @@ def _faults(study: Study, attrs: dict[str, Any]) -> Iterator[FieldError]:
     if not same_json(constraints_of(system_attrs), constraints or {}):
         yield FieldError(("system_attrs",), "its keys constraints:… differ from constraints")
     fixed = system_attrs.get(FIXED_PARAMS)
-    is_waiting = attrs["state"] == TrialState.WAITING
     if is_waiting and fixed is not None and not same_json(fixed, attrs["params"]):
         yield FieldError(("system_attrs", FIXED_PARAMS), "they differ from params")
     # Stock Optuna's trials, which have no workers and leases, may lack parameters.
     is_ours = attrs.get("worker_id") or attrs.get("lease_seconds") is not None
-    if is_ours and (missing := study.space.distributions.keys() - attrs["params"].keys()):
+    is_known = not (outside and study.space.is_conditional)  # which parameters are active
+    if is_ours and is_known and (missing := study.space.missing(attrs["params"])):
         text = f'"{min(missing)}" is missing: a trial of a worker has all parameters'
         yield FieldError(("params",), text)
 

@@ -13,9 +13,8 @@ from typing import Any
 from rest_framework.exceptions import ParseError
 
 from optuna_bridge.constraints import OLD_KEY
-from optuna_bridge.system_attrs import FIXED_PARAMS, TRANSIENT_ATTRIBUTES
+from optuna_bridge.system_attrs import FIXED_PARAMS, PARENTS, TRANSIENT_ATTRIBUTES
 from studies.models import Study
-from transfer.file.format import PARENTS
 from trials.api.fields import MAX_STEP
 from tuner_project.errors import FieldError
 from tuner_project.rest.parsers import strict_json
@@ -178,7 +177,7 @@ def _relative_faults(study: Study, notes: Mapping[str, Any]) -> Iterator[FieldEr
         except ParseError:
             params = None
         known = study.space.distributions
-        is_right = isinstance(params, dict) and not study.space.faults(
+        is_right = isinstance(params, dict) and not study.space.value_faults(
             {name: value for name, value in params.items() if name in known}
         )
         if not is_right:

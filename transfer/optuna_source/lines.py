@@ -14,8 +14,8 @@ from optuna_bridge.accessors import study_system_attrs, trial_id
 from optuna_bridge.enums import TrialState
 from optuna_bridge.system_attrs import FIXED_PARAMS, METRIC_NAMES, TRANSIENT_ATTRIBUTES
 from transfer.file.format import FORMAT, Document, encoded, end_line, moment, renumbered
+from transfer.file.line import BadLine
 from transfer.file.lines import usable_metric_names
-from transfer.file.reading import BadLine
 from transfer.optuna_source.oddities import AdoptionRefused, Oddities, Rule
 from transfer.optuna_source.search_space import SourceSpace
 from transfer.optuna_source.storage import aware, trials_of

@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial
 from optuna_bridge.enums import TrialState
 from optuna_bridge.space.search_space import SearchSpace
 from optuna_bridge.system_attrs import FIXED_PARAMS
+from transfer.optuna_source.conditions import inferred_conditions
 from transfer.optuna_source.oddities import PLACEHOLDER, AdoptionRefused, Oddities, Rule
 from transfer.optuna_source.parameters import SourceParameter, Unfit, is_finite, source_parameter
 
@@ -41,6 +42,7 @@ class SourceSpace:
         }
         space = cls(parameters, oddities)
         space.params = [space._covered(trial) for trial in trials]
+        space._infer_conditions(trials)
         return space
 
     @property
@@ -57,11 +59,17 @@ class SourceSpace:
     def _covered(self, trial: FrozenTrial) -> dict[str, Any]:
         """Return a trial's parameters; the space is widened to those outside of it."""
         params = self._fixed(trial) | self._sampled(trial)
-        for name, fault in self._space.faults(params):
+        for name, fault in self._space.value_faults(params):
             self._oddities.note(Rule.OUTSIDE, _reason(trial, name, fault))
             self._parameters[name].widen(params[name])
             self._space = self._described()
         return params
+
+    def _infer_conditions(self, trials: Sequence[FrozenTrial]) -> None:
+        are_complete = [trial.state.name == TrialState.COMPLETE for trial in trials]
+        found = inferred_conditions(self._space, self.params, are_complete)
+        for name, when in found.items():
+            self._parameters[name].description["when"] = when
 
     def _sampled(self, trial: FrozenTrial) -> dict[str, Any]:
         params = {}

@@ -43,6 +43,9 @@ class SuggestionSerializer(AnswerSerializer):
 
     trial_id = serializers.IntegerField(source="number")
     params = serializers.DictField(help_text="Values by name, in the order of the search space.")
+    search_space_version = serializers.IntegerField(
+        source="space_version", help_text="The version of the search space that it started with."
+    )
     study_name = serializers.CharField(source="study.name")
     study_id = serializers.IntegerField(
         source="study.id", help_text="Never used again, also if the study is deleted."

@@ -64,8 +64,12 @@ def finish_trials(study: Study, finished: Sequence[FinishedTrial], *, actor: Act
 
 
 def may_be_retried(study: Study, trial: Trial) -> bool:
-    """Return whether the study and its `max_retries` allow a failed trial another attempt."""
-    return study.is_open and trial.attempt <= study.max_retries
+    """Return whether the study and its `max_retries` allow a failed trial another attempt.
+
+    A point that is outside of the search space by now has none.
+    """
+    is_allowed = study.is_open and trial.attempt <= study.max_retries
+    return is_allowed and study.current.contains(trial.internal_params)
 
 
 def why_not_retried(study: Study, trial: Trial) -> str | None:
@@ -76,6 +80,8 @@ def why_not_retried(study: Study, trial: Trial) -> str | None:
         return f"the study is {study.state}"
     if trial.attempt > study.max_retries:
         return f"max_retries is {study.max_retries}"
+    if not study.current.contains(trial.internal_params):
+        return "its parameters are outside of the study's search space, which has changed"
     return "the study has as many trials as it may have"
 
 
@@ -121,6 +127,7 @@ def queue_again(study: Study, trials: Sequence[Trial]) -> list[Trial]:
             state=TrialState.WAITING,
             internal_params=trial.internal_params,
             params_hash=trial.params_hash,
+            space_version=trial.space_version,
             priority=trial.priority,
             attempt=trial.attempt + 1,
             retry_of=trial.number,

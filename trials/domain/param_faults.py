@@ -8,8 +8,11 @@ from tuner_project.errors import FieldError
 
 
 def param_faults(study: Study, params: Mapping[str, Any], key: str) -> list[FieldError]:
-    """Return an error for each parameter outside the search space; `key` is their path."""
+    """Return an error for each parameter outside the search space; `key` is their path.
+
+    Parameters may be missing, if the sampler finds values for them.
+    """
     return [
         FieldError((key, name), f'parameter "{name}": {fault}')
-        for name, fault in study.space.faults(params)
+        for name, fault in study.current.space.partial_faults(params)
     ]

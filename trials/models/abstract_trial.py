@@ -58,6 +58,9 @@ class AbstractTrial(RepeatFields, GuardedModel):
     internal_params = ArrayField(
         models.FloatField(null=True), help_text="Of a WAITING trial, those that are fixed."
     )
+    space_version = models.IntegerField(
+        default=1, db_default=1, help_text="The version of the search space that it started with."
+    )
     params_hash = models.UUIDField(
         null=True, help_text="Of the whole point, where the study avoids duplicates."
     )
@@ -177,7 +180,10 @@ class AbstractTrial(RepeatFields, GuardedModel):
 
     @property
     def has_all_params(self) -> bool:
-        return None not in self.internal_params
+        """Whether it has a value for each parameter that is active with the others."""
+        return None not in self.internal_params or self.study.space.is_complete(
+            self.internal_params
+        )
 
     @property
     def constraints_by_name(self) -> dict[str, float] | None:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from optuna_bridge.enums import TrialState
 from studies.models import Study
-from trials.models.querysets import T, TrialReader
+from trials.models.querysets import T, TrialReader, with_study
 from tuner_project.db.prepared import row_of, rows_of, run
 
 # A heartbeat locks only the trial's row, and does not raise the study's revision, since samplers
@@ -46,7 +47,7 @@ SELECT id, lease_seconds, lease_expires_at, reoffers, attempt FROM held
 # A running trial without a lease gets the study's; one that has a lease keeps its length. A trial
 # of stock Optuna that lacks parameters gets none: it could not be handed out again as it is.
 _NEW_LEASE = (
-    "CASE WHEN array_position(t.internal_params, NULL) IS NULL "
+    "CASE WHEN array_position(t.internal_params, NULL) IS NULL OR t.id = ANY(%(complete)s) "
     "THEN coalesce(t.lease_seconds, s.lease_seconds) ELSE t.lease_seconds END"
 )
 _LIMIT = """
@@ -123,7 +124,12 @@ class LeaseWriter(TrialReader[T]):
 
         Only running ones have them.
         """
-        run(_LIMIT.format(lease=_NEW_LEASE), {"study": study.id})
+        complete: list[int] = []  # though they do not have all parameters
+        if study.space.is_conditional:
+            without = self.filter(study=study, state=TrialState.RUNNING, lease_seconds=None)
+            running = with_study(study, without.only("internal_params"))
+            complete = [trial.id for trial in running if trial.has_all_params]
+        run(_LIMIT.format(lease=_NEW_LEASE), {"study": study.id, "complete": complete})
         self.find_next_expiry(study)
 
     def find_next_expiry(self, study: Study) -> None:

@@ -7,6 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from optuna_bridge.space.changes import SpaceChange
+from optuna_bridge.system_attrs import PARENTS
+from studies.enums import Duplicates
 from studies.errors import StudyNotFound
 from studies.models import FAILURES, INFEASIBLE, Study
 from trials.models import front, improvement, repeats
@@ -18,9 +21,10 @@ from trials.models.querysets import T
 from trials.models.repeats import Settled
 from trials.models.reservation import Reservation
 from trials.models.statements import front as front_statements
-from trials.models.statements import reserve, rows
+from trials.models.statements import reserve, rows, space
 from trials.models.statements.failure_streak import FailureStreak
 from trials.signals import (
+    space_changed,
     study_attrs_added,
     study_attrs_removed,
     trials_added,
@@ -73,12 +77,12 @@ class TrialManager(FrontWriter[T], LeaseWriter[T]):
 
         `n_waiting` more are reserved to wait in the queue, since they repeat the points of the n.
         Within `pipelined()` this does not wait for the result. There is none if the study is not
-        ACTIVE, its limits do not allow n trials, trials wait in its queue (unless `passes_queue`),
-        its deadline has passed or a lease has expired. `study` is not changed, since threads may
-        share it.
+        ACTIVE, its search space has changed, its limits do not allow n trials, trials wait in its
+        queue (unless `passes_queue`), its deadline has passed or a lease has expired. `study` is
+        not changed, since threads may share it.
         """
         return reserve.send_reserve_running(
-            study.id, n, lease, n_waiting=n_waiting, passes_queue=passes_queue
+            study, n, lease, n_waiting=n_waiting, passes_queue=passes_queue
         )
 
     def add(
@@ -172,6 +176,22 @@ class TrialManager(FrontWriter[T], LeaseWriter[T]):
         with pipelined():
             rows.remove_study_attrs(study.id, keys)
             study_attrs_removed.send(sender=self.model, study_id=study.id, keys=list(keys))
+
+    def change_space(self, study: Study, change: SpaceChange, defaults: Mapping[str, Any]) -> None:
+        """Adapt all trials of a locked study to its search space, which was just changed.
+
+        `defaults` are the values of the new parameters by name. The points to avoid, and the
+        parents of generations, which samplers have noted on the study, are found anew.
+        """
+        space.convert_params(study, change, defaults)
+        if study.duplicates == Duplicates.AVOID:
+            space.update_hashes(study, study.point_hash)
+        space_changed.send(sender=self.model, study=study, change=change)
+        stored = self.filter(study_id=study.id, study_attrs__isnull=False)
+        attrs = stored.values_list("study_attrs", flat=True)
+        parents = {key for each in attrs for key in each if PARENTS.fullmatch(key)}
+        if parents:
+            self.remove_study_attrs(study, sorted(parents))
 
     def _improvement(self, study: Study, results: Sequence[AbstractTrial]) -> Improvement | None:
         """Return what a study stores of its budget after trials have finished, in this order."""

@@ -45,23 +45,30 @@ TRIALS = ProjectedTable(
     "FROM trials_trial AS t WHERE {where}",
     OF_STUDY,
 )
-PARAMS = ProjectedTable(
-    "trial_params",
-    ("trial_id", "param_name", "param_value", "distribution_json"),
-    ("trial_id", "param_name"),
-    # The search space may have a megabyte, so it is read once, and not for each trial.
+# The parameters of a study's search space. It may have a megabyte, so it is read once, and not for
+# each trial.
+SPACE_OF_STUDY = (
     "WITH p AS MATERIALIZED ("
     "SELECT parameter->>'name' AS name, distribution, position FROM studies_study AS s, ROWS FROM ("
     "json_array_elements(s.search_space), unnest(s.distributions)) "
     "WITH ORDINALITY AS e(parameter, distribution, position) "
-    "WHERE s.id = (SELECT t.study_id FROM trials_trial AS t WHERE {where} LIMIT 1)) "
+    "WHERE s.id = {study}) "
+)
+STORED_PARAMS = (
     "SELECT t.id, p.name, t.internal_params[p.position], p.distribution "
     "FROM trials_trial AS t CROSS JOIN p "
     # Optuna keeps the fixed parameters of a queued trial in an attribute until it starts.
     "WHERE t.internal_params[p.position] IS NOT NULL "
     "AND (t.state <> 'WAITING' OR t.system_attrs->'fixed_params' IS NULL) "
     # Ordered, since Optuna orders a trial's parameters by their row ids.
-    "AND {where} ORDER BY t.id, p.position",
+    "AND {where} ORDER BY t.id, p.position"
+)
+_STUDY_OF_TRIALS = "(SELECT t.study_id FROM trials_trial AS t WHERE {where} LIMIT 1)"
+PARAMS = ProjectedTable(
+    "trial_params",
+    ("trial_id", "param_name", "param_value", "distribution_json"),
+    ("trial_id", "param_name"),
+    SPACE_OF_STUDY.format(study=_STUDY_OF_TRIALS) + STORED_PARAMS,
     OF_TRIALS,
 )
 VALUES = ProjectedTable(
@@ -109,7 +116,7 @@ TRIAL_TABLES = (
     STUDY_ATTRIBUTES,
 )
 
-# Tables whose rows never change once they are inserted.
+# Tables whose rows never change once they are inserted, unless the search space does.
 _NEVER_CHANGED = (PARAMS, STUDY_ATTRIBUTES)
 
 _STORED_KEYS = f"""

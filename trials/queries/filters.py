@@ -129,7 +129,7 @@ def _of_params(study: Study, params: Mapping[str, Any]) -> list[Q]:
     """Return one condition for each of the parameters."""
     exact = {name: each for name, each in params.items() if not isinstance(each, Between)}
     ranges = {name: each for name, each in params.items() if isinstance(each, Between)}
-    if faults := study.space.faults(exact) + _range_faults(study, ranges):
+    if faults := study.space.value_faults(exact) + _range_faults(study, ranges):
         name, fault = faults[0]
         at = [(("params", each), text) for each, text in faults]
         raise InvalidQuery(f'parameter "{name}": {fault}'[:2000], at)
@@ -162,7 +162,7 @@ def agreeing_params(study: Study, params: Mapping[str, Any]) -> list[Q]:
 def _range_faults(study: Study, ranges: Mapping[str, Between]) -> list[tuple[str, str]]:
     kinds = {each["name"]: each["type"] for each in study.search_space}
     unknown = [name for name in ranges if name not in kinds]
-    return study.space.faults(dict.fromkeys(unknown)) + [
+    return study.space.value_faults(dict.fromkeys(unknown)) + [
         (name, "a categorical parameter has no min and max; expected one of its choices")
         for name in ranges
         if kinds.get(name) == "categorical"

@@ -8,6 +8,7 @@ from optuna_bridge.samplers.registry import SAMPLERS, build_sampler
 from optuna_bridge.space.points import Point
 from studies.models import Study
 from trials.sampling.drafts import Draft
+from trials.sampling.feasible_drawing import FeasibleDrawing
 from trials.sampling.trial_cache import TrialCache
 from tuner_project.observability.stopwatch import stopwatch
 
@@ -22,7 +23,12 @@ class DrawingSession(TrialCache):
         super().__init__(study)
         self._kind = SAMPLERS[study.sampler]
         self._seed: int | None = study.sampler_options.get("seed")
-        sampler = build_sampler(study.sampler, study.sampler_options, self._space.distributions)
+        sampler = build_sampler(study.sampler, study.sampler_options, self._space)
+        constraints = study.current.space.parameter_constraints
+        self._feasible: FeasibleDrawing | None = None
+        if constraints is not None:
+            self._kind.restrict(sampler, constraints)
+            self._feasible = FeasibleDrawing(constraints, self._space, self._seed)
         self.pruner = build_pruner(study.pruner, study.pruner_options)
         # Optuna prunes single-objective studies only, and samplers split trials by Hyperband's
         # brackets only there.
@@ -62,7 +68,7 @@ class DrawingSession(TrialCache):
         is_point = self._is_point(fixed)
         if self.visited is not None and self._kind.visits_each_point and not is_point:
             return self._draw_unvisited(number, fixed)
-        draft = self._draw_once(number, fixed)
+        draft = self._draw_feasible(number, fixed)
         if self.visited is None:
             return draft
         if is_point:
@@ -75,7 +81,7 @@ class DrawingSession(TrialCache):
                 return draft
             self._drop(draft)
             with self._kind.at_random(self.optuna_study.sampler):
-                draft = self._draw_once(number, fixed)
+                draft = self._draw_feasible(number, fixed)
         if not self._is_visited(draft, points):
             return draft
         left = self._unvisited(number, fixed, others)
@@ -84,6 +90,15 @@ class DrawingSession(TrialCache):
             return draft
         self._drop(draft)
         return self._draw_once(number, left)
+
+    def can_complete(self, params: Mapping[str, Any], fixed: Mapping[str, Any]) -> bool:
+        """Return whether a queued trial's parameters and fixed values belong to a feasible point.
+
+        An ask may fix other parameters than the trial has.
+        """
+        if self._feasible is None:
+            return True
+        return self._feasible.can_complete(self._as_sampled({**fixed, **params}) or {})
 
     def n_left_at(self, fixed: Mapping[str, Any] | None) -> int | None:
         """Return how many trials with the fixed values can be drawn; None if it is not limited.
@@ -97,18 +112,37 @@ class DrawingSession(TrialCache):
         return None if self._is_point(as_sampled) else self.visited.n_left_at(as_sampled or {})
 
     def _is_point(self, fixed: Mapping[str, Any] | None) -> bool:
-        """Return whether all parameters are fixed."""
-        return fixed is not None and len(fixed) == len(self._space.parameters)
+        """Return whether all active parameters are fixed, but for retired ones."""
+        if fixed is None:
+            return False
+        return set(self._space.missing(fixed)) <= self.study.current.constants.keys()
 
     def _as_sampled(self, params: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-        """Return parameters of the study as its sampler sees them."""
-        if params is None or self._space is self.study.space:
-            return params
-        return self._space.to_external(self.study.space.to_internal(params))
+        """Return parameters of the study as its sampler sees them.
 
-    def internal_params(self, draft: Draft) -> list[float | None]:
-        """Return the parameters of a draft as trials store them."""
-        return self._space.to_internal(draft.params)
+        Those of a queued trial that are outside of the current space are left out.
+        """
+        current = self.study.current
+        if params is None:
+            return None
+        params = current.only_current(params)
+        if self._space is current.space:
+            return params
+        return self._space.to_external(current.space.to_internal(params))
+
+    def internal_params(
+        self, draft: Draft, requested: Sequence[float | None] = ()
+    ) -> list[float | None]:
+        """Return the parameters of a draft as trials store them.
+
+        `requested` are those of a queued trial, which has them even if they are outside of the
+        current space.
+        """
+        current = self.study.current
+        stored = list(current.to_stored(self._space.to_internal(draft.params)))
+        if current.is_stored or not requested:
+            return stored
+        return [drawn if own is None else own for own, drawn in zip(requested, stored, strict=True)]
 
     def _is_visited(self, draft: Draft, others: Container[Point | None]) -> bool:
         if self.visited is None:
@@ -119,7 +153,7 @@ class DrawingSession(TrialCache):
     def _draw_unvisited(self, number: int, fixed: Mapping[str, Any] | None) -> Draft:
         """Draw a trial at an unvisited point, or any one that is marked as a duplicate."""
         left = self._unvisited(number, fixed, [each.params for each in self._listed_drafts()])
-        draft = self._draw_once(number, fixed if left is None else left)
+        draft = self._draw_feasible(number, fixed if left is None else left)
         if left is None:
             draft.mark_duplicate()
         return draft
@@ -139,6 +173,29 @@ class DrawingSession(TrialCache):
         seed = None if self._seed is None else (self._seed, number)
         return self.visited.pick_other(fixed or {}, others, seed)
 
+    def _draw_feasible(self, number: int, fixed: Mapping[str, Any] | None = None) -> Draft:
+        """Draw a trial that satisfies the constraints between parameters, if there are any.
+
+        A draw by a model is repeated, a few times, and then moved to a feasible point nearby.
+        """
+        draft = self._draw_once(number, fixed)
+        if self._feasible is None or self._is_point(fixed):
+            return draft
+        for _ in range(self._kind.max_redraws):
+            if self._feasible.is_feasible(draft) or not self._is_modelled(draft):
+                break
+            self._drop(draft)
+            draft = self._draw_once(number, fixed)
+        if self._feasible.is_feasible(draft):
+            return draft
+        self._drop(draft)
+        is_modelled = self._is_modelled(draft)
+        params = self._feasible.params(draft, fixed or {}, is_modelled=is_modelled)
+        return self._draw_once(number, params)
+
+    def _is_modelled(self, draft: Draft) -> bool:
+        return self._kind.is_modelled(self.optuna_study.sampler, draft.is_joint)
+
     def _draw_once(self, number: int, fixed: Mapping[str, Any] | None = None) -> Draft:
         """Draw a trial once, with some or all parameters fixed if given."""
         draft = Draft(number, fixed)
@@ -147,6 +204,7 @@ class DrawingSession(TrialCache):
                 draft,
                 self.optuna_study,
                 self._space.distributions,
+                conditions=self._space.conditions,
                 annotates=self._kind.annotates_trials,
             )
         return draft

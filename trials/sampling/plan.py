@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from math import inf
 from time import monotonic
 from typing import Any
 
+from studies.models import Study
 from trials.models import Trial
 from trials.queries.filters import agreeing_params
 from trials.sampling.drafts import Draft, PlanInvalidated
@@ -24,6 +26,8 @@ class TimeLimit:
     def is_over(self) -> bool:
         return self._clock() >= self._end
 
+
+MAX_PASSED_OVER = 20  # trials in the queue
 
 NO_LIMIT = TimeLimit(inf)
 
@@ -85,8 +89,7 @@ class Plan:
         session = self.session
         queued = []
         if session.has_queue:
-            agreeing = agreeing_params(session.study, self.fixed)
-            queued = Trial.objects.queue(session.study, self.count, agreeing)
+            queued = queued_trials(session, session.study, self.count, self.fixed)
         session.release_connection_if_slow()
         for position, trial in enumerate(queued):
             if session.needs_draft(trial) and trial.point_number not in self.queued:
@@ -143,6 +146,23 @@ class Plan:
         """Close the drafts: they are committed, or never will be."""
         for draft in (*self.queued.values(), *self.new):
             draft.close()
+
+
+def queued_trials(
+    session: SamplerSession, study: Study, n: int, fixed: Mapping[str, Any]
+) -> list[Trial]:
+    """Return the first n queued trials that an ask with fixed values may hand out.
+
+    These are the ones that have the values, or none of their own, and whose other parameters can be
+    drawn so that the constraints between parameters hold; of the trials that cannot, a few are
+    passed over.
+    """
+    passed_over = 0 if study.space.parameter_constraints is None else MAX_PASSED_OVER
+    trials = Trial.objects.queue(study, n + passed_over, agreeing_params(study, fixed))
+    if not passed_over:
+        return trials
+    chosen = (each for each in trials if session.can_complete(each.params, fixed))
+    return list(islice(chosen, n))
 
 
 def mark_points(

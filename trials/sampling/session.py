@@ -91,13 +91,13 @@ class SamplerSession(DrawingSession):
 
     @cached_property
     def _fault(self) -> str | None:
-        """Why the study exceeds the bounds of its sampler; its definition never changes."""
+        """Why the study exceeds the bounds of its sampler; a session has one definition."""
         given = self.study.sampler_options
         for option, found in self._kind.faults(given):
             return f"{option}: {found}"
         return self._kind.fault_of_study(
             StudyTraits(
-                space=self.study.space,
+                space=self.study.current.space,
                 n_objectives=len(self.study.directions),
                 n_constraints=len(self.study.constraints),
                 options=self._kind.complete(given),
@@ -109,9 +109,11 @@ class SamplerSession(DrawingSession):
 
         Raises:
             StudyNotFound: it was deleted, even if another study now has its name.
+            SessionOutdated: its search space has changed.
         """
         study = NamedStudy(self.study.name).locked()
         self.check_is_of(study)
+        self.check_version(study.search_space_version)
         if self.visited is not None:
             self.visited.max_failures = max_failures(study)
         return study

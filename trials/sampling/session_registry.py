@@ -31,10 +31,11 @@ class SessionRegistry:
     def use(self, named: NamedStudy, action: Callable[[SamplerSession], Result]) -> Result:
         """Call `action` with the session of the named study, and return its result.
 
-        If the session is known, the study is not read, since its definition never changes. If the
-        action then fails because the study was deleted, be it with `StudyNotFound` or since the
-        sampler cannot draw, the action is repeated with the study that has the name now. It is
-        also repeated, with a new session, where the known one is outdated.
+        If the session is known, the study is not read: the action itself finds out that the session
+        is outdated, because a result was invalidated or the search space has changed. Then it is
+        repeated with a new session. It is also repeated, with the study that has the name now, if
+        it fails because the study was deleted, be it with `StudyNotFound` or since the sampler
+        cannot draw.
 
         Raises:
             StudyNotFound: there is no study with this name.
@@ -46,7 +47,7 @@ class SessionRegistry:
             except (StudyNotFound, SessionOutdated):
                 self.forget(session)
             except Exception as error:
-                if _has_read_the_study(error) or Study.objects.filter(id=session.study.id).exists():
+                if _has_read_the_study(error) or self._is_current(session):
                     raise
                 self.forget(session)
         return self.use_anew(named.one(), action)
@@ -57,8 +58,9 @@ class SessionRegistry:
             session = self.of(study)
             try:
                 return action(session)
-            except SessionOutdated:  # a result was invalidated meanwhile
+            except SessionOutdated:  # a result was invalidated, or the space changed, meanwhile
                 self.forget(session)
+                study = NamedStudy(study.name).one()
 
     def known(self, name: str) -> SamplerSession | None:
         """Return the session of the study that had this name when last read, or None."""
@@ -77,7 +79,7 @@ class SessionRegistry:
             return SamplerSession(study)
         with self._lock:
             session = self._by_name.get(study.name)
-            if session is None or session.study.id != study.id:
+            if session is None or _is_older(session.study, study):
                 session = self._by_name[study.name] = SamplerSession(study)
             self._use(session)
             return session
@@ -87,6 +89,12 @@ class SessionRegistry:
         with self._lock:
             if self._by_name.get(session.study.name) is session:
                 del self._by_name[session.study.name]
+
+    @staticmethod
+    def _is_current(session: SamplerSession) -> bool:
+        """Return whether the session's study exists, with the session's search space."""
+        these = Study.objects.filter(id=session.study.id)
+        return these.filter(search_space_version=session.study.search_space_version).exists()
 
     def use_of_memory(self) -> tuple[int, int, int]:
         """Return the number of sessions, of their trials, and the trials' estimated bytes."""
@@ -104,6 +112,11 @@ class SessionRegistry:
         while held > settings.HISTORY_MAX_TRIALS and len(self._by_name) > 1:
             _, oldest = self._by_name.popitem(last=False)
             held -= oldest.size
+
+
+def _is_older(known: Study, read: Study) -> bool:
+    """Return whether a known study is another one than was read, or has an earlier space."""
+    return known.id != read.id or known.search_space_version < read.search_space_version
 
 
 def _has_read_the_study(error: Exception) -> bool:

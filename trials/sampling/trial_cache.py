@@ -14,6 +14,7 @@ from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.repeats.grouped_trials import Group, GroupedTrials
 from optuna_bridge.sampler_storage import SamplerStorage
 from optuna_bridge.samplers.registry import SAMPLERS
+from optuna_bridge.system_attrs import without_place
 from studies.enums import Duplicates
 from studies.models import Study
 from trials.sampling.drafts import Draft
@@ -22,7 +23,7 @@ from trials.sampling.written_trials import GROUP_COLUMNS, QUERIES
 
 
 class SessionOutdated(Exception):
-    """Raised where a result was invalidated that the session's sampler has learnt from.
+    """Raised if the search space has changed, or a result that a sampler has learnt from is gone.
 
     Samplers keep what they have learnt in many places, so the session has to be built anew.
     """
@@ -40,7 +41,8 @@ class TrialCache(SamplerStorage[Draft]):
 
     def __init__(self, study: Study) -> None:
         sampler, pruner = SAMPLERS[study.sampler], PRUNERS[study.pruner]
-        self._space = study.space.as_sampled
+        self._space = study.current.space.as_sampled
+        self._restarts_with_space = sampler.restarts_with_space
         pruning_direction = study.pruning_direction or study.directions[0]
         super().__init__(
             study,
@@ -89,7 +91,8 @@ class TrialCache(SamplerStorage[Draft]):
             Whether the worker, if one is given, holds running trials.
 
         Raises:
-            SessionOutdated: a result that was read before has been invalidated.
+            SessionOutdated: the search space has changed, or a result that was read before has
+                been invalidated.
         """
         with self._reading:
             # Drafts that are closed by now were committed before the read below, or never will be.
@@ -163,17 +166,21 @@ class TrialCache(SamplerStorage[Draft]):
         arguments = {"study": self.study.id, "revision": self._revision, "worker": worker_id}
         is_holding = False
         # Row by row, since all rows of a large study at a time would take a third more memory.
-        for holds, revision, study_attrs, *of_trial, internal_params in query.rows(**arguments):
+        for holds, version, revision, attrs, *of_trial, internal_params in query.rows(**arguments):
             is_holding = holds
+            self.check_version(version)
             if revision is None:
                 break  # nothing was written
             latest = revision
             committed = self._committed(internal_params, *of_trial[n_of_group:])
             written.append(committed)
             if n_of_group:
-                groups[committed.trial.number] = Group(*of_trial[:n_of_group])
-            if study_attrs:
-                attrs_by_number[committed.trial.number] = study_attrs
+                # A point outside of the current space is at none of its groups.
+                is_inside = self.study.current.as_learnt(internal_params) is not None
+                group = Group(*of_trial[:n_of_group]) if is_inside else Group(None)
+                groups[committed.trial.number] = group
+            if attrs:
+                attrs_by_number[committed.trial.number] = attrs
         written.sort(key=lambda each: each.trial.number)
         first: dict[str, Any] = {}
         for _, attrs in sorted(attrs_by_number.items()):
@@ -188,20 +195,46 @@ class TrialCache(SamplerStorage[Draft]):
         state: str,
         has_run: bool,
         infeasible: bool,
-        *rest: Any,
+        version: int,
+        values: list[float] | None,
+        system_attrs: dict[str, Any],
+        *steps: Any,
     ) -> CommittedTrial:
-        """Build a trial as a sampler sees it; a WAITING one has no parameters."""
+        """Build a trial as a sampler sees it.
+
+        A WAITING one has no parameters, and neither has one that is outside of the current space;
+        if that has ended, it seems to have failed, so that samplers and pruners do without it.
+        """
+        current = self.study.current
+        nothing: list[float | None] = [None] * len(internal_params)
         if self.visited is not None:
             kept = "COMPLETE" if infeasible else state  # an infeasible point is visited
-            self.visited.update(number, internal_params, kept, has_run=has_run)
+            at = current.as_visited(internal_params)
+            self.visited.update(number, nothing if at is None else at, kept, has_run=has_run)
+        params = current.as_learnt(internal_params)
+        if params is None and state not in ("WAITING", "RUNNING"):
+            state, values, system_attrs, infeasible = "FAIL", None, {}, False
+        elif version < self.study.search_space_version and self._restarts_with_space:
+            system_attrs = without_place(system_attrs)
         if state == "WAITING":
             self._waiting.add(number)
-            internal_params = [None] * len(internal_params)
+            params = None
         else:
             self._waiting.discard(number)
+        learnt = nothing if params is None else list(params)
         # User attributes and times are left out, since no sampler or pruner reads them.
-        trial = frozen_trial(self._space, internal_params, number, trial_id, state, *rest)
-        return CommittedTrial(trial, internal_params, infeasible)
+        trial = frozen_trial(
+            self._space, learnt, number, trial_id, state, values, system_attrs, *steps
+        )
+        return CommittedTrial(trial, learnt, infeasible)
+
+    def check_version(self, version: int | None) -> None:
+        """Raise `SessionOutdated` if a version of the search space is not the session's.
+
+        It is None if the study was deleted, which others find out.
+        """
+        if version not in (None, self.study.search_space_version):
+            raise SessionOutdated
 
     def _has(self, number: int | None) -> bool:
         """Return whether the trial with this number was read, and is not WAITING."""

@@ -38,15 +38,15 @@ class VisitedPoints:
     """
 
     def __init__(self, study: Study) -> None:
-        self._space = study.space.as_sampled
+        self._space = study.current.space.as_sampled
         self._points = study.points
         self.max_failures = max_failures(study)
         # By number: whether the trial failed, and its point.
         self._by_number: dict[int, tuple[bool, Point]] = {}
         self._visits: Counter[Point] = Counter()
         self._failures: Counter[Point] = Counter()
-        n = self._points.n
-        # For a finite space, (2, n): the visits of each point, and the failures at it.
+        n = self._points.n_indexes
+        # For a finite space, (2, n): the visits of each index, and the failures at it.
         self._by_index = None if n is None else np.zeros((2, n), dtype=np.int32)
 
     def __contains__(self, point: Point | None) -> bool:
@@ -70,7 +70,8 @@ class VisitedPoints:
 
     def _are_left(self) -> np.ndarray:
         visits, failures = self._by_index if self._by_index is not None else np.zeros((2, 0))
-        return (visits == 0) & (failures < self.max_failures)
+        left = (visits == 0) & (failures < self.max_failures)
+        return left if self._points.allowed is None else left & self._points.allowed
 
     def point_of(self, params: Mapping[str, Any]) -> Point | None:
         """Return the point of these parameters, or None if one is missing."""

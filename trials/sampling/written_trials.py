@@ -16,6 +16,7 @@ _COLUMNS = (
     "state",
     "has_run",
     "infeasible",
+    "space_version",
     "values",
     "system_attrs",
 )
@@ -32,10 +33,11 @@ def _written() -> TrialQuerySet:
     return trials.annotate(has_run=started).order_by("revision")
 
 
-_IS_HOLDING = {
+_ALWAYS = {
     "is_holding": "EXISTS (SELECT FROM trials_trial WHERE study_id = %(study)s "
     # As in the partial index.
-    "AND worker_id = %(worker)s AND state = 'RUNNING' AND worker_id <> '')"
+    "AND worker_id = %(worker)s AND state = 'RUNNING' AND worker_id <> '')",
+    "space": "(SELECT search_space_version FROM studies_study WHERE id = %(study)s)",
 }
 
 
@@ -52,7 +54,7 @@ def _query(*, with_steps: bool, with_groups: bool) -> PreparedQuery[Any]:
         trials = _written().with_steps() if with_steps else _written()
         return trials.values_list(*columns)
 
-    return PreparedQuery(build, always=_IS_HOLDING)
+    return PreparedQuery(build, always=_ALWAYS)
 
 
 # By whether steps are read, and groups of repeats.

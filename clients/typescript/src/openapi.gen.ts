@@ -113,6 +113,15 @@ export type BruteForceSamplerOptionsRequest = {
  */
 export type CategoricalParameter = {
     name: string;
+    /**
+     * By the names of other parameters, the values with which a trial has this one: a list, or the lowest and the highest one. All conditions must hold.
+     */
+    when?: {
+        [key: string]: Array<string | number | boolean | null> | {
+            min?: number;
+            max?: number;
+        };
+    };
     type: CategoricalParameterTypeEnum;
     choices: Array<string | number | boolean | null>;
 };
@@ -122,6 +131,15 @@ export type CategoricalParameter = {
  */
 export type CategoricalParameterRequest = {
     name: string;
+    /**
+     * By the names of other parameters, the values with which a trial has this one: a list, or the lowest and the highest one. All conditions must hold.
+     */
+    when?: {
+        [key: string]: Array<string | number | boolean | null> | {
+            min?: number;
+            max?: number;
+        };
+    };
     type: CategoricalParameterTypeEnum;
     choices: Array<string | number | boolean | null>;
 };
@@ -198,6 +216,10 @@ export type CloneStudyRequest = {
      * Options that differ from the study's, or from the defaults of another pruner.
      */
     pruner_options?: PrunerOptionsRequest;
+    /**
+     * Comparisons of parameters that each trial satisfies, such as `layers * width <= 4096`: names, numbers, `+ - * /`, `< <= > >= == !=`, `and`. A name with other characters than letters, digits, `_` and `.` stands in backquotes.
+     */
+    parameter_constraints?: Array<string>;
     duplicates?: DuplicatesEnum;
     user_attrs?: {
         [key: string]: unknown;
@@ -269,6 +291,17 @@ export type ClonedStudy = {
         [key: string]: unknown;
     };
     search_space: Array<Parameter>;
+    parameter_constraints: Array<string>;
+    /**
+     * 1 at creation; each change of the search space adds 1.
+     */
+    search_space_version: number;
+    /**
+     * The parameters that are no longer in the search space, and the value of each that trials have from now on.
+     */
+    retired: {
+        [key: string]: unknown;
+    };
     /**
      * The number of the source's trials that the clone has.
      */
@@ -480,6 +513,10 @@ export type CreateStudyRequest = {
      */
     constraints?: Array<string>;
     /**
+     * Comparisons of parameters that each trial satisfies, such as `layers * width <= 4096`: names, numbers, `+ - * /`, `< <= > >= == !=`, `and`. A name with other characters than letters, digits, `_` and `.` stands in backquotes.
+     */
+    parameter_constraints?: Array<string>;
+    /**
      * Whether trials may repeat points. With `avoid`, if a finished, running or queued trial has the suggested point, the sampler draws again, a few times; if all draws repeat points, and the space has at most 100,000 points, an unused one is chosen. Default: allow.
      *
      * * `allow` - Allow
@@ -603,6 +640,15 @@ export type Failure = {
  */
 export type FloatParameter = {
     name: string;
+    /**
+     * By the names of other parameters, the values with which a trial has this one: a list, or the lowest and the highest one. All conditions must hold.
+     */
+    when?: {
+        [key: string]: Array<string | number | boolean | null> | {
+            min?: number;
+            max?: number;
+        };
+    };
     type: FloatParameterTypeEnum;
     low: number;
     high: number;
@@ -621,6 +667,15 @@ export type FloatParameter = {
  */
 export type FloatParameterRequest = {
     name: string;
+    /**
+     * By the names of other parameters, the values with which a trial has this one: a list, or the lowest and the highest one. All conditions must hold.
+     */
+    when?: {
+        [key: string]: Array<string | number | boolean | null> | {
+            min?: number;
+            max?: number;
+        };
+    };
     type: FloatParameterTypeEnum;
     low: number;
     high: number;
@@ -899,6 +954,15 @@ export type Imported = {
  */
 export type IntParameter = {
     name: string;
+    /**
+     * By the names of other parameters, the values with which a trial has this one: a list, or the lowest and the highest one. All conditions must hold.
+     */
+    when?: {
+        [key: string]: Array<string | number | boolean | null> | {
+            min?: number;
+            max?: number;
+        };
+    };
     type: IntParameterTypeEnum;
     low: number;
     high: number;
@@ -917,6 +981,15 @@ export type IntParameter = {
  */
 export type IntParameterRequest = {
     name: string;
+    /**
+     * By the names of other parameters, the values with which a trial has this one: a list, or the lowest and the highest one. All conditions must hold.
+     */
+    when?: {
+        [key: string]: Array<string | number | boolean | null> | {
+            min?: number;
+            max?: number;
+        };
+    };
     type: IntParameterTypeEnum;
     low: number;
     high: number;
@@ -1223,6 +1296,10 @@ export type Offer = {
      * Values by name, in the order of the search space.
      */
     params: Params;
+    /**
+     * The version of the search space that it started with.
+     */
+    search_space_version: number;
     study_name: string;
     /**
      * Never used again, also if the study is deleted.
@@ -1289,6 +1366,15 @@ export type OptimizationHistory = {
  */
 export type OrdinalParameter = {
     name: string;
+    /**
+     * By the names of other parameters, the values with which a trial has this one: a list, or the lowest and the highest one. All conditions must hold.
+     */
+    when?: {
+        [key: string]: Array<string | number | boolean | null> | {
+            min?: number;
+            max?: number;
+        };
+    };
     type: OrdinalParameterTypeEnum;
     /**
      * The numbers, each above the one before.
@@ -1301,6 +1387,15 @@ export type OrdinalParameter = {
  */
 export type OrdinalParameterRequest = {
     name: string;
+    /**
+     * By the names of other parameters, the values with which a trial has this one: a list, or the lowest and the highest one. All conditions must hold.
+     */
+    when?: {
+        [key: string]: Array<string | number | boolean | null> | {
+            min?: number;
+            max?: number;
+        };
+    };
     type: OrdinalParameterTypeEnum;
     /**
      * The numbers, each above the one before.
@@ -1411,6 +1506,26 @@ export type PatchedChangeStudyRequest = {
      * A name for each objective, which plots, pages, CSV and `/best` show.
      */
     metric_names?: Array<string> | null;
+    /**
+     * All parameters that are suggested from now on. Ranges and choices may be others than before; a parameter's type and scale (`log`, `step`) may not.
+     */
+    search_space?: Array<ParameterRequest>;
+    /**
+     * With `search_space`: for each new parameter, the value that the trials so far count as.
+     */
+    defaults?: {
+        [key: string]: unknown;
+    };
+    /**
+     * With `search_space`: for each parameter that is left out, the value that trials have from now on.
+     */
+    retired?: {
+        [key: string]: unknown;
+    };
+    /**
+     * Change nothing unless this is the version of the search space.
+     */
+    if_version?: number;
 };
 
 /**
@@ -1557,6 +1672,10 @@ export type Problem = {
      * Why the study hands out no trials.
      */
     reason?: string | null;
+    /**
+     * The current version of the study's search space.
+     */
+    search_space_version?: number;
     /**
      * The actions that the study's current state allows.
      */
@@ -1915,6 +2034,31 @@ export type SamplerOptions = AutoSamplerOptions | TpeSamplerOptions | GpSamplerO
 export type SamplerOptionsRequest = AutoSamplerOptionsRequest | TpeSamplerOptionsRequest | GpSamplerOptionsRequest | RandomSamplerOptionsRequest | NsgaiiSamplerOptionsRequest | NsgaiiiSamplerOptionsRequest | CmaesSamplerOptionsRequest | QmcSamplerOptionsRequest | BruteForceSamplerOptionsRequest | GridSamplerOptionsRequest;
 
 /**
+ * A version of a study's search space.
+ */
+export type SearchSpaceVersion = {
+    version: number;
+    datetime: string;
+    /**
+     * Who gave it; null if that is no longer known.
+     */
+    actor: string | null;
+    search_space: Array<Parameter>;
+    /**
+     * For each parameter that was new: the value that earlier trials count as.
+     */
+    defaults: {
+        [key: string]: unknown;
+    };
+    /**
+     * For each retired parameter: the value that trials of the version have.
+     */
+    retired: {
+        [key: string]: unknown;
+    };
+};
+
+/**
  * The answer to a heartbeat.
  */
 export type Signs = {
@@ -1982,6 +2126,17 @@ export type Study = {
         [key: string]: unknown;
     };
     search_space: Array<Parameter>;
+    parameter_constraints: Array<string>;
+    /**
+     * 1 at creation; each change of the search space adds 1.
+     */
+    search_space_version: number;
+    /**
+     * The parameters that are no longer in the search space, and the value of each that trials have from now on.
+     */
+    retired: {
+        [key: string]: unknown;
+    };
 };
 
 /**
@@ -2332,6 +2487,10 @@ export type Trial = {
      * Values by name, in the order of the search space.
      */
     params: Params;
+    /**
+     * The version of the search space that it started with.
+     */
+    search_space_version: number;
     study_name: string;
     /**
      * Never used again, also if the study is deleted.
@@ -2970,6 +3129,30 @@ export type RetryFailedTrialsResponses = {
 };
 
 export type RetryFailedTrialsResponse = RetryFailedTrialsResponses[keyof RetryFailedTrialsResponses];
+
+export type ListSearchSpaceVersionsData = {
+    body?: never;
+    path: {
+        study_name: string;
+    };
+    query?: {
+        /**
+         * The maximum number of items.
+         */
+        limit?: number;
+        /**
+         * The number of items to skip.
+         */
+        offset?: number;
+    };
+    url: '/api/v1/studies/{study_name}/search-space-versions';
+};
+
+export type ListSearchSpaceVersionsResponses = {
+    200: Array<SearchSpaceVersion>;
+};
+
+export type ListSearchSpaceVersionsResponse = ListSearchSpaceVersionsResponses[keyof ListSearchSpaceVersionsResponses];
 
 export type ListTrialsData = {
     body?: never;

@@ -39,6 +39,7 @@ const CALLS: Record<string, (client: TunerClient) => Promise<unknown>> = {
   getHypervolume: (client) => client.getHypervolume("s", { reference_point: "1,2" }),
   getImportance: (client) =>
     client.getParamImportance("s", { method: "fanova", target: "objective", target_idx: 1 }),
+  listSearchSpaceVersions: (client) => client.listSearchSpaceVersions("s", PAGE),
   listParetoFront: (client) => client.getParetoFront("s", PAGE),
   pauseStudy: (client) => client.pauseStudy("s", { reason: "r" }),
   getPlot: (client) =>

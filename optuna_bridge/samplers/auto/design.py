@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from optuna import Study
-from optuna._transform import _SearchSpaceTransform
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
+from optuna_bridge.samplers.centre import centre
 from optuna_bridge.samplers.qmc import NumberedQMCSampler
 
 
@@ -34,15 +34,3 @@ class DesignSampler(NumberedQMCSampler):
     ) -> dict[str, BaseDistribution]:
         super().infer_relative_search_space(study, trial)
         return self._distributions
-
-
-def centre(distributions: Mapping[str, BaseDistribution]) -> dict[str, Any]:
-    """Return the middle of each range, of its logarithm if it is `log`, and each first choice."""
-    found: dict[str, Any] = {}
-    for name, distribution in distributions.items():
-        transform = _SearchSpaceTransform({name: distribution}, transform_0_1=False)
-        middle = transform.bounds.mean(axis=1)
-        if len(middle) > 1:  # one for each choice, of which the largest counts
-            middle[0] = transform.bounds[0, 1]
-        found |= transform.untransform(middle)
-    return found

@@ -46,4 +46,6 @@ class WarpedGPSampler(BoundedGPSampler):
 
 
 def _has(trial: FrozenTrial, params: Mapping[str, Any]) -> bool:
-    return all(trial.params[name] == value for name, value in params.items())
+    return all(
+        name in trial.params and trial.params[name] == value for name, value in params.items()
+    )

@@ -13,10 +13,14 @@ from optuna_bridge.repeats.aggregates import point_number
 from optuna_bridge.samplers.auto.design import DesignSampler
 from optuna_bridge.samplers.auto.model import WarpedGPSampler
 from optuna_bridge.samplers.auto.rule import Choice, Facts, choice_to_explore, choose
+from optuna_bridge.samplers.gp.imputation import Imputation
 from optuna_bridge.samplers.gp.sampler import PYTORCH, fault_of_size, reseed_gp
 from optuna_bridge.samplers.kind import reseed
+from optuna_bridge.samplers.tpe import grouping as tpe
 from optuna_bridge.samplers.tpe.sampler import ColumnTPESampler
 from optuna_bridge.samplers.trial_columns import ColumnStorage, TrialColumns
+from optuna_bridge.space.parameter_constraints.constraints import ParameterConstraints
+from optuna_bridge.space.search_space import SearchSpace
 from optuna_bridge.system_attrs import SAMPLED_BY
 
 
@@ -26,19 +30,27 @@ class AutoSampler(BaseSampler):
     The choice is set on the trial as an attribute.
     """
 
-    def __init__(self, distributions: dict[str, BaseDistribution], seed: int | None = None) -> None:
+    def __init__(self, space: SearchSpace, seed: int | None = None) -> None:
+        distributions = space.distributions
         self._n_params = len(distributions)
+        # A choice that only some trials have cannot be held: its parameter may not be active.
         self._n_choices = {
             name: len(each.choices)
-            for name, each in distributions.items()
-            if isinstance(each, CategoricalDistribution) and not each.single()
+            for name in space.conditions.always_active
+            if isinstance(each := distributions[name], CategoricalDistribution)
+            and not each.single()
         }
         self._samplers: dict[Choice, BaseSampler] = {
             Choice.DESIGN: DesignSampler(distributions, seed),
-            Choice.TPE: ColumnTPESampler(
-                distributions, seed=seed, n_startup_trials=0, constant_liar=True
+            Choice.TPE: tpe.build(
+                space, {"seed": seed, "n_startup_trials": 0, "constant_liar": True}
             ),
-            Choice.GP: WarpedGPSampler(distributions, seed=seed, n_startup_trials=0),
+            Choice.GP: WarpedGPSampler(
+                distributions,
+                Imputation(space) if space.is_conditional else None,
+                seed=seed,
+                n_startup_trials=0,
+            ),
         }
         self._gp = cast(WarpedGPSampler, self._samplers[Choice.GP])
         self._is_gp_installed = PYTORCH.is_installed
@@ -75,6 +87,17 @@ class AutoSampler(BaseSampler):
         """Make the next draw depend only on the seed and the trial's number."""
         reseed(self._samplers[Choice.TPE], seed, number)
         reseed_gp(self._gp, seed, number)
+
+    def restrict(self, constraints: ParameterConstraints) -> None:
+        """Prefer the points that satisfy constraints between parameters."""
+        for sampler in self._samplers.values():
+            cast(DesignSampler | ColumnTPESampler | WarpedGPSampler, sampler).restrict(constraints)
+
+    def is_modelled(self, is_joint: bool) -> bool:
+        """Return whether the last draw follows from trials (`SamplerKind.is_modelled`)."""
+        if self._chosen is self._samplers[Choice.TPE]:
+            return cast(ColumnTPESampler, self._chosen).has_modelled
+        return self._chosen is self._gp and is_joint
 
     def _tried(self, study: Study) -> dict[str, list[int]]:
         """Return how many trials have each choice, by categorical parameter."""

@@ -13,12 +13,15 @@ def fault_of_study(study: StudyTraits) -> str | None:
         return f"it takes one objective, not {study.n_objectives}"
     is_separable = study.options["use_separable_cma"]
     most = MAX_PARAMS_SEPARABLE if is_separable else MAX_PARAMS
+    space = study.space.as_sampled
+    modelled = (space.distributions[name] for name in space.conditions.always_active)
     n = sum(
         isinstance(each, FloatDistribution | IntDistribution) and not each.single()
-        for each in study.space.as_sampled.distributions.values()
+        for each in modelled
     )
     if n == 0:
-        return "it needs a float or int parameter whose low is less than its high"
+        which = " without conditions" if space.is_conditional else ""
+        return f"it needs a float or int parameter{which} whose low is less than its high"
     if n > most:
         hint = "" if is_separable else f", and {MAX_PARAMS_SEPARABLE} with use_separable_cma"
         return f"it takes at most {most} float and int parameters{hint}, not {n}"

@@ -12,8 +12,6 @@ from optuna import Study
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
 )
 from optuna.samplers import GPSampler
 from optuna.study import StudyDirection
@@ -22,12 +20,17 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_bridge.constraints import total_violation
 from optuna_bridge.samplers.best_trials import best_first
 from optuna_bridge.samplers.gp.acquisition import maximize
+from optuna_bridge.samplers.gp.feasible_search import FeasiblePart
+from optuna_bridge.samplers.gp.imputation import Imputation, NormalizedImputation, WholeSpace
+from optuna_bridge.samplers.gp.large_grids import on_grid, relaxed
 from optuna_bridge.samplers.kind import OptionalPart, StudyTraits, reseed
 from optuna_bridge.samplers.shared_space import SharedSearchSpace
 from optuna_bridge.samplers.substitution import with_parts
+from optuna_bridge.space.parameter_constraints.constraints import ParameterConstraints
+from optuna_bridge.space.search_space import SearchSpace
+from optuna_bridge.system_attrs import known_params
 
 PYTORCH = OptionalPart("torch", "PyTorch", "make torch, or pip install torch")
-MAX_GRID = 1000  # values of a discrete parameter; one with more is modelled as continuous
 MAX_RUNNING = 16  # the latest of the running trials
 # By the number of objectives: from two on, the front's boxes count, of which there are about as
 # many as trials, 3 times as many and 15 times as many.
@@ -69,16 +72,36 @@ def fault_of_size(*, n_params: int, n_objectives: int, n_constraints: int) -> st
 
 
 class BoundedGPSampler(GPSampler):
-    """Optuna's sampler, which models at most `max_trials` trials, and lists no large grid."""
+    """Optuna's sampler, which models at most `max_trials` trials, and lists no large grid.
 
-    def __init__(self, distributions: Mapping[str, BaseDistribution], **options: Any) -> None:
+    With an imputation, it models all parameters, not only those that all trials have.
+    """
+
+    def __init__(
+        self,
+        distributions: Mapping[str, BaseDistribution],
+        imputation: Imputation | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(**options, warn_independent_sampling=False)
         # Replaces one that compares the distributions of all trials.
-        self._intersection_search_space = SharedSearchSpace(distributions)
+        self._intersection_search_space: Any = (
+            SharedSearchSpace(distributions) if imputation is None else WholeSpace(distributions)
+        )
+        self._imputation = imputation
+        self._imputed: NormalizedImputation | None = None
+        self._distributions = distributions
         self._fits: Any = None
         self.held: Mapping[str, float] = {}  # the choices, by index, of parameters not searched
         self._held_columns: dict[int, float] = {}
+        self._constraints: ParameterConstraints | None = None
+        self._known: Mapping[str, float] = {}
+        self._searched: Mapping[str, BaseDistribution] = {}
         self._elements = 1  # how many numbers the acquisition function computes for one point
+
+    def restrict(self, constraints: ParameterConstraints) -> None:
+        """Search where constraints between parameters hold."""
+        self._constraints = constraints
 
     # Replaces one that runs on the processor whatever PyTorch's default device is, by a mode that
     # costs half of the time; the service never changes the default. It also writes the parameters
@@ -89,6 +112,8 @@ class BoundedGPSampler(GPSampler):
         """Draw jointly; at random, as long as there are too few completed trials."""
         if not search_space:
             return {}
+        if self._constraints is not None:
+            self._known = known_params(trial, self._distributions)
         states = (TrialState.COMPLETE, TrialState.RUNNING)
         trials = study._get_trials(deepcopy=False, states=states)
         completed = [each for each in trials if each.state == TrialState.COMPLETE]
@@ -97,9 +122,20 @@ class BoundedGPSampler(GPSampler):
         running = [
             each
             for each in trials
-            if each.state == TrialState.RUNNING and search_space.keys() <= each.params.keys()
+            if each.state == TrialState.RUNNING and self._can_model(each, trial, search_space)
         ]
         return self._sample_relative_impl(study, completed, running, search_space)
+
+    def _can_model(
+        self,
+        running: FrozenTrial,
+        drawn: FrozenTrial,
+        search_space: Mapping[str, BaseDistribution],
+    ) -> bool:
+        """Return whether a running trial has parameters to model; the one being drawn has none."""
+        if self._imputation is None:
+            return search_space.keys() <= running.params.keys()
+        return running._trial_id != drawn._trial_id and bool(running.params)
 
     # Replaces the method that fits the models and searches, to give it less to do.
     def _sample_relative_impl(
@@ -128,12 +164,16 @@ class BoundedGPSampler(GPSampler):
         self._held_columns = {
             column: self.held[name] for column, name in enumerate(search_space) if name in self.held
         }
-        relaxed = {name: _relaxed(each) for name, each in search_space.items()}
+        self._searched = search_space
+        continuous = {name: relaxed(each) for name, each in search_space.items()}
+        if self._imputation is not None:
+            modelled, running = map(self._imputation.imputed, (modelled, running))
+            self._imputed = self._imputation.on(continuous)
         if len(self._constraints_gprs_cache_list or ()) != n_constraints:
             # Optuna expects as many as there are, but the first infeasible trial adds one.
             self._constraints_gprs_cache_list = None
-        params = self._sample_with_fits(study, modelled, running, relaxed)
-        return {name: _on_grid(params[name], each) for name, each in search_space.items()}
+        params = self._sample_with_fits(study, modelled, running, continuous)
+        return {name: on_grid(params[name], each) for name, each in search_space.items()}
 
     def forget_fits(self) -> None:
         """Forget the last fits, from which the next ones start; they differ between processes."""
@@ -169,7 +209,21 @@ class BoundedGPSampler(GPSampler):
             tol=self._tol,
             rng=self._rng.rng,
             held=self._held_columns,
+            imputed=self._imputed,
+            part=self._feasible_part(acqf.search_space),
         )
+
+    def _feasible_part(self, normalized: Any) -> FeasiblePart | None:
+        if self._constraints is None:
+            return None
+        given = {**self.held, **self._known}
+        return FeasiblePart(self._constraints, self._searched, normalized, given)
+
+
+def build(space: SearchSpace, options: Mapping[str, Any]) -> BoundedGPSampler:
+    """Build the sampler of a search space."""
+    imputation = Imputation(space) if space.is_conditional else None
+    return BoundedGPSampler(space.distributions, imputation, **options)
 
 
 def reseed_gp(sampler: BoundedGPSampler, seed: int, number: int) -> None:
@@ -215,25 +269,3 @@ def _elements(
     values = n_models * n_running
     boxes = _BOXES_PER_TRIAL[n_objectives] * (n_trials + n_running) * n_objectives
     return distances + n_samples * (values + boxes)
-
-
-def _relaxed(distribution: BaseDistribution) -> BaseDistribution:
-    """Return a continuous distribution in place of one with a large grid.
-
-    It reaches half a step beyond both ends, as Optuna's model does for a discrete parameter.
-    """
-    if not isinstance(distribution, IntDistribution | FloatDistribution):
-        return distribution
-    low, high, step = distribution.low, distribution.high, distribution.step
-    if step is None or (high - low) / step < MAX_GRID:
-        return distribution
-    return FloatDistribution(low - step / 2, high + step / 2, log=distribution.log)
-
-
-def _on_grid(value: Any, distribution: Any) -> Any:
-    """Return the value of the grid that is nearest to one of its relaxed distribution."""
-    if _relaxed(distribution) is distribution:
-        return value
-    low, high, step = distribution.low, distribution.high, distribution.step
-    nearest = min(max(low + round((value - low) / step) * step, low), high)
-    return int(nearest) if isinstance(distribution, IntDistribution) else float(nearest)

@@ -6,7 +6,7 @@ splits each set of finished trials once. Its results are identical to the bit, w
 check against stock Optuna. On any other storage only the densities are computed faster.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -18,12 +18,15 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_bridge.samplers.random_sampler import RandomSampler
 from optuna_bridge.samplers.tpe.bounds import max_kernels
-from optuna_bridge.samplers.tpe.candidates import best_candidate
-from optuna_bridge.samplers.tpe.mixture import Mixture, SampledSpace
+from optuna_bridge.samplers.tpe.candidates import best_candidate, feasible_samples
+from optuna_bridge.samplers.tpe.known_groups import KnownGroups
+from optuna_bridge.samplers.tpe.mixture import Mixture, SampledSpace, Samples
 from optuna_bridge.samplers.tpe.observations import Observations
 from optuna_bridge.samplers.tpe.parzen_estimator import BlockwiseParzenEstimator
 from optuna_bridge.samplers.tpe.split import best_trials
 from optuna_bridge.samplers.trial_columns import ColumnStorage, TrialColumns, is_learnt_from
+from optuna_bridge.space.parameter_constraints.constraints import ParameterConstraints
+from optuna_bridge.system_attrs import known_params
 
 
 class ColumnTPESampler(TPESampler):
@@ -36,9 +39,21 @@ class ColumnTPESampler(TPESampler):
         self._random_sampler = RandomSampler(options.get("seed"))
         self._distributions = distributions
         self._max_kernels = max_kernels(distributions.values(), self._n_ei_candidates)
+        if self._group_decomposed_search_space is not None:
+            self._group_decomposed_search_space = KnownGroups(include_pruned=True)
         self._parzen_estimator_cls: Any = BlockwiseParzenEstimator
         self._spaces: dict[tuple[str, ...], SampledSpace] = {}
         self._last_split: tuple[Any, tuple[np.ndarray, np.ndarray]] | None = None
+        self._constraints: ParameterConstraints | None = None
+        self.has_modelled = False  # whether the last trial was drawn by densities
+
+    def restrict(self, constraints: ParameterConstraints) -> None:
+        """Choose among candidates that satisfy constraints between parameters, if there are any."""
+        self._constraints = constraints
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        self.has_modelled = False
+        super().before_trial(study, trial)
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -112,6 +127,7 @@ class ColumnTPESampler(TPESampler):
         columns = _columns(study)
         if columns is None:
             return super()._sample(study, trial, search_space)
+        self.has_modelled = True
         below, above = self._split(study, columns)
         names = list(search_space)
         of_below = Observations(columns, names, below)
@@ -123,12 +139,20 @@ class ColumnTPESampler(TPESampler):
         weights = np.ones(of_below.n_trials) if study._is_multi_objective() else None
         good = Mixture(space, of_below, parameters, weights)
         bad = Mixture(space, of_above, parameters)
-        samples = good.sample(self._rng.rng, self._n_ei_candidates)
+        samples = self._candidates(good, trial)
         best = best_candidate(samples, good, bad)
         return {
             name: each.to_external_repr(samples[name][best].item())
             for name, each in search_space.items()
         }
+
+    def _candidates(self, good: Mixture, trial: FrozenTrial) -> Samples:
+        """Draw the candidates of which the best one is suggested."""
+        rng, n = self._rng.rng, self._n_ei_candidates
+        if self._constraints is None:
+            return good.sample(rng, n)
+        known = known_params(trial, self._distributions)
+        return feasible_samples(good, rng, n, known, self._constraints)
 
     def _space(self, search_space: dict[str, BaseDistribution]) -> SampledSpace:
         """Return what is prepared of a search space, which is kept until it changes."""
@@ -174,13 +198,6 @@ class ColumnTPESampler(TPESampler):
             is_multi = study._is_multi_objective()
             self._gamma = default_gamma_multiobjective if is_multi else default_gamma
         return self._gamma(columns.n_finished)
-
-
-def effective_options(options: Mapping[str, Any], n_objectives: int) -> Mapping[str, Any]:
-    """Return all options with what Optuna decides for `multivariate: null`."""
-    if options.get("multivariate") is not None:
-        return options
-    return {**options, "multivariate": bool(options.get("group")) or n_objectives == 1}
 
 
 def _columns(study: Study) -> TrialColumns | None:

@@ -73,6 +73,33 @@ def test_trial_without_a_parameter_of_the_command_is_refused() -> None:
         command.fill_in({"n": 3})
 
 
+def test_arguments_with_parameters_that_a_trial_lacks_are_left_out() -> None:
+    when = {"opt": ["sgd"]}
+    space = {
+        **SPACE,
+        "momentum": tuner.Float(0, 1, when=when),
+        "nesterov": tuner.Categorical([True, False], when=when),
+    }
+    arguments = [
+        "--momentum={momentum}",
+        "--m",
+        "{momentum}",
+        "{nesterov?--nesterov}",
+        "-v",
+        "{lr}",
+    ]
+    command = Command(["program", *arguments, "a{momentum}b", "-m"], space)
+
+    absent = command.fill_in(PARAMS)
+    present = command.fill_in({**PARAMS, "momentum": 0.5, "nesterov": True})
+
+    lr = repr(PARAMS["lr"])
+    assert absent == ["program", "-v", lr, "-m"]
+    assert present == [
+        *["program", "--momentum=0.5", "--m", "0.5", "--nesterov", "-v", lr, "a0.5b", "-m"]
+    ]
+
+
 def test_reports_are_read_line_by_line(tmp_path: Path) -> None:
     path = tmp_path / "reports"
     reports = ReportsFile(path, "trial 3")

@@ -193,6 +193,22 @@ def test_existing_study_is_loaded_and_compared(client: tuner.Client, study: tune
     assert exists.value.code == "study_exists"
 
 
+def test_constraints_between_parameters_need_a_space(client: tuner.Client) -> None:
+    space = {"x": tuner.Float(0.0, 1.0), "y": tuner.Float(0.0, 1.0)}
+    texts = ["x + y <= 0.1"]
+    with pytest.raises(ValueError, match="parameter_constraints need `space`"):
+        client.create_study("constrained", parameter_constraints=texts)
+
+    study = client.create_study("constrained", space=space, parameter_constraints=texts)
+    assert study.info.parameter_constraints == texts
+    assert all(sum(trial.params.values()) <= 0.1 for trial in study.ask(count=3))
+
+    loaded = client.create_study("constrained", parameter_constraints=["x + y <= 0.10"])
+    assert loaded.info.parameter_constraints == texts
+    with pytest.raises(tuner.Invalid, match="between parameters does not hold"):
+        study.enqueue({"x": 0.1, "y": 0.1})
+
+
 def test_errors_say_where(client: tuner.Client) -> None:
     with pytest.raises(tuner.Invalid) as raised:
         client.create_study("demo", space={"x": tuner.Float(2, 1)})
@@ -217,3 +233,30 @@ def test_objects_can_be_pickled(study: tuner.Study) -> None:
 def test_dataframe_needs_pandas(study: tuner.Study) -> None:
     with pytest.raises(ImportError, match="pip install pandas"):
         study.dataframe()
+
+
+def test_search_space_is_changed(study: tuner.Study) -> None:
+    old = study.ask()
+    space = {"y": tuner.Int(1, 9)}
+    info = study.update(space=space, defaults={"y": 5}, retired={"x": 0.25}, if_version=1)
+    assert (info.search_space_version, info.retired) == (2, {"x": 0.25})
+    assert study.space == space
+    new = study.ask()
+    assert new is not None
+    assert new.suggest_int("y", 1, 9) == new.params["y"]
+    assert new.suggest_float("x", -1, 1) == 0.25
+    assert old is not None
+    assert study.trial(old.number).params["y"] == 5
+    assert [study.trial(each.number).search_space_version for each in (old, new)] == [1, 2]
+    wider = study.client.get_study("demo").update(space={"y": tuner.Int(1, 99)})
+    assert wider.search_space_version == 3
+    outside = study.ask(fixed={"y": 50})
+    assert outside is not None
+    with pytest.raises(tuner.SpaceMismatch, match=r'"y" of study "demo" is 50, and .* has changed'):
+        outside.suggest_int("y", 1, 9)
+    _, second, first = study.search_space_versions()
+    assert (second.version, second.defaults, second.retired) == (2, {"y": 5}, {"x": 0.25})
+    assert first.datetime <= second.datetime
+    with pytest.raises(tuner.ApiError, match="has version 3, not 1") as error:
+        study.update(space={"x": tuner.Float(-1, 1)}, retired={"y": 1}, if_version=1)
+    assert error.value.code == "search_space_changed"

@@ -101,6 +101,7 @@ def test_create_takes_the_space_as_a_mapping(
         space:
           lr: {type: float, low: 1e-5, high: .1, log: true}
           mode: {type: categorical, choices: [on, off, true, 1.5, "2"]}
+        parameter_constraints: [lr < 0.01]
         """
     )
 
@@ -110,6 +111,7 @@ def test_create_takes_the_space_as_a_mapping(
     with tuner.Client(url) as client:
         info = client.get_study("from the option").info
     assert (info.direction, info.max_trials) == ("minimize", 5)
+    assert info.parameter_constraints == ["lr < 0.01"]
     assert info.search_space == [
         {"type": "float", "name": "lr", "low": 1e-5, "high": 0.1, "log": True},
         {"type": "categorical", "name": "mode", "choices": ["on", "off", True, 1.5, "2"]},

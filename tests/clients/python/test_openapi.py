@@ -40,6 +40,7 @@ OPERATIONS = {
     "importStudies": "Client.import_studies",
     "invalidateTrial": "Study.invalidate",
     "listParetoFront": "Study.pareto_front",
+    "listSearchSpaceVersions": "Study.search_space_versions",
     "listStudies": "Client.studies",
     "listTrials": "Study.trials",
     "pauseStudy": "Study.pause",
@@ -61,6 +62,7 @@ ANSWERS = {
     "Importance": answers.Importance,
     "ParetoTrial": answers.ParetoTrial,
     "Progress": answers.Progress,
+    "SearchSpaceVersion": answers.SearchSpaceVersion,
     "Signs": answers.HeartbeatReply,
     "Study": answers.StudyInfo,
     "Trial": answers.FrozenTrial,
@@ -177,7 +179,10 @@ def test_offer_has_the_keys_that_a_trial_reads() -> None:
         "trial_id", "params", "user_attrs", "intermediate_values", "attempt", "retry_of",
         "reoffers", "reoffered", "study_id", "lease_expires_at", "repeat",
     }  # fmt: skip
-    known_otherwise = {"study_name": "the study's", "worker_id": "of the slot"}
+    known_otherwise = {
+        "study_name": "the study's", "worker_id": "of the slot",
+        "search_space_version": "of `Study.trial`",
+    }  # fmt: skip
     assert set(schemas()["Offer"]["properties"]) == read | set(known_otherwise)
 
 

@@ -156,6 +156,40 @@ def test_optimize_of_a_missing_study_takes_the_space_from_its_first_trial(
     assert len(study.trials()) == 4
 
 
+CONDITIONAL = {
+    "optimizer": tuner.Categorical(["adam", "sgd"]),
+    "layers": tuner.Int(1, 3),
+    "momentum": tuner.Float(0, 1, when={"optimizer": ["sgd"]}),
+    "width": tuner.Ordinal([8, 16], when={"layers": {"min": 2}}),
+}
+
+
+def test_objective_asks_for_parameters_under_their_conditions(client: tuner.Client) -> None:
+    options: Any = {"sampler": "random", "sampler_options": {"seed": 1}, "direction": "minimize"}
+    study = client.create_study("new", space=CONDITIONAL, max_trials=8, **options)
+    assert study.space == CONDITIONAL
+    created_again = client.create_study("new", space=CONDITIONAL, **options)
+    assert created_again.name == "new"
+
+    def objective(trial: Any) -> float:
+        expected = {"optimizer", "layers"}
+        if trial.suggest_categorical("optimizer", ["adam", "sgd"]) == "sgd":
+            trial.suggest_float("momentum", 0, 1)
+            expected.add("momentum")
+        else:
+            with pytest.raises(tuner.SpaceMismatch, match=r"is one of .*sgd.*: ask for"):
+                trial.suggest_float("momentum", 0, 1)
+        if trial.suggest_int("layers", 1, 3) >= 2:
+            trial.suggest_ordinal("width", [8, 16])
+            expected.add("width")
+        assert set(trial.params) == expected
+        return 1.0
+
+    study.optimize(objective)
+    assert [trial.state for trial in study.trials()] == ["COMPLETE"] * 8
+    assert len({tuple(trial.params) for trial in study.trials()}) > 2
+
+
 def test_later_call_for_another_parameter_says_how_to_declare_it(client: tuner.Client) -> None:
     def objective(trial: Any) -> float:
         x: float = trial.suggest_float("x", 0, 1)

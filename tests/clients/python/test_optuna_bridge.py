@@ -34,6 +34,36 @@ def test_local_study_evaluates_the_trials_of_the_service_until_its_end(study: tu
     assert study.refresh().state == "COMPLETED"
 
 
+def test_objective_with_conditions_is_evaluated_as_in_optuna(client: tuner.Client) -> None:
+    space = {
+        "optimizer": tuner.Categorical(["adam", "sgd"]),
+        "momentum": tuner.Float(0, 1, when={"optimizer": ["sgd"]}),
+        "constant": tuner.Int(3, 3, when={"optimizer": ["adam"]}),
+    }
+    study = client.create_study("new", space=space, direction="minimize", max_trials=8)
+
+    def objective(trial: optuna.Trial) -> float:
+        if trial.suggest_categorical("optimizer", ["adam", "sgd"]) == "sgd":
+            return trial.suggest_float("momentum", 0, 1)
+        return trial.suggest_int("constant", 3, 3)
+
+    local = tuner.optuna.connect(study)
+    local.optimize(objective)
+    complete = local.get_trials(states=(TrialState.COMPLETE,))
+    assert [each.params for each in complete] == [each.params for each in study.trials()]
+    assert {tuple(each.params) for each in complete} == {
+        ("optimizer", "momentum"),
+        ("optimizer", "constant"),
+    }
+    wrong = client.create_study("wrong", space=space, direction="minimize", max_trials=8)
+    with pytest.raises(tuner.SpaceMismatch, match=r"a trial has only when .*: ask for it under"):
+        tuner.optuna.connect(wrong).optimize(
+            lambda trial: (
+                trial.suggest_float("momentum", 0, 1) + trial.suggest_int("constant", 3, 3)
+            )
+        )
+
+
 def test_threads_evaluate_different_trials_and_the_budget_exactly(remote: tuner.Study) -> None:
     remote.update(max_trials=12)
     together = threading.Barrier(4)

@@ -295,3 +295,26 @@ def test_one_study_is_cloned_at_a_time(admin_client: Client, api: APIClient, stu
     create_study(api, name="other")
     response = choose(admin_client, "clone_selected", study, Study.objects.get(name="other"))
     assert said(response) == ["Select one study to clone."]
+
+
+def test_search_space_is_changed(admin_client: Client, api: APIClient, study: Study) -> None:
+    suggest(api)
+    url = reverse("admin:studies_study_search_space", args=[study.pk])
+    initial = admin_client.get(url).context["form"].initial
+    assert json.loads(initial["search_space"]) == X_SPACE
+    space = [{"type": "int", "name": "n", "low": 1, "high": 9}]
+    posted = {"search_space": json.dumps(space), "defaults": '{"n": 3}', "if_version": 1}
+    refused = admin_client.post(url, posted)
+    assert "it is left out: give the value" in refused.content.decode()
+    response = admin_client.post(url, posted | {"retired": '{"x": 0.5}'}, follow=True)
+    assert response.redirect_chain == [(f"{LIST}{study.pk}/change/", 302)]
+    assert said(response) == ["The search space has version 2."]
+    assert get_study(api)["search_space"] == space
+    assert "user admin" in response.content.decode()
+    other = admin_client.post(url, posted | {"search_space": json.dumps(X_SPACE)})
+    assert "has version 2, not 1" in other.content.decode()
+
+
+def test_search_space_needs_a_permission(staff_client: Callable[..., Client], study: Study) -> None:
+    url = reverse("admin:studies_study_search_space", args=[study.pk])
+    assert staff_client("view_study").get(url).status_code == 403

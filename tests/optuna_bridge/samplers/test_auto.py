@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from optuna_bridge.samplers.auto.design import centre
 from optuna_bridge.samplers.auto.rule import (
     DESIGN_SIZE,
     MAX_MODELLED,
@@ -20,6 +19,7 @@ from optuna_bridge.samplers.auto.rule import (
     choose,
 )
 from optuna_bridge.samplers.auto.warping import warp
+from optuna_bridge.samplers.centre import centre
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,9 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from optuna_bridge.samplers.gp.acquisition import maximize
+from optuna_bridge.samplers.gp.large_grids import MAX_GRID, on_grid, relaxed
 from optuna_bridge.samplers.gp.sampler import (
-    MAX_GRID,
     BoundedGPSampler,
-    _on_grid,
-    _relaxed,
     best_and_latest,
     max_trials,
 )
@@ -201,21 +199,21 @@ def test_modelled_of_several_objectives_are_from_both_ends_of_the_front() -> Non
 def test_large_grids_are_continuous_and_results_are_on_them(
     distribution: Any, fraction: float
 ) -> None:
-    relaxed = _relaxed(distribution)
-    assert isinstance(relaxed, FloatDistribution)
-    assert relaxed.step is None
-    value = _on_grid(relaxed.low + fraction * (relaxed.high - relaxed.low), distribution)
+    continuous = relaxed(distribution)
+    assert isinstance(continuous, FloatDistribution)
+    assert continuous.step is None
+    value = on_grid(continuous.low + fraction * (continuous.high - continuous.low), distribution)
     assert distribution._contains(distribution.to_internal_repr(value))
     assert type(value) is (int if isinstance(distribution, IntDistribution) else float)
 
 
 def test_a_parameter_is_continuous_beyond_a_number_of_values() -> None:
     at_bound = IntDistribution(1, MAX_GRID)
-    assert _relaxed(at_bound) is at_bound
-    assert _on_grid(7, at_bound) == 7
-    assert _relaxed(IntDistribution(0, MAX_GRID)) == FloatDistribution(-0.5, MAX_GRID + 0.5)
+    assert relaxed(at_bound) is at_bound
+    assert on_grid(7, at_bound) == 7
+    assert relaxed(IntDistribution(0, MAX_GRID)) == FloatDistribution(-0.5, MAX_GRID + 0.5)
     choices = CategoricalDistribution(range(MAX_GRID + 1))
-    assert _relaxed(choices) is choices
+    assert relaxed(choices) is choices
 
 
 def test_gp_suggests_values_of_large_grids() -> None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optuna_bridge.space.points import MAX_POINTS, GridAxis, Points, all_points, point_hash
+from optuna_bridge.space.conditional_points import all_points
+from optuna_bridge.space.points import MAX_POINTS, GridAxis, Points, point_hash
 from optuna_bridge.space.search_space import SearchSpace, listed_values
 
 JSON = dict[str, Any]
@@ -56,7 +57,7 @@ def values(parameter: JSON) -> list[Any]:
 
 
 def points_of(space: SearchSpace) -> Points:
-    return all_points(space.distributions.values())
+    return all_points(space)
 
 
 @given(st.lists(PARAMETERS, min_size=1, max_size=3))

@@ -3,6 +3,7 @@
 import codecs
 import itertools
 from collections import deque
+from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
@@ -25,6 +26,7 @@ from tests.support.transfer_files import (
 from transfer.api import spooling
 from transfer.domain import importing
 from transfer.file import reading
+from transfer.file.line import MAX_FAULTS
 
 
 @pytest.mark.accept
@@ -40,7 +42,7 @@ def test_many_errors_are_listed_in_part(api: APIClient, file: bytes) -> None:
     bad = with_line_changed(file, 2, set_keys(params={f"y{n}": 1 for n in range(1000)}))
     response = post_file(api, bad)
     problem = assert_line_refused(response, 2)
-    assert len(problem["errors"]) == reading.MAX_FAULTS
+    assert len(problem["errors"]) == MAX_FAULTS
     assert problem["detail"] == (
         'line 2: /params/y0: parameter "y0": unknown parameter; the parameters are: x '
         "(and 999 more)"
@@ -70,8 +72,8 @@ def test_id_conflict_is_no_name_conflict(
     taken = create_study(api, name="other")["study_id"]
     new_study = reading._study
 
-    def with_taken_id(line: reading.Line) -> object:
-        study = new_study(line)
+    def with_taken_id(*arguments: Any) -> object:
+        study = new_study(*arguments)
         study.id = taken
         return study
 

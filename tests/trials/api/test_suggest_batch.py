@@ -22,6 +22,7 @@ SPACE = [
 KEYS = (
     *("trial_id", "params", "study_name", "study_id", "worker_id", "lease_expires_at", "attempt"),
     *("retry_of", "reoffers", "repeat", "user_attrs", "intermediate_values"),
+    "search_space_version",
 )
 
 create = partial(create_study, search_space=SPACE, sampler="random", pruner="none")

@@ -25,6 +25,7 @@ UNEVENTFUL: JSON = {
     "lease_expires_at": None,
     "attempt": 1,
     "retry_of": None,
+    "search_space_version": 1,
     "repeat": None,
     "reoffers": 0,
     "retried_as": None,

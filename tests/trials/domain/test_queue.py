@@ -68,6 +68,7 @@ def test_queued_trial_waits_for_an_ask(api: APIClient) -> None:
         "lease_expires_at": None,
         "attempt": 1,
         "retry_of": None,
+        "search_space_version": 1,
         "repeat": None,
         "retried_as": None,
         "reoffers": 0,

@@ -154,8 +154,8 @@ def rows_read(history: SamplerSession) -> int:
     ((query, parameters),) = statements
     with connection.cursor() as cursor:
         cursor.execute(query, parameters)
-        # A row without a revision says only whether a worker holds trials.
-        count = sum(revision is not None for _, revision, *_ in cursor.fetchall())
+        # A row without a revision says only whether a worker holds trials, and the space's version.
+        count = sum(revision is not None for _, _, revision, *_ in cursor.fetchall())
         # As the server plans it once for all: parameters are $1, $2, $3.
         numbered = {"study": "$1", "revision": "$2", "worker": "$3"}
         cursor.execute(f"EXPLAIN (GENERIC_PLAN) {query % numbered}")

@@ -34,6 +34,7 @@ from tuner_project.db.pipelines import pipelined, pipelined_transaction
 from tuner_project.errors import FieldError, FieldPath
 
 CANCELLED = "cancelled"
+MAX_PARTIAL = 100  # trials of a request for which feasible points are searched
 MAX_ADDED = 10_000  # trials of one request, with all repeats
 
 
@@ -77,8 +78,8 @@ def add_trials(*, actor: Actor, named: NamedStudy, new: Sequence[NewTrial]) -> l
         )
     with pipelined_transaction():
         study = named.locked()
-        if study.id != checked.id:  # deleted and created again meanwhile
-            _check(study, new)
+        if study.id != checked.id or study.search_space_version != checked.search_space_version:
+            _check(study, new)  # deleted and created again meanwhile, or changed
         return add_to_locked(study, new, annotations, actor=actor)
 
 
@@ -131,9 +132,23 @@ def _unstarted_repeats(study: Study, trial: Trial) -> list[Trial]:
 
 
 def _check(study: Study, new: Sequence[NewTrial]) -> None:
+    _check_n_partial(study, new)
     faults = [fault.under(trial.at) for trial in new for fault in _faults(study, trial)]
     if faults:
         raise InvalidTrial(faults[0].detail, faults)
+
+
+def _check_n_partial(study: Study, new: Sequence[NewTrial]) -> None:
+    """Limit the searches for points that satisfy the constraints between parameters."""
+    constraints = study.space.parameter_constraints
+    if constraints is None:
+        return
+    n_partial = sum(any(name not in each.params for name in constraints.names) for each in new)
+    if n_partial > MAX_PARTIAL:
+        raise InvalidTrial(
+            f"{n_partial} trials leave out parameters of parameter_constraints, and at most "
+            f"{MAX_PARTIAL} of a request may: send the others in further requests"
+        )
 
 
 def _check_size(study: Study, new: Sequence[NewTrial]) -> None:
@@ -150,11 +165,12 @@ def _faults(study: Study, trial: NewTrial) -> list[FieldError]:
     faults = param_faults(study, trial.params, "params")
     if trial.result is None:
         return faults
-    faults += [
-        FieldError(("params", name), f'parameter "{name}" is missing: a finished trial has all')
-        for name in study.space.distributions
-        if name not in trial.params
-    ]
+    if not (faults and study.space.is_conditional):  # then the active ones are not known
+        faults += [
+            FieldError(("params", name), f'parameter "{name}" is missing: a finished trial has all')
+            for name in study.current.space.missing(trial.params)
+            if name not in study.current.constants
+        ]
     try:
         check_result(study, trial.result)
         check_n_steps((), trial.result.intermediate_values)
@@ -213,7 +229,8 @@ def _recorded_as(trial: Trial) -> Action:
 
 
 def _trial(study: Study, new: NewTrial, reserved: Reservation, index: int) -> Trial:
-    internal_params = study.space.to_internal(new.params)
+    params = {**study.current.constants, **new.params}
+    internal_params = study.space.to_internal(params)
     return Trial.reserved(
         reserved,
         index,
@@ -221,6 +238,7 @@ def _trial(study: Study, new: NewTrial, reserved: Reservation, index: int) -> Tr
         state=TrialState.WAITING,
         internal_params=internal_params,
         params_hash=study.point_hash(internal_params),
+        space_version=study.search_space_version,
         priority=new.priority,
         user_attrs=dict(new.user_attrs),
         # The same attribute as Optuna's `enqueue_trial` sets.

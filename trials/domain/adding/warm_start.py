@@ -99,14 +99,17 @@ def _best(source: Study, n: int) -> list[Trial]:
 
 def _new_trial(study: Study, trial: Trial, mode: WarmStartMode) -> NewTrial | None:
     """Return what is added to the study for an earlier trial, or None if it does not fit."""
-    names = study.space.distributions.keys()
-    params = {name: value for name, value in trial.params.items() if name in names}
-    if not params or study.space.faults(params):
+    space = study.space
+    shared = {name: value for name, value in trial.params.items() if name in space.distributions}
+    if space.value_faults(shared):
+        return None
+    params = space.active_only(shared)
+    if not params or space.partial_faults(params):
         return None
     attrs = {TAKEN_FROM: {"study_name": trial.study.name, "trial_id": trial.number}}
     if mode == WarmStartMode.QUEUE:
         return NewTrial(params, user_attrs=attrs)
-    is_same_space = params.keys() == names and params.keys() == trial.params.keys()
+    is_same_space = params.keys() == trial.params.keys() and not space.missing(params)
     if not is_same_space or sorted(study.constraints) != sorted(trial.study.constraints):
         return None
     result = TrialResult(

@@ -6,7 +6,7 @@ from typing import Any
 
 from access.actors import Actor
 from studies.errors import Contended
-from studies.models import NamedStudy, Study
+from studies.models import NamedStudy
 from trials.domain.asking.attempt import (
     Attempt,
     Refused,
@@ -88,7 +88,7 @@ def ask_many(
 
     def measured(session: SamplerSession) -> list[Trial]:
         with AskWatch(study=named.name, sampler=session.study.sampler):
-            return _ask(session, replace(request, fixed=_in_space(session.study, fixed or {})))
+            return _ask(session, replace(request, fixed=_in_space(session, fixed or {})))
 
     return session_registry.use(named, measured)
 
@@ -120,9 +120,11 @@ def _ask(session: SamplerSession, request: AskRequest) -> list[Trial]:
     raise Contended(f"concurrent asks of the study took precedence {MAX_PLANS} times: try again")
 
 
-def _in_space(study: Study, fixed: Mapping[str, Any]) -> Mapping[str, Any]:
+def _in_space(session: SamplerSession, fixed: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return fixed values as trials have them, after checking them against the search space."""
+    study = session.study
     if faults := param_faults(study, fixed, "fixed"):
+        session.check_version(NamedStudy(study.name).one().search_space_version)
         raise InvalidFixedValues(faults[0].detail, faults)
     return study.space.to_external(study.space.to_internal(fixed)) if fixed else fixed
 

@@ -19,9 +19,8 @@ from trials.domain.expire_leases import (
 )
 from trials.domain.finish_trial import complete_if_used_up
 from trials.models import Trial
-from trials.queries.filters import agreeing_params
 from trials.sampling.drafts import Draft, PlanInvalidated
-from trials.sampling.plan import Plan
+from trials.sampling.plan import Plan, queued_trials
 from trials.sampling.session import SamplerSession
 from tuner_project.errors import DomainError
 
@@ -83,13 +82,13 @@ def serve_with_care(
     expire_leases(study, actor=request.actor)
     n = n_allowed(study, min(request.count - len(held), room))
     # Without fixed values any trial in the queue will do, so they are counted and read later.
-    agreeing = _queued(study, n, request) if request.fixed else None
+    agreeing = _queued(session, study, n, request) if request.fixed else None
     n_queued = min(n, study.n_waiting) if agreeing is None else len(agreeing)
     n_new = n_new_allowed(study, n - n_queued)
     n_planned = 0 if plan is None else plan.n_new(n_new)
     if n_planned < n_new and not is_as_planned:
         return _replan(held)
-    queued = _queued(study, n_queued, request) if agreeing is None else agreeing
+    queued = _queued(session, study, n_queued, request) if agreeing is None else agreeing
     drafts = _queued_drafts(session, queued, plan)
     if drafts is None:
         return _replan(held)
@@ -139,11 +138,11 @@ def _reoffer(study: Study, request: AskRequest) -> list[Trial]:
     return kept
 
 
-def _queued(study: Study, n: int, request: AskRequest) -> list[Trial]:
+def _queued(session: SamplerSession, study: Study, n: int, request: AskRequest) -> list[Trial]:
     """Return the first n queued trials that have the fixed values, or can get them."""
     if n <= 0 or not study.n_waiting:
         return []
-    return Trial.objects.queue(study, n, agreeing_params(study, request.fixed))
+    return queued_trials(session, study, n, request.fixed)
 
 
 def _queued_drafts(

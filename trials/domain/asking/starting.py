@@ -32,15 +32,17 @@ def start_queued(
             draft.reserve(trial.point_number)
             if request.fixed:
                 trial.system_attrs |= {FIXED_PARAMS: {**request.fixed, **trial.params}}
-            trial.internal_params = session.internal_params(draft)
+            trial.internal_params = session.internal_params(draft, trial.internal_params)
         if draft is not None and not trial.is_further_repeat:
             trial.system_attrs = trial.system_attrs | draft.system_attrs
             added = new_study_attrs(study, draft.study_attrs)
             trial.study_attrs = {**(trial.study_attrs or {}), **added} or None
         trial.lease_seconds = request.lease.of(study)
+        trial.space_version = study.search_space_version
         _hand_out(trial, study.now, study.max_trial_seconds, request)
     for trial in others:
-        trial.internal_params = session.internal_params(drafts[trial.point_number])
+        draft = drafts[trial.point_number]
+        trial.internal_params = session.internal_params(draft, trial.internal_params)
         trial.system_attrs = {FIXED_PARAMS: trial.params}
     changed = [*queued, *others]
     mark_points(session, changed, list(drafts.values()), are_queued=True)
@@ -105,6 +107,7 @@ def start_new(
     mark_points(session, points, plan.new[: len(points)])
     for trial in trials[:n]:
         trial.lease_seconds = reserved.lease_seconds
+        trial.space_version = study.search_space_version
         _hand_out(trial, reserved.now, reserved.max_trial_seconds, request)
     form_groups(study, trials)
     Trial.objects.add(trials)

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 
+from studies.models import Study
 from trials.models.leases import Lease
 from trials.models.reservation import Reservation
 from trials.models.statements.counts import count_assignments
@@ -24,6 +25,7 @@ RETURNING next_number - {n:d}, revision,
 """
 # The conditions under which an ask needs no further checks of the study.
 _ROOM = """
+   AND search_space_version = %(version)s
    AND state = 'ACTIVE'
    AND coalesce(next_number - n_fail + n_infeasible + {n:d} <= max_trials, true)
    AND coalesce(n_running + {started:d} <= max_concurrent, true)
@@ -49,19 +51,19 @@ def reserve(study_id: int, moves: Mapping[str, int], n: int) -> Reservation | No
 
 
 def send_reserve_running(
-    study_id: int, n: int, lease: Lease, *, n_waiting: int = 0, passes_queue: bool = False
+    study: Study, n: int, lease: Lease, *, n_waiting: int = 0, passes_queue: bool = False
 ) -> Sent[Reservation]:
     """Reserve n trials to start; no result if the study has no room, or needs further checks.
 
-    `n_waiting` more are reserved to wait. A queue needs further checks, unless `passes_queue` says
-    that they were made.
+    It needs them, too, if it has another version of its search space by now. `n_waiting` more are
+    reserved to wait. A queue needs further checks, unless `passes_queue` says that they were made.
     """
     every = n + n_waiting
     waiting = f"n_waiting = n_waiting + {n_waiting:d}, " if n_waiting else ""
     most: int = settings.MAX_TRIALS_PER_STUDY
     length = "lease_seconds" if lease.is_studys else "%(lease)s::float8"
     return _take_numbers(
-        {"study": study_id, "lease": lease.seconds},
+        {"study": study.id, "lease": lease.seconds, "version": study.search_space_version},
         n=every,
         counts=_START.format(started=n, waiting=waiting, lease=length),
         room=_ROOM.format(n=every, started=n)

@@ -48,6 +48,7 @@ _STARTED = (
     "lease_seconds",
     "study_attrs",
     "retry_of",
+    "space_version",
     *_CHANGEABLE,
 )
 _COLUMNS = ("id", "study_id", "number", "priority", "attempt", *_STARTED)

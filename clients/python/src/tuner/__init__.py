@@ -27,6 +27,7 @@ from tuner.answers import (
     ParetoTrial,
     Progress,
     ReportReply,
+    SearchSpaceVersion,
     StudyInfo,
 )
 from tuner.direction import Direction
@@ -85,6 +86,7 @@ __all__ = [
     "Progress",
     "Pruned",
     "ReportReply",
+    "SearchSpaceVersion",
     "SpaceMismatch",
     "Study",
     "StudyEnded",

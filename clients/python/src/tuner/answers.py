@@ -33,6 +33,7 @@ class FrozenTrial(Answer):
     state: str
     params: dict[str, Any]
     study_id: int | None = None
+    search_space_version: int | None = None
     values: list[float] | None = None
     intermediate_values: dict[int, float | None] | None = None
     user_attrs: dict[str, Any] | None = None
@@ -67,7 +68,7 @@ class FrozenTrial(Answer):
 
 @dataclass(frozen=True)
 class StudyInfo(Answer):
-    """A study as it was when it was read. A list of studies leaves the last three out."""
+    """A study as it was when it was read. A list of studies leaves the last five out."""
 
     study_id: int
     study_name: str
@@ -104,6 +105,21 @@ class StudyInfo(Answer):
     best_params: dict[str, Any] | None = None
     user_attrs: dict[str, Any] | None = None
     search_space: list[dict[str, Any]] | None = None
+    parameter_constraints: list[str] | None = None
+    search_space_version: int | None = None
+    retired: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class SearchSpaceVersion(Answer):
+    """A search space that a study has had, from `datetime` on."""
+
+    version: int
+    datetime: datetime
+    actor: str | None
+    search_space: list[dict[str, Any]]
+    defaults: dict[str, Any]
+    retired: dict[str, Any]
 
 
 @dataclass(frozen=True)

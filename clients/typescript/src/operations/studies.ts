@@ -36,7 +36,16 @@ export abstract class StudyOperations extends Operations {
     return this.call("GET", studyPath(studyName), options);
   }
 
-  /** Change budgets, the lease, retries, user attributes or metric names. */
+  /** List the search spaces that a study has had, the current one first. */
+  async listSearchSpaceVersions(
+    studyName: string,
+    query?: api.ListSearchSpaceVersionsData["query"],
+    options?: RequestOptions,
+  ): Promise<api.SearchSpaceVersion[]> {
+    return this.call("GET", studyPath(studyName, "search-space-versions"), { ...options, query });
+  }
+
+  /** Change budgets, the lease, retries, user attributes, metric names or the search space. */
   async updateStudy(
     studyName: string,
     body: api.PatchedChangeStudyRequest,

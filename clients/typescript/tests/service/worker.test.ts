@@ -57,6 +57,23 @@ test("a run fixes values, and ends when there is no other point with them", asyn
   await assert.rejects(client.suggestTrial(name, { fixed: { n: 17 } }), Invalid);
 });
 
+test("a trial has the parameters whose conditions hold", async (t) => {
+  const { study } = await createStudy(t, {
+    search_space: [
+      { type: "categorical", name: "optimizer", choices: ["adam", "sgd"] },
+      { type: "int", name: "layers", low: 1, high: 2 },
+      { type: "float", name: "momentum", low: 0, high: 1, when: { optimizer: ["sgd"] } },
+      { type: "int", name: "width", low: 8, high: 9, when: { layers: { min: 2 } } },
+    ],
+    max_trials: 8,
+  });
+  await study.run((trial) => {
+    assert.equal("momentum" in trial.params, trial.params["optimizer"] === "sgd");
+    assert.equal("width" in trial.params, trial.params["layers"] >= 2);
+    return 1;
+  });
+});
+
 test("runs of one worker in a process take different trials", async (t) => {
   const { client, name, study } = await createStudy(t, { max_trials: 2 });
   const objective = async (trial: ActiveTrial) => {

@@ -72,11 +72,12 @@ class Client:
                 Optuna to be minimized where `direction` is left out.
             load_if_exists: False insists on a new study.
             definition: keys of the API's `createStudy`: `direction`, `sampler`, `pruner`,
-                `max_trials`, `lease_seconds`, `max_retries`, …
+                `parameter_constraints`, `max_trials`, `lease_seconds`, `max_retries`, …
 
         Raises:
             ApiError: code `study_conflict`: it exists with another definition; `study_exists`.
             Invalid: the definition is wrong; `errors` says where.
+            ValueError: `parameter_constraints` of a missing study without `space`.
         """
         study_path(name)  # checks the name
         if space is None and "search_space" not in definition:
@@ -97,6 +98,11 @@ class Client:
         try:
             study = self.get_study(name)
         except NotFound:
+            if definition.get("parameter_constraints"):
+                raise ValueError(
+                    f'there is no study "{name}", and parameter_constraints need `space`: the '
+                    "client draws the first trial of a study without one, and might violate them"
+                ) from None
             # Optuna's default, since the objective was written for it.
             keys = {"direction": "minimize", **definition, "load_if_exists": load_if_exists}
             return Study(self, name, None, keys)

@@ -29,7 +29,9 @@ class StudyControl(StudyBase):
     def update(self, **changes: Any) -> StudyInfo:
         """Change budgets, `lease_seconds`, `max_retries`, `user_attrs` or `metric_names`.
 
-        A key that is None removes the budget.
+        A key that is None removes the budget. `space` is another search space, with `defaults` of
+        its new parameters and `retired` values of those that it leaves out; with `if_version`,
+        nothing changes unless that is the version of the search space.
         """
         request = Request("PATCH", self.path(), as_body(changes))
         return self._note(self.transport.json(request))

@@ -8,7 +8,14 @@ from tuner._sync.tasks import sleep
 from tuner._wire.library import read_json
 from tuner._wire.pages import next_page
 from tuner._wire.requests import Request
-from tuner.answers import Best, FrozenTrial, Importance, ParetoTrial, Progress
+from tuner.answers import (
+    Best,
+    FrozenTrial,
+    Importance,
+    ParetoTrial,
+    Progress,
+    SearchSpaceVersion,
+)
 from tuner.tables import to_dataframe
 
 if TYPE_CHECKING:
@@ -48,6 +55,11 @@ class StudyResults(StudyBase):
     def pareto_front(self) -> list[ParetoTrial]:
         """Return the trials that no other one dominates, of a study with several objectives."""
         return [ParetoTrial.read(trial) for trial in self._pages("pareto")]
+
+    def search_space_versions(self) -> list[SearchSpaceVersion]:
+        """Return the search spaces that the study has had, the current one first."""
+        versions = self._pages("search-space-versions")
+        return [SearchSpaceVersion.read(version) for version in versions]
 
     def trials(self, **query: Any) -> list[FrozenTrial]:
         """Return the trials, by number; of a large study many requests.

@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from tuner.errors import SpaceMismatch
-from tuner.space import Categorical, Choice, Distribution, Float, Int, Ordinal, is_asked_as
+from tuner.space import (
+    Categorical,
+    Choice,
+    Distribution,
+    Float,
+    Int,
+    Ordinal,
+    has_value,
+    is_asked_as,
+    show_when,
+)
 
 _Choice = TypeVar("_Choice", bound=Choice)
 _Number = TypeVar("_Number", int, float)
@@ -65,20 +75,36 @@ def value_of(
 ) -> Any:
     """Return a trial's value of a parameter that an objective asks for.
 
+    If `params` are the search space itself, only what is asked for is checked.
+
     Raises:
-        SpaceMismatch: the study has no such parameter, or has it with other bounds: what an
-            objective asks for must be what the service searches.
+        SpaceMismatch: the study has no such parameter, or has it with other bounds, or not in this
+            trial: what an objective asks for must be what the service searches. After a change of
+            the search space, a worker may go on as long as its objective gets values that it asks
+            for.
     """
+    if name in params and name not in space:
+        return params[name]  # a retired parameter, which is a constant
+    if name in space and name not in params and (when := space[name].when) is not None:
+        raise SpaceMismatch(
+            f'this trial of study "{study_name}" has no parameter "{name}", which a trial has only '
+            f"when {show_when(when)}: ask for it under the same conditions"
+        )
     if name not in space or name not in params:
         raise SpaceMismatch(
-            f'study "{study_name}" has no parameter "{name}" ({asked}): a search space is fixed '
-            "when the study is created. Declare every parameter of the objective in `space` of "
-            "`create_study`, also those that it asks for in some trials only"
+            f'study "{study_name}" has no parameter "{name}" ({asked}). Declare every parameter '
+            "of the objective in `space` of `create_study`, those that it asks for in some trials "
+            "only with their `when`, or add it by `Study.update`"
         )
     if not is_asked_as(space[name], asked):
         raise SpaceMismatch(
             f'parameter "{name}" of study "{study_name}" is {space[name]}, and the objective asks '
             f"for {asked}: ask for the same, or create another study"
+        )
+    if params is not space and not has_value(asked, params[name]):
+        raise SpaceMismatch(
+            f'parameter "{name}" of study "{study_name}" is {params[name]!r}, and the objective '
+            f"asks for {asked}: the search space has changed, ask for that of now"
         )
     return params[name]
 

@@ -5,6 +5,9 @@
 | `{lr}` | the value of the parameter `lr` |
 | `{amp?--amp}`, an argument of its own | `--amp` where `amp` is true; else no argument |
 | `{{`, `}}` | `{`, `}` |
+
+An argument with a parameter that the trial does not have, since its conditions do not hold, is left
+out; and where it is the placeholder alone, so is the option before it: `--momentum {momentum}`.
 """
 
 import re
@@ -49,6 +52,7 @@ class Command:
 
     def __init__(self, arguments: Sequence[str], space: SearchSpace) -> None:
         self._arguments = [_parse(argument, space) for argument in arguments]
+        self._conditional = {name for name, each in space.items() if each.when is not None}
 
     def fill_in(self, params: Mapping[str, Any]) -> list[str]:
         """Return the arguments for a trial.
@@ -65,7 +69,12 @@ class Command:
             ) from error
 
     def _filled_in(self, params: Mapping[str, Any]) -> Iterable[str]:
-        for argument in self._arguments:
+        absent = self._conditional - params.keys()
+        following = [*self._arguments[1:], ()]
+        for argument, next_one in zip(self._arguments, following, strict=True):
+            is_option_of_absent = _is_option(argument) and _is_value_of(next_one, absent)
+            if is_option_of_absent or _names(argument) & absent:
+                continue
             if not isinstance(argument, _Flag):
                 yield "".join(
                     as_argument(params[part.name]) if isinstance(part, _Value) else part
@@ -73,6 +82,29 @@ class Command:
                 )
             elif params[argument.name]:
                 yield argument.text
+
+
+def _names(argument: _Argument) -> set[str]:
+    """Return the parameters whose values an argument has."""
+    if isinstance(argument, _Flag):
+        return {argument.name}
+    return {part.name for part in argument if isinstance(part, _Value)}
+
+
+def _is_option(argument: _Argument) -> bool:
+    """Return whether an argument is the name of an option: `--rate`, without a placeholder."""
+    return (
+        not isinstance(argument, _Flag)
+        and not _names(argument)
+        and ("".join(str(part) for part in argument).startswith("-"))
+    )
+
+
+def _is_value_of(argument: _Argument, names: set[str]) -> bool:
+    """Return whether an argument is the value of one of these parameters, and nothing else."""
+    if isinstance(argument, _Flag) or not _names(argument) & names:
+        return False
+    return all(isinstance(part, _Value) or not part for part in argument)
 
 
 def as_argument(value: Any) -> str:

@@ -87,7 +87,7 @@ def _read_options(options: argparse.Namespace, study: AsyncStudy) -> Options:
             "let the command write $TUNER_RESULT"
         )
     return Options(
-        command=Command(options.command, study.space),
+        command=Command(options.command, _space_with_retired(study)),
         n_slots=options.jobs,
         metric=options.metric,
         n_trials=options.n_trials,
@@ -98,6 +98,12 @@ def _read_options(options: argparse.Namespace, study: AsyncStudy) -> Options:
         wait_while_paused=not options.exit_when_paused,
         fixed=dict(_read_fixed(text, study.space) for text in options.fix),
     )
+
+
+def _space_with_retired(study: AsyncStudy) -> SearchSpace:
+    """Return the search space with the parameters that are constants by now."""
+    retired = study.info.retired or {}
+    return {**study.space, **{name: Categorical([value]) for name, value in retired.items()}}
 
 
 def _read_fixed(text: str, space: SearchSpace) -> tuple[str, Any]:

@@ -1,17 +1,27 @@
 """Search spaces of the service, as Optuna's distributions have them."""
 
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from dataclasses import replace
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from tuner.space import Categorical, Distribution, Float, Ordinal, to_distribution
 
 
 def as_in_optuna(name: str, given: Distribution) -> Distribution:
     """Return a distribution with Optuna's upper end: the last value that its steps reach."""
+    return replace(to_distribution(name, _like(given)), when=given.when)
+
+
+def _like(given: Distribution) -> BaseDistribution:
     if isinstance(given, Categorical):
-        return to_distribution(name, CategoricalDistribution(given.choices))
+        return CategoricalDistribution(given.choices)
     if isinstance(given, Ordinal):
-        return to_distribution(name, CategoricalDistribution(given.values))
+        return CategoricalDistribution(given.values)
     if isinstance(given, Float):
-        like = FloatDistribution(given.low, given.high, given.log, given.step)
-        return to_distribution(name, like)
-    return to_distribution(name, IntDistribution(given.low, given.high, given.log, given.step))
+        return FloatDistribution(given.low, given.high, given.log, given.step)
+    return IntDistribution(given.low, given.high, given.log, given.step)

@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
     """Find the group of repeats that violates least, which `/best` names, by an index."""
 
     dependencies = [
-        ("trials", "0009_repeats"),
+        ("trials", "0010_space_version"),
     ]
 
     operations = [

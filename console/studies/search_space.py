@@ -1,0 +1,109 @@
+"""Changing a study's search space: the form and its page."""
+
+import json
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from rest_framework.exceptions import ParseError, ValidationError
+
+from access.actors import Actor
+from console.studies.permissions import may_change_states
+from studies.api.change_serializers import ChangeStudySerializer
+from studies.domain.lifecycle import change_study
+from studies.models import NamedStudy, Study
+from tuner_project.errors import DomainError
+from tuner_project.rest.parsers import strict_json
+from tuner_project.rest.problems import field_errors
+
+
+class _JSONField(forms.CharField):
+    """JSON by the API's strict rules; nothing stands for an empty object."""
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value).strip() or "{}"
+        try:
+            return strict_json(text.encode(), what="it")
+        except ParseError as error:
+            raise forms.ValidationError(str(error.detail)) from None
+
+
+def _values(label: str, example: str) -> _JSONField:
+    widget = forms.TextInput(attrs={"class": "vTextField", "placeholder": example})
+    return _JSONField(required=False, strip=False, label=label, widget=widget)
+
+
+class SearchSpaceForm(forms.Form):
+    """The form with the parameters, and the values of new and retired ones."""
+
+    search_space = _JSONField(
+        strip=False,
+        widget=forms.Textarea(
+            attrs={"rows": 14, "class": "vLargeTextField", "spellcheck": "false"}
+        ),
+    )
+    defaults = _values("New parameters: what the trials so far count as", '{"dropout": 0.0}')
+    retired = _values("Parameters left out: their value from now on", '{"momentum": 0.9}')
+    if_version = forms.IntegerField(widget=forms.HiddenInput)
+
+    def change(self, study: Study, actor: Actor) -> Study | None:
+        """Change the study's search space by the values of the valid form.
+
+        Returns:
+            The study, or None if the service refused it; the form then shows the errors.
+        """
+        try:
+            body = ChangeStudySerializer().run_validation(dict(self.cleaned_data))
+            return change_study(actor=actor, named=NamedStudy(study.name), **body)
+        except ValidationError as error:
+            for fault in field_errors(error.detail):
+                self.add_error(None, str(fault))
+        except DomainError as error:
+            self.add_error(None, error.detail)
+        return None
+
+
+def search_space_url(study: Study) -> str:
+    """Return the URL of the form to change the study's search space."""
+    return reverse("admin:studies_study_search_space", args=[study.pk])
+
+
+def search_space_view(
+    request: HttpRequest, object_id: str, *, model_admin: admin.ModelAdmin
+) -> HttpResponse:
+    """Show the form; once it is valid, change the space and redirect to the study.
+
+    Raises:
+        PermissionDenied: The user may not change studies.
+        Http404: There is no such study.
+    """
+    if not may_change_states(request):
+        raise PermissionDenied
+    study: Study | None = model_admin.get_object(request, unquote(object_id))
+    if study is None:
+        raise Http404
+    form = SearchSpaceForm(request.POST or None, initial=_initial_values(study))
+    if form.is_valid() and (changed := form.change(study, Actor.of_session(request))):
+        text = f"The search space has version {changed.search_space_version}."
+        model_admin.log_change(request, changed, text)
+        model_admin.message_user(request, text, messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:studies_study_change", args=[study.pk]))
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": f"Search space of {study.name}",
+        "opts": model_admin.opts,
+        "original": study,
+        "form": form,
+        "media": model_admin.media,
+    }
+    return TemplateResponse(request, "admin/studies/study/search_space.html", context)
+
+
+def _initial_values(study: Study) -> dict[str, Any]:
+    parameters = json.dumps(study.current.parameters, indent=2, ensure_ascii=False)
+    return {"search_space": parameters, "if_version": study.search_space_version}
