@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from analysis.errors import NoCompletedTrials, NoFeasibleTrial, SingleObjective
-from optuna_bridge.repeats import standard_errors
+from optuna_bridge.repeats.aggregates import standard_errors
 from studies.models import Study
 from trials.models import Trial
 from tuner_project.errors import DomainError

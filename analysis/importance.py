@@ -133,8 +133,9 @@ def importance_of(
 
 def _by(method: str, study: Study, target: str, target_idx: int) -> Importance | str:
     """Return the importance by one method, or why it cannot be computed; both are cached."""
-    n_finished = study.n_complete + study.n_pruned + study.n_fail
-    key = f"importance:{study.id}:{n_finished}:{target}:{target_idx}:{method}"
+    # By state, since the result of a finished trial may be invalidated.
+    finished = f"{study.n_complete}:{study.n_pruned}:{study.n_fail}"
+    key = f"importance:{study.id}:{finished}:{target}:{target_idx}:{method}"
     found: Importance | str | None = cache.get(key)
     if found is not None:
         return found
@@ -158,6 +159,8 @@ def _by(method: str, study: Study, target: str, target_idx: int) -> Importance |
 def _sample(study: Study, target: str, target_idx: int, most: int) -> tuple[Sample, int]:
     """Return a sample, and the number of completed trials, or points of a study with repeats."""
     completed = CompletedTrials.of(study)
+    if len(completed) < 2:
+        raise TooFewTrials(f"{len(completed)} points have completed; at least 2 are needed")
     space = study.space.as_sampled  # an ordinal parameter is one column, in its order
     if target == FRONT:
         return of_ranks(completed, most=min(most, MAX_RANKED), space=space), len(completed)

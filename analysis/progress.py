@@ -62,12 +62,13 @@ class Progress:
     def n_left(self) -> int | None:
         """The number of trials still to be COMPLETE, PRUNED or infeasible.
 
-        None without `max_trials`.
+        Those of `max_trials` that are too few for another point are left out. None without it.
         """
         study = self.study
         if study.max_trials is None:
             return None
-        return max(0, study.max_trials - study.n_complete - study.n_pruned - study.n_infeasible)
+        most = study.max_trials - max(0, study.max_trials - study.n_counted) % study.n_repeats
+        return max(0, most - study.n_complete - study.n_pruned - study.n_infeasible)
 
     @property
     def eta(self) -> datetime | None:

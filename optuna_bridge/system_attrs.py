@@ -1,7 +1,7 @@
 """The system attributes that Optuna and its samplers set on trials and studies."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -47,11 +47,13 @@ def known_params(
     }
 
 
-def keys_referring_to(study_attrs: Mapping[str, Any], trial_id: int) -> list[str]:
-    """Return the keys of a study's attributes that list a trial's id, like NSGA-II's parents.
+def keys_referring_to(study_attrs: Mapping[str, Any], trial_ids: Collection[int]) -> list[str]:
+    """Return the keys of a study's attributes that list one of the ids, like NSGA-II's parents.
 
     Without such an attribute, its sampler finds its value again when it needs it.
     """
     return [
-        key for key, value in study_attrs.items() if isinstance(value, list) and trial_id in value
+        key
+        for key, value in study_attrs.items()
+        if isinstance(value, list) and any(trial_id in value for trial_id in trial_ids)
     ]

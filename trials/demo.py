@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from django.db import transaction
 
 from access.actors import Actor
@@ -13,6 +14,7 @@ from studies.domain import Definition, create_study
 from studies.models import NamedStudy, Study
 from trials import domain
 from trials.domain import TrialResult
+from trials.models import Trial
 
 Params = Mapping[str, Any]
 SEED = 7
@@ -28,6 +30,7 @@ class Demo:
     n_trials: int
     running: int = 0
     steps: int = 0  # of each trial's learning curve; if there are any, bad trials are pruned
+    noise: float = 0  # its standard deviation
 
 
 def branin(params: Params) -> Sequence[float]:
@@ -117,6 +120,19 @@ def _definition(name: str, space: list[dict[str, Any]], **more: Any) -> Definiti
 
 DEMOS = (
     Demo(_definition("branin-tpe", _BRANIN, direction="minimize", sampler="tpe"), branin, 60),
+    Demo(
+        _definition(
+            "branin-noisy",
+            _BRANIN,
+            direction="minimize",
+            sampler="tpe",
+            repeats={"n": 3, "aggregate": "mean"},
+        ),
+        branin,
+        n_trials=91,
+        running=2,
+        noise=10.0,
+    ),
     Demo(_definition("branin-qmc", _BRANIN, direction="minimize", sampler="qmc"), branin, 40),
     Demo(
         _definition(
@@ -177,8 +193,17 @@ def _play(demo: Demo, study: Study, number: int, actor: Actor) -> None:
     trial = domain.ask(actor=actor, named=named, worker_id=worker_id, new=True)
     if number >= demo.n_trials - demo.running:
         return
-    result = _result(demo, number, demo.function(trial.params))
+    values = [value + _noise(demo, trial) for value in demo.function(trial.params)]
+    result = _result(demo, number, values)
     domain.tell(actor=actor, named=named, number=number, result=result)
+
+
+def _noise(demo: Demo, trial: Trial) -> float:
+    """Return the noise of a repeat, by its seed and its point."""
+    if not demo.noise or trial.repeat is None:
+        return 0.0
+    rng = np.random.default_rng([trial.repeat["seed"], trial.repeat["group"]])
+    return float(rng.normal(0, demo.noise))
 
 
 def _result(demo: Demo, number: int, values: Sequence[float]) -> TrialResult:

@@ -29,13 +29,13 @@ def too_many_running(evidence: Evidence) -> Iterator[Advice]:
     """Advise if too many trials run at once for the sampler to learn from results."""
     study = evidence.study
     known = study.n_complete + study.n_pruned
-    most = SAMPLERS[study.sampler].max_running(study.sampler_options, known)
-    if most is not None and study.n_running > most:
+    most = SAMPLERS[study.sampler].max_running(study.sampler_options, known // study.n_repeats)
+    if most is not None and study.n_running > most * study.n_repeats:
         yield Advice(
             "too_many_running",
             f"{study.n_running:,} trials run at once, while {known:,} have come out: the sampler "
-            f"{study.sampler} knows little when it suggests the next one. Up to {most:,} would "
-            "learn more from each trial.",
+            f"{study.sampler} knows little when it suggests the next one. Up to "
+            f"{most * study.n_repeats:,} would learn more from each trial.",
         )
 
 
@@ -43,6 +43,7 @@ def large_for_the_sampler(evidence: Evidence) -> Iterator[Advice]:
     """Advise if the study has more trials than its sampler is made for."""
     study = evidence.study
     most = SAMPLERS[study.sampler].slow_beyond
+    most = None if most is None else most * study.n_repeats  # it learns from points
     if most is not None and study.n_complete > most:
         yield Advice(
             f"{study.sampler}_is_slow",
@@ -58,7 +59,7 @@ def budget_beside_the_sampler(evidence: Evidence) -> Iterator[Advice]:
     budget = SAMPLERS[study.sampler].budget
     if study.max_trials is None or budget is None:
         return
-    low, high = budget
+    low, high = (study.n_repeats * n for n in budget)
     if not low <= study.max_trials <= high:
         yield Advice(
             "budget_outside_range",
@@ -71,12 +72,15 @@ def budget_beyond_the_space(evidence: Evidence) -> Iterator[Advice]:
     """Advise if `max_trials` exceeds the number of points in the search space."""
     study = evidence.study
     n_points = study.points.n
-    if study.max_trials is not None and n_points is not None and study.max_trials > n_points:
+    if study.max_trials is None or n_points is None:
+        return
+    if study.max_trials > n_points * study.n_repeats:
         is_avoiding = study.duplicates == Duplicates.AVOID
         what = "points to try" if SAMPLERS[study.sampler].visits_each_point else "points"
         then = "it is completed once all were tried" if is_avoiding else "some would be tried twice"
+        times = "" if study.repeats is None else f" with {study.n_repeats} repeats each"
         yield Advice(
             "budget_exceeds_space",
-            f"max_trials is {study.max_trials:,}, and the search space has {n_points:,} {what}: "
-            f"{then}.",
+            f"max_trials is {study.max_trials:,}, and the search space has {n_points:,} {what}"
+            f"{times}: {then}.",
         )

@@ -135,7 +135,8 @@ class ProgressSerializer(AnswerSerializer):
     n_left = serializers.IntegerField(
         allow_null=True,
         help_text="The number of trials left of max_trials, which trials that fail do not lower, "
-        "unless they are infeasible; null without it.",
+        "unless they are infeasible, and without those too few for another point of a study with "
+        "repeats; null without it.",
     )
     max_trials = serializers.IntegerField(source="study.max_trials", allow_null=True)
     best_value = ValueField(source="study.best_value", allow_null=True)

@@ -14,7 +14,7 @@ from django.utils.text import get_valid_filename
 
 from studies.models import Study
 from trials.models import Trial
-from trials.models.managers import TrialQuerySet
+from trials.models.querysets import TrialQuerySet
 from trials.queries.chunks import chunks_of
 from tuner_project.db.database import release_connection
 

@@ -11,7 +11,7 @@ from optuna.samplers import QMCSampler
 from optuna.samplers._qmc import _threading_lock
 from optuna.trial import FrozenTrial
 
-from optuna_bridge.repeats import point_number
+from optuna_bridge.repeats.aggregates import point_number
 from optuna_bridge.space.parameter_constraints.constraints import ParameterConstraints
 
 MAX_SEARCHED = 2**17  # points of the sequence

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from optuna_bridge.repeats import AGGREGATES, MAX_REPEATS, MIN_REPEATS
+from optuna_bridge.repeats.aggregates import AGGREGATES, MAX_REPEATS, MIN_REPEATS
 from tuner_project.rest.base_serializers import AnswerSerializer
 from tuner_project.rest.serializers import StrictIntegerField, StrictSerializer
 

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from access.actors import Actor
 from access.scopes import regex_of
 from optuna_bridge.enums import Direction
-from optuna_bridge.repeats import Repeats
+from optuna_bridge.repeats.aggregates import Repeats
 from optuna_bridge.samplers.registry import SAMPLERS
 from optuna_bridge.space.current import CurrentSpace
 from optuna_bridge.space.points import Points

@@ -21,9 +21,10 @@ import numpy as np
 import optuna
 
 from optuna_bridge.constraints import constraint_attrs
+from optuna_bridge.drafts import DraftTrial
 from optuna_bridge.frozen_trials import frozen_trial
 from optuna_bridge.pruners.registry import build_pruner
-from optuna_bridge.sampler_storage import DraftTrial, SamplerStorage
+from optuna_bridge.sampler_storage import SamplerStorage
 from optuna_bridge.samplers.registry import SAMPLERS, build_sampler
 from optuna_bridge.space.search_space import SearchSpace
 from tests.support import JSON

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optuna_bridge.repeats import AGGREGATES, Repeats, seed_of, standard_errors
+from optuna_bridge.repeats.aggregates import AGGREGATES, Repeats, seed_of, standard_errors
 
 LARGEST = sys.float_info.max
 SEEDS = [1484405855, 917752063, 1417063493]
@@ -41,6 +41,11 @@ def test_infinite_and_huge_values_have_aggregates() -> None:
     assert of("mean", [math.inf, -math.inf, 1], sign=-1) == -math.inf
     assert of("median", [math.inf, 1, 1]) == 1
     assert of("mean", [LARGEST] * 3) == pytest.approx(LARGEST)
+
+
+def test_zero_has_no_sign() -> None:
+    for aggregate in AGGREGATES:
+        assert str(of(aggregate, [0.0, 0.0], sign=-1)) == "0.0"
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=7))

@@ -24,8 +24,9 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_bridge.constraints import constraint_attrs
+from optuna_bridge.drafts import DraftTrial
 from optuna_bridge.frozen_trials import frozen_trial
-from optuna_bridge.sampler_storage import DraftTrial, SamplerStorage
+from optuna_bridge.sampler_storage import SamplerStorage
 from optuna_bridge.samplers.registry import SAMPLERS, build_sampler
 from optuna_bridge.space.search_space import Parameter, SearchSpace
 from optuna_bridge.system_attrs import TRANSIENT_ATTRIBUTES

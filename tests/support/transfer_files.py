@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 
 from optuna_bridge.options import Kind, Option
 from optuna_bridge.pruners.registry import PRUNERS
-from optuna_bridge.repeats import AGGREGATES
+from optuna_bridge.repeats.aggregates import AGGREGATES
 from optuna_bridge.samplers.kind import StudyTraits
 from optuna_bridge.samplers.registry import SAMPLERS
 from optuna_bridge.space.search_space import SearchSpace, listed_values

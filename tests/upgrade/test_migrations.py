@@ -236,6 +236,7 @@ HISTORY = [
     ("studies", "0009_parameter_constraints"),
     ("studies", "0010_search_space_versions"),
     ("trials", "0010_space_version"),
+    ("trials", "0011_infeasible_groups"),
 ]
 OURS = {app for app, _ in HISTORY}
 

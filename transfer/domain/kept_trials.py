@@ -112,9 +112,9 @@ class KeptTrials:
         if self._is_same_space:
             fields |= {"attempt": trial.attempt, "space_version": trial.space_version}
             fields |= {field: self._number(getattr(trial, field)) for field in _LINKS}
-        if trial.repeat_group is not None:  # its first trial may have been left out
-            fields["repeat_group"] = self._groups.setdefault(trial.repeat_group, number)
-            fields["repeat_index"] = trial.repeat_index
+        if self._source.repeats is not None:  # its first trial may have been left out
+            fields["repeat_group"] = self._groups.setdefault(trial.point_number, number)
+            fields["repeat_index"] = trial.repeat_index or 0
         internal_params = self._clone.space.to_internal(params)
         copy = Trial(
             study=self._clone,
@@ -129,7 +129,9 @@ class KeptTrials:
 
     def _system_attrs(self, trial: Trial, params: Mapping[str, Any]) -> dict[str, Any]:
         constraints = constraint_attrs(trial.constraints_by_name or {})
-        return {**self._annotations, **constraints} if _is_answer(trial) else constraints
+        # The first repeat of a point stands for all of them, even if it has failed itself.
+        is_learnt = _is_answer(trial) or self._source.repeats is not None
+        return {**self._annotations, **constraints} if is_learnt else constraints
 
     @cached_property
     def _annotations(self) -> Mapping[str, Any]:

@@ -240,6 +240,8 @@ def _new_trial(study: Study, attrs: dict[str, Any]) -> Trial:
     constraints = by_name and [by_name[name] for name in study.constraints]
     steps = sorted(attrs.pop("intermediate_values", {}).items())
     internal_params = study.space.to_internal(attrs.pop("params"))
+    if study.repeats is not None and attrs.get("repeat_group") is None:
+        attrs |= {"repeat_group": attrs["number"], "repeat_index": 0}
     trial = Trial(
         study=study,
         internal_params=internal_params,

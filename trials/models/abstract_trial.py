@@ -12,23 +12,12 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from optuna_bridge.enums import TrialState
-from optuna_bridge.repeats import seed_of
 from optuna_bridge.system_attrs import SAMPLED_BY
 from studies.models import DirectWriteRefused, Study
+from trials.models.repeat_fields import RepeatFields
 from trials.models.reservation import Reservation
 from tuner_project.db.fields import PlainJSONField
 from tuner_project.json_values import finite_or_largest
-
-
-class GroupState(models.TextChoices):
-    """The state of a group of trials that repeat one point."""
-
-    WAITING = "WAITING"
-    RUNNING = "RUNNING"
-    COMPLETE = "COMPLETE"
-    PRUNED = "PRUNED"
-    FAIL = "FAIL"
-    INFEASIBLE = "INFEASIBLE"
 
 
 @cache
@@ -51,7 +40,7 @@ class GuardedModel(models.Model):
         raise DirectWriteRefused("a trial is deleted with its study")
 
 
-class AbstractTrial(GuardedModel):
+class AbstractTrial(RepeatFields, GuardedModel):
     """The fields of a trial."""
 
     id = models.IntegerField(primary_key=True, editable=False)
@@ -124,25 +113,6 @@ class AbstractTrial(GuardedModel):
     on_front = models.BooleanField(
         default=False, help_text="On the Pareto front; of one objective, the best trial."
     )
-    repeat_group = models.IntegerField(
-        null=True, help_text="The number of the first trial that repeats the same point."
-    )
-    repeat_index = models.IntegerField(null=True, help_text="Within the group: 0, 1, 2, …")
-    group_state = models.CharField(
-        max_length=10,
-        choices=GroupState.choices,
-        blank=True,
-        default="",
-        db_default="",
-        help_text="Of the first trial of a group, as the next three: the state of the whole group.",
-    )
-    group_values = ArrayField(
-        models.FloatField(), null=True, help_text="The aggregates of its repeats' values."
-    )
-    group_constraints = ArrayField(
-        models.FloatField(), null=True, help_text="The aggregates of its repeats' constraints."
-    )
-    group_violation = models.FloatField(null=True, help_text="Of these constraints, together.")
     revision = models.BigIntegerField(help_text="The study's revision of the last write.")
 
     # Set by TrialQuerySet.with_steps().
@@ -220,53 +190,6 @@ class AbstractTrial(GuardedModel):
         if self.constraints is None:
             return None
         return dict(zip(self.study.constraints, self.constraints, strict=True))
-
-    @property
-    def is_leader(self) -> bool:
-        """Whether it is the first trial of its group, which keeps the group's result."""
-        return self.repeat_group is not None and self.repeat_group == self.number
-
-    @property
-    def is_further_repeat(self) -> bool:
-        """Whether it repeats a point that samplers know by another trial."""
-        return self.repeat_group is not None and self.repeat_group != self.number
-
-    @property
-    def point_number(self) -> int:
-        """The number of the first trial that has its parameters as a repeat; else its own."""
-        return self.number if self.repeat_group is None else self.repeat_group
-
-    @property
-    def repeat(self) -> dict[str, int] | None:
-        """Which repeat of its point it is, and the seed for its noise; None without repeats."""
-        if self.repeat_group is None or self.repeat_index is None:
-            return None
-        seed = seed_of(self.repeat_index)
-        return {"group": self.repeat_group, "index": self.repeat_index, "seed": seed}
-
-    @property
-    def judged_state(self) -> str | None:
-        """The state by which it is judged: its group's, of which only the first trial counts."""
-        return self.state if self.study.repeats is None else self.group_state
-
-    @property
-    def judged_values(self) -> list[float] | None:
-        """The values by which it is judged: its own, or the aggregates of its group."""
-        return self.values if self.study.repeats is None else self.group_values
-
-    @property
-    def judged_constraints_by_name(self) -> dict[str, float] | None:
-        """The constraints by which it is judged, by name."""
-        constraints = self.constraints if self.study.repeats is None else self.group_constraints
-        if constraints is None:
-            return None
-        return dict(zip(self.study.constraints, constraints, strict=True))
-
-    @property
-    def is_judged_feasible(self) -> bool:
-        """Whether it has completed, and satisfies all constraints."""
-        violation = self.violation if self.study.repeats is None else self.group_violation
-        return self.judged_state == TrialState.COMPLETE and violation == 0
 
     @property
     def is_failure(self) -> bool:

@@ -18,14 +18,28 @@ from trials.models.abstract_trial import AbstractTrial
 Q = TypeVar("Q", bound="QuerySet[Any]")
 
 
-def take_off_dominated(
+def take_off_front(
     study: Study, trials: Sequence[AbstractTrial], front: "QuerySet[Any]"
-) -> list[int]:
-    """Clear `on_front` of those new trials that others of them, or of `front`, dominate.
+) -> list[int] | None:
+    """Compare several new trials with the front, and clear `on_front` where one is dominated.
 
     Returns:
-        The ids of the trials of `front` that a new one dominates.
+        The ids of the trials of `front` that are no longer on it; None if the statement that
+        updates the study is to compare the one new trial.
     """
+    new = [trial for trial in trials if trial.on_front]
+    if len(new) < 2:
+        return None
+    if study.is_multi_objective:
+        return _take_off_dominated(study, new, front)
+    for trial in new[:-1]:  # each was better than those before it
+        trial.on_front = False
+    return None
+
+
+def _take_off_dominated(
+    study: Study, trials: Sequence[AbstractTrial], front: "QuerySet[Any]"
+) -> list[int]:
     losses = _losses(study, (trial.judged_values for trial in trials))
     ids, of_front = _read(study, front)
     stays = undominated(losses) & ~dominated(losses, by=of_front)

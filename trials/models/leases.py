@@ -5,10 +5,11 @@ Optuna has no leases, so the writes here are not projected into its schema.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
 
+from optuna_bridge.enums import TrialState
 from studies.models import Study
-from trials.models.abstract_trial import AbstractTrial
+from trials.models.querysets import T, TrialReader, with_study
 from tuner_project.db.prepared import row_of, rows_of, run
 
 # A heartbeat locks only the trial's row, and does not raise the study's revision, since samplers
@@ -81,48 +82,56 @@ class Lease:
 OF_STUDY = Lease(is_studys=True)
 
 
-def renew(
-    study_name: str, number: int, study_id: int | None, worker_id: str | None
-) -> tuple[Any, ...] | None:
-    """Renew a running trial's lease.
+class LeaseWriter(TrialReader[T]):
+    """The methods of Trial's manager that write leases."""
 
-    Returns (expiry, study's state, state's reason, its `stop_running`, whether the trial has run
-    for `max_trial_seconds`).
+    def renew(
+        self,
+        study_name: str,
+        number: int,
+        *,
+        study_id: int | None = None,
+        worker_id: str | None = None,
+    ) -> tuple[datetime | None, str, str, bool, bool] | None:
+        """Renew a running trial's lease, without a lock on its study.
 
-    Returns None if there is no such running trial, or it is of another study or worker than those
-    given.
-    """
-    arguments = {"name": study_name, "number": number, "study": study_id, "worker": worker_id}
-    return row_of(_RENEW, arguments)
+        Returns (expiry, study's state, state's reason, its `stop_running`, whether the trial has
+        run for `max_trial_seconds`); None if there is no such running trial, or it is of another
+        study or worker than those given.
+        """
+        arguments = {"name": study_name, "number": number, "study": study_id, "worker": worker_id}
+        return row_of(_RENEW, arguments)
 
+    def hold(self, study: Study, trials: Sequence[T], lease: Lease) -> None:
+        """Return running trials of a locked study to their worker, with a lease that starts now.
 
-def hold(study: Study, trials: Sequence[AbstractTrial], lease: Lease) -> None:
-    """Give running trials a lease that starts now; `OF_STUDY` keeps the length of each one's.
+        If `lease` is `OF_STUDY`, each keeps the length of its last lease. It is counted as a
+        reoffer and, if the lease has expired, as another attempt.
+        """
+        length = "t.lease_seconds" if lease.is_studys else "%(lease)s::float8"
+        trial_ids = [trial.id for trial in trials]
+        arguments = {
+            **{"study": study.id, "trials": trial_ids, "lease": lease.seconds, "now": study.now},
+            "max_trial_seconds": study.max_trial_seconds,
+        }
+        held = {row[0]: row[1:] for row in rows_of(_HOLD.format(lease=length), arguments)}
+        for trial in trials:
+            written = held[trial.id]
+            trial.lease_seconds, trial.lease_expires_at, trial.reoffers, trial.attempt = written
 
-    It is counted as a reoffer and, if the lease has expired, as another attempt.
-    """
-    statement = _HOLD.format(lease="t.lease_seconds" if lease.is_studys else "%(lease)s::float8")
-    trial_ids = [trial.id for trial in trials]
-    arguments = {
-        **{"study": study.id, "trials": trial_ids, "lease": lease.seconds, "now": study.now},
-        "max_trial_seconds": study.max_trial_seconds,
-    }
-    held = {row[0]: row[1:] for row in rows_of(statement, arguments)}
-    for trial in trials:
-        written = held[trial.id]
-        trial.lease_seconds, trial.lease_expires_at, trial.reoffers, trial.attempt = written
+    def limit_running(self, study: Study) -> None:
+        """Apply a locked study's lease, if they have none, and `max_trial_seconds` to its trials.
 
+        Only running ones have them.
+        """
+        complete: list[int] = []  # though they do not have all parameters
+        if study.space.is_conditional:
+            without = self.filter(study=study, state=TrialState.RUNNING, lease_seconds=None)
+            running = with_study(study, without.only("internal_params"))
+            complete = [trial.id for trial in running if trial.has_all_params]
+        run(_LIMIT.format(lease=_NEW_LEASE), {"study": study.id, "complete": complete})
+        self.find_next_expiry(study)
 
-def limit_running(study: Study, running: Sequence[AbstractTrial]) -> None:
-    """Apply the study's lease, if they have none, and `max_trial_seconds` to its running trials.
-
-    `running` are those without a lease, if not all trials of the study have all parameters.
-    """
-    complete = [trial.id for trial in running if trial.has_all_params]
-    run(_LIMIT.format(lease=_NEW_LEASE), {"study": study.id, "complete": complete})
-    find_next_expiry(study.id)
-
-
-def find_next_expiry(study_id: int) -> None:
-    """Store on the study when its next lease expires."""
-    run(_FIND_NEXT_EXPIRY, {"study": study_id})
+    def find_next_expiry(self, study: Study) -> None:
+        """Store on the study when its next lease expires."""
+        run(_FIND_NEXT_EXPIRY, {"study": study.id})

@@ -6,15 +6,16 @@ and `stop_after_no_improvement` go. It depends only on the group's trials as the
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.db.models import F, Q, QuerySet
 
 from optuna_bridge.constraints import total_violation
-from optuna_bridge.repeats import Repeats
+from optuna_bridge.repeats.aggregates import Repeats
 from studies.models import Study
-from trials.models.abstract_trial import AbstractTrial, GroupState
+from trials.models.abstract_trial import AbstractTrial
+from trials.models.repeat_fields import GroupState
 
 # What `settle` reads of trials: a batch of results may change many groups.
 READ = (
@@ -32,7 +33,9 @@ READ = (
     "group_state",
     "group_values",
     "group_constraints",
+    "revision",
 )
+MEMBERS_AT_A_TIME = 10_000  # which are in memory; a batch may have results of very many groups
 _RESULTS = (GroupState.COMPLETE, GroupState.PRUNED, GroupState.INFEASIBLE)
 
 
@@ -43,7 +46,7 @@ class Settled:
     Attributes:
         leaders: The first trials of the groups whose results have changed.
         results: Those of them whose groups have a result now, and had none.
-        has_lost: Whether a completed group has another result now, or none.
+        has_lost: Whether a group that was the best or on the front has another result, or none.
     """
 
     leaders: list[AbstractTrial] = field(default_factory=list)
@@ -62,32 +65,53 @@ def settle(
         trials: All trials of the study, as they are stored.
         changed: Trials as they are to be stored.
     """
-    order = dict.fromkeys(each.repeat_group for each in changed if each.repeat_group is not None)
-    # Attempts that were retried do not count, and may be many.
-    counting = Q(retried_as=None) | Q(number=F("repeat_group"))
-    found = trials.filter(counting, repeat_group__in=order).only(*READ)
-    members = {each.id: each for each in found}
-    for each in members.values():
-        each.study = study
-    members |= {each.id: each for each in changed}
-    groups: dict[int | None, list[AbstractTrial]] = defaultdict(list)
-    for each in members.values():
-        groups[each.repeat_group].append(each)
-    settled = Settled()
-    for group in order:
-        _settle_group(settled, groups[group])
+    every = [each.repeat_group for each in changed if each.repeat_group is not None]
+    order = list(reversed(dict.fromkeys(reversed(every))))  # by the trials that came last
+    size, settled = groups_at_a_time(study), Settled()
+    for first in range(0, len(order), size):
+        part = order[first : first + size]
+        found = {each.id: each for each in counting(study, trials.filter(repeat_group__in=part))}
+        groups = by_group([*(found | {each.id: each for each in changed}).values()])
+        for group in part:
+            settle_group(settled, groups[group])
     mark_front(study, settled)
     return settled
 
 
-def _settle_group(settled: Settled, members: Sequence[AbstractTrial]) -> None:
+def groups_at_a_time(study: Study) -> int:
+    """Return of how many groups the trials are read at a time."""
+    return max(1, MEMBERS_AT_A_TIME // study.n_repeats)
+
+
+def counting(study: Study, trials: "QuerySet[AbstractTrial]") -> list[AbstractTrial]:
+    """Read those of a study's trials on which the results of their groups depend.
+
+    Failed trials do not count, and may be many.
+    """
+    these = ~Q(state=GroupState.FAIL) | Q(infeasible=True) | Q(number=F("repeat_group"))
+    found = list(trials.filter(these).only(*READ))
+    for each in found:
+        each.study = study
+    return found
+
+
+def by_group(trials: Sequence[AbstractTrial]) -> Mapping[int | None, list[AbstractTrial]]:
+    """Return the trials by their group."""
+    found: dict[int | None, list[AbstractTrial]] = defaultdict(list)
+    for each in trials:
+        found[each.repeat_group].append(each)
+    return found
+
+
+def settle_group(settled: Settled, members: Sequence[AbstractTrial]) -> None:
+    """Set the result of a group on its first trial, and add it to `settled` if it has changed."""
     leader = next(each for each in members if each.is_leader)
     before = leader.group_state, leader.group_values, leader.group_constraints
     set_result(leader, members)
     if before == (leader.group_state, leader.group_values, leader.group_constraints):
         return
     settled.leaders.append(leader)
-    if before[0] == GroupState.COMPLETE:
+    if leader.on_front:
         leader.on_front, settled.has_lost = False, True
     if leader.group_state in _RESULTS and before[0] not in _RESULTS:
         settled.results.append(leader)
@@ -96,7 +120,7 @@ def _settle_group(settled: Settled, members: Sequence[AbstractTrial]) -> None:
 def mark_front(study: Study, settled: Settled) -> None:
     """Mark the groups that may be the study's best one, or on its Pareto front, by their leaders.
 
-    If a result was lost, the front has to be found again instead.
+    If the front has lost one, it has to be found again instead.
     """
     for leader in () if settled.has_lost else settled.leaders:
         values = leader.judged_values

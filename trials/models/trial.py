@@ -5,7 +5,8 @@ from typing import ClassVar
 from django.db import models
 
 from trials.models.abstract_trial import AbstractTrial, GuardedModel
-from trials.models.managers import StepQuerySet, TrialManager
+from trials.models.managers import TrialManager
+from trials.models.querysets import StepQuerySet
 from trials.models.sort_keys import duration_key, value_key
 
 
@@ -47,6 +48,11 @@ class Trial(AbstractTrial):
                 fields=["study", "violation", "number"],
                 name="trial_infeasible",
                 condition=models.Q(state="COMPLETE", violation__gt=0),
+            ),
+            models.Index(
+                fields=["study", "group_violation", "number"],
+                name="trial_infeasible_groups",
+                condition=models.Q(group_state="COMPLETE", group_violation__gt=0),
             ),
             models.Index(
                 fields=["token"],

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from studies.models import Study
 from trials.models import Trial
-from trials.models.managers import TrialQuerySet
+from trials.models.querysets import TrialQuerySet
 from trials.queries.page_size import PageBytes
 
 CHUNK = 200  # trials per statement, at most: each reads MAX_PAGE_BYTES at most

@@ -14,7 +14,7 @@ from django.db.models.expressions import RawSQL
 from optuna_bridge.space.search_space import Parameter
 from studies.models import Study
 from trials.errors import InvalidQuery
-from trials.models.managers import TrialQuerySet
+from trials.models.querysets import TrialQuerySet
 from trials.models.sort_keys import attribute_key, constraint_key, value_key
 from tuner_project.json_values import JSON_NUMBER
 

@@ -13,7 +13,7 @@ from django.db.models.lookups import GreaterThan, LessThan
 from studies.models import Study
 from trials.errors import InvalidQuery
 from trials.models import Trial
-from trials.models.managers import TrialQuerySet
+from trials.models.querysets import TrialQuerySet
 from trials.models.sort_keys import attribute_key, constraint_key, duration_key, value_key
 from trials.queries.filters import constraint_index
 

@@ -9,7 +9,7 @@ from django.conf import settings
 from optuna_bridge.space.search_space import Parameter, listed_values
 from studies.models import Study
 from trials.models import Trial
-from trials.models.managers import TrialQuerySet
+from trials.models.querysets import TrialQuerySet
 from tuner_project.db.pages import first_bytes
 
 _NUMBER = 30  # bytes of a number or a step with its value, at most

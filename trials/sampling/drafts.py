@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from optuna_bridge.sampler_storage import DraftTrial
+from optuna_bridge.drafts import DraftTrial
 
 
 class Draft(DraftTrial):

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
+from optuna_bridge.drafts import running_trial
 from optuna_bridge.pruners.pruning import PruningDecision, ask_pruner
 from optuna_bridge.pruners.steps import changed_steps
-from optuna_bridge.sampler_storage import running_trial
 from trials.models import Trial
 from trials.sampling.session import SamplerSession
 

@@ -53,7 +53,9 @@ class SamplerSession(DrawingSession):
         """The memory in bytes that its trials and its search space use, estimated."""
         of_trial = _BYTES + _BYTES_OF_PARAM * len(self._space.parameters)
         notes = _BYTES_OF_NOTE * self._n_notes
-        return len(self) * of_trial + notes + _BYTES_OF_CHOICE * self._n_choices
+        # Of a study with repeats, trials are kept as they are stored and as the sampler sees them.
+        n_kept = len(self) if self.study.repeats is None else 2 * len(self)
+        return n_kept * of_trial + notes + _BYTES_OF_CHOICE * self._n_choices
 
     @property
     def pruner_kind(self) -> PrunerKind:

@@ -8,35 +8,18 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db.models import BooleanField, ExpressionWrapper, Q
-
+from optuna_bridge.drafts import CommittedTrial
 from optuna_bridge.frozen_trials import frozen_trial
-from optuna_bridge.grouped_trials import Group, GroupedTrials
 from optuna_bridge.pruners.registry import PRUNERS
-from optuna_bridge.sampler_storage import CommittedTrial, SamplerStorage
+from optuna_bridge.repeats.grouped_trials import Group, GroupedTrials
+from optuna_bridge.sampler_storage import SamplerStorage
 from optuna_bridge.samplers.registry import SAMPLERS
 from optuna_bridge.system_attrs import without_place
 from studies.enums import Duplicates
 from studies.models import Study
-from trials.models import Trial
-from trials.models.managers import TrialQuerySet
 from trials.sampling.drafts import Draft
 from trials.sampling.visited_points import VisitedPoints
-from tuner_project.db.prepared import Parameter, PreparedQuery
-
-_FIRST_COLUMNS = ("revision", "study_attrs")
-_GROUP_COLUMNS = ("repeat_group", "group_state", "group_values", "group_constraints")
-_COLUMNS = (
-    "number",
-    "id",
-    "state",
-    "has_run",
-    "infeasible",
-    "space_version",
-    "values",
-    "system_attrs",
-)
-_STEP_COLUMNS = ("steps", "step_values")
+from trials.sampling.written_trials import GROUP_COLUMNS, QUERIES
 
 
 class SessionOutdated(Exception):
@@ -178,8 +161,8 @@ class TrialCache(SamplerStorage[Draft]):
         written: list[CommittedTrial] = []
         attrs_by_number: dict[int, dict[str, Any]] = {}
         groups: dict[int, Group] = {}
-        n_of_group = 0 if self._groups is None else len(_GROUP_COLUMNS)
-        query = _QUERIES[self._with_steps, self._groups is not None]
+        n_of_group = 0 if self._groups is None else len(GROUP_COLUMNS)
+        query = QUERIES[self._with_steps, self._groups is not None]
         arguments = {"study": self.study.id, "revision": self._revision, "worker": worker_id}
         is_holding = False
         # Row by row, since all rows of a large study at a time would take a third more memory.
@@ -256,45 +239,3 @@ class TrialCache(SamplerStorage[Draft]):
     def _has(self, number: int | None) -> bool:
         """Return whether the trial with this number was read, and is not WAITING."""
         return number is not None and number < len(self._trials) and number not in self._waiting
-
-
-def _written() -> TrialQuerySet:
-    """Return the study's trials that were written after a revision.
-
-    They are in the order of the index, so that every query plan uses it and reads no other trials.
-    """
-    trials = Trial.objects.filter(study_id=Parameter("study"), revision__gt=Parameter("revision"))
-    started = ExpressionWrapper(Q(datetime_start__isnull=False), output_field=BooleanField())
-    return trials.annotate(has_run=started).order_by("revision")
-
-
-_ALWAYS = {
-    "is_holding": "EXISTS (SELECT FROM trials_trial WHERE study_id = %(study)s "
-    # As in the partial index.
-    "AND worker_id = %(worker)s AND state = 'RUNNING' AND worker_id <> '')",
-    "space": "(SELECT search_space_version FROM studies_study WHERE id = %(study)s)",
-}
-
-
-def _query(*, with_steps: bool, with_groups: bool) -> PreparedQuery[Any]:
-    columns = [
-        *_FIRST_COLUMNS,
-        *(_GROUP_COLUMNS if with_groups else ()),
-        *_COLUMNS,
-        *(_STEP_COLUMNS if with_steps else ()),
-        "internal_params",
-    ]
-
-    def build() -> Any:
-        trials = _written().with_steps() if with_steps else _written()
-        return trials.values_list(*columns)
-
-    return PreparedQuery(build, always=_ALWAYS)
-
-
-# By whether steps are read, and groups of repeats.
-_QUERIES = {
-    (with_steps, with_groups): _query(with_steps=with_steps, with_groups=with_groups)
-    for with_steps in (False, True)
-    for with_groups in (False, True)
-}

@@ -1717,7 +1717,7 @@ export type Progress = {
      */
     n_done: number;
     /**
-     * The number of trials left of max_trials, which trials that fail do not lower, unless they are infeasible; null without it.
+     * The number of trials left of max_trials, which trials that fail do not lower, unless they are infeasible, and without those too few for another point of a study with repeats; null without it.
      */
     n_left: number | null;
     max_trials: number | null;

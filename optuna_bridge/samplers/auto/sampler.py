@@ -9,7 +9,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_bridge.repeats import point_number
+from optuna_bridge.repeats.aggregates import point_number
 from optuna_bridge.samplers.auto.design import DesignSampler
 from optuna_bridge.samplers.auto.model import WarpedGPSampler
 from optuna_bridge.samplers.auto.rule import Choice, Facts, choice_to_explore, choose

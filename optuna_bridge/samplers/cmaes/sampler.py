@@ -20,7 +20,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_bridge.infeasible import is_seen_as_infeasible
-from optuna_bridge.repeats import point_number
+from optuna_bridge.repeats.aggregates import point_number
 from optuna_bridge.samplers.cmaes.optimizer import (
     Generation,
     OptimizerOptions,

@@ -4,7 +4,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from tests.support import JSON
-from tests.support.api_client import add_trials, prune, start_trial, suggest
+from tests.support.api_client import STUDY_URL, add_trials, prune, start_trial, suggest
 from tests.support.database import move_leases_into_past, recorded_statements
 from tests.support.sample_studies import (
     TWO_DIRECTIONS,
@@ -173,3 +173,15 @@ def test_advice_takes_few_statements(api: APIClient, n: int) -> None:
     with recorded_statements() as statements:
         get_advice(api)
     assert len(statements) <= 6
+
+
+def test_budgets_of_noisy_objectives_are_compared_by_points(api: APIClient) -> None:
+    space = [{"type": "int", "name": "x", "low": 1, "high": 150}]
+    create_analysis_study(api, sampler="tpe", search_space=space, repeats={"n": 2}, max_trials=199)
+    assert [each["code"] for each in get_advice(api)] == ["budget_outside_range"]
+    assert "for 200 to 2,000 trials" in get_advice(api)[0]["detail"]
+    api.patch(STUDY_URL, {"max_trials": 300})
+    assert get_advice(api) == []
+    api.patch(STUDY_URL, {"max_trials": 301})
+    (found,) = get_advice(api)
+    assert "150 points with 2 repeats each" in found["detail"]

@@ -25,10 +25,11 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from optuna_bridge.constraints import constraint_attrs
+from optuna_bridge.drafts import DraftTrial, running_trial
 from optuna_bridge.pruners.pruning import ask_pruner
 from optuna_bridge.pruners.registry import PRUNERS, build_pruner
 from optuna_bridge.pruners.wilcoxon import p_value
-from optuna_bridge.sampler_storage import DraftTrial, SamplerStorage, running_trial
+from optuna_bridge.sampler_storage import SamplerStorage
 
 JSON = dict[str, Any]
 

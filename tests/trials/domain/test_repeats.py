@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.db import connection
 from rest_framework.test import APIClient
 
 from tests.support import JSON, X_SPACE
@@ -29,6 +30,7 @@ from tests.support.api_client import (
     trial_action,
 )
 from tests.support.creation import assert_invalid
+from tests.support.database import recorded_statements
 from tests.support.optuna_oracle import load_optuna_study
 from tests.support.transfer_files import clone_study, delete_study, export_study, import_file
 
@@ -346,8 +348,9 @@ def test_file_keeps_groups_and_aggregates(api: APIClient) -> None:
     [
         (b'"repeat_group":3,"repeat_index":1', b'"repeat_group":2,"repeat_index":1', "not the fi"),
         (b'"repeat_group":3,"repeat_index":1', b'"repeat_group":3,"repeat_index":3', "0 to 2"),
-        (b'"repeat_group":3,"repeat_index":1', b'"repeat_group":3', "must have it"),
+        (b'"repeat_group":3,"repeat_index":1', b'"repeat_group":3', "has both"),
         (b'"repeat_group":3,"repeat_index":1', b'"repeat_group":0,"repeat_index":1', "differ"),
+        (b'"repeat_group":3,"repeat_index":1', b'"repeat_group":3,"repeat_index":2', "not failed"),
         (b'"repeats":{"n":3,"aggregate":"mean"}', b'"repeats":null', "has no repeats"),
     ],
 )
@@ -360,6 +363,48 @@ def test_file_with_wrong_groups_is_refused(
     assert old in file
     answer = import_file(api, file.replace(old, new), status=400)
     assert fault in answer["detail"]
+
+
+def test_trials_of_a_process_without_repeats_become_points_of_copies(api: APIClient) -> None:
+    create(api)
+    tell_group(api, 2, 2, 2)
+    tell_group(api, 3, 3, 0)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE trials_trial SET repeat_group = NULL, repeat_index = NULL, group_state = '' "
+            "WHERE number >= 3"
+        )
+    clone_study(api, name="copy")
+    found = api.get("/api/v1/studies/copy/best").json()
+    assert (found["trial_id"], found["value"], found["repeats"]["trial_ids"]) == (5, 0, [5])
+    file = export_study(api)
+    delete_study(api)
+    import_file(api, file)
+    assert best(api) == found
+
+
+def test_file_with_points_of_equal_hash_is_refused(api: APIClient) -> None:
+    create(api, search_space=[{"type": "int", "name": "x", "low": -1, "high": -1}])
+    tell_group(api, 1, 2, 3)
+    file = export_study(api).replace(b'"low":-1', b'"low":-2')
+    delete_study(api)
+    head, first, second, rest = file.split(b"\n", 3)
+    other = second.replace(b'"params":{"x":-1}', b'"params":{"x":-2}')  # hash(-1) == hash(-2)
+    answer = import_file(api, b"\n".join([head, first, other, rest]), status=400)
+    assert "differ" in answer["detail"]
+
+
+def test_statements_of_a_clone_do_not_grow_with_its_points(api: APIClient) -> None:
+    create(api)
+    tell_group(api, 1, 2, 3)
+    counts = []
+    for name in ("first", "second"):
+        with recorded_statements() as work:
+            clone_study(api, name=name)
+        counts.append(len(work))
+        for _ in range(4):
+            tell_group(api, 1, 2, 3)
+    assert counts[0] == counts[1]
 
 
 def test_clone_keeps_groups(api: APIClient) -> None:

@@ -2,7 +2,7 @@
 
 import random
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -181,6 +181,12 @@ def assert_as_reference(study: Study) -> Reference:
     assert study.best_number == (front[0] if front else None)
     assert study.best_values == (reference[front[0]][1] if front else None)
     assert study.best_internal_params == (trials[front[0]].internal_params if front else None)
+    present = Counter(
+        (each.repeat_group, each.repeat_index)
+        for each in trials
+        if each.state != "FAIL" or each.infeasible
+    )
+    assert set(present.values()) <= {1}
     for each in trials:  # the same point
         assert each.internal_params == trials[each.point_number].internal_params
     return reference

@@ -43,6 +43,15 @@ def play(study: Study, tell: Callable[[int, list[float]], None]) -> list[dict[st
     return points
 
 
+def test_trials_are_kept_twice() -> None:
+    sizes = []
+    for name, repeats in (("single", None), ("repeated", {"n": 2, "aggregate": "mean"})):
+        study = build_study(name=name, space=LARGE_SPACE, sampler="random", repeats=repeats)
+        domain.ask_many(actor=COMMAND, named=named(study), count=20)
+        sizes.append(synced_session(study).estimated_bytes)
+    assert sizes[1] > 1.5 * sizes[0]
+
+
 SAMPLERS: dict[str, dict[str, Any]] = {
     "tpe": {"sampler_options": {"seed": 1}},
     "random": {"sampler_options": {"seed": 1}},

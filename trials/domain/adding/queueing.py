@@ -26,7 +26,7 @@ from trials.domain.trial_limits import check_n_steps
 from trials.domain.trial_result import Steps, TrialResult, apply_result, check_result
 from trials.errors import InvalidResult, InvalidTrial, TrialNotWaiting
 from trials.models import Trial
-from trials.models.abstract_trial import GroupState
+from trials.models.repeat_fields import GroupState
 from trials.models.reservation import Reservation
 from trials.sampling.drafts import Annotations
 from trials.sampling.session_registry import session_registry

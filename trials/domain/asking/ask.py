@@ -8,7 +8,6 @@ from access.actors import Actor
 from studies.errors import Contended
 from studies.models import NamedStudy
 from trials.domain.asking.attempt import (
-    AskRequest,
     Attempt,
     Refused,
     Replan,
@@ -16,6 +15,7 @@ from trials.domain.asking.attempt import (
     serve,
     serve_with_care,
 )
+from trials.domain.asking.request import AskRequest
 from trials.domain.asking.running_limit import room_of_token
 from trials.domain.asking.watch import AskWatch
 from trials.domain.param_faults import param_faults

@@ -7,9 +7,9 @@ from access.domain.audit import record, shortened
 from access.models.audit_entry import Action
 from optuna_bridge.enums import TrialState
 from optuna_bridge.pruners.steps import without_rungs
-from optuna_bridge.system_attrs import keys_referring_to
 from studies.models import NamedStudy, Study
 from trials.domain.audit import change_of_trials, result_of
+from trials.domain.corrections.study_attrs import forget_in_study_attrs
 from trials.domain.locking import lock_trial
 from trials.errors import TrialHasNoResult
 from trials.models import Trial
@@ -54,7 +54,7 @@ def invalidate_trial(*, actor: Actor, named: NamedStudy, number: int, reason: st
         if study.stop_after_no_improvement is not None:
             study.start_counting()
             study.save(update_fields=Study.PROGRESS)
-    _forget_in_study_attrs(study, trial)
+    forget_in_study_attrs(study, [trial])
     return trial
 
 
@@ -64,12 +64,3 @@ def _details(trial: Trial, reason: str) -> dict[str, Any]:
     if "reason" in before:
         before["reason_before"] = before["reason"]
     return before | {"was": trial.state, "reason": shortened(reason)}
-
-
-def _forget_in_study_attrs(study: Study, trial: Trial) -> None:
-    """Remove the attributes of a study that refer to the trial; its sampler finds them anew."""
-    found = Trial.objects.filter(study_id=study.id, study_attrs__isnull=False)
-    stored = found.values_list("study_attrs", flat=True)
-    keys = {key for attrs in stored for key in keys_referring_to(attrs, trial.id)}
-    if keys:
-        Trial.objects.remove_study_attrs(study, sorted(keys))

@@ -11,6 +11,7 @@ from studies.domain.limits import check_room_for_trials
 from studies.enums import StudyState
 from studies.models import NamedStudy, Study
 from trials.domain.audit import record_trials
+from trials.domain.corrections.study_attrs import forget_in_study_attrs
 from trials.domain.finish_trial import check_budget, queue_again
 from trials.domain.locking import lock_trial
 from trials.errors import TrialNotFailed
@@ -34,8 +35,8 @@ def retry_trial(*, actor: Actor, named: NamedStudy, number: int) -> Trial:
 
     Raises:
         StudyNotFound, TrialNotFound
-        TrialNotFailed: it is not FAIL, or it is infeasible, or a repeat of a point that was
-            cancelled as a whole.
+        TrialNotFailed: it is not FAIL, or it is infeasible, or a repeat that was
+            cancelled with its whole point, or because of a late result.
         StudyCompleted, StudyCancelled
         BudgetExceeded, TooManyTrials
     """
@@ -45,7 +46,7 @@ def retry_trial(*, actor: Actor, named: NamedStudy, number: int) -> Trial:
         which = "infeasible" if trial.infeasible else trial.state
         raise TrialNotFailed(f"trial {number} is {which}: only one that has failed is retried")
     if trial.retried_as is None:
-        _check_point_was_started(study, trial)
+        _check_is_missing(study, trial)
         _retry(study, [trial], actor)
     return trial
 
@@ -66,14 +67,24 @@ def retry_failed_trials(*, actor: Actor, named: NamedStudy, limit: int) -> Retri
     return Retried(failed, study.n_failures)
 
 
-def _check_point_was_started(study: Study, trial: Trial) -> None:
-    """Raise `TrialNotFailed` for a repeat of a point that was cancelled in the queue."""
+def _check_is_missing(study: Study, trial: Trial) -> None:
+    """Raise `TrialNotFailed` for a cancelled repeat that its point does not lack.
+
+    Otherwise a point could have more than its n repeats.
+    """
     if trial.repeat_group is None or trial.datetime_start is not None:
         return
-    if Trial.objects.get_by_number(study, trial.repeat_group).datetime_start is None:
+    others = Trial.objects.filter(study_id=study.id, repeat_group=trial.repeat_group)
+    if not others.exclude(datetime_start=None).exists():
         raise TrialNotFailed(
             f"trial {trial.number} was cancelled with all repeats of its point before any had "
             "started: add the point to the queue again"
+        )
+    late = others.filter(cancelled_retry=trial.number).first()
+    if late is not None:
+        raise TrialNotFailed(
+            f"trial {trial.number} was cancelled since the result of trial {late.number}, the same "
+            f"repeat of its point, arrived after all: retry trial {late.number} if it fails"
         )
 
 
@@ -86,6 +97,8 @@ def _retry(study: Study, failed: Sequence[Trial], actor: Actor) -> None:
     retries = queue_again(study, failed)
     was = [TrialState.FAIL] * len(failed)
     Trial.objects.change(study, failed, was=was, were_failures=n_failures)
+    if study.repeats is not None:  # their points have no result until the retries have
+        forget_in_study_attrs(study, failed)
     record_trials(actor, study, [(Action.QUEUED, retry) for retry in retries])
     if study.state == StudyState.COMPLETED:
         reopen_if_room(study, actor=actor)

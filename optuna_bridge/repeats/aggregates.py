@@ -53,7 +53,7 @@ class Repeats:
         aggregate = AGGREGATES[self.aggregate]
         columns = zip(*values, strict=True)
         return [
-            sign * aggregate([sign * value for value in column])
+            sign * aggregate([sign * value for value in column]) + 0.0  # which is never -0.0
             for sign, column in zip(signs, columns, strict=True)
         ]
 

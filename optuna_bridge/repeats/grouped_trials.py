@@ -12,10 +12,10 @@ from typing import NamedTuple
 from optuna.trial import FrozenTrial
 
 from optuna_bridge.constraints import constraint_attrs, without_constraints
+from optuna_bridge.drafts import CommittedTrial
 from optuna_bridge.enums import Direction
 from optuna_bridge.frozen_trials import NOTHING, frozen_trial
-from optuna_bridge.repeats import Repeats
-from optuna_bridge.sampler_storage import CommittedTrial
+from optuna_bridge.repeats.aggregates import Repeats
 from optuna_bridge.space.search_space import SearchSpace
 
 INFEASIBLE, WAITING = "INFEASIBLE", "WAITING"

@@ -1,0 +1,1 @@
+"""Repeats of noisy objectives: their results, and how samplers see them."""

@@ -1,0 +1,1 @@
+"""The SQL statements that write trials; only `Trial.objects` runs them."""
