@@ -51,17 +51,18 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
     _stack.enter_context(running_database())
     if not os.environ.get("TEST_DATABASE_URL"):
-        _do_not_wait_for_disks()
+        _configure_server()
 
 
-def _do_not_wait_for_disks() -> None:
-    """Let the tests' own server commit without waiting for the disk.
+def _configure_server() -> None:
+    """Let the tests' own server commit without waiting for the disk, and do nothing by itself.
 
-    After a crash of the machine its data folder may be damaged: delete it.
+    After a crash of the machine its data folder may be damaged: delete it. The autovacuum would
+    count rows at any moment, on which the plans of statements depend.
     """
     parameters = connection.get_connection_params() | {"user": "postgres", "dbname": "postgres"}
     with psycopg.connect(**parameters, autocommit=True) as server:
-        for name in ("fsync", "synchronous_commit", "full_page_writes"):
+        for name in ("fsync", "synchronous_commit", "full_page_writes", "autovacuum"):
             server.execute(f"ALTER SYSTEM SET {name} = off")
         server.execute("SELECT pg_reload_conf()")
 

@@ -46,7 +46,9 @@ STUDIES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(autouse=True)
 def _new_connection() -> None:
-    """The server knows no plans yet, that were made for the requests of other tests."""
+    """The server knows no plans, and no counts of rows, that come from other tests."""
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
     connection.close()
     close_pool()
 
