@@ -6,15 +6,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from rest_framework.exceptions import ParseError, ValidationError
 
 from access.actors import Actor
+from console.studies.form_pages import form_page, study_of_page
 from console.studies.permissions import may_clone
 from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
@@ -155,24 +154,21 @@ def clone_view(
     """
     if not may_clone(request):
         raise PermissionDenied
-    study: Study | None = model_admin.get_object(request, unquote(object_id))
-    if study is None:
-        raise Http404
+    study = study_of_page(request, object_id, model_admin)
     form = CloneForm(request.POST or None, initial=_initial_values(study))
     if form.is_valid() and (clone := form.clone(study, Actor.of_session(request))):
         model_admin.log_addition(request, clone.study, f'cloned from "{study.name}"')
         text = f"{clone.n_kept:,} trials were kept, {clone.n_left_out:,} left out"
         model_admin.message_user(request, text, messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:studies_study_change", args=[clone.study.pk]))
-    context = {
-        **model_admin.admin_site.each_context(request),
-        "title": f"Clone {study.name}",
-        "opts": model_admin.opts,
-        "original": study,
-        "form": form,
-        "media": model_admin.media,
-    }
-    return TemplateResponse(request, "admin/studies/study/clone.html", context)
+    return form_page(
+        request,
+        "clone",
+        study=study,
+        form=form,
+        title=f"Clone {study.name}",
+        model_admin=model_admin,
+    )
 
 
 def _initial_values(study: Study) -> dict[str, Any]:

@@ -5,14 +5,13 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from rest_framework.exceptions import ParseError, ValidationError
 
 from access.actors import Actor
+from console.studies.form_pages import form_page, study_of_page
 from console.studies.permissions import may_change_states
 from studies.api.change_serializers import ChangeStudySerializer
 from studies.domain.lifecycle import change_study
@@ -84,24 +83,21 @@ def search_space_view(
     """
     if not may_change_states(request):
         raise PermissionDenied
-    study: Study | None = model_admin.get_object(request, unquote(object_id))
-    if study is None:
-        raise Http404
+    study = study_of_page(request, object_id, model_admin)
     form = SearchSpaceForm(request.POST or None, initial=_initial_values(study))
     if form.is_valid() and (changed := form.change(study, Actor.of_session(request))):
         text = f"The search space has version {changed.search_space_version}."
         model_admin.log_change(request, changed, text)
         model_admin.message_user(request, text, messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:studies_study_change", args=[study.pk]))
-    context = {
-        **model_admin.admin_site.each_context(request),
-        "title": f"Search space of {study.name}",
-        "opts": model_admin.opts,
-        "original": study,
-        "form": form,
-        "media": model_admin.media,
-    }
-    return TemplateResponse(request, "admin/studies/study/search_space.html", context)
+    return form_page(
+        request,
+        "search_space",
+        study=study,
+        form=form,
+        title=f"Search space of {study.name}",
+        model_admin=model_admin,
+    )
 
 
 def _initial_values(study: Study) -> dict[str, Any]:
