@@ -170,7 +170,21 @@ def test_search_space_of_its_page_is_accepted(
         study = client.create_study(name=f"search-spaces-{index}", search_space=space)
 
     assert [parameter["name"] for parameter in study["search_space"]] == names
-    assert len(blocks("docs/search-spaces.md")) == 2
+    assert len(blocks("docs/search-spaces.md")) == 3
+
+
+def test_change_of_a_search_space_of_its_page_is_accepted(service: Service) -> None:
+    space, change = (json.loads(blocks("docs/search-spaces.md")[index].text) for index in (0, 2))
+    before = [each for each in space if each["name"] in ("learning_rate", "layers", "optimizer")]
+
+    with HttpClient(service.port) as client:
+        client.create_study(name="search-spaces-2", search_space=before)
+        study = client.call("PATCH", "/studies/search-spaces-2", change).expect(200)
+
+    assert [each["name"] for each in study["search_space"]] == [
+        *("learning_rate", "optimizer", "dropout")
+    ]
+    assert (study["search_space_version"], study["retired"]) == (2, {"layers": 4})
 
 
 def test_problem_of_the_api_conventions_is_answered(service: Service) -> None:
