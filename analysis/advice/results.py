@@ -170,12 +170,13 @@ def pinned(evidence: Evidence) -> Iterator[Advice]:
     n_best = min(100, max(FEW, len(completed) // 10))
     order = np.lexsort((completed.losses[:, 0], ~completed.is_feasible))  # stable
     best = completed.numbers[order[:n_best]]
-    params = study.trials.filter(number__in=best.tolist()).values_list("internal_params", flat=True)
+    stored = study.trials.filter(number__in=best.tolist()).values_list("internal_params", flat=True)
+    # Those that are within the bounds of now.
+    params = [each for each in map(study.current.as_learnt, stored) if each is not None]
+    space = study.current.space
     # The bounds of an ordinal parameter are its first and its last value.
-    spaces = zip(study.search_space, study.space.as_sampled.distributions.values(), strict=True)
-    for (parameter, distribution), values in zip(spaces, zip(*params, strict=True), strict=True):
-        if parameter["name"] in study.current.constants:
-            continue
+    spaces = zip(space.parameters, space.as_sampled.distributions.values(), strict=True)
+    for (parameter, distribution), values in zip(spaces, zip(*params, strict=True), strict=False):
         found = np.array(values, dtype=np.float64)
         found = found[~np.isnan(found)]  # of the trials that have the parameter
         if len(found) < FEW:

@@ -107,6 +107,23 @@ def test_bound_advice_uses_the_best_feasible_trials(api: APIClient) -> None:
     assert "bound 1.0 in 100% of the best 10 trials" in found["detail"]
 
 
+def test_bound_advice_is_about_the_search_space_of_now(api: APIClient) -> None:
+    space = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
+    create_analysis_study(api, search_space=space, direction="minimize")
+    add_trials(
+        api,
+        [
+            {"params": {"x": 0.5 if value < 10 else 0.1}, "state": "COMPLETE", "values": value}
+            for value in range(30)
+        ],
+    )
+    assert "parameter_at_bound" not in [each["code"] for each in get_advice(api)]
+    response = api.patch(STUDY_URL, {"search_space": [space[0] | {"high": 0.5}]})
+    assert response.status_code == 200, response.content
+    (found,) = [each for each in get_advice(api) if each["code"] == "parameter_at_bound"]
+    assert "bound 0.5 in 100% of the best 10 trials" in found["detail"]
+
+
 def test_most_urgent_advice_comes_first(api: APIClient) -> None:
     create_analysis_study(api, sampler="tpe", pruner="median", max_trials=50)
     record_trials(api, *[1] * 12)
