@@ -31,6 +31,7 @@ from tests.support.api_client import (
     get_study,
     strict_json,
     suggest,
+    suggest_batch,
     unpacked_figure,
 )
 from tests.support.sample_studies import get_advice, repeatable_examples
@@ -97,7 +98,7 @@ def test_sampler_suggests_as_for_the_indexes(
 ) -> None:
     definition: JSON = {"sampler": sampler, "sampler_options": options(sampler)}
     definition["duplicates"] = duplicates
-    n = 8 if sampler == "gp" else 15
+    n = {"gp": 8, "auto": 12}.get(sampler, 15)
     of_indexes = play(api, n, [INDEXES[0], other], **definition)
     assert api.delete(STUDY_URL).status_code == 204
     played = play(api, n, [SPACE[0], other], **definition)
@@ -271,9 +272,9 @@ def test_bound_of_the_scale_is_named(api: APIClient) -> None:
 
 def test_failing_end_of_the_scale_is_named(api: APIClient) -> None:
     create_study(api, search_space=SPACE, sampler="random", direction="minimize")
-    for n in range(60):
-        add_trials(api, [{"params": {"batch": VALUES[n % 5], "x": n % 12 / 12}}])
-        trial = suggest(api)
+    queued = [{"params": {"batch": VALUES[n % 5], "x": n % 12 / 12}} for n in range(60)]
+    add_trials(api, queued)
+    for trial in suggest_batch(api, len(queued)):
         url = f"{TRIALS_URL}/{trial['trial_id']}"
         if trial["params"]["batch"] > 32:
             api.post(f"{url}/fail", {})
