@@ -1,4 +1,4 @@
-"""Fixtures: a client of the service, and a pool of processes that send requests to it at the same time."""
+"""Fixtures: a client of the service, and processes that send requests at the same time."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
