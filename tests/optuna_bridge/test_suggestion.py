@@ -209,7 +209,8 @@ def test_suggestions_of_gp_equal_stock_asks(n_objectives: int) -> None:
     space = SearchSpace([each for each in PARAMETERS if each["name"] in names])
     pair = Pair("gp", OPTIONS["gp"][0], space, n_objectives, NopPruner, 5)
     play(pair, random.Random(5), 9)
-    assert pair.stock.sampler._gprs_cache_list  # else all points were drawn at random
+    sampler: Any = pair.stock.sampler
+    assert sampler._gprs_cache_list  # else all points were drawn at random
 
 
 def test_value_out_of_range_is_taken_with_a_warning() -> None:
