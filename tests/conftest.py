@@ -14,6 +14,7 @@ from optuna_bridge.samplers.registry import missing_samplers
 from studies.models.definitions import definitions
 from tests.support.api_client import authorized_client
 from tests.support.database import create_migrated_database, drop_database, empty_tables
+from tests.support.service import Service, running_service_on_tests_server
 from tests.support.study_builders import COMMAND, MIXED_SPACE
 from trials.sampling.session_registry import session_registry
 from tuner_project import health
@@ -87,6 +88,17 @@ def study(api: APIClient) -> dict[str, Any]:
     response = api.post("/api/v1/studies", {"name": "search", "search_space": MIXED_SPACE})
     assert response.status_code == 201, response.content
     return response.json()
+
+
+@pytest.fixture(scope="session")
+def service(django_db_setup: None) -> Iterator[Service]:
+    """A service in processes of its own, for studies that each test names as no other does.
+
+    Both schemas agree after the tests.
+    """
+    with running_service_on_tests_server() as service:
+        yield service
+        service.check_optuna()
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ from tests.support.api_client import (
     get_study,
     strict_json,
     suggest,
+    suggest_batch,
     unpacked_figure,
 )
 from tests.support.sample_studies import get_advice, repeatable_examples
@@ -53,7 +54,10 @@ INSTALLED = [
 
 
 def options(sampler: str) -> JSON:
-    return {"seed": 3} | ({"n_startup_trials": 5} if sampler in ("tpe", "gp") else {})
+    """Few trials at random, and small generations, so that a model draws soon."""
+    if sampler in ("tpe", "gp"):
+        return {"seed": 3, "n_startup_trials": 5}
+    return {"seed": 3} | ({"population_size": 4} if sampler.startswith("nsga") else {})
 
 
 def play(api: APIClient, n: int, space: list[JSON] = SPACE, **definition: Any) -> list[JSON]:
@@ -94,7 +98,7 @@ def test_sampler_suggests_as_for_the_indexes(
 ) -> None:
     definition: JSON = {"sampler": sampler, "sampler_options": options(sampler)}
     definition["duplicates"] = duplicates
-    n = 10 if sampler == "gp" else 15 if other is FINITE else 30
+    n = {"gp": 8, "auto": 12}.get(sampler, 15)
     of_indexes = play(api, n, [INDEXES[0], other], **definition)
     assert api.delete(STUDY_URL).status_code == 204
     played = play(api, n, [SPACE[0], other], **definition)
@@ -224,10 +228,10 @@ def test_importance_is_that_of_the_indexes(api: APIClient) -> None:
         url = f"{STUDY_URL}/importance"
         return [strict_json(api.get(url, {"method": each}))["importances"] for each in methods]
 
-    play(api, 30, INDEXES, **definition)
+    play(api, 20, INDEXES, **definition)
     of_indexes = importances()
     api.delete(STUDY_URL)
-    play(api, 30, **definition)
+    play(api, 20, **definition)
     assert importances() == of_indexes
 
 
@@ -239,7 +243,7 @@ def test_long_scale_has_an_importance(api: APIClient) -> None:
 
 
 def test_study_is_analysed(api: APIClient) -> None:
-    play(api, 30, sampler="random", sampler_options={"seed": 1})
+    play(api, 15, sampler="random", sampler_options={"seed": 1})
     for kind in set(KINDS) - {"pareto_front", "hypervolume"}:  # which need several objectives
         assert api.get(f"{STUDY_URL}/plots/{kind}").status_code == 200, kind
     plot = api.get(f"{STUDY_URL}/plots/slice", {"params": '["batch"]'})
@@ -268,9 +272,9 @@ def test_bound_of_the_scale_is_named(api: APIClient) -> None:
 
 def test_failing_end_of_the_scale_is_named(api: APIClient) -> None:
     create_study(api, search_space=SPACE, sampler="random", direction="minimize")
-    for n in range(60):
-        add_trials(api, [{"params": {"batch": VALUES[n % 5], "x": n % 12 / 12}}])
-        trial = suggest(api)
+    queued = [{"params": {"batch": VALUES[n % 5], "x": n % 12 / 12}} for n in range(60)]
+    add_trials(api, queued)
+    for trial in suggest_batch(api, len(queued)):
         url = f"{TRIALS_URL}/{trial['trial_id']}"
         if trial["params"]["batch"] > 32:
             api.post(f"{url}/fail", {})
@@ -309,7 +313,7 @@ scales = st.lists(
 ).map(lambda values: sorted(values, key=float))
 
 
-@repeatable_examples(20)
+@repeatable_examples(12)
 @given(values=scales, seed=st.integers(0, 2**32 - 1), sampler=st.sampled_from(INSTALLED))
 def test_random_scale_is_answered_as_given(
     api: APIClient, values: list[float], seed: int, sampler: str

@@ -239,6 +239,18 @@ HISTORY = [
     ("trials", "0011_infeasible_groups"),
 ]
 OURS = {app for app, _ in HISTORY}
+# Whose tables are filled as those of the one before: an upgrade from there passes them, too.
+# `make accept` begins at these.
+FILLED_AS_BEFORE = {
+    ("trials", "0002_cascades"),
+    ("trials", "0004_listing_keys"),
+    ("access", "0002_limits"),
+    ("access", "0003_audit"),
+    ("trials", "0006_running_of_token"),
+    ("access", "0004_action_invalidated"),
+    ("trials", "0008_infinite_values"),
+    ("studies", "0006_longer_pruner_names"),
+}
 
 At = Callable[[int], str]
 
@@ -281,7 +293,16 @@ def database_at(database_names: str) -> Iterator[At]:
     drop_database(name)
 
 
-@pytest.fixture(params=range(len(HISTORY)), ids=[".".join(node) for node in HISTORY])
+@pytest.fixture(
+    params=[
+        pytest.param(
+            place,
+            id=".".join(node),
+            marks=[pytest.mark.accept] if node in FILLED_AS_BEFORE else [],
+        )
+        for place, node in enumerate(HISTORY)
+    ]
+)
 def upgraded(
     request: pytest.FixtureRequest, database_at: At, database_names: str
 ) -> Iterator[set[str]]:

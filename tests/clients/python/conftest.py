@@ -11,7 +11,7 @@ from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
 
 import tuner
-from tests.support.service import Service, running_service_on_tests_server
+from tests.support.service import Service
 
 
 @pytest.fixture(autouse=True)
@@ -49,14 +49,6 @@ def study(client: tuner.Client) -> tuner.Study:
     """A study with one parameter, to be minimized."""
     space = {"x": tuner.Float(-1, 1)}
     return client.create_study("demo", direction="minimize", sampler="random", space=space)
-
-
-@pytest.fixture(scope="session")
-def service(django_db_setup: None) -> Iterator[Service]:
-    """A service in processes of its own; both schemas agree after the tests."""
-    with running_service_on_tests_server() as service:
-        yield service
-        service.check_optuna()
 
 
 @pytest.fixture

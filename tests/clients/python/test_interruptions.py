@@ -66,7 +66,7 @@ def test_interrupted_worker_leaves_nothing_running(
     remote: tuner.Study, url: str, way: str, number: signal.Signals
 ) -> None:
     """Of trials this short, most interruptions meet an ask or a tell."""
-    for _ in range(3):
+    for _ in range(2):
         n = remote.info.n_trials
         with running(LOOP + WAYS[way], url, remote.name) as process:
             wait_until(lambda n=n: remote.refresh().n_trials > n + 3, "started")  # type: ignore[misc]

@@ -95,13 +95,13 @@ def test_fit_from_the_last_one_is_done_again() -> None:
 @pytest.mark.parametrize("n_constraints", [0, 1])
 def test_draws_in_a_row_with_kept_fits_equal_stock(n_constraints: int) -> None:
     """As in a batch of a seeded study: the models are the same, and one more trial runs."""
-    trials = random_trials(SPACE, 14, n_constraints=n_constraints)
+    trials = random_trials(SPACE, 12, n_constraints=n_constraints)
     asked = []
     for sampler in (GPSampler(seed=1), BoundedGPSampler(SPACE, seed=1)):
         study = optuna.create_study(sampler=sampler)
         study.add_trials(trials)
         params = []
-        for _ in range(3):
+        for _ in range(2):
             sampler._gprs_cache_list = sampler._constraints_gprs_cache_list = None
             params.append(study.ask(SPACE).params)
         asked.append(params)

@@ -199,7 +199,7 @@ def _quiet() -> Any:
         yield
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
 def test_tpe_equals_stock(data: st.DataObject, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Fixtures: one service, and a pool of processes that send requests to it at the same time."""
+"""Fixtures: a client of the service, and processes that send requests at the same time."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -6,16 +6,8 @@ from functools import partial
 import pytest
 
 from tests.support.http_client import Answer, HttpClient
-from tests.support.service import Service, running_service_on_tests_server
+from tests.support.service import Service
 from tests.support.workers import WorkerPool, send_at_once, worker_pool
-
-
-@pytest.fixture(scope="session")
-def service(django_db_setup: None) -> Iterator[Service]:
-    """The service; both schemas agree after the tests."""
-    with running_service_on_tests_server() as service:
-        yield service
-        service.check_optuna()
 
 
 @pytest.fixture

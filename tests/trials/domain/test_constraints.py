@@ -265,12 +265,12 @@ def test_pareto_front_without_a_feasible_trial_is_empty(api: APIClient) -> None:
     assert (pareto.status_code, pareto.json()) == (200, [])
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_pareto_front_equals_stock_optunas(api: APIClient, seed: int) -> None:
     create(api, direction=["minimize", "maximize"])
     rng = random.Random(seed)
     fronts = []
-    for _ in range(40):
+    for _ in range(30):
         values = [rng.randint(0, 6), rng.randint(0, 6)]
         run(api, values, rng.choice([-1, 0, 0.5]), rng.choice([-1, 0, 0, 2]))
         fronts.append([trial["trial_id"] for trial in api.get(f"{URL}/pareto").json()])
@@ -289,7 +289,7 @@ def test_pareto_front_equals_stock_optunas(api: APIClient, seed: int) -> None:
 def test_best_trial_equals_stock_optunas(api: APIClient, direction: str) -> None:
     create(api, direction=direction)
     rng = random.Random(7)
-    for _ in range(40):
+    for _ in range(25):
         run(api, rng.random(), rng.choice([-1, 0, 0.5]), rng.choice([-1, 0, 0, 2]))
     assert api.get(f"{URL}/best").json()["trial_id"] == stock_study().best_trial.number
 
@@ -352,12 +352,12 @@ def test_tpe_prefers_feasible_points(api: APIClient) -> None:
     options = {"n_startup_trials": 10, "seed": 5}
     create(api, direction="minimize", sampler="tpe", sampler_options=options, constraints=["c"])
     drawn = []
-    for _ in range(60):
+    for _ in range(40):
         suggested = suggest(api)
         drawn.append(suggested["params"]["x"])
         constraints = {"c": 0.5 - suggested["params"]["x"]}
         post_complete(api, suggested["trial_id"], drawn[-1], constraints=constraints)
-    assert sum(x >= 0.5 for x in drawn[20:]) > 24
+    assert sum(x >= 0.5 for x in drawn[20:]) > 12
 
 
 def test_violation_may_overflow(api: APIClient) -> None:

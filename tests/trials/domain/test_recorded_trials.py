@@ -204,7 +204,7 @@ def test_sampler_learns_from_recorded_as_from_completed_trials(
     api: APIClient, sampler: str, options: JSON, n: int
 ) -> None:
     played: list[list[str]] = []
-    results = known(20)
+    results = known(12)
     for name in ("search", "one-by-one", "told"):
         create(api, name=name, sampler=sampler, sampler_options=options | {"seed": 7})
         if name == "search":
@@ -241,7 +241,7 @@ def inherited(children: list[JSON], parents: list[JSON]) -> float:
 
 
 @pytest.mark.parametrize("way", ["list", "one by one", "queued"])
-@pytest.mark.parametrize("seed", [{}, {"seed": 1}, {"seed": 2}])
+@pytest.mark.parametrize("seed", [{}, {"seed": 1}])
 @pytest.mark.parametrize("direction", ["minimize", ["minimize", "maximize"]])
 def test_nsgaii_inherits_from_recorded_trials(
     api: APIClient, way: str, seed: JSON, direction: Any

@@ -261,7 +261,7 @@ connection.close_pool()
 """
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe", "nsgaii"])
+@pytest.mark.parametrize("sampler", ["tpe", "nsgaii"])
 def test_forked_processes_suggest_different_points(sampler):
     build_study(sampler=sampler)
     environment = os.environ | {

@@ -22,13 +22,16 @@ from tests.support.api_client import (
 URL = "/api/v1/studies/search"
 GRID = [
     {"type": "int", "name": "n", "low": 2, "high": 6, "step": 2},
-    {"type": "float", "name": "x", "low": 0.1, "high": 0.3, "step": 0.1},
+    {"type": "float", "name": "x", "low": 0.1, "high": 0.2, "step": 0.1},
     {"type": "categorical", "name": "c", "choices": ["a", True]},
     {"type": "float", "name": "one", "low": 0.5, "high": 0.5},
 ]
-N_POINTS = 18
+N_POINTS = 12
 EXHAUSTIVE = ["brute_force", "grid"]
 SAMPLERS = ["random", "tpe", "qmc", "nsgaii", *EXHAUSTIVE]
+# One of each way to a point that is left: the sampler draws again, a number has but one point, and
+# unvisited points are all that is drawn.
+WAYS = ["tpe", "qmc", "brute_force"]
 OPTIONS: dict[str, JSON] = {
     "random": {},
     "tpe": {"n_startup_trials": 5},
@@ -73,7 +76,7 @@ def assert_exhausted(api: APIClient) -> None:
 def assert_all_points_once(trials: list[JSON]) -> None:
     assert len(trials) == N_POINTS
     assert Counter(map(point, trials)) == Counter(
-        {(n, x, c): 1 for n in (2, 4, 6) for x in (1, 2, 3) for c in ("a", True)}
+        {(n, x, c): 1 for n in (2, 4, 6) for x in (1, 2) for c in ("a", True)}
     )
 
 
@@ -92,7 +95,7 @@ def test_each_point_is_suggested_once(api: APIClient, sampler: str) -> None:
     assert_exhausted(api)
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", WAYS)
 def test_running_points_are_not_suggested(api: APIClient, sampler: str) -> None:
     create(api, sampler)
     trials = [suggest(api) for _ in range(N_POINTS)]
@@ -117,7 +120,7 @@ def test_batches_cover_the_whole_space(api: APIClient, sampler: str) -> None:
     assert_exhausted(api)
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", WAYS)
 def test_failed_trial_frees_its_point(api: APIClient, sampler: str) -> None:
     """`max_retries` of 1 allows one failure at a point."""
     create(api, sampler, max_retries=1)
@@ -138,7 +141,7 @@ def test_failed_trial_frees_its_point(api: APIClient, sampler: str) -> None:
     assert_exhausted(api)
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", WAYS)
 @pytest.mark.parametrize("max_retries", [0, 2])
 def test_point_that_fails_too_often_is_not_handed_out_again(
     api: APIClient, sampler: str, max_retries: int
@@ -157,8 +160,8 @@ def test_point_that_fails_too_often_is_not_handed_out_again(
             end(api, trial)
     assert_exhausted(api)
     assert set(failures.values()) == {max_retries + 1}
-    assert len(failures) == 6
-    assert asks == N_POINTS + 6 * max_retries
+    assert len(failures) == 4
+    assert asks == N_POINTS + 4 * max_retries
 
 
 def test_retried_failures_count_at_their_point(api: APIClient) -> None:
@@ -208,7 +211,7 @@ def test_failed_last_trial_leaves_the_study_active(api: APIClient) -> None:
     assert_exhausted(api)
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", WAYS)
 def test_retry_keeps_its_point(api: APIClient, sampler: str) -> None:
     create(api, sampler, max_retries=1)
     trials = suggest_batch(api, N_POINTS)
@@ -328,7 +331,7 @@ def test_loading_compares_the_rule(api: APIClient) -> None:
 # Queued and recorded points --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", WAYS)
 def test_queued_points_count_as_visited(api: APIClient, sampler: str) -> None:
     create(api, sampler)
     params = {"n": 4, "x": 0.2, "c": True, "one": 0.5}
@@ -342,7 +345,7 @@ def test_queued_points_count_as_visited(api: APIClient, sampler: str) -> None:
     assert_used_up(api)
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", WAYS)
 def test_recorded_points_count_as_visited_unless_failed(api: APIClient, sampler: str) -> None:
     create(api, sampler, max_retries=1)
     params = {"n": 4, "x": 0.2, "c": "a", "one": 0.5}
@@ -371,7 +374,7 @@ def test_recorded_points_may_use_the_space_up(api: APIClient) -> None:
     assert_exhausted(api)
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", WAYS)
 def test_step_in_another_notation_is_the_same_point(api: APIClient, sampler: str) -> None:
     create(
         api,
@@ -402,15 +405,15 @@ def test_full_queued_point_is_served_as_often_as_queued(api: APIClient) -> None:
     assert_exhausted(api)
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", WAYS)
 def test_partly_queued_trials_differ_in_the_rest(api: APIClient, sampler: str) -> None:
     create(api, sampler)
-    for _ in range(6):
+    for _ in range(4):
         add_trials(api, {"params": {"n": 4}})
-    trials = [suggest(api) for _ in range(3)] + suggest_batch(api, 3)
-    assert [trial["trial_id"] for trial in trials] == list(range(6))
+    trials = [suggest(api) for _ in range(2)] + suggest_batch(api, 2)
+    assert [trial["trial_id"] for trial in trials] == list(range(4))
     assert {trial["params"]["n"] for trial in trials} == {4}
-    assert len({point(trial) for trial in trials}) == 6
+    assert len({point(trial) for trial in trials}) == 4
     trials += suggest_batch(api, 100)
     assert_all_points_once(trials)
     assert_used_up(api)
@@ -421,12 +424,12 @@ def test_partly_queued_trials_differ_in_the_rest(api: APIClient, sampler: str) -
 
 def test_partly_queued_trial_is_served_when_its_points_are_used_up(api: APIClient) -> None:
     create(api)
-    for _ in range(7):
+    for _ in range(5):
         add_trials(api, {"params": {"n": 4}})
-    trials = [suggest(api) for _ in range(7)]
+    trials = [suggest(api) for _ in range(5)]
     assert {trial["params"]["n"] for trial in trials} == {4}
-    assert len({point(trial) for trial in trials}) == 6
-    assert len(suggest_batch(api, 100)) == N_POINTS - 6
+    assert len({point(trial) for trial in trials}) == 4
+    assert len(suggest_batch(api, 100)) == N_POINTS - 4
     assert_used_up(api)
 
 

@@ -32,7 +32,7 @@ pytestmark = [
 
 URL = "/api/v1/studies/search"
 FINITE = [
-    {"type": "int", "name": "n", "low": 1, "high": 8, "log": True},
+    {"type": "int", "name": "n", "low": 1, "high": 4, "log": True},
     {"type": "float", "name": "x", "low": 0.0, "high": 0.3, "step": 0.1},
     {"type": "categorical", "name": "kind", "choices": ["a", None, 2.5]},
 ]
@@ -47,7 +47,7 @@ SAMPLERS: dict[str, JSON] = {
     "brute_force": {"sampler": "brute_force", "search_space": FINITE},
     "grid": {"sampler": "grid", "search_space": WIDE, "sampler_options": {"n_values": 3}},
 }
-N_POINTS = {"brute_force": 8 * 4 * 3, "grid": N_WIDE}
+N_POINTS = {"brute_force": 4 * 4 * 3, "grid": N_WIDE}
 
 
 def create(api: APIClient, sampler: str, seed: int | None = None, **more: Any) -> JSON:

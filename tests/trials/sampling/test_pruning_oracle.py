@@ -44,7 +44,7 @@ pytestmark = [
 JSON = dict[str, Any]
 URL = "/api/v1/studies/curves/trials"
 SPACE = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
-N_TRIALS = 45
+N_TRIALS = 32
 N_STEPS = 20
 HALVING = {"min_resource": 2, "reduction_factor": 3}
 # One bracket of Hyperband, which is successive halving: 5 / 2 is less than the reduction factor.
@@ -294,7 +294,7 @@ def suggestions(api: APIClient, pruning_direction: str, sign: int) -> list[JSON]
         pruning_direction=pruning_direction,
     )
     suggested = []
-    for number in range(30):
+    for number in range(20):
         offer = suggest(api, "curves")
         assert offer["trial_id"] == number
         x = offer["params"]["x"]
@@ -315,7 +315,7 @@ def test_tpe_of_several_objectives_learns_from_pruned_trials_by_their_metric(
     api: APIClient,
 ) -> None:
     minimized = suggestions(api, "minimize", 1)
-    assert len(minimized) == 30
+    assert len(minimized) == 20
     assert suggestions(api, "minimize", 1) == minimized
     assert suggestions(api, "maximize", -1) == minimized
     opposite = suggestions(api, "maximize", 1)
