@@ -11,8 +11,10 @@ from enum import StrEnum
 
 # So many trials are enough for a model to be of some use.
 DESIGN_SIZE = 6
-# Of as many trials TPE takes the last one: a second opinion.
+# Of as many trials TPE takes the last one: a second opinion. It has none on the first ones, when it
+# tells good from bad by too few.
 PERIOD = 4
+FIRST_SECOND_OPINION = 12
 # From so many completed trials on the model of `gp` leaves most of them out, and takes long.
 MAX_MODELLED = 300
 # A choice with fewer trials is explored; a parameter with more choices is not.
@@ -52,13 +54,15 @@ def choose(facts: Facts) -> Choice:
     2. `tpe`, where `gp` cannot draw for the study;
     3. `tpe`, where more trials were pruned than completed: `gp` learns nothing from a pruned one;
     4. `tpe`, from MAX_MODELLED completed trials on;
-    5. `tpe` for the last of PERIOD trials, else `gp`.
+    5. `tpe` for the last of PERIOD trials, from the trial FIRST_SECOND_OPINION on;
+    6. `gp`.
     """
     if facts.n_completed + facts.n_pruned < DESIGN_SIZE:
         return Choice.DESIGN
     if not facts.can_model or facts.n_pruned > facts.n_completed:
         return Choice.TPE
-    if facts.n_completed >= MAX_MODELLED or facts.number % PERIOD == PERIOD - 1:
+    is_last = facts.number % PERIOD == PERIOD - 1
+    if facts.n_completed >= MAX_MODELLED or (is_last and facts.number >= FIRST_SECOND_OPINION):
         return Choice.TPE
     return Choice.GP
 

@@ -23,8 +23,10 @@ def warp(losses: np.ndarray) -> np.ndarray:
     unit = middle - first.min()
     if not unit > 0:
         return losses
-    above = np.maximum(losses - middle, 0.0)
-    return np.where(losses > middle, middle + unit * np.log1p(above / unit), losses)
+    with np.errstate(over="ignore"):  # of values beside which the unit is nearly 0
+        ratio = np.maximum(losses - middle, 0.0) / unit
+    ratio = np.minimum(ratio, np.finfo(float).max)
+    return np.where(losses > middle, middle + unit * np.log1p(ratio), losses)
 
 
 def warped_trials(trials: Sequence[FrozenTrial], direction: StudyDirection) -> list[FrozenTrial]:

@@ -48,7 +48,7 @@ def play(study: Study, n: int) -> list[str | None]:
 def test_trials_are_drawn_by_the_rule(directions: list[str]) -> None:
     pytest.importorskip("torch")
     study = build_auto(direction=directions if len(directions) > 1 else "minimize")
-    assert play(study, 12) == [*DESIGN, "gp", "tpe", "gp", "gp", "gp", "tpe"]
+    assert play(study, 17) == [*DESIGN, *["gp"] * 9, "tpe", "gp"]
     assert_schemas_agree("search")
 
 
@@ -85,7 +85,7 @@ def test_recorded_trials_replace_the_design(api: APIClient) -> None:
         body = {"params": params, "state": "COMPLETE", "values": [n]}
         response = api.post(f"{URL}/trials", body)
         assert response.status_code == 201, response.content
-    assert ask_trial(study).sampled_by == "tpe"  # the number 7
+    assert ask_trial(study).sampled_by == "gp"
 
 
 def test_points_of_the_design_are_handed_out_once() -> None:
@@ -122,4 +122,4 @@ def test_cold_process_continues(monkeypatch: pytest.MonkeyPatch) -> None:
     study = build_auto(sampler_options={"seed": 3})
     play(study, 7)
     session_registry.clear()
-    assert play(study, 1) == ["tpe"]
+    assert play(study, 1) == ["gp"]
