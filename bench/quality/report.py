@@ -7,9 +7,8 @@ import numpy as np
 from scipy.stats import mannwhitneyu, rankdata
 
 from bench.quality.problems import CHOSEN_ON, PROBLEMS, REPORTED_ON
-from bench.quality.runs import Result
+from bench.quality.runs import BUDGETS, Result
 
-BUDGETS = (20, 50, 100, 200)
 RANDOM, DEFAULT, MODEL = "uniform", "tpe", "gp"
 FLOOR = 1e-3  # of a regret: nearer to the best known value, algorithms are not told apart
 _SIGNIFICANT = 0.05
@@ -156,7 +155,7 @@ def _asks(results: Sequence[Result]) -> list[str]:
         own = [each for each in results if each.setting.algorithm == name]
         cells = []
         for n in BUDGETS:
-            asks = [s for each in own for s in each.seconds[max(0, n - 5) : n]]
+            asks = [each.seconds[n] for each in own if n in each.seconds]
             cells.append(f"{np.median(asks):.3f}" if asks else "")
         lines.append(f"| {name} {own[0].version} | {len(own)} | {' | '.join(cells)} |")
     return lines

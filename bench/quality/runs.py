@@ -13,6 +13,9 @@ from bench.quality.algorithms import algorithm
 from bench.quality.problem import Evaluation, Problem
 from bench.quality.problems import PROBLEMS
 
+BUDGETS = (20, 50, 100, 200)  # evaluations after which algorithms are compared
+_ASKS = 5  # of which the median is taken
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -29,13 +32,14 @@ class Setting:
 class Result:
     """The curve: after each evaluation, the value without noise of the best point seen so far.
 
-    With two objectives it is the hypervolume of the front. `seconds` are those of each ask.
+    With two objectives it is the hypervolume of the front. `seconds` are those of an ask, by the
+    number of asks up to there.
     """
 
     setting: Setting
     version: str
     curve: list[float]
-    seconds: list[float]
+    seconds: dict[int, float]
 
 
 def run(setting: Setting) -> Result:
@@ -55,7 +59,8 @@ def run(setting: Setting) -> Result:
             handle, params = opened.pop(rng.integers(len(opened)))
             evaluations.append(problem.evaluate(params, rng))
             search.tell(handle, evaluations[-1].seen)
-    return Result(setting, found.version(), curve(problem, evaluations), seconds)
+    of_ask = {n: float(np.median(seconds[n - _ASKS : n])) for n in BUDGETS if n <= len(seconds)}
+    return Result(setting, found.version(), curve(problem, evaluations), of_ask)
 
 
 def curve(problem: Problem, evaluations: Sequence[Evaluation]) -> list[float]:
@@ -95,14 +100,27 @@ def read(files: Iterable[Path]) -> Iterator[Result]:
     """Yield the results in files of JSON lines."""
     for file in files:
         for line in file.read_text().splitlines():
-            found = json.loads(line)
-            yield Result(**found | {"setting": Setting(**found["setting"])})
+            yield _read(json.loads(line))
+
+
+def _read(found: dict[str, Any]) -> Result:
+    setting, changes = Setting(**found["setting"]), dict(found["curve"])
+    curve: list[float] = []
+    for index in range(setting.trials):
+        curve.append(changes[index] if index in changes else curve[-1])
+    seconds = {int(n): value for n, value in found["seconds"].items()}
+    return Result(setting, found["version"], curve, seconds)
 
 
 def write(result: Result, file: Path) -> None:
-    """Append a result; six digits of each figure are enough."""
-    rounded = asdict(result)
-    for key in ("curve", "seconds"):
-        rounded[key] = [float(f"{value:.6g}") for value in rounded[key]]
+    """Append a result, of its curve where it changes; six digits of each figure are enough."""
+    found, curve = asdict(result), [_rounded(value) for value in result.curve]
+    before = [None, *curve]
+    found["curve"] = [(i, value) for i, value in enumerate(curve) if value != before[i]]
+    found["seconds"] = {n: _rounded(value) for n, value in result.seconds.items()}
     with file.open("a") as lines:
-        lines.write(json.dumps(rounded) + "\n")
+        lines.write(json.dumps(found) + "\n")
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.6g}")

@@ -18,7 +18,7 @@ from studies.api.request_serializers import CreateStudySerializer
 
 
 def of(values: Sequence[float], algorithm: str = "tpe", problem: str = "branin") -> Result:
-    return Result(Setting(algorithm, problem, 0, 1, len(values)), "1", list(values), [0.1])
+    return Result(Setting(algorithm, problem, 0, 1, len(values)), "1", list(values), {20: 0.1})
 
 
 @pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
@@ -54,14 +54,15 @@ def test_best_known_value_is_reached_nowhere_else() -> None:
 
 
 def test_run_repeats_itself_and_is_read_again(tmp_path: Path) -> None:
-    setting = Setting("uniform", "levy4, noisy", seed=3, parallel=4, trials=12)
+    setting = Setting("uniform", "levy4, noisy", seed=3, parallel=4, trials=24)
     once = run(setting)
     assert run(setting).curve == once.curve
-    assert len(once.curve) == len(once.seconds) == 12
+    assert (len(once.curve), list(once.seconds)) == (24, [20])
     runs.write(once, tmp_path / "uniform.jsonl")
     (read,) = runs.read([tmp_path / "uniform.jsonl"])
     assert read.setting == setting
     assert read.curve == pytest.approx(once.curve, rel=1e-5)
+    assert read.seconds == pytest.approx(once.seconds, rel=1e-5)
 
 
 def test_noisy_search_is_judged_by_what_its_best_point_is_worth() -> None:
