@@ -61,6 +61,7 @@ GETS: dict[str, list[tuple[str, str, int]]] = {
     f"{STUDY}/hypervolume": [(TWO, "", 3)],
     f"{STUDY}/progress": [(ONE, "", 4), (TWO, "", 4)],
     f"{STUDY}/advice": [(ONE, "", 7), (TWO, "", 7)],
+    f"{STUDY}/search-space-versions": [(ONE, "", 2)],
     PLOT: [],  # PLOTS
 }
 PLOTS: dict[str, tuple[str, int]] = {

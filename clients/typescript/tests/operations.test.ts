@@ -63,6 +63,7 @@ const CALLS: Record<string, (client: TunerClient) => Promise<unknown>> = {
       min_value: 0,
       order_by: "value",
       params: { x: 0.5 },
+      repeat_group: 3,
       state: "COMPLETE",
       target_idx: 0,
       worker_id: "w",

@@ -56,7 +56,7 @@ def test_demo_has_all_states_and_is_repeatable() -> None:
     first = seed_studies("--demo")
     second = seed_studies("--demo")
 
-    assert first.count("created, ") == second.count("exists, left as it is") == 6
+    assert first.count("created, ") == second.count("exists, left as it is") == 7
     studies = list(Study.objects.all())
     assert [difference for study in studies for difference in differences(study)] == []
     assert any(study.is_multi_objective for study in studies)
