@@ -1,6 +1,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.db import connection
@@ -19,6 +20,11 @@ from tests.support.study_builders import COMMAND, MIXED_SPACE
 from trials.sampling.session_registry import session_registry
 from tuner_project import health
 from tuner_project.db.database import close_pool
+
+# Property tests draw the same examples each time, so that a run of the tests repeats itself;
+# `--hypothesis-profile=default` lets them draw others.
+hypothesis.settings.register_profile("repeatable", derandomize=True)
+hypothesis.settings.load_profile("repeatable")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -306,7 +306,6 @@ def repeatable_examples(max_examples: int) -> settings:
     """Let a test run with the same examples each time."""
     return settings(
         max_examples=max_examples,
-        derandomize=True,
         database=None,
         deadline=None,
         phases=[Phase.explicit, Phase.generate],

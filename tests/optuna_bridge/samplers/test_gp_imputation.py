@@ -23,7 +23,7 @@ def normalized(space: SearchSpace) -> tuple[NormalizedSpace, NormalizedImputatio
     return NormalizedSpace(modelled), Imputation(space).on(modelled)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None)
 @given(parameters=conditional_spaces(), seed=st.integers(0, 2**32 - 1))
 def test_only_active_parameters_differ_from_the_constants(
     parameters: list[dict[str, Any]], seed: int

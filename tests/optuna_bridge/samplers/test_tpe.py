@@ -199,7 +199,7 @@ def _quiet() -> Any:
         yield
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
 def test_tpe_equals_stock(data: st.DataObject, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -299,7 +299,7 @@ def test_tpe_equals_stock_on_a_storage_without_columns() -> None:
     assert params[1] == params[0]
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 300), n_values=st.integers(1, 40))
 def test_ranks_of_pairs_equal_optunas(seed: int, n: int, n_values: int) -> None:
     losses = np.random.default_rng(seed).integers(n_values, size=(n, 2)).astype(float)

@@ -47,7 +47,7 @@ def drawn_params(data: st.DataObject, parameters: list[JSON]) -> JSON:
     return params
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None)
 @given(parameters=conditional_spaces(), data=st.data())
 def test_active_parameters_are_those_whose_conditions_hold(
     parameters: list[JSON], data: st.DataObject
@@ -72,7 +72,7 @@ def test_active_parameters_are_those_whose_conditions_hold(
     assert not space.is_complete(space.to_internal(rest))
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None)
 @given(parameters=conditional_spaces(only_finite=True), data=st.data())
 def test_points_are_those_that_differ_in_an_active_parameter(
     parameters: list[JSON], data: st.DataObject

@@ -149,7 +149,6 @@ def sorted_numbers(rows: Sequence[JSON], order_by: str) -> list[int]:
 @settings(
     max_examples=40,
     deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
