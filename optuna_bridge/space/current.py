@@ -43,7 +43,7 @@ class CurrentSpace:
                 current.get(each["name"]) or _constant(each, self.constants[each["name"]])
                 for each in stored.parameters
             ],
-            () if stored.parameter_constraints is None else stored.parameter_constraints.texts,
+            stored.constraint_texts,
         )
 
     @property

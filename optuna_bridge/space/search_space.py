@@ -51,7 +51,7 @@ class SearchSpace(ActiveParameters):
         """Create a space; one that is the `original` as samplers see it has its conditions."""
         self.parameters = list(parameters)
         self.original = original
-        self._constraint_texts = list(parameter_constraints)
+        self.constraint_texts = list(parameter_constraints)
         self._subsets: dict[tuple[str, ...], dict[str, BaseDistribution]] = {}
 
     @cached_property
@@ -61,7 +61,7 @@ class SearchSpace(ActiveParameters):
     @cached_property
     def parameter_constraints(self) -> ParameterConstraints | None:
         """The constraints between the parameters; None if there are none."""
-        texts = self._constraint_texts
+        texts = self.constraint_texts
         return ParameterConstraints(texts, self.distributions, self.conditions) if texts else None
 
     @cached_property

@@ -15,7 +15,6 @@ from optuna_bridge.samplers.kind import StudyTraits
 from optuna_bridge.samplers.registry import SAMPLERS
 from optuna_bridge.space.changes import SpaceChange, SpaceChanges, SpaceRequest
 from optuna_bridge.space.comparison import differing_parameters
-from optuna_bridge.space.search_space import SearchSpace
 from studies.domain.audit import record_study
 from studies.domain.budgets import SPACE_EXHAUSTED
 from studies.domain.parameter_constraints import constrained_space
@@ -89,12 +88,24 @@ def is_current(study: Study, request: SpaceRequest) -> bool:
 def apply_change(study: Study, request: SpaceRequest, change: SpaceChange) -> None:
     """Set the fields of a study to its next search space."""
     study.search_space = change.stored
-    study.distributions = SearchSpace(change.stored).distributions_json()
     study.search_space_version += 1
     study.current_space = {"parameters": list(request.parameters), "retired": change.retired}
     if study.best_internal_params is not None:
         study.best_internal_params = change.converted(study.best_internal_params)
     study.forget_space()
+    study.distributions = study.space.distributions_json()
+
+
+def constrain(study: Study, texts: Sequence[str]) -> None:
+    """Give a study that is not stored yet the constraints between the parameters of all versions.
+
+    Raises:
+        InvalidStudy: They, or the sampler, do not suit the search space of now, in which a retired
+            parameter counts with its value.
+    """
+    study.parameter_constraints = list(texts)
+    study.forget_space()
+    _check_suits(study)
 
 
 def versions_of(study: Study, limit: int, offset: int) -> tuple[list[SearchSpaceVersion], int]:

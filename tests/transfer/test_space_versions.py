@@ -20,6 +20,7 @@ from tests.support.api_client import (
     trial_action,
 )
 from tests.support.transfer_files import (
+    assert_line_refused,
     clone_study,
     delete_study,
     export_study,
@@ -123,3 +124,29 @@ def test_versions_that_do_not_fit_are_refused(
     problem = response.json()
     assert problem["detail"].startswith(f"line {line}: "), json.dumps(problem)
     assert problem["errors"][0]["pointer"].startswith(pointer)
+
+
+def test_constraint_may_contain_a_retired_parameter(api: APIClient) -> None:
+    x = {"type": "float", "name": "x", "low": 0.0, "high": 1.0}
+    n = {"type": "int", "name": "n", "low": 1, "high": 8}
+    create_study(api, search_space=[x, n], parameter_constraints=["x <= n / 4"], sampler="random")
+    suggest(api)
+    retired = api.patch(STUDY_URL, {"search_space": [x], "retired": {"n": 2}})
+    assert retired.status_code == 200, retired.content
+    cloned = api.post(f"{STUDY_URL}/clone", {"name": "clone"})
+    assert cloned.status_code == 201, cloned.content
+    file = export_study(api)
+    delete_study(api)
+    import_file(api, file)
+    assert export_study(api) == file
+    for name in ("search", "clone"):
+        drawn = [suggest(api, name)["params"] for _ in range(10)]
+        assert all(each["x"] <= each["n"] / 4 == 0.5 for each in drawn[1:])
+    refused = {"name": "b", "parameter_constraints": ["x > n"]}
+    assert api.post(f"{STUDY_URL}/clone", refused).status_code == 400
+    refused = {"name": "b", "parameter_constraints": ["x > other"]}
+    assert api.post(f"{STUDY_URL}/clone", refused).status_code == 400
+    for name in ("search", "clone"):
+        delete_study(api, name)
+    for text in (b"x > n + 99", b"x <= other"):
+        assert_line_refused(post_file(api, file.replace(b"x <= n / 4", text)), 1)

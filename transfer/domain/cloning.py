@@ -1,13 +1,14 @@
 """Cloning a study, with those of its trials that fit the search space of the clone."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from access.actors import Actor
 from access.models.audit_entry import Action
 from studies.domain import Definition, check_sampler_is_installed, new_study
 from studies.domain.audit import record_study
+from studies.domain.change_search_space import constrain
 from studies.enums import Duplicates
 from studies.errors import BudgetExceeded, InvalidStudy
 from studies.models import NamedStudy, Study
@@ -78,11 +79,10 @@ def clone_study(
     """
     with snapshot(mode="READ WRITE"):
         source = named.one()
-        study = new_study(_definition(source, name, changes))
+        definition = _definition(source, name, changes)
+        study = _study(source, definition, keeps_space="search_space" not in changes)
         check_sampler_is_installed(study.sampler)
         _check_trials(source, study, defaults or {}, exclude)
-        if "search_space" not in changes:
-            _copy_space(source, study)
         save_new(study, actor)
         if "search_space" not in changes:
             store_versions(study, source.search_space_versions.order_by("version"))
@@ -116,11 +116,16 @@ def _definition(source: Study, name: str, changes: Mapping[str, Any]) -> Definit
     )
 
 
-def _copy_space(source: Study, study: Study) -> None:
-    """Give a new study the search space of the source, in which all its trials are stored."""
+def _study(source: Study, definition: Definition, *, keeps_space: bool) -> Study:
+    """Return the clone, not stored yet; it may keep all versions of the source's search space."""
+    if not keeps_space:
+        return new_study(definition)
+    # The constraints between parameters may contain retired ones.
+    study = new_study(replace(definition, parameter_constraints=None))
     for field in ("search_space", "distributions", "search_space_version", "current_space"):
         setattr(study, field, getattr(source, field))
-    study.forget_space()
+    constrain(study, definition.parameter_constraints or ())
+    return study
 
 
 def _duplicates(source: Study) -> str | None:

@@ -1,6 +1,8 @@
 """Reading and validating the lines of a file, as studies and trials that are not stored yet."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import IO, Any, NoReturn
 
 from rest_framework.exceptions import ParseError
@@ -9,6 +11,7 @@ from optuna_bridge.constraints import constraints_of, total_violation
 from optuna_bridge.enums import TrialState
 from optuna_bridge.system_attrs import FIXED_PARAMS, METRIC_NAMES
 from studies.domain import new_study
+from studies.domain.change_search_space import constrain
 from studies.models import SearchSpaceVersion, Study
 from transfer.file.format import Document, parents
 from transfer.file.line import BadLine, Line
@@ -63,8 +66,11 @@ class Section:
         self.n_trials = 0
         if attrs["version"] > 1:
             self.versions = read_versions(self.study, attrs["version"], self._next_line)
-            if faults := unlike_last(self.study, attrs["definition"].search_space):
+            definition = attrs["definition"]
+            if faults := unlike_last(self.study, definition.search_space):
                 raise BadLine.at(head.number, faults)
+            with _at(head):
+                constrain(self.study, definition.parameter_constraints or ())
 
     @property
     def old_metric_names(self) -> list[str] | None:
@@ -183,12 +189,23 @@ def _document(number: int, text: bytes) -> Document:
     return document
 
 
-def _study(line: Line, attrs: Mapping[str, Any]) -> Study:
-    definition = attrs["definition"]
+@contextmanager
+def _at(line: Line) -> Iterator[None]:
+    """Raise the service's refusals within the block as errors of a line."""
     try:
-        study = new_study(definition)
+        yield
     except DomainError as error:
         raise BadLine.at(line.number, error.errors or [FieldError((), error.detail)]) from None
+
+
+def _study(line: Line, attrs: Mapping[str, Any]) -> Study:
+    definition = attrs["definition"]
+    with _at(line):
+        # Of a space that has changed, the constraints may contain parameters of earlier versions.
+        has_changed = attrs["version"] > 1
+        study = new_study(
+            replace(definition, parameter_constraints=None) if has_changed else definition
+        )
     for field in ("sampler_options", "pruner_options"):
         given, complete = getattr(definition, field) or {}, getattr(study, field)
         order = [*(key for key in given if key in complete), *complete]

@@ -11,7 +11,6 @@ from rest_framework import serializers
 
 from optuna_bridge.space.changes import SpaceChanges, SpaceRequest
 from optuna_bridge.space.comparison import differing_parameters
-from optuna_bridge.space.search_space import SearchSpace
 from studies.api.request_serializers import MAX_PARAMETERS, DefinitionSerializer
 from studies.domain.change_search_space import MAX_BYTES, apply_change
 from studies.models import SearchSpaceVersion, Study
@@ -96,8 +95,8 @@ def _add_version(study: Study, attrs: Mapping[str, Any]) -> list[FieldError]:
     """
     if attrs["version"] == 1:
         study.search_space = list(attrs["search_space"])
-        study.distributions = SearchSpace(study.search_space).distributions_json()
         study.forget_space()
+        study.distributions = study.space.distributions_json()
         return []
     request = SpaceRequest(
         attrs["search_space"], attrs.get("defaults", {}), attrs.get("retired", {})

@@ -110,9 +110,8 @@ class Plan:
 
     def n_new(self, n: int) -> int:
         """Return how many of n new trials the plan contains, or can draw, with all repeats."""
-        n_points = len(self.new) if not self.session.needs_number else None
-        if n_points is None:
-            n_points = self.session.n_left_at(self.fixed)
+        session = self.session
+        n_points = session.n_left_at(self.fixed) if session.needs_number else len(self.new)
         return n if n_points is None else min(n, n_points * self.session.study.n_repeats)
 
     def queued_draft(self, trial: Trial) -> Draft | None:
