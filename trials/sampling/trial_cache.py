@@ -172,12 +172,12 @@ class TrialCache(SamplerStorage[Draft]):
             if revision is None:
                 break  # nothing was written
             latest = revision
-            committed = self._committed(internal_params, *of_trial[n_of_group:])
+            learnt = self.study.current.as_learnt(internal_params)
+            committed = self._committed(internal_params, learnt, *of_trial[n_of_group:])
             written.append(committed)
             if n_of_group:
                 # A point outside of the current space is at none of its groups.
-                is_inside = self.study.current.as_learnt(internal_params) is not None
-                group = Group(*of_trial[:n_of_group]) if is_inside else Group(None)
+                group = Group(None) if learnt is None else Group(*of_trial[:n_of_group])
                 groups[committed.trial.number] = group
             if attrs:
                 attrs_by_number[committed.trial.number] = attrs
@@ -190,6 +190,7 @@ class TrialCache(SamplerStorage[Draft]):
     def _committed(
         self,
         internal_params: list[float | None],
+        learnt: Sequence[float | None] | None,
         number: int,
         trial_id: int,
         state: str,
@@ -200,33 +201,31 @@ class TrialCache(SamplerStorage[Draft]):
         system_attrs: dict[str, Any],
         *steps: Any,
     ) -> CommittedTrial:
-        """Build a trial as a sampler sees it.
+        """Build a trial as a sampler sees it, with what it may learn of the parameters.
 
         A WAITING one has no parameters, and neither has one that is outside of the current space;
         if that has ended, it seems to have failed, so that samplers and pruners do without it.
         """
-        current = self.study.current
         nothing: list[float | None] = [None] * len(internal_params)
         if self.visited is not None:
             kept = "COMPLETE" if infeasible else state  # an infeasible point is visited
-            at = current.as_visited(internal_params)
+            at = self.study.current.as_visited(internal_params)
             self.visited.update(number, nothing if at is None else at, kept, has_run=has_run)
-        params = current.as_learnt(internal_params)
-        if params is None and state not in ("WAITING", "RUNNING"):
+        if learnt is None and state not in ("WAITING", "RUNNING"):
             state, values, system_attrs, infeasible = "FAIL", None, {}, False
         elif version < self.study.search_space_version and self._restarts_with_space:
             system_attrs = without_place(system_attrs)
         if state == "WAITING":
             self._waiting.add(number)
-            params = None
+            learnt = None
         else:
             self._waiting.discard(number)
-        learnt = nothing if params is None else list(params)
+        params = nothing if learnt is None else list(learnt)
         # User attributes and times are left out, since no sampler or pruner reads them.
         trial = frozen_trial(
-            self._space, learnt, number, trial_id, state, values, system_attrs, *steps
+            self._space, params, number, trial_id, state, values, system_attrs, *steps
         )
-        return CommittedTrial(trial, learnt, infeasible)
+        return CommittedTrial(trial, params, infeasible)
 
     def check_version(self, version: int | None) -> None:
         """Raise `SessionOutdated` if a version of the search space is not the session's.
