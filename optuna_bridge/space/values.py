@@ -52,3 +52,10 @@ def is_reached(distribution: Any, value: float) -> bool:
         return low <= value <= high
     index, last = round((value - low) / step), round((high - low) / step)
     return 0 <= index <= last and math.isclose(value, low + index * step, abs_tol=1e-9 * step)
+
+
+def is_continuous(distribution: BaseDistribution) -> bool:
+    """Return whether it has infinitely many values: a float without a step that is no constant."""
+    if not isinstance(distribution, FloatDistribution):
+        return False
+    return distribution.step is None and not distribution.single()

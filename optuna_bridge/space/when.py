@@ -15,6 +15,7 @@ from optuna_bridge.space.conditions import (
     Conditions,
     Interval,
 )
+from optuna_bridge.space.values import is_continuous
 
 SLACK = 1e-6  # of a step, since floats may differ from their steps by a rounding error
 
@@ -111,7 +112,7 @@ def intervals_of(space: ConditionedSpace, parent: str, wanted: Any) -> list[Inte
             return _merged(_choices_between(parent, distribution.choices, low, high))
         intervals = [(float(low), float(high))]
     else:
-        if isinstance(distribution, FloatDistribution) and _is_continuous(distribution):
+        if is_continuous(distribution):
             text = f'"{parent:.80}" is a float without a step: give min and max, not values'
             raise Unfit((), text)
         for position, value in enumerate(wanted):
@@ -124,10 +125,6 @@ def intervals_of(space: ConditionedSpace, parent: str, wanted: Any) -> list[Inte
     step = distribution.step if isinstance(distribution, FloatDistribution) else None
     slack = SLACK * (step or 0.0)
     return [(low - slack, high + slack) for low, high in intervals]
-
-
-def _is_continuous(distribution: FloatDistribution) -> bool:
-    return distribution.step is None and not distribution.single()
 
 
 def _choices_between(

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from optuna._gp.search_space import _normalize_one_param, _ScaleType, _unnormalize_one_param
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna._gp.search_space import _normalize_one_param, _ScaleType
+from optuna.distributions import BaseDistribution
 
+from optuna_bridge.samplers.gp.internal_values import internal_values
 from optuna_bridge.space.parameter_constraints.constraints import ParameterConstraints
 
 _KEPT = 8  # points around which others are tried
@@ -79,24 +80,14 @@ class FeasiblePart:
 
     def _values(self, column: int, x: np.ndarray) -> np.ndarray:
         """Return the internal representations of a column."""
-        distribution: Any = list(self._distributions.values())[column]
-        if isinstance(distribution, CategoricalDistribution):
-            return np.round(x[:, column])
-        bounds, step, scale = self._of(column)
-        values = np.clip(_unnormalize_one_param(x[:, column], scale, bounds, step), *bounds)
-        low, high, step = distribution.low, distribution.high, distribution.step
-        if step:
-            values = np.clip(low + np.round((values - low) / step) * step, low, high)
-        return np.asarray(values)
+        distribution = list(self._distributions.values())[column]
+        return internal_values(x[:, column], column, self._normalized, distribution)
 
     def _normalize(self, column: int, values: np.ndarray) -> np.ndarray:
-        bounds, step, scale = self._of(column)
-        return np.asarray(_normalize_one_param(values, scale, bounds, step))
-
-    def _of(self, column: int) -> tuple[tuple[float, float], float, _ScaleType]:
         low, high = self._normalized._bounds[column]
         scale = _ScaleType(self._normalized._scale_types[column])
-        return (low, high), self._normalized._steps[column], scale
+        step = self._normalized._steps[column]
+        return np.asarray(_normalize_one_param(values, scale, (low, high), step))
 
 
 def improve(

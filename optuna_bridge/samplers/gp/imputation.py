@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from optuna import Study
 from optuna._gp.search_space import SearchSpace as NormalizedSpace
-from optuna._gp.search_space import _unnormalize_one_param
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
 from optuna_bridge.samplers.centre import centre
+from optuna_bridge.samplers.gp.internal_values import internal_values
 from optuna_bridge.space.conditions import Conditions
 from optuna_bridge.space.search_space import SearchSpace
 
@@ -106,15 +106,5 @@ class NormalizedImputation:
         if name not in self._columns:  # it has one value only
             constant = distribution.to_internal_repr(self._constants[name])
             return np.full(x.shape[:-1], constant, dtype=float)
-        column, space = self._columns[name], self._normalized
-        if space.is_categorical[column]:
-            return x[..., column]
-        low, high = space._bounds[column].tolist()
-        step = float(space._steps[column])
-        values = _unnormalize_one_param(
-            x[..., column], space._scale_types[column], (low, high), step
-        )
-        low, high, step = distribution.low, distribution.high, distribution.step
-        if step is not None:
-            values = low + np.round((values - low) / step) * step
-        return np.clip(values, low, high)
+        column = self._columns[name]
+        return internal_values(x[..., column], column, self._normalized, distribution)

@@ -14,6 +14,7 @@ from optuna_bridge.space.parameter_constraints.evaluation import Column, hold
 from optuna_bridge.space.parameter_constraints.feasible_points import FeasiblePoints
 from optuna_bridge.space.parameter_constraints.parser import ParsedConstraint, parse
 from optuna_bridge.space.parameter_constraints.tokens import InvalidConstraint
+from optuna_bridge.space.values import is_continuous
 
 MAX_CONSTRAINTS = 100
 _MAX_OPERATIONS = 5000  # of all together
@@ -132,7 +133,7 @@ def _check(parsed: ParsedConstraint, distributions: Mapping[str, BaseDistributio
             raise InvalidConstraint(f'parameter "{name:.80}" has choices that are not numbers')
     for each in parsed.comparisons:
         for name in each.names:
-            if each.operator == "==" and _is_continuous(distributions[name]):
+            if each.operator == "==" and is_continuous(distributions[name]):
                 raise InvalidConstraint(
                     f'== holds nearly nowhere, since "{name:.80}" is a float without a step: let '
                     "it out of the search space, and compute it from the others"
@@ -143,8 +144,3 @@ def _is_number(choice: Any) -> bool:
     if not isinstance(choice, int | float) or isinstance(choice, bool):
         return False
     return abs(choice) <= 1e300  # False for NaN
-
-
-def _is_continuous(distribution: Any) -> bool:
-    is_listed = isinstance(distribution, CategoricalDistribution)
-    return not is_listed and distribution.step is None and not distribution.single()
