@@ -10,10 +10,9 @@ from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from rest_framework.exceptions import ParseError, ValidationError
 
 from access.actors import Actor
-from console.studies.form_pages import form_page, study_of_page
+from console.studies.form_pages import JSONField, form_page, result_unless_refused, study_of_page
 from console.studies.permissions import may_clone
 from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
@@ -21,10 +20,7 @@ from studies.api.fields import MAX_NAME
 from studies.models import NamedStudy, Study
 from transfer.api.serializers import CloneStudySerializer
 from transfer.domain.cloning import Clone, clone_study
-from tuner_project.errors import DomainError
 from tuner_project.json_values import same_json
-from tuner_project.rest.parsers import strict_json
-from tuner_project.rest.problems import field_errors
 
 NAME_SUFFIX = " (clone)"
 
@@ -35,13 +31,13 @@ class CloneForm(forms.Form):
     name = forms.CharField(max_length=MAX_NAME, strip=False)
     sampler = forms.ChoiceField(choices=[(each, each) for each in SAMPLERS])
     pruner = forms.ChoiceField(choices=[(each, each) for each in PRUNERS])
-    pruner_options = forms.CharField(
+    pruner_options = JSONField(
         required=False,
         strip=False,
         label="Options of the pruner that differ",
         widget=forms.TextInput(attrs={"class": "vTextField", "placeholder": '{"patience": 5}'}),
     )
-    search_space = forms.CharField(
+    search_space = JSONField(
         strip=False,
         widget=forms.Textarea(
             attrs={"rows": 14, "class": "vLargeTextField", "spellcheck": "false"}
@@ -64,7 +60,7 @@ class CloneForm(forms.Form):
         required=False,
         label="Keep the trials: all, or those that fit another search space",
     )
-    defaults = forms.CharField(
+    defaults = JSONField(
         required=False,
         strip=False,
         label="Parameters of trials that lack them",
@@ -76,18 +72,9 @@ class CloneForm(forms.Form):
         widget=forms.TextInput(attrs={"class": "vTextField", "placeholder": "3, 17"}),
     )
 
-    def clean_search_space(self) -> Any:
-        return _parsed(self.cleaned_data["search_space"])
-
     def clean_parameter_constraints(self) -> list[str]:
         lines = self.cleaned_data["parameter_constraints"].splitlines()
         return [line.strip() for line in lines if line.strip()]
-
-    def clean_pruner_options(self) -> Any:
-        return _parsed(self.cleaned_data["pruner_options"].strip() or "{}")
-
-    def clean_defaults(self) -> Any:
-        return _parsed(self.cleaned_data["defaults"].strip() or "{}")
 
     def clean_exclude(self) -> list[int]:
         numbers = self.cleaned_data["exclude"].replace(",", " ").split()
@@ -101,30 +88,15 @@ class CloneForm(forms.Form):
         Returns:
             The clone, or None if the service refused it; the form then shows the errors.
         """
-        try:
+
+        def run() -> Clone:
             changes = dict(self.cleaned_data)
             if same_json(changes["search_space"], study.current.parameters):
                 del changes["search_space"]  # an adopted one may violate the rules for new studies
             body = CloneStudySerializer().run_validation(changes)
             return clone_study(actor=actor, named=NamedStudy(study.name), **body)
-        except ValidationError as error:
-            for fault in field_errors(error.detail):
-                self.add_error(None, str(fault))
-        except DomainError as error:
-            self.add_error(None, error.detail)
-        return None
 
-
-def _parsed(text: str) -> Any:
-    """Parse a text by the API's strict rules for JSON.
-
-    Raises:
-        ValidationError: The text violates these rules.
-    """
-    try:
-        return strict_json(text.encode(), what="it")
-    except ParseError as error:
-        raise forms.ValidationError(str(error.detail)) from None
+        return result_unless_refused(self, run)
 
 
 def clone_url(study: Study) -> str:

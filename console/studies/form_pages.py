@@ -1,12 +1,44 @@
 """Pages with a form about one study, such as that to clone it."""
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.http import Http404, HttpRequest
 from django.template.response import TemplateResponse
+from rest_framework.exceptions import ParseError, ValidationError
 
 from studies.models import Study
+from tuner_project.errors import DomainError
+from tuner_project.rest.parsers import strict_json
+from tuner_project.rest.problems import field_errors
+
+Result = TypeVar("Result")
+
+
+class JSONField(forms.CharField):
+    """JSON by the API's strict rules; nothing stands for an empty object."""
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value).strip() or "{}"
+        try:
+            return strict_json(text.encode(), what="it")
+        except ParseError as error:
+            raise forms.ValidationError(str(error.detail)) from None
+
+
+def result_unless_refused(form: forms.Form, action: Callable[[], Result]) -> Result | None:
+    """Return the result of an action; None if it was refused, which the form's errors then say."""
+    try:
+        return action()
+    except ValidationError as error:
+        for fault in field_errors(error.detail):
+            form.add_error(None, str(fault))
+    except DomainError as error:
+        form.add_error(None, error.detail)
+    return None
 
 
 def study_of_page(request: HttpRequest, object_id: str, model_admin: admin.ModelAdmin) -> Study:

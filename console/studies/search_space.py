@@ -8,39 +8,24 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from rest_framework.exceptions import ParseError, ValidationError
 
 from access.actors import Actor
-from console.studies.form_pages import form_page, study_of_page
+from console.studies.form_pages import JSONField, form_page, result_unless_refused, study_of_page
 from console.studies.permissions import may_change_states
 from studies.api.change_serializers import ChangeStudySerializer
 from studies.domain.lifecycle import change_study
 from studies.models import NamedStudy, Study
-from tuner_project.errors import DomainError
-from tuner_project.rest.parsers import strict_json
-from tuner_project.rest.problems import field_errors
 
 
-class _JSONField(forms.CharField):
-    """JSON by the API's strict rules; nothing stands for an empty object."""
-
-    def clean(self, value: Any) -> Any:
-        text = super().clean(value).strip() or "{}"
-        try:
-            return strict_json(text.encode(), what="it")
-        except ParseError as error:
-            raise forms.ValidationError(str(error.detail)) from None
-
-
-def _values(label: str, example: str) -> _JSONField:
+def _values(label: str, example: str) -> JSONField:
     widget = forms.TextInput(attrs={"class": "vTextField", "placeholder": example})
-    return _JSONField(required=False, strip=False, label=label, widget=widget)
+    return JSONField(required=False, strip=False, label=label, widget=widget)
 
 
 class SearchSpaceForm(forms.Form):
     """The form with the parameters, and the values of new and retired ones."""
 
-    search_space = _JSONField(
+    search_space = JSONField(
         strip=False,
         widget=forms.Textarea(
             attrs={"rows": 14, "class": "vLargeTextField", "spellcheck": "false"}
@@ -56,15 +41,12 @@ class SearchSpaceForm(forms.Form):
         Returns:
             The study, or None if the service refused it; the form then shows the errors.
         """
-        try:
+
+        def run() -> Study:
             body = ChangeStudySerializer().run_validation(dict(self.cleaned_data))
             return change_study(actor=actor, named=NamedStudy(study.name), **body)
-        except ValidationError as error:
-            for fault in field_errors(error.detail):
-                self.add_error(None, str(fault))
-        except DomainError as error:
-            self.add_error(None, error.detail)
-        return None
+
+        return result_unless_refused(self, run)
 
 
 def search_space_url(study: Study) -> str:
