@@ -172,12 +172,13 @@ def test_conditions_hold_after_each_change(sampler: str) -> None:
     )
     more = KIND | {"choices": ["lion", "nesterov", "sgd"]}
     narrow = momentum | {"low": 0.5, "when": {"kind": ["nesterov", "sgd"]}}
-    for _ in range(8):
-        ask_and_score(study)
-    for space, values in (
+    steps: list[tuple[Sequence[JSON], JSON]] = [
         ([NARROW_RATE, more, narrow], {}),
         ([narrow, more, LAYERS], {"defaults": {"layers": 1}, "retired": {"rate": 0.05}}),
-    ):
+    ]
+    for _ in range(8):
+        ask_and_score(study)
+    for space, values in steps:
         study = change(study, space, **values)
         for _ in range(7):
             trial = ask_trial(study)
