@@ -160,10 +160,11 @@ def _conditional(regrets: Regrets) -> list[str]:
             ours, theirs = (
                 regrets.losses(algorithm, (each.name, 1), budget) for each in (twin, flattened)
             )
-            if len(ours) and len(theirs):
-                p = mannwhitneyu(ours, theirs, alternative="less").pvalue
-                cells.append(f"{ours.mean():.4f} against {theirs.mean():.4f} ({p:.3f})")
-        if cells:
+            is_run = len(ours) and len(theirs)
+            p = mannwhitneyu(ours, theirs, alternative="less").pvalue if is_run else 1.0
+            text = f"{ours.mean():.4f} against {theirs.mean():.4f} ({p:.3f})" if is_run else ""
+            cells.append(text)
+        if any(cells):
             lines.append(f"| {algorithm} | {twin.name} | {' | '.join(cells)} |")
     return lines
 
