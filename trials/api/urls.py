@@ -4,6 +4,7 @@ from django.urls import include, path
 
 import studies.api.path_converters  # noqa: F401  (registers study_name)
 import trials.api.path_converters  # noqa: F401  (registers trial_number)
+from trials.api.logs import TrialLogViewSet
 from trials.api.views import TrialViewSet
 from tuner_project.rest.parsers import StrictJSONListParser
 
@@ -14,7 +15,12 @@ _ACTIONS = ("complete", "report", "heartbeat", "prune", "fail", "retry", "invali
 urlpatterns = [
     path(
         f"{_TRIALS}/<trial_number:trial_id>/",
-        include([path(each, TrialViewSet.as_view({"post": each})) for each in _ACTIONS]),
+        include(
+            [
+                *(path(each, TrialViewSet.as_view({"post": each})) for each in _ACTIONS),
+                path("log", TrialLogViewSet.as_view({"get": "retrieve", "put": "update"})),
+            ]
+        ),
     ),
     path(
         f"{_TRIALS}/",
