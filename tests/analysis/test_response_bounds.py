@@ -84,7 +84,8 @@ PAGES = {
     "/admin/trials/trial/?study__id__exact={study}&o=2&p=500": 7,
     "/admin/trials/trial/?study__id__exact={study}&state__exact=FAIL": 6,
     "/admin/trials/trial/?study__id__exact={study}&worker_id=worker%207": 7,
-    "/admin/trials/trial/{trial}/change/": 5,
+    "/admin/trials/trial/{trial}/change/": 12,
+    "/admin/trials/trial/{trial}/curves/": 7,
 }
 
 

@@ -10,6 +10,7 @@ from tuner_project.rest.parsers import StrictJSONListParser
 
 _TRIALS = "studies/<study_name:study_name>/trials"
 _ACTIONS = ("complete", "report", "heartbeat", "prune", "fail", "retry", "invalidate")
+_LOG = TrialLogViewSet.as_view({"get": "retrieve", "put": "update"})
 
 # Those of one trial and of all of them are nested: the common part of the path is matched once.
 urlpatterns = [
@@ -18,7 +19,7 @@ urlpatterns = [
         include(
             [
                 *(path(each, TrialViewSet.as_view({"post": each})) for each in _ACTIONS),
-                path("log", TrialLogViewSet.as_view({"get": "retrieve", "put": "update"})),
+                path("log", _LOG, name="trial-log"),
             ]
         ),
     ),
