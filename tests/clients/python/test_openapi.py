@@ -67,7 +67,7 @@ ANSWERS = {
     "SearchSpaceVersion": answers.SearchSpaceVersion,
     "Signs": answers.HeartbeatReply,
     "Study": answers.StudyInfo,
-    "Trial": answers.FrozenTrial,
+    "AnnotatedTrial": answers.FrozenTrial,
     "Verdict": answers.ReportReply,
 }
 
