@@ -39,7 +39,8 @@ class LinksField(serializers.Field[Any, Any, Any, Any]):
     def to_internal_value(self, data: Any) -> dict[str, str | None]:
         if not isinstance(data, dict):
             raise serializers.ValidationError(f"expected an object, not {data!r:.80}")
-        if len(data) > 2 * MAX_LINKS:  # as many may be removed as are added
+        # As many may be removed as are added.
+        if len(data) > (2 * MAX_LINKS if self.takes_null else MAX_LINKS):
             text = f"expected at most {MAX_LINKS} links, not {len(data)}"
             raise serializers.ValidationError(text)
         faults = {
