@@ -59,6 +59,7 @@ def page_context(request: HttpRequest, trial: Trial) -> dict[str, Any]:
         "state": columns.state(trial),
         "results": results(trial),
         "standing": standing(trial, comparison),
+        "best_label": "First of the front" if study.is_multi_objective else "Best",
         "best_url": _url(ids, study.best_number),
         "time_text": time_text(trial),
         "lease_text": lease_text(trial),

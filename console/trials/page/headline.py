@@ -43,7 +43,8 @@ def standing(trial: Trial, comparison: Comparison) -> str:
     if comparison.better_than is None:
         return ""
     sample = "" if comparison.n_compared == comparison.n_complete else ", by a sample"
-    return f"It is better than {percent(comparison.better_than)} of the completed trials{sample}."
+    which = "feasible completed" if study.constraints else "completed"
+    return f"It is better than {percent(comparison.better_than)} of the {which} trials{sample}."
 
 
 def percent(share: float) -> str:
