@@ -278,8 +278,9 @@ def test_worker_loads_an_existing_study_and_creates_none(file: str, token: MakeT
 
 def test_other_methods_are_not_allowed(file: str, token: MakeToken) -> None:
     manager = authorized_client(token()[1])
-    for path in {each.path for each in OPERATIONS}:
-        for method in ("PUT", "TRACE", "BREW"):
+    used = {(each.path, each.method) for each in OPERATIONS}
+    for path in {path for path, _ in used}:
+        for method in {"PUT", "TRACE", "BREW"} - {method for each, method in used if each == path}:
             assert APIClient().generic(method, path).status_code == 401
             assert manager.generic(method, path).status_code == 405
 

@@ -55,8 +55,8 @@ class LogSender:
         try:
             text = b"".join(lines).decode(errors="replace")
             await self._trial.log(text, skipped=skipped, seconds=SECONDS_TO_SEND)
-        except TunerError as error:
-            self._is_refused = not is_outage(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the evaluation goes on
+            self._is_refused = not (isinstance(error, TunerError) and is_outage(error))
             _log.warning("trial %s: its log is not stored: %s", self._trial.trial_id, error)
             self._put_back(lines, skipped)
         except BaseException:  # cancelled: what was sent is sent again, to the same place
