@@ -5,12 +5,17 @@ trials becomes slower by them. Optuna has no counterpart. The database deletes t
 trial (ON DELETE CASCADE, set by a migration).
 """
 
-from typing import ClassVar
+from functools import cached_property
+from typing import Any, ClassVar
 
 from django.db import connection, models
+from django.db.models import Subquery
 
+from studies.models import Study
 from trials.models.trial import Trial
 from tuner_project.db.fields import PlainJSONField
+from tuner_project.db.prepared import Parameter, PreparedQuery
+from tuner_project.db.statements import Sent
 
 # Adds no row of a trial that is being deleted: it waits for that, and then finds none.
 _ENSURE = """
@@ -44,6 +49,19 @@ class AnnotationManager(models.Manager["Annotation"]):
         with connection.cursor() as cursor:
             cursor.execute(sql, [trial_id])
         return self.select_for_update().filter(pk=trial_id).first()
+
+    def send_by_number(self, study_name: str, number: int) -> "Sent[Annotation]":
+        """Send the query of a trial's annotation; within `pipelined()`, without waiting for it."""
+        return self._by_number.send(study=study_name, number=number)
+
+    @cached_property
+    def _by_number(self) -> "PreparedQuery[Annotation]":
+        studies = Study.objects.filter(name=Parameter("study")).values("id")
+        these: dict[str, Any] = {
+            "trial__study_id": Subquery(studies),
+            "trial__number": Parameter("number"),
+        }
+        return PreparedQuery(lambda: self.filter(**these))
 
 
 class Annotation(models.Model):

@@ -70,7 +70,9 @@ def lease_text(trial: Trial, now: datetime | None = None) -> str:
     if trial.state != "RUNNING":
         return ""
     if trial.lease_expires_at is None:
-        return "It has no lease: it runs until its worker ends it, or somebody does."
+        return (
+            "It has no lease: it runs until its worker tells the result, or it is failed by hand."
+        )
     left = (trial.lease_expires_at - (now or timezone.now())).total_seconds()
     if left <= 0:
         return "Its lease has expired: its worker is probably gone."

@@ -29,7 +29,14 @@ class NoteForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 4, "class": "vLargeTextField"}),
     )
     link_name = forms.CharField(required=False, max_length=MAX_NAME, label="Name of a link to add")
-    link_url = forms.CharField(required=False, max_length=MAX_URL, label="Its URL")
+    link_url = forms.CharField(
+        required=False,
+        max_length=MAX_URL,
+        label="Its URL",
+        widget=forms.URLInput(
+            attrs={"pattern": "[Hh][Tt][Tt][Pp][Ss]?://.+", "title": "http or https"}
+        ),
+    )
 
     def clean_note(self) -> str:
         """Return the note with the ends of lines that other clients send."""

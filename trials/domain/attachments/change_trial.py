@@ -14,7 +14,7 @@ from trials.domain.locking import read_trial
 from trials.domain.reporting import add_user_attrs
 from trials.errors import InvalidTrial, TrialNotFound
 from trials.models import Annotation, Trial
-from tuner_project.db.pipelines import pipelined_transaction
+from tuner_project.db.pipelines import pipelined, pipelined_transaction
 
 MAX_NOTE = 4000  # characters
 
@@ -57,7 +57,7 @@ def change_trial(
         trial = read_trial(named, number, fence)
         fence.check_holder(trial)
     if note is None and links is None:
-        return _annotated(trial)
+        return _with(trial, Annotation.objects.filter(pk=trial.pk).first())
     annotation = Annotation.objects.locked(trial.id)
     if annotation is None:
         raise TrialNotFound.numbered(number)  # deleted since it was read
@@ -75,12 +75,15 @@ def read_annotated(*, named: NamedStudy, number: int) -> Trial:
     Raises:
         StudyNotFound, TrialNotFound
     """
-    return _annotated(read_trial(named, number))
+    with pipelined():
+        sent = Annotation.objects.send_by_number(named.name, number)
+        return _with(read_trial(named, number), sent.first())
 
 
-def _annotated(trial: Trial) -> Trial:
-    found = Annotation.objects.filter(pk=trial.id).first()
-    trial.annotation = Annotation(trial=trial) if found is None else found
+def _with(trial: Trial, annotation: Annotation | None) -> Trial:
+    """Set a trial's annotation, an empty one if there is none of this trial."""
+    is_its = annotation is not None and annotation.pk == trial.pk  # not of a replaced study
+    trial.annotation = annotation if annotation and is_its else Annotation(trial=trial)
     return trial
 
 
