@@ -22,7 +22,9 @@ OPERATIONS = {
     "completeTrial": "Trial.complete",
     "completeTrials": "Study.tell",
     "createStudy": "Client.create_study",
+    "createWebhook": "Client.create_webhook",
     "deleteStudy": "Client.delete_study",
+    "deleteWebhook": "Client.delete_webhook",
     "exportStudy": "Study.export",
     "failRunningTrials": "Study.fail_running",
     "failTrial": "Trial.fail",
@@ -37,28 +39,35 @@ OPERATIONS = {
     "getReadiness": "Client.ready",
     "getStudy": "Client.get_study",
     "getTrial": "Study.trial",
+    "getWebhook": "Client.get_webhook",
     "importStudies": "Client.import_studies",
     "invalidateTrial": "Study.invalidate",
+    "listEvents": "Study.events",
     "listParetoFront": "Study.pareto_front",
     "listSearchSpaceVersions": "Study.search_space_versions",
     "listStudies": "Client.studies",
     "listTrials": "Study.trials",
+    "listWebhooks": "Client.webhooks",
     "pauseStudy": "Study.pause",
+    "pingWebhook": "Client.ping_webhook",
     "pruneTrial": "Trial.prune",
     "renewLease": "Trial.heartbeat",
     "reportTrial": "Trial.report",
     "resumeStudy": "Study.resume",
     "retryFailedTrials": "Study.retry_failed",
     "retryTrial": "Study.retry",
+    "rotateWebhookSecret": "Client.rotate_webhook_secret",
     "suggestTrial": "Study.ask",
     "suggestTrials": "Study.ask",
     "updateStudy": "Study.update",
     "updateTrial": "Study.update_trial",
+    "updateWebhook": "Client.update_webhook",
 }
 
 # By schema of an answer: its class.
 ANSWERS = {
     "Best": answers.Best,
+    "Event": answers.Event,
     "Importance": answers.Importance,
     "ParetoTrial": answers.ParetoTrial,
     "Progress": answers.Progress,
@@ -66,6 +75,7 @@ ANSWERS = {
     "Signs": answers.HeartbeatReply,
     "Study": answers.StudyInfo,
     "Trial": answers.FrozenTrial,
+    "SecretWebhook": answers.Webhook,
     "Verdict": answers.ReportReply,
 }
 
@@ -125,6 +135,7 @@ CALLED_BY = {
 PASSED_ON = {
     "CreateStudyRequest", "CloneStudyRequest", "PatchedChangeStudyRequest",
     "PatchedChangeTrialRequest", "CompleteBatchRequest", "ToldTrialRequest", "WarmStartRequest",
+    "CreateWebhookRequest", "PatchedChangeWebhookRequest",
 }  # fmt: skip
 
 # Codes with an error of their own, and statuses with one for all other codes.
