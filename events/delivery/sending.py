@@ -5,6 +5,7 @@ import io
 import socket
 import ssl
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from time import monotonic
@@ -48,7 +49,7 @@ def send(url: str, headers: Mapping[str, str], body: bytes, timeout: float = TIM
     deadline = _Deadline(timeout)
     try:
         destination = Destination.of(url)
-        connection = _Connection(destination, addresses_of(destination), deadline)
+        connection = _Connection(destination, _look_up(destination, deadline), deadline)
         try:
             connection.request("POST", destination.path, body, dict(headers))
             return Outcome(connection.getresponse().status)
@@ -60,6 +61,14 @@ def send(url: str, headers: Mapping[str, str], body: bytes, timeout: float = TIM
         return Outcome(error=str(error))
     except (OSError, http.client.HTTPException, ValueError) as error:
         return Outcome(error=f"{type(error).__name__}: {error}"[:300])
+
+
+def _look_up(destination: Destination, deadline: "_Deadline") -> list[str]:
+    """Return the checked addresses of a destination; the system's look-up knows no deadline."""
+    executor = ThreadPoolExecutor(1, thread_name_prefix="look-up")
+    found = executor.submit(addresses_of, destination)
+    executor.shutdown(wait=False)
+    return found.result(deadline.left())
 
 
 @cache

@@ -147,6 +147,20 @@ def test_address_that_was_checked_is_the_one_that_is_connected_to(
     assert connected == ["93.184.216.34"]
 
 
+def test_name_server_that_does_not_answer_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def look_up(*args: Any, **kwargs: Any) -> list[Any]:
+        time.sleep(0.8)
+        return []
+
+    monkeypatch.setattr("socket.getaddrinfo", look_up)
+    began = time.monotonic()
+    outcome = post("http://receiver.example/", timeout=0.2)
+    assert time.monotonic() - began < 0.6
+    assert str(outcome) == "no answer within 0.2 s"
+
+
 def test_second_address_is_tried_if_the_first_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = [(2, 1, 6, "", (each, 0)) for each in ("127.0.0.2", "127.0.0.1")]
     with running_receiver() as receiver:
