@@ -32,13 +32,14 @@ COPY optuna_bridge optuna_bridge/
 COPY access access/
 COPY studies studies/
 COPY trials trials/
+COPY events events/
 COPY transfer transfer/
 COPY analysis analysis/
 COPY console console/
 # The settings want a key and a database; collecting files uses neither, and neither is kept.
 RUN SECRET_KEY=unused DATABASE_URL=postgresql://unused@unused/unused DEBUG=false \
     python manage.py collectstatic --noinput \
-    && python -m compileall -q manage.py tuner_project optuna_bridge access studies trials transfer analysis console
+    && python -m compileall -q manage.py tuner_project optuna_bridge access studies trials events transfer analysis console
 
 # Root owns the code, so the service cannot change itself; it writes nothing but /dev/shm and /tmp.
 USER 10001:10001

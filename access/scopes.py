@@ -28,6 +28,12 @@ def matches(pattern: str, name: str) -> bool:
     return bool(_compiled(pattern).fullmatch(name))
 
 
+def covers(pattern: str, other: str) -> bool:
+    """Return whether a pattern matches every name that another one matches."""
+    # A character that no pattern has stands for what `*` matches: only another `*` matches it.
+    return pattern == EVERY_STUDY or matches(pattern, other.replace("*", "\0"))
+
+
 def regex_of(pattern: str) -> str | None:
     """Return the PostgreSQL regular expression of a pattern, or None if it matches every name."""
     if pattern == EVERY_STUDY:

@@ -10,9 +10,11 @@ from access.models.audit_entry import AuditEntry
 from console.access.audit_admin import AuditAdmin
 from console.access.failed_login_admin import FailedLoginAdmin
 from console.access.token_admin import TokenAdmin
+from console.events.webhook_admin import WebhookAdmin
 from console.known_lookups import KnownGroupAdmin, KnownUserAdmin
 from console.studies.study_admin import StudyAdmin
 from console.trials.trial_admin import TrialAdmin
+from events.models import Webhook
 from studies.models import Study
 from trials.models import Trial
 
@@ -24,6 +26,7 @@ admin.site.enable_nav_sidebar = False  # there are few lists, and their tables n
 admin.site.register(Study, StudyAdmin)
 admin.site.register(Trial, TrialAdmin)
 admin.site.register(Token, TokenAdmin)
+admin.site.register(Webhook, WebhookAdmin)
 admin.site.register(AuditEntry, AuditAdmin)
 admin.site.register(AccessAttempt, FailedLoginAdmin)
 admin.site.unregister([User, Group])

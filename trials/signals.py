@@ -9,11 +9,14 @@ stored row.
 from django.dispatch import Signal
 
 # Arguments: trials (list[Trial]): just inserted, all of one study; with_steps (bool): whether they
-# have intermediate values.
+# have intermediate values; improving (list[Trial]): results among them that are the study's best
+# now, or may be on its front, which the database knows.
 trials_added = Signal(use_caching=True)
 
 # Arguments: trials (list[Trial]): changed in place, all of one study; steps (list[int]): the steps
-# of the added and replaced intermediate values; with_params (bool): whether parameters were added.
+# of the added and replaced intermediate values; with_params (bool): whether parameters were added;
+# was (list[str]): their states before; streak (FailureStreak): those that ended; improving
+# (list[Trial]): as above, of groups the first trials.
 trials_changed = Signal(use_caching=True)
 
 # Arguments: trial_ids (list[int]): trials of one study whose `study_attrs`, and nothing else, were

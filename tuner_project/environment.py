@@ -28,6 +28,7 @@ Default = TypeVar("Default")
 _BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), True)
 _BOOLEANS |= dict.fromkeys(("false", "0", "no", "off"), False)
 _HOST = re.compile(r"\*|\.?[\w-]+(\.[\w-]+)*|\[[0-9a-fA-F:.]+\]")
+_HOST_OR_BELOW = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*")
 
 
 class Environment:
@@ -86,6 +87,15 @@ class Environment:
     def hosts(self, name: str, default: list[str]) -> list[str]:
         """Return host names for Django's ALLOWED_HOSTS: no scheme, port or path."""
         return self.words(name, default, "hosts such as tuner.example.org", _HOST.fullmatch)
+
+    def webhook_hosts(self, name: str, default: list[str]) -> list[str]:
+        """Return names of hosts, `*.domain` for all below a domain, or IP addresses."""
+
+        def is_valid(host: str) -> object:
+            return _HOST_OR_BELOW.fullmatch(host) or _is_address(host)
+
+        expected = "hosts such as hooks.internal, *.example.org or 10.0.0.7"
+        return [host.lower() for host in self.words(name, default, expected, is_valid)]
 
     def origins(self, name: str, default: list[str]) -> list[str]:
         """Return web origins: scheme and host, without a path."""
@@ -146,6 +156,14 @@ class Environment:
 def _is_origin(origin: str) -> bool:
     parts = urlsplit(origin)
     return parts.scheme in ("http", "https") and bool(parts.netloc) and not parts.path
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:

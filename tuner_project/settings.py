@@ -130,9 +130,9 @@ ALLOWED_HOSTS = [
 CORS_ALLOWED_ORIGINS = env.origins(
     "CORS_ORIGINS", ["http://localhost:3000", "http://localhost:8080"]
 )
-CORS_ALLOW_HEADERS = [*default_headers, "x-request-id"]
+CORS_ALLOW_HEADERS = [*default_headers, "if-none-match", "x-request-id"]
 # Date and Retry-After are what a worker in a browser times its heartbeats and retries by.
-CORS_EXPOSE_HEADERS = ["Date", "Link", "Retry-After", "X-Request-ID", "X-Total-Count"]
+CORS_EXPOSE_HEADERS = ["Date", "ETag", "Link", "Retry-After", "X-Request-ID", "X-Total-Count"]
 CORS_URLS_REGEX = r"^/api/v1/"
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", [])
 # How many proxies append to X-Forwarded-For, from which the client's address is taken.
@@ -191,6 +191,14 @@ KEEP_DEAD_TOKENS_DAYS = env.integer("KEEP_DEAD_TOKENS_DAYS", 90, 0, 36_500)
 KEEP_AUDIT_DAYS = env.integer("KEEP_AUDIT_DAYS", 0, 0, 36_500)  # 0: never
 KEEP_LOGS_DAYS = env.integer("KEEP_LOGS_DAYS", 0, 0, 36_500)  # 0: never
 
+# Events ----------------------------------------------------------------------------------
+KEEP_EVENTS_DAYS = env.integer("KEEP_EVENTS_DAYS", 30, 1, 36_500)
+# Seconds without results and signs of life after which something has stalled; 0: never.
+STALLED_SECONDS = env.integer("STALLED_SECONDS", 3600, 0, 366 * 24 * 3600)
+MAX_WEBHOOKS = env.integer("MAX_WEBHOOKS", 100, 0, 10_000)
+# Hosts that webhooks may name though their addresses are private: names, `*.domain`, or addresses.
+WEBHOOK_ALLOWED_HOSTS = env.webhook_hosts("WEBHOOK_ALLOWED_HOSTS", [])
+
 # Optimisation ----------------------------------------------------------------------------
 MAX_LEASE_SECONDS = 366 * 24 * 3600
 # For studies without an explicit one; the app `studies` checks that the names exist
@@ -225,6 +233,7 @@ INSTALLED_APPS = [
     "access",
     "studies",
     "trials",
+    "events",
     "transfer",
     "analysis",
 ]
@@ -306,6 +315,7 @@ LOGGING = logging_config(
         "access",
         "studies",
         "trials",
+        "events",
         "transfer",
         "analysis",
         "console",

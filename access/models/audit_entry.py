@@ -24,6 +24,7 @@ class SubjectKind(models.TextChoices):
     STUDY = "study"
     TRIAL = "trial"
     TOKEN = "token"  # noqa: S105
+    WEBHOOK = "webhook"
 
 
 class Action(models.TextChoices):
@@ -82,7 +83,7 @@ class AuditEntry(models.Model):
     address = models.GenericIPAddressField(null=True)
     request_id = models.CharField(max_length=128, blank=True, default="")
     action = models.CharField(max_length=11, choices=Action.choices)
-    kind = models.CharField("what", max_length=5, choices=SubjectKind.choices)
+    kind = models.CharField("what", max_length=7, choices=SubjectKind.choices)
     subject = models.CharField(max_length=256, help_text="The name of the study or token.")
     subject_id = models.BigIntegerField(help_text="Of the study or token.")
     numbers = ArrayField(
@@ -108,6 +109,7 @@ class AuditEntry(models.Model):
                 name="audit_kind",
                 condition=models.Q(kind__in=["study", "token"]),
             ),
+            models.Index(fields=["id"], name="audit_webhook", condition=models.Q(kind="webhook")),
         )
 
     def __str__(self) -> str:

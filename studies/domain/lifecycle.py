@@ -23,6 +23,7 @@ from studies.errors import (
     StudyPaused,
 )
 from studies.models import NamedStudy, Study
+from studies.signals import state_entered
 
 # The actions on a study, by the state that each leads to.
 ACTIONS = {
@@ -204,6 +205,7 @@ def enter(study: Study, state: StudyState, reason: str, *, actor: Actor) -> None
     study.state, study.state_reason = state.value, reason
     study.state_history = [*study.state_history, change]
     study.save(update_fields=Study.STATE)
+    state_entered.send(sender=Study, study=study)
     record_study(actor, _RECORDED_AS[state], study, reason=shortened(reason) or None)
 
 

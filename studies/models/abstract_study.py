@@ -111,6 +111,11 @@ class AbstractStudy(models.Model):
 
     next_number = models.IntegerField(default=0, help_text="The next trial's number.")
     revision = models.BigIntegerField(default=0, help_text="Counts the writes to its trials.")
+    front_revision = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        help_text="The revision at which a result last changed the best trial or the front.",
+    )
     n_waiting = models.IntegerField(default=0)
     n_running = models.IntegerField(default=0)
     n_complete = models.IntegerField(default=0)

@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 from analysis.plots.catalogue import KINDS
 from studies.models import Study
 from tests.support.database import recorded_statements
+from tests.support.events import build_many_events
 from tests.support.study_builders import build_large_study
 from tuner_project.urls import api as api_patterns
 
@@ -63,6 +64,7 @@ GETS: dict[str, list[tuple[str, str, int]]] = {
     f"{STUDY}/progress": [(ONE, "", 4), (TWO, "", 4)],
     f"{STUDY}/advice": [(ONE, "", 7), (TWO, "", 7)],
     f"{STUDY}/search-space-versions": [(ONE, "", 2)],
+    f"{STUDY}/events": [(ONE, "", 2), (ONE, "?limit=1000", 2)],
     PLOT: [],  # PLOTS
 }
 PLOTS: dict[str, tuple[str, int]] = {
@@ -93,8 +95,10 @@ PAGES = {
 def large(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, Study]]:
     """Studies that the tests of this module read; each rolls back to them."""
     with django_db_blocker.unblock(), transaction.atomic():
+        one = build_large_study(ONE, N, others=500)
+        build_many_events(one, N)
         yield {
-            ONE: build_large_study(ONE, N, others=500),
+            ONE: one,
             TWO: build_large_study(TWO, N, objectives=2, front=N),
             f"few {ONE}": build_large_study(f"few {ONE}", N_FEW, others=500),
             f"few {TWO}": build_large_study(f"few {TWO}", N_FEW, objectives=2, front=N_FEW),

@@ -62,6 +62,24 @@ def test_plots_are_drawn_with_data(
     keep(page, f"{study}-whole", full_page=True)
 
 
+def test_page_reads_the_progress_when_the_study_has_changed(
+    open_page: Open, client: HttpClient
+) -> None:
+    client.create_study(name="quiet", direction="minimize", search_space=SPACE, sampler="random")
+    page = open_study(open_page, client, "quiet")
+    expect(page.locator("#tuner-trials")).to_have_text("0")
+    asked: list[str] = []
+    page.on("response", lambda response: asked.append(f"{response.status} {response.url}"))
+    page.wait_for_timeout(7 * SECONDS)
+    assert len([each for each in asked if each.startswith("304") and "/events?" in each]) >= 2
+    assert [each for each in asked if each.endswith("/progress")] == []
+    number = client.suggest("quiet")["trial_id"]
+    expect(page.locator("#tuner-trials")).to_have_text("1", timeout=5 * SECONDS)
+    client.complete("quiet", number, values=0.25)
+    expect(page.locator("#tuner-best")).to_contain_text("0.25", timeout=5 * SECONDS)
+    assert 2 <= len([each for each in asked if each.endswith("/progress")]) <= 3
+
+
 def test_plot_without_data_says_why(open_page: Open, client: HttpClient) -> None:
     page = open_study(open_page, client, "demo-zdt1")
     card = page.locator("#tuner-plot-intermediate_values").locator("..")

@@ -19,7 +19,7 @@ from tuner_project.serving import gunicorn as gunicorn_settings
 from tuner_project.settings import MAX_IMPORT_BYTES
 
 REPLICAS = ["tuner-1", "tuner-2"]
-OF_OUR_IMAGE = [*REPLICAS, "migrate", "expire", "purge"]
+OF_OUR_IMAGE = [*REPLICAS, "migrate", "expire", "deliver", "purge"]
 # Of the database's image, and of compose.yaml itself.
 FOREIGN = {"POSTGRES_PASSWORD", "POSTGRES_USER", "POSTGRES_DB"}
 IMAGES = {"POSTGRES_IMAGE", "PYTHON_IMAGE", "DEBIAN_IMAGE", "NGINX_IMAGE"}
@@ -116,7 +116,7 @@ def test_replicas_connect_through_the_pooler(
     parser.read(ROOT / "deploy" / "pgbouncer" / "pgbouncer.ini")
     pooler = parser["pgbouncer"]
     assert pooler["pool_mode"] == "transaction"
-    for name in [*REPLICAS, "expire", "purge"]:
+    for name in [*REPLICAS, "expire", "deliver", "purge"]:
         environment = services[name]["environment"]
         assert environment["DATABASE_URL"].endswith(f"@pgbouncer:{pooler['listen_port']}/tuner")
         assert environment["DB_POOLER"] == "true"

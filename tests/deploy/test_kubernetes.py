@@ -7,6 +7,7 @@ the kustomization, and the ServiceMonitor, the Prometheus operator's: see `SERVI
 from collections.abc import Iterator
 from copy import deepcopy
 from functools import cache
+from ipaddress import ip_network
 from typing import Any
 
 import jsonschema
@@ -108,6 +109,20 @@ def only_document(kind: str) -> dict[str, Any]:
     return document
 
 
+def service_deployment() -> dict[str, Any]:
+    (document,) = [each for each in documents_of_kind("Deployment") if is_served(each)]
+    return document
+
+
+def is_served(deployment: dict[str, Any]) -> bool:
+    return bool(deployment["metadata"]["labels"]["app.kubernetes.io/component"] == "service")
+
+
+def deliver_deployment() -> dict[str, Any]:
+    (document,) = [each for each in documents_of_kind("Deployment") if not is_served(each)]
+    return document
+
+
 def pod_templates() -> Iterator[tuple[str, dict[str, Any]]]:
     """The name of the workload and its pods' template."""
     for document in [*documents_of_kind("Deployment"), *documents_of_kind("Job")]:
@@ -130,7 +145,7 @@ def test_manifests_match_kubernetes_schemas(version: str) -> None:
 
 
 def test_schema_check_finds_a_misspelt_field() -> None:
-    deployment = only_document("Deployment")
+    deployment = service_deployment()
     deployment["spec"]["template"]["spec"]["containers"][0]["readOnlyRootFileSystem"] = True
     with pytest.raises(kubernetes_validate.ValidationError, match="readOnlyRootFileSystem"):
         kubernetes_validate.validate(deployment, VERSIONS[-1], strict=True)
@@ -208,7 +223,7 @@ def test_service_monitor_sends_the_metrics_token() -> None:
 
 
 def test_probes_use_urls_of_the_service() -> None:
-    (container,) = only_document("Deployment")["spec"]["template"]["spec"]["containers"]
+    (container,) = service_deployment()["spec"]["template"]["spec"]["containers"]
     asked = {name: container[name]["httpGet"]["path"] for name in container if "Probe" in name}
     assert asked == {
         "startupProbe": "/api/v1/health",
@@ -220,9 +235,9 @@ def test_probes_use_urls_of_the_service() -> None:
 
 
 def test_selectors_match_only_pods_of_the_service() -> None:
-    template = only_document("Deployment")["spec"]["template"]
+    template = service_deployment()["spec"]["template"]
     selectors = {
-        "Deployment": only_document("Deployment")["spec"]["selector"]["matchLabels"],
+        "Deployment": service_deployment()["spec"]["selector"]["matchLabels"],
         "Service": only_document("Service")["spec"]["selector"],
         "PodDisruptionBudget": only_document("PodDisruptionBudget")["spec"]["selector"][
             "matchLabels"
@@ -235,7 +250,7 @@ def test_selectors_match_only_pods_of_the_service() -> None:
             if selector.items() <= template["metadata"]["labels"].items()
         ]
         assert chosen == ["tuner"], kind
-    policy = only_document("NetworkPolicy")["spec"]["podSelector"]["matchLabels"]
+    policy = documents_of_kind("NetworkPolicy")[0]["spec"]["podSelector"]["matchLabels"]
     assert all(policy.items() <= t["metadata"]["labels"].items() for _, t in pod_templates())
     assert (
         template["spec"]["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"]
@@ -246,7 +261,7 @@ def test_selectors_match_only_pods_of_the_service() -> None:
 
 
 def test_ports_agree() -> None:
-    (container,) = only_document("Deployment")["spec"]["template"]["spec"]["containers"]
+    (container,) = service_deployment()["spec"]["template"]["spec"]["containers"]
     (port,) = container["ports"]
     assert {v["name"]: v["value"] for v in container["env"]}["PORT"] == str(port["containerPort"])
     (served,) = only_document("Service")["spec"]["ports"]
@@ -258,7 +273,7 @@ def test_ports_agree() -> None:
             "port": {"name": served["name"]},
         }
     assert only_document("ServiceMonitor")["spec"]["endpoints"][0]["port"] == served["name"]
-    allowed = only_document("NetworkPolicy")["spec"]["ingress"][0]["ports"]
+    allowed = documents_of_kind("NetworkPolicy")[0]["spec"]["ingress"][0]["ports"]
     assert [each["port"] for each in allowed] == [port["name"]]
 
 
@@ -277,7 +292,7 @@ def test_ingress_buffers_small_bodies_only() -> None:
 
 
 def test_autoscaler_sets_the_replicas_of_the_deployment() -> None:
-    deployment, autoscaler = only_document("Deployment"), only_document("HorizontalPodAutoscaler")
+    deployment, autoscaler = service_deployment(), only_document("HorizontalPodAutoscaler")
     assert autoscaler["spec"]["scaleTargetRef"] == {
         "apiVersion": deployment["apiVersion"],
         "kind": "Deployment",
@@ -294,11 +309,13 @@ def test_default_postgresql_has_connections_for_all_pods() -> None:
     """docs/sizing.md shows the sum."""
     settings = only_document("ConfigMap")["data"]
     n_pods = only_document("HorizontalPodAutoscaler")["spec"]["maxReplicas"]
-    surge = only_document("Deployment")["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
+    surge = service_deployment()["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
     n_processes, n_held = int(settings["WEB_WORKERS"]), int(settings["WEB_THREADS"]) + 1
     n_jobs = len(documents_of_kind("Job")) + len(
         documents_of_kind("CronJob")
     )  # no two of one at once
+    n_jobs += deliver_deployment()["spec"]["replicas"]
+    assert deliver_deployment()["spec"]["strategy"] == {"type": "Recreate"}
     assert {job["spec"]["concurrencyPolicy"] for job in documents_of_kind("CronJob")} == {"Forbid"}
     total = (n_pods + surge) * (n_processes * n_held + 2) + n_jobs
     text = f"({n_pods} + {surge}) × ({n_processes} × {n_held} + 2) + {n_jobs} = {total} ≤ 97"  # noqa: RUF001
@@ -309,7 +326,7 @@ def test_default_postgresql_has_connections_for_all_pods() -> None:
 def test_network_policy_admits_only_proxies_and_prometheus() -> None:
     """Another client could choose its address, since the last proxy's header is trusted."""
     assert only_document("ConfigMap")["data"]["TRUSTED_PROXIES"] == "1"
-    (rule,) = only_document("NetworkPolicy")["spec"]["ingress"]
+    (rule,) = documents_of_kind("NetworkPolicy")[0]["spec"]["ingress"]
     (peer,) = rule["from"]
     assert peer == {
         "namespaceSelector": {
@@ -324,15 +341,33 @@ def test_network_policy_admits_only_proxies_and_prometheus() -> None:
     }
 
 
+def test_only_those_that_deliver_may_call_public_addresses() -> None:
+    everybody, deliver = documents_of_kind("NetworkPolicy")
+    assert all("to" not in rule for rule in everybody["spec"]["egress"])
+    assert {port["port"] for rule in everybody["spec"]["egress"] for port in rule["ports"]} == {
+        53,
+        5432,
+        6432,
+    }
+    labels = deliver["spec"]["podSelector"]["matchLabels"]
+    chosen = [n for n, t in pod_templates() if labels.items() <= t["metadata"]["labels"].items()]
+    assert chosen == [deliver_deployment()["metadata"]["name"]]
+    (rule,) = deliver["spec"]["egress"]
+    assert [port["port"] for port in rule["ports"]] == [80, 443]
+    for block in (each["ipBlock"] for each in rule["to"]):
+        assert not any(ip_network(each).is_global for each in block["except"])
+
+
 def test_pods_have_time_for_a_graceful_stop() -> None:
-    pod = only_document("Deployment")["spec"]["template"]["spec"]
+    pod = service_deployment()["spec"]["template"]["spec"]
     _, seconds = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
     assert pod["terminationGracePeriodSeconds"] > int(seconds) + gunicorn_settings.graceful_timeout
 
 
 def test_jobs_run_commands_that_exist() -> None:
     known: dict[str, Any] = get_commands()
-    for workload in [*documents_of_kind("Job"), *documents_of_kind("CronJob")]:
+    jobs = [*documents_of_kind("Job"), *documents_of_kind("CronJob")]
+    for workload in [*jobs, deliver_deployment()]:
         name = workload["metadata"]["name"]
         template = dict(pod_templates())[name]
         for container in template["spec"]["containers"]:

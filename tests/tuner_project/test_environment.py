@@ -237,7 +237,14 @@ def test_allowed_origin_may_read_answers_and_headers(api: APIClient, settings: S
     response = api.get("/api/v1/studies", headers={"Origin": "https://app.example.org"})
     assert response["Access-Control-Allow-Origin"] == "https://app.example.org"
     exposed = response["Access-Control-Expose-Headers"]
-    assert exposed.split(", ") == ["Date", "Link", "Retry-After", "X-Request-ID", "X-Total-Count"]
+    assert exposed.split(", ") == [
+        "Date",
+        "ETag",
+        "Link",
+        "Retry-After",
+        "X-Request-ID",
+        "X-Total-Count",
+    ]
 
 
 def test_allowed_origin_may_preflight(api: APIClient, settings: Settings) -> None:

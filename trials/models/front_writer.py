@@ -30,12 +30,15 @@ class FrontWriter(TrialReader[T]):
             released = front.released(study, removed, *rest)
         front_statements.restore_front(study, released)
 
-    def find_front(self, study: Study) -> None:
-        """Find the best trial or the front of a locked study among all its trials."""
+    def find_front(self, study: Study, *, is_news: bool = True) -> None:
+        """Find the best trial or the front of a locked study among all its trials.
+
+        `is_news` says whether results have changed, or were imported.
+        """
         front_statements.clear_front(study)
         these = front.feasible(study, self.filter(study_id=study.id))
         released = front.undominated_ids(study, these) if study.is_multi_objective else []
-        front_statements.restore_front(study, released)
+        front_statements.restore_front(study, released, is_news=is_news)
 
     def settle_all(self, study: Study) -> None:
         """Set the results of all groups of a locked study whose trials were just written."""
@@ -49,7 +52,7 @@ class FrontWriter(TrialReader[T]):
             for members in repeats.by_group(repeats.counting(study, these)).values():
                 repeats.settle_group(settled, members)
             rows.update_groups(settled.leaders)
-        self.find_front(study)
+        self.find_front(study, is_news=False)
         self._count_anew(study)
 
     def _settle(self, study: Study, trials: Sequence[T], was: Sequence[str]) -> Settled:

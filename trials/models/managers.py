@@ -22,7 +22,7 @@ from trials.models.repeats import Settled
 from trials.models.reservation import Reservation
 from trials.models.statements import front as front_statements
 from trials.models.statements import reserve, rows, space
-from trials.models.statements.failure_streak import FailureStreak
+from trials.models.statements.failure_streak import NO_STREAK, FailureStreak
 from trials.signals import (
     space_changed,
     study_attrs_added,
@@ -110,8 +110,15 @@ class TrialManager(FrontWriter[T], LeaseWriter[T]):
             rows.insert(trials)
             rows.insert_steps(steps)
             if study is not None:
-                self._update_counters_and_front(study, trials, Counter(), beaten, counted=counted)
-            trials_added.send(sender=self.model, trials=list(trials), with_steps=bool(steps))
+                self._update_counters_and_front(
+                    study, trials, Counter(), beaten, counted=counted, is_news=are_results
+                )
+            trials_added.send(
+                sender=self.model,
+                trials=list(trials),
+                with_steps=bool(steps),
+                improving=[each for each in trials if each.on_front] if are_results else [],
+            )
 
     def change(
         self,
@@ -133,28 +140,31 @@ class TrialManager(FrontWriter[T], LeaseWriter[T]):
         for trial in written:
             trial.revision = study.revision
         judged: Sequence[AbstractTrial] = settled.leaders
+        changed: Sequence[AbstractTrial] = settled.leaders
         results = settled.results
         if study.repeats is None:
             judged = trials
-            results = [
+            results = changed = [
                 each for each, before in zip(trials, was, strict=True) if is_result(each, before)
             ]
         counted = self._improvement(study, results)
         beaten = self._taken_off(study, judged)
         moves = _moves(trials, was, were_failures)
         waited = "WAITING" in was
+        streak = FailureStreak.of(_ended(trials, was))
         with pipelined():
             rows.update(trials, steps, are_started=waited)
             if settled.leaders:
                 rows.update_groups(settled.leaders)
-            self._update_counters_and_front(
-                study, trials, moves, beaten, _ended(trials, was), counted, judged
-            )
+            self._update_counters_and_front(study, trials, moves, beaten, streak, counted, judged)
             trials_changed.send(
                 sender=self.model,
                 trials=list(trials),
                 steps=sorted({step for _, step, _ in steps}),
                 with_params=waited,
+                was=list(was),
+                streak=streak,
+                improving=[each for each in changed if each.on_front],
             )
         if settled.has_lost:
             self.find_front(study)
@@ -207,17 +217,17 @@ class TrialManager(FrontWriter[T], LeaseWriter[T]):
         trials: Sequence[T],
         moves: Counter[str],
         beaten: Sequence[int] | None,
-        ended: Sequence[str] = (),
+        streak: FailureStreak = NO_STREAK,
         counted: Improvement | None = None,
         judged: Sequence[AbstractTrial] | None = None,
+        is_news: bool = True,
     ) -> None:
         new = [each.id for each in (trials if judged is None else judged) if each.on_front]
         running = [trial for trial in trials if trial.state == "RUNNING"]
         expiries = [trial.lease_expires_at for trial in running if trial.lease_expires_at]
         until = min(expiries, default=None)
-        streak = FailureStreak.of(ended)
         front_statements.update_counters_and_front(
-            study, moves, new, beaten, until, streak, counted
+            study, moves, new, beaten, until, streak, counted, is_news=is_news
         )
         if counted is not None:
             study.n_without_improvement, study.improvement_reference = counted

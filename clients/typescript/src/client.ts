@@ -4,7 +4,7 @@ import { variable } from "./environment.js";
 import type { Backoff } from "./http/retries.js";
 import { Transport } from "./http/transport.js";
 import { apiUrl } from "./http/urls.js";
-import { ResultOperations } from "./operations/results.js";
+import { EventOperations } from "./operations/events.js";
 import { StudyWorker } from "./worker/study.js";
 
 export interface TunerClientOptions {
@@ -24,7 +24,7 @@ export interface TunerClientOptions {
 
 const MINUTE = 60_000;
 
-export class TunerClient extends ResultOperations {
+export class TunerClient extends EventOperations {
   constructor(options: TunerClientOptions = {}) {
     super(
       new Transport({

@@ -636,6 +636,29 @@ export type CreateStudyRequest = {
 };
 
 /**
+ * A webhook that is to be created.
+ */
+export type CreateWebhookRequest = {
+    /**
+     * Who receives it.
+     */
+    name: string;
+    /**
+     * `https://` or `http://`, without a user. Private addresses are refused, unless `WEBHOOK_ALLOWED_HOSTS` names the host.
+     */
+    url: string;
+    /**
+     * The names of the studies; `*` stands for any text. The token has to see them.
+     */
+    studies?: string;
+    /**
+     * The events that are sent; by default all.
+     */
+    events?: Array<EventType>;
+    format?: WebhookFormat;
+};
+
+/**
  * * `allow` - Allow
  * * `avoid` - Avoid
  */
@@ -647,6 +670,35 @@ export type DuplicatesEnum = 'allow' | 'avoid';
  * * `FAIL` - FAIL
  */
 export type EndedState = 'COMPLETE' | 'PRUNED' | 'FAIL';
+
+/**
+ * Something that has happened to a study or to one of its trials.
+ */
+export type Event = {
+    /**
+     * Within the study: 1, 2, 3, … without gaps.
+     */
+    number: number;
+    type: EventType;
+    timestamp: string;
+    /**
+     * By type; docs/events.md lists the members.
+     */
+    data: {
+        [key: string]: unknown;
+    };
+};
+
+/**
+ * * `study.created` - study.created
+ * * `study.completed` - study.completed
+ * * `study.new_best` - study.new_best
+ * * `study.failing` - study.failing
+ * * `study.stalled` - study.stalled
+ * * `trial.failed` - trial.failed
+ * * `trial.lease_lost` - trial.lease_lost
+ */
+export type EventType = 'study.created' | 'study.completed' | 'study.new_best' | 'study.failing' | 'study.stalled' | 'trial.failed' | 'trial.lease_lost';
 
 /**
  * The result of a failed trial.
@@ -723,6 +775,30 @@ export type Failure = {
     reason: string | null;
     n_trials: number;
     last_trial_id: number;
+};
+
+/**
+ * A study's events from a cursor on.
+ */
+export type Feed = {
+    study_id: number;
+    /**
+     * The study's state.
+     */
+    state: string;
+    events: Array<Event>;
+    /**
+     * The cursor to read on from.
+     */
+    next_after: number;
+    /**
+     * The number of the study's last event; 0: it has none.
+     */
+    last: number;
+    /**
+     * Another one after each change of the study or its trials, but heartbeats.
+     */
+    version: string;
 };
 
 /**
@@ -1649,6 +1725,33 @@ export type PatchedChangeTrialRequest = {
 };
 
 /**
+ * Changes of a webhook.
+ */
+export type PatchedChangeWebhookRequest = {
+    /**
+     * Who receives it.
+     */
+    name?: string;
+    /**
+     * `https://` or `http://`, without a user. Private addresses are refused, unless `WEBHOOK_ALLOWED_HOSTS` names the host.
+     */
+    url?: string;
+    /**
+     * The names of the studies; `*` stands for any text. The token has to see them.
+     */
+    studies?: string;
+    /**
+     * The events that are sent; by default all.
+     */
+    events?: Array<EventType>;
+    format?: WebhookFormat;
+    /**
+     * False: nothing is sent, and what waits is dropped.
+     */
+    enabled?: boolean;
+};
+
+/**
  * The options of pruner `patient`.
  */
 export type PatientPrunerOptions = {
@@ -2156,6 +2259,35 @@ export type SearchSpaceVersion = {
     retired: {
         [key: string]: unknown;
     };
+};
+
+/**
+ * A webhook with its secret, which is answered this once.
+ */
+export type SecretWebhook = {
+    id: number;
+    name: string;
+    url: string;
+    studies: string;
+    events: Array<EventType>;
+    format: WebhookFormat;
+    enabled: boolean;
+    disabled_reason: string | null;
+    created_at: string;
+    /**
+     * Attempts that failed, in a row.
+     */
+    n_failures: number;
+    last_success_at: string | null;
+    last_failure_at: string | null;
+    /**
+     * What went wrong.
+     */
+    last_failure: string | null;
+    /**
+     * `whsec_` and the key of the signatures in Base64.
+     */
+    secret: string;
 };
 
 /**
@@ -2743,6 +2875,37 @@ export type WarmStartRequest = {
 };
 
 /**
+ * A webhook, and how its deliveries fare.
+ */
+export type Webhook = {
+    id: number;
+    name: string;
+    url: string;
+    studies: string;
+    events: Array<EventType>;
+    format: WebhookFormat;
+    enabled: boolean;
+    disabled_reason: string | null;
+    created_at: string;
+    /**
+     * Attempts that failed, in a row.
+     */
+    n_failures: number;
+    last_success_at: string | null;
+    last_failure_at: string | null;
+    /**
+     * What went wrong.
+     */
+    last_failure: string | null;
+};
+
+/**
+ * * `standard` - standard: type, timestamp, data
+ * * `slack` - slack: a text
+ */
+export type WebhookFormat = 'standard' | 'slack';
+
+/**
  * The options of pruner `wilcoxon`.
  */
 export type WilcoxonPrunerOptions = {
@@ -3026,6 +3189,36 @@ export type CompleteStudyResponses = {
 };
 
 export type CompleteStudyResponse = CompleteStudyResponses[keyof CompleteStudyResponses];
+
+export type ListEventsData = {
+    body?: never;
+    headers?: {
+        /**
+         * The `ETag` of the last answer to the same request.
+         */
+        'If-None-Match'?: string;
+    };
+    path: {
+        study_name: string;
+    };
+    query?: {
+        /**
+         * The number of the last event that is known: `next_after` of the last answer.
+         */
+        after?: number;
+        /**
+         * The maximum number of items.
+         */
+        limit?: number;
+    };
+    url: '/api/v1/studies/{study_name}/events';
+};
+
+export type ListEventsResponses = {
+    200: Array<Feed>;
+};
+
+export type ListEventsResponse = ListEventsResponses[keyof ListEventsResponses];
 
 export type ExportStudyData = {
     body?: never;
@@ -3678,6 +3871,119 @@ export type ImportStudiesResponses = {
 };
 
 export type ImportStudiesResponse = ImportStudiesResponses[keyof ImportStudiesResponses];
+
+export type ListWebhooksData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * The maximum number of items.
+         */
+        limit?: number;
+        /**
+         * The number of items to skip.
+         */
+        offset?: number;
+    };
+    url: '/api/v1/webhooks';
+};
+
+export type ListWebhooksResponses = {
+    200: Array<Webhook>;
+};
+
+export type ListWebhooksResponse = ListWebhooksResponses[keyof ListWebhooksResponses];
+
+export type CreateWebhookData = {
+    body: CreateWebhookRequest;
+    path?: never;
+    query?: never;
+    url: '/api/v1/webhooks';
+};
+
+export type CreateWebhookResponses = {
+    201: SecretWebhook;
+};
+
+export type CreateWebhookResponse = CreateWebhookResponses[keyof CreateWebhookResponses];
+
+export type DeleteWebhookData = {
+    body?: never;
+    path: {
+        webhook_id: string;
+    };
+    query?: never;
+    url: '/api/v1/webhooks/{webhook_id}';
+};
+
+export type DeleteWebhookResponses = {
+    /**
+     * No response body
+     */
+    204: void;
+};
+
+export type DeleteWebhookResponse = DeleteWebhookResponses[keyof DeleteWebhookResponses];
+
+export type GetWebhookData = {
+    body?: never;
+    path: {
+        webhook_id: string;
+    };
+    query?: never;
+    url: '/api/v1/webhooks/{webhook_id}';
+};
+
+export type GetWebhookResponses = {
+    200: Webhook;
+};
+
+export type GetWebhookResponse = GetWebhookResponses[keyof GetWebhookResponses];
+
+export type UpdateWebhookData = {
+    body?: PatchedChangeWebhookRequest;
+    path: {
+        webhook_id: string;
+    };
+    query?: never;
+    url: '/api/v1/webhooks/{webhook_id}';
+};
+
+export type UpdateWebhookResponses = {
+    200: Webhook;
+};
+
+export type UpdateWebhookResponse = UpdateWebhookResponses[keyof UpdateWebhookResponses];
+
+export type PingWebhookData = {
+    body?: never;
+    path: {
+        webhook_id: string;
+    };
+    query?: never;
+    url: '/api/v1/webhooks/{webhook_id}/ping';
+};
+
+export type PingWebhookResponses = {
+    202: Webhook;
+};
+
+export type PingWebhookResponse = PingWebhookResponses[keyof PingWebhookResponses];
+
+export type RotateWebhookSecretData = {
+    body?: never;
+    path: {
+        webhook_id: string;
+    };
+    query?: never;
+    url: '/api/v1/webhooks/{webhook_id}/rotate-secret';
+};
+
+export type RotateWebhookSecretResponses = {
+    200: SecretWebhook;
+};
+
+export type RotateWebhookSecretResponse = RotateWebhookSecretResponses[keyof RotateWebhookSecretResponses];
 
 /** Values of parameters by name: numbers, texts, booleans. */
 export type Params = { [name: string]: any };

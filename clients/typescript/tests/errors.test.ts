@@ -28,6 +28,7 @@ const BY_STATUS: Record<number, string> = {
 /** Codes without a class of their own, each with the reason. */
 const PLAIN: Record<string, string> = {
   budget_used_up: "a definition that a person corrects",
+  cursor_ahead: "the study begins anew, which the caller has to decide about",
   evaluators_busy: "repeated by the client",
   illegal_transition: "the action of a person",
   log_closed: "a log too late, whose trial has ended",
@@ -43,11 +44,13 @@ const PLAIN: Record<string, string> = {
   too_many_search_spaces: "a definition that a person corrects",
   too_many_studies: "a limit that a person raises",
   too_many_trials: "a limit that a person raises",
+  too_many_webhooks: "a limit that a person raises",
   trial_finished: "LeaseLost for the worker that held the trial; else the caller's mistake",
   trial_has_no_result: "the caller's mistake",
   trial_not_failed: "the caller's mistake",
   trial_not_running: "the caller's mistake",
   trial_not_waiting: "the caller's mistake",
+  webhook_disabled: "the action of a person",
 };
 
 test("each code of the service leads to a class of its own, or is named here", () => {

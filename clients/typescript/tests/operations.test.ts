@@ -86,10 +86,18 @@ const CALLS: Record<string, (client: TunerClient) => Promise<unknown>> = {
   failRunningTrials: (client) => client.failRunningTrials("s", { silent_for_seconds: 5 }),
   suggestTrial: (client) => client.suggestTrial("s"),
   suggestTrials: (client) => client.suggestTrials("s", { count: 5 }),
+  listEvents: (client) => client.listEvents("s", { after: 3, limit: 5 }),
+  listWebhooks: (client) => client.listWebhooks(PAGE),
+  createWebhook: (client) => client.createWebhook({ name: "a", url: "https://example.org" }),
+  getWebhook: (client) => client.getWebhook(8),
+  updateWebhook: (client) => client.updateWebhook(8, { enabled: true }),
+  deleteWebhook: (client) => client.deleteWebhook(8),
+  rotateWebhookSecret: (client) => client.rotateWebhookSecret(8),
+  pingWebhook: (client) => client.pingWebhook(8),
   importStudies: (client) => client.importStudies("{}\n", { conflict: "skip", dry_run: true }),
 };
-// Of no operation of their own: pages of `listTrials`, and the worker's loop.
-const OTHERS = ["allTrials", "study"];
+// Of no operation of their own: pages of `listTrials` and `listEvents`, and the worker's loop.
+const OTHERS = ["allTrials", "allEvents", "study"];
 const RENAMED: Record<string, string> = {
   health: "getHealth",
   ready: "getReadiness",
@@ -97,7 +105,7 @@ const RENAMED: Record<string, string> = {
   getParetoFront: "listParetoFront",
   getParamImportance: "getImportance",
 };
-const IN_PATH: Record<string, string> = { study_name: "s", trial_id: "7", kind: "slice" };
+const IN_PATH: Record<string, string> = { study_name: "s", trial_id: "7", kind: "slice", webhook_id: "8" };
 
 const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ path, method, ...operation })),

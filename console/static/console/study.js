@@ -1,9 +1,11 @@
 // The page of a study: polls the study's progress, and redraws the plots that are in view.
+import { hasNews } from "./news.js";
 import { createElement, element, fetchJson, objectiveCount, section } from "./page.js";
 import { MIN_REDRAW_MS, PLOT_KINDS, Plot } from "./plots.js";
 
 const POLL_MS = 2000;
 const MAX_POLL_MS = 30000; // after repeated errors
+const READ_ANYWAY_MS = 30000; // rates and leases change though nothing happens
 const STATES = ["COMPLETE", "PRUNED", "RUNNING", "WAITING", "FAIL"];
 const EMPTY = "–";
 
@@ -139,6 +141,8 @@ async function showAdvice() {
 let latest = null; // the progress that is shown
 let advisedRevision = null; // the study's revision that the shown advice is about
 let earliestAdvice = 0;
+let readAt = 0; // when `latest` was read
+let readAnywayAt = 0;
 
 const plots = PLOT_KINDS.map((kind) => new Plot(kind));
 element("plots").append(...plots.map((plot) => plot.card));
@@ -156,18 +160,32 @@ const viewObserver = new IntersectionObserver(
 const updatePlots = (isForced) => plots.forEach((plot) => plot.update(latest.revision, isForced));
 const redrawPlots = () => plots.forEach((plot) => plot.draw());
 
-async function refresh() {
+async function readProgress() {
   const progress = await fetchJson("/progress");
   const isFirst = latest === null;
   latest = progress;
+  readAt = performance.now();
   showProgress(progress);
   if (isFirst) plots.forEach((plot) => viewObserver.observe(plot.card));
-  updatePlots(false);
   await showBest(progress);
-  if (progress.revision !== advisedRevision && performance.now() > earliestAdvice) {
+}
+
+// The progress is read where the study has changed, and every half minute. Otherwise time passes.
+async function refresh() {
+  if (await hasNews()) readAnywayAt = 0;
+  if (performance.now() >= readAnywayAt) {
+    await readProgress();
+    readAnywayAt = performance.now() + READ_ANYWAY_MS;
+  } else {
+    const now = new Date(Date.parse(latest.datetime) + performance.now() - readAt);
+    showRunning({ ...latest, datetime: now.toISOString() });
+  }
+  updatePlots(false);
+  if (latest.revision !== advisedRevision && performance.now() > earliestAdvice) {
     earliestAdvice = performance.now() + MIN_REDRAW_MS;
+    const { revision } = latest;
     await showAdvice();
-    advisedRevision = progress.revision;
+    advisedRevision = revision;
   }
 }
 

@@ -22,7 +22,9 @@ OPERATIONS = {
     "completeTrial": "Trial.complete",
     "completeTrials": "Study.tell",
     "createStudy": "Client.create_study",
+    "createWebhook": "Client.create_webhook",
     "deleteStudy": "Client.delete_study",
+    "deleteWebhook": "Client.delete_webhook",
     "exportStudy": "Study.export",
     "failRunningTrials": "Study.fail_running",
     "failTrial": "Trial.fail",
@@ -38,29 +40,36 @@ OPERATIONS = {
     "getStudy": "Client.get_study",
     "getTrial": "Study.trial",
     "getTrialLog": "Study.trial_log",
+    "getWebhook": "Client.get_webhook",
     "importStudies": "Client.import_studies",
     "invalidateTrial": "Study.invalidate",
+    "listEvents": "Study.events",
     "listParetoFront": "Study.pareto_front",
     "listSearchSpaceVersions": "Study.search_space_versions",
     "listStudies": "Client.studies",
     "listTrials": "Study.trials",
+    "listWebhooks": "Client.webhooks",
     "pauseStudy": "Study.pause",
+    "pingWebhook": "Client.ping_webhook",
     "pruneTrial": "Trial.prune",
     "renewLease": "Trial.heartbeat",
     "reportTrial": "Trial.report",
     "resumeStudy": "Study.resume",
     "retryFailedTrials": "Study.retry_failed",
     "retryTrial": "Study.retry",
+    "rotateWebhookSecret": "Client.rotate_webhook_secret",
     "suggestTrial": "Study.ask",
     "suggestTrials": "Study.ask",
     "updateStudy": "Study.update",
     "updateTrial": "Study.update_trial",
     "writeTrialLog": "Trial.set_log",
+    "updateWebhook": "Client.update_webhook",
 }
 
 # By schema of an answer: its class.
 ANSWERS = {
     "Best": answers.Best,
+    "Event": answers.Event,
     "Importance": answers.Importance,
     "ParetoTrial": answers.ParetoTrial,
     "Progress": answers.Progress,
@@ -68,6 +77,8 @@ ANSWERS = {
     "Signs": answers.HeartbeatReply,
     "Study": answers.StudyInfo,
     "AnnotatedTrial": answers.FrozenTrial,
+    "Trial": answers.FrozenTrial,
+    "SecretWebhook": answers.Webhook,
     "Verdict": answers.ReportReply,
 }
 
@@ -127,6 +138,7 @@ CALLED_BY = {
 PASSED_ON = {
     "CreateStudyRequest", "CloneStudyRequest", "PatchedChangeStudyRequest",
     "PatchedChangeTrialRequest", "CompleteBatchRequest", "ToldTrialRequest", "WarmStartRequest",
+    "CreateWebhookRequest", "PatchedChangeWebhookRequest",
 }  # fmt: skip
 
 # Codes with an error of their own, and statuses with one for all other codes.

@@ -10,7 +10,7 @@ from tests.support import ROOT
 PROJECT = ROOT / "clients/python"
 PACKAGE = PROJECT / "src/tuner"
 OWN_PACKAGES = {
-    "access", "analysis", "console", "optuna_bridge", "studies", "transfer", "trials",
+    "access", "analysis", "console", "events", "optuna_bridge", "studies", "transfer", "trials",
     "tuner_project",
 }  # fmt: skip
 

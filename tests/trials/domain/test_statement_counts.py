@@ -27,6 +27,7 @@ SPACE = [
 ]
 ASK, FIRST_ASK = 4, 5  # the first one of a process reads the study
 TELL, TELL_AGAIN = 6, 2  # one is for the audit, and not waited for
+EVENT = 1  # of a new best trial, at most once a minute; not waited for, either
 ASK_OF_WORKER, REOFFER = 5, 4
 ASK_FROM_QUEUE = 8
 REPORT, HEARTBEAT = 6, 1
@@ -81,8 +82,8 @@ def ask(api: APIClient, statements: int = ASK, **body: Any) -> int:
     return response.json()["trial_id"]
 
 
-def tell(api: APIClient, trial_id: int, **body: Any) -> None:
-    with at_most(TELL):
+def tell(api: APIClient, trial_id: int, statements: int = TELL, **body: Any) -> None:
+    with at_most(statements):
         response = api.post(f"{URL}/{trial_id}/complete", body)
     assert response.status_code == 200, response.content
 
@@ -115,7 +116,7 @@ def test_ask_takes_four_statements_and_tell_six(
     study = create(api, direction=direction, **SAMPLERS[sampler])
     add_finished(study, finished)
     best = -1 if direction == "minimize" else [-1, 2]
-    tell(api, ask(api, FIRST_ASK), values=best)
+    tell(api, ask(api, FIRST_ASK), TELL + EVENT, values=best)
     assert api.get("/api/v1/studies/search").json()["trial_counts"]["COMPLETE"] == finished
     # Here a generation of 1,000 is full, and here the history holds all but the newest.
     tell(
@@ -136,7 +137,7 @@ def test_generations_of_nsgaii_take_four_statements_an_ask(api: APIClient) -> No
     create(api, sampler="nsgaii", sampler_options={"population_size": 4})
     for number in range(13):
         trial_id = ask(api, ASK if number else FIRST_ASK)
-        tell(api, trial_id, values=number % 5)
+        tell(api, trial_id, TELL if number else TELL + EVENT, values=number % 5)
     generations = Trial.objects.order_by("number").values_list("system_attrs", flat=True)
     assert [each["NSGAIISampler:generation"] for each in generations] == [
         *[0] * 4,
@@ -198,21 +199,21 @@ def test_ask_of_a_worker_takes_one_statement_more(api: APIClient) -> None:
 @pytest.mark.parametrize("limits", [{"max_trials": 99, "max_concurrent": 9, "lease_seconds": 60}])
 def test_budgets_and_leases_cost_no_statement(api: APIClient, limits: dict[str, Any]) -> None:
     create(api, **limits, deadline="2999-01-01T00:00:00Z")
-    tell(api, ask(api, FIRST_ASK), values=1)
+    tell(api, ask(api, FIRST_ASK), TELL + EVENT, values=1)
     tell(api, ask(api), values=2)
 
 
 def test_avoiding_duplicates_costs_an_ask_one_statement(api: APIClient) -> None:
     create(api, duplicates="avoid")
     ask(api, FIRST_ASK + 1)
-    tell(api, ask(api, ASK + 1), values=2)
+    tell(api, ask(api, ASK + 1), TELL + EVENT, values=2)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_fixed_values_cost_an_ask_no_statement(api: APIClient, sampler: str) -> None:
     create(api, **SAMPLERS[sampler])
     fixed = {"n": 3, "c": "b"}
-    tell(api, ask(api, FIRST_ASK, fixed=fixed), values=1)
+    tell(api, ask(api, FIRST_ASK, fixed=fixed), TELL + EVENT, values=1)
     tell(api, ask(api, fixed=fixed), values=2)
     assert api.post(URL, {"params": fixed}).status_code == 201
     assert ask(api, ASK_FROM_QUEUE, fixed=fixed) == 2
@@ -271,9 +272,24 @@ def test_batch_of_a_hundred_takes_no_more_statements_than_one(
     numbers = [each["trial_id"] for each in response.json()["trials"]]
     assert numbers == list(range(1, 101))
     told = [{"trial_id": number, "state": "COMPLETE", "values": number} for number in numbers]
-    with at_most(TELL):
+    with at_most(TELL + EVENT):
         response = api.post(f"{URL}/complete-batch", {"trials": told})
     assert [each["status"] for each in response.json()["results"]] == [200] * 100
+
+
+def test_batch_of_a_hundred_failures_costs_one_statement_for_its_events(api: APIClient) -> None:
+    create(api, sampler="random")
+    numbers = [
+        each["trial_id"]
+        for each in api.post(f"{URL}/suggest-batch", {"count": 100}).json()["trials"]
+    ]
+    failed = [{"trial_id": number, "state": "FAIL"} for number in numbers]
+    with at_most(TELL + EVENT):
+        response = api.post(f"{URL}/complete-batch", {"trials": failed})
+    assert [each["status"] for each in response.json()["results"]] == [200] * 100
+    events = api.get("/api/v1/studies/search/events?limit=1000").json()["events"]
+    types = ["study.created", *["trial.failed"] * 100, "study.failing"]
+    assert [each["type"] for each in events] == types
 
 
 @pytest.mark.parametrize("finished", [10, 1000])
@@ -287,6 +303,7 @@ def test_repeats_cost_a_tell_two_statements(api: APIClient, sampler: str, finish
         for trial_id in (first, first + 1, first + 2):
             if trial_id > first:
                 assert ask(api, ASK_FROM_QUEUE + 1) == trial_id
-            with at_most(TELL + 2):
+            is_best = not again and trial_id == first + 2  # the first group has a result
+            with at_most(TELL + 2 + (EVENT if is_best else 0)):
                 response = api.post(f"{URL}/{trial_id}/complete", {"values": 1})
             assert response.status_code == 200

@@ -37,3 +37,6 @@ class FailureStreak:
             return ""
         before = "" if self.is_new else "n_consecutive_failures + "
         return f"n_consecutive_failures = {before}{self.n:d}, "
+
+
+NO_STREAK = FailureStreak.of(())

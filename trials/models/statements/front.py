@@ -25,7 +25,7 @@ WITH front AS MATERIALIZED (
 )
 UPDATE studies_study
    SET best_number = best.number, best_values = best.values,
-       best_internal_params = best.internal_params, {counts} {rest}
+       best_internal_params = best.internal_params, {counts} {news} {rest}
   FROM best WHERE studies_study.id = %(study)s
 """
 # A trial is on the front while no other beats it: by being at least as good in every objective
@@ -48,6 +48,11 @@ SELECT id FROM pairs
             WHERE v.a * v.sign > v.b * v.sign)
        END
 """
+_NEWS = """
+front_revision = CASE
+    WHEN EXISTS (SELECT FROM front WHERE id = ANY(%(new)s) AND id NOT IN (SELECT id FROM beaten))
+    THEN %(revision)s ELSE front_revision END,
+"""
 _KNOWN_BEATEN = "SELECT unnest(%(beaten)s::int[])"
 # The best trial of one objective, or the first one on the front, among all trials.
 _RESTORE_FRONT = """
@@ -62,7 +67,7 @@ WITH best AS (
 )
 UPDATE studies_study
    SET (best_number, best_values, best_internal_params)
-     = (SELECT number, values, internal_params FROM best)
+     = (SELECT number, values, internal_params FROM best) {news}
  WHERE id = %(study)s
 RETURNING best_number, best_values, best_internal_params
 """
@@ -87,17 +92,20 @@ def update_counters_and_front(
     until: datetime | None,
     streak: FailureStreak,
     improvement: Improvement | None = None,
+    *,
+    is_news: bool = True,
 ) -> None:
     """Update the study's counts, and its best trial or Pareto front.
 
     `moves` are the changes of the counts, `new` the ids of trials that may be on the front,
     `beaten` of those that no longer are, or None to compare them here, `until` is the earliest
-    expiry of the changed trials' leases, `streak` the trials that ended, and `improvement` what the
-    study stores of its budget then.
+    expiry of the changed trials' leases, `streak` the trials that ended, `improvement` what the
+    study stores of its budget then, and `is_news` says whether the results are new, or imported.
     """
     arguments: dict[str, Any] = {"study": study.id, "revision": study.revision, "until": until}
+    arguments["new"] = list(new)
     if beaten is None:
-        arguments |= {"new": list(new), "signs": study.signs}
+        arguments["signs"] = study.signs
     else:
         arguments["beaten"] = list(beaten)
     if improvement is not None:
@@ -109,15 +117,17 @@ def update_counters_and_front(
         improvement="" if improvement is None else _IMPROVEMENT,
     )
     sql = _BEATEN if beaten is None else _KNOWN_BEATEN
-    run(statement.format(counts=count_assignments(moves), rest=rest, beaten=sql), arguments)
+    parts = {"counts": count_assignments(moves), "news": _NEWS if is_news else "", "rest": rest}
+    run(statement.format(beaten=sql, **parts), arguments)
 
 
-def restore_front(study: Study, released: Sequence[int]) -> None:
+def restore_front(study: Study, released: Sequence[int], *, is_news: bool = True) -> None:
     """Find the study's best trial again, and put the trials with these ids onto the front."""
     arguments = {"study": study.id, "released": list(released), "sign": study.signs[0]}
     group = "" if study.repeats is None else "group_"
     columns = {name: f"{group}{name}" for name in ("values", "state", "violation")}
-    best = row_of(_RESTORE_FRONT.format(**columns), arguments)
+    news = ", front_revision = revision" if is_news else ""
+    best = row_of(_RESTORE_FRONT.format(news=news, **columns), arguments)
     study.best_number, study.best_values, study.best_internal_params = best or (None, None, None)
 
 

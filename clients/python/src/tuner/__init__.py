@@ -21,6 +21,7 @@ from tuner._sync.study import Study
 from tuner._sync.trial import Trial
 from tuner.answers import (
     Best,
+    Event,
     FrozenTrial,
     HeartbeatReply,
     Importance,
@@ -29,6 +30,7 @@ from tuner.answers import (
     ReportReply,
     SearchSpaceVersion,
     StudyInfo,
+    Webhook,
 )
 from tuner.direction import Direction
 from tuner.errors import (
@@ -69,6 +71,7 @@ __all__ = [
     "ConfigurationError",
     "ConnectionFailed",
     "Direction",
+    "Event",
     "FieldError",
     "FixedValuesExhausted",
     "Float",
@@ -97,6 +100,7 @@ __all__ = [
     "TellFailed",
     "Trial",
     "TunerError",
+    "Webhook",
     "__version__",
 ]
 

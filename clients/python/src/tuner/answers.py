@@ -183,6 +183,36 @@ class Importance(Answer):
 
 
 @dataclass(frozen=True)
+class Event(Answer):
+    """Something that has happened to a study, or to one of its trials; `data` is by `type`."""
+
+    number: int
+    type: str
+    timestamp: datetime
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Webhook(Answer):
+    """Where events are sent; only a new webhook, or one with a new secret, has its `secret`."""
+
+    id: int
+    name: str
+    url: str
+    studies: str
+    events: list[str]
+    format: str
+    enabled: bool
+    disabled_reason: str | None
+    created_at: datetime
+    n_failures: int
+    last_success_at: datetime | None
+    last_failure_at: datetime | None
+    last_failure: str | None
+    secret: str | None = None
+
+
+@dataclass(frozen=True)
 class HeartbeatReply(Answer):
     """The answer to a heartbeat: the new end of the lease, and whether to stop."""
 
@@ -199,10 +229,13 @@ class ReportReply(HeartbeatReply):
     replaced: list[int] | None = None
 
 
+_MOMENTS = {"eta", "deadline", "timestamp"}
+
+
 def _value(key: str, value: Any) -> Any:
     if value is None:
         return None
-    if key.startswith("datetime") or key in {"lease_expires_at", "eta", "deadline"}:
+    if key.startswith("datetime") or key.endswith("_at") or key in _MOMENTS:
         return datetime.fromisoformat(value)
     if key == "intermediate_values":  # the keys of a JSON object are texts
         return {int(step): number for step, number in value.items()}

@@ -6,6 +6,7 @@ from typing import Any
 
 from tuner._async.study import AsyncStudy
 from tuner._async.transport import AsyncTransport
+from tuner._async.webhooks import AsyncWebhooks
 from tuner._wire.definition import as_body
 from tuner._wire.library import httpx
 from tuner._wire.requests import Request, present, study_path
@@ -18,7 +19,7 @@ TIMEOUT_SECONDS = 60.0
 DEADLINE_SECONDS = 900.0
 
 
-class AsyncClient:
+class AsyncClient(AsyncWebhooks):
     """A connection to the service. It can be shared by threads, and pickled.
 
     Args:

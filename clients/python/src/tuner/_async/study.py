@@ -8,6 +8,7 @@ from tuner._async.keep_alive import keep_alive
 from tuner._async.loop import iterate_trials
 from tuner._async.optimization import AsyncOptimization
 from tuner._async.study_control import AsyncStudyControl
+from tuner._async.study_events import AsyncStudyEvents
 from tuner._async.study_results import AsyncStudyResults
 from tuner._async.trial import AsyncTrial
 from tuner._wire.library import read_json
@@ -20,7 +21,7 @@ from tuner.errors import ApiError, LeaseLost, TellFailed, read_problem
 MAX_BATCH = 1000  # results in one request
 
 
-class AsyncStudy(AsyncStudyResults, AsyncStudyControl):
+class AsyncStudy(AsyncStudyResults, AsyncStudyEvents, AsyncStudyControl):
     """A study of the service.
 
     Made by `AsyncClient.create_study` and `get_study`. What a study is (`info`, `space`) is read

@@ -6,6 +6,7 @@ from typing import Any
 
 from tuner._sync.study import Study
 from tuner._sync.transport import Transport
+from tuner._sync.webhooks import Webhooks
 from tuner._wire.definition import as_body
 from tuner._wire.library import httpx
 from tuner._wire.requests import Request, present, study_path
@@ -18,7 +19,7 @@ TIMEOUT_SECONDS = 60.0
 DEADLINE_SECONDS = 900.0
 
 
-class Client:
+class Client(Webhooks):
     """A connection to the service. It can be shared by threads, and pickled.
 
     Args:

@@ -8,6 +8,7 @@ from tuner._sync.keep_alive import keep_alive
 from tuner._sync.loop import iterate_trials
 from tuner._sync.optimization import Optimization
 from tuner._sync.study_control import StudyControl
+from tuner._sync.study_events import StudyEvents
 from tuner._sync.study_results import StudyResults
 from tuner._sync.trial import Trial
 from tuner._wire.library import read_json
@@ -20,7 +21,7 @@ from tuner.errors import ApiError, LeaseLost, TellFailed, read_problem
 MAX_BATCH = 1000  # results in one request
 
 
-class Study(StudyResults, StudyControl):
+class Study(StudyResults, StudyEvents, StudyControl):
     """A study of the service.
 
     Made by `Client.create_study` and `get_study`. What a study is (`info`, `space`) is read
