@@ -43,9 +43,10 @@ class Operation:
     trial: int = 0
     # The status for a token of other studies; the list is empty for it.
     other_token: int = 404
+    query: str = ""
 
     def __str__(self) -> str:
-        return f"{self.method} {self.route}"
+        return f"{self.method} {self.route}{self.query}"
 
     @property
     def path(self) -> str:
@@ -53,6 +54,7 @@ class Operation:
             self.route.replace("<study_name:study_name>", self.study)
             .replace("<trial_number:trial_id>", str(self.trial))
             .replace("<plot_kind:kind>", "slice")
+            + self.query
         )
 
     def send(self, client: Any, file: str = "", headers: Mapping[str, str] | None = None) -> Any:
@@ -84,6 +86,10 @@ OPERATIONS = [
     Operation("GET", f"{STUDY}/pareto", "read", study="two"),
     Operation("GET", f"{STUDY}/hypervolume", "read", study="two"),
     Operation("GET", f"{STUDY}/plots/<plot_kind:kind>", "read"),
+    Operation("GET", "api/v1/studies/compare", "read", query="?names=one,import"),
+    Operation("GET", "api/v1/studies/compare", "read"),
+    Operation("PATCH", "api/v1/studies/compare", "manage", 200, {"max_trials": 100}),
+    Operation("DELETE", "api/v1/studies/compare", "manage", 204),
     Operation("POST", f"{STUDY}/clone", "manage", 201, {"name": "another"}),
     Operation("POST", "api/v1/studies/import", "manage", 201, FILE),
     Operation("GET", "api/v1/studies/import", "read"),
@@ -117,7 +123,7 @@ def create_studies(client: APIClient) -> None:
         assert response.status_code < 300, response.content
         return response.json()
 
-    for name in ("one", "import", "paused"):
+    for name in ("one", "import", "compare", "paused"):
         post("", {"name": name, "direction": "minimize", **_NEW})
     post("", {"name": "two", "direction": ["minimize", "maximize"], **_NEW})
     post("/paused/pause")

@@ -119,8 +119,9 @@ def size(api: APIClient, route: str, study: Study, query: str = "") -> int:
 
 
 def test_all_get_routes_are_measured() -> None:
-    # The import of a study is not of a study.
-    assert set(routes(api_patterns)) - {"studies/import"} == GETS.keys() | STREAMED
+    # The import of a study is not of a study; comparisons are measured below.
+    others = {"studies/import", "studies/compare"}
+    assert set(routes(api_patterns)) - others == GETS.keys() | STREAMED
     assert PLOTS.keys() == KINDS.keys()
 
 
@@ -132,6 +133,16 @@ def test_answers_are_bounded_at_many_trials(
         n_bytes = size(api, route, large[name], query)
     assert len(statements) <= most
     assert n_bytes <= ANSWER
+
+
+def test_comparison_is_bounded_at_many_trials(api: APIClient, large: dict[str, Study]) -> None:
+    for one in (ONE, TWO):
+        names = [one, f"few {one}"]
+        with recorded_statements() as statements:
+            response = api.get("/api/v1/studies/compare", {"names": names, "rows": "all"})
+        assert response.status_code == 200, response.content
+        assert len(statements) == 4
+        assert len(response.content) <= PAGE
 
 
 @pytest.mark.accept  # that each is small is shown above

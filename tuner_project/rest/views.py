@@ -44,6 +44,7 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
     staff_permission: ClassVar[str] = ""
     query_serializers: ClassVar[dict[str, type[serializers.Serializer[Any]]]] = {}
     heavy: ClassVar[frozenset[str]] = frozenset()
+    repeatable: ClassVar[frozenset[str]] = frozenset()
     problem_causes: ClassVar[dict[str, dict[str, str]]] = {}
     query: dict[str, Any]
     _end_heavy: Callable[[], None] | None = None  # of a heavy request
@@ -129,10 +130,12 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         if shape is None and not self.request._request.META.get("QUERY_STRING"):
             return {}
         sent = self.request.query_params
-        repeated = [key for key, values in sent.lists() if len(values) > 1]
+        given = dict(sent.lists())
+        repeated = [key for key in given.keys() - self.repeatable if len(given[key]) > 1]
         if repeated:
             raise serializers.ValidationError({key: ["given more than once"] for key in repeated})
-        return _instance(shape or EmptySerializer).run_validation(sent.dict())
+        query = {key: each if key in self.repeatable else each[-1] for key, each in given.items()}
+        return _instance(shape or EmptySerializer).run_validation(query)
 
     def answer(
         self, shape: type[serializers.Serializer[Any]], content: Any, status: int = 200
