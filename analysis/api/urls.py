@@ -27,6 +27,7 @@ urlpatterns = [
             {"get": "compare", "patch": "partial_update", "delete": "destroy"}
         ),
         {"study_name": "compare"},
+        name="studies-compare",
     ),
     *(path(f"{_STUDY}/{each}", AnalysisViewSet.as_view({"get": each})) for each in _ANSWERS),
     path(f"{_STUDY}/plots/<plot_kind:kind>", AnalysisViewSet.as_view({"get": "plot"})),

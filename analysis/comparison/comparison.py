@@ -82,10 +82,7 @@ class Comparison:
     settings: Rows
     groups: list[Group]
     tests: list[GroupTest]
-
-    @property
-    def significance(self) -> str:
-        return significance_of(self.tests)
+    significance: str
 
 
 def compare(
@@ -127,6 +124,7 @@ def compare(
         ComparedStudy(*part, reached=_reached(part[-1], target, measure.sign)) for part in parts
     ]
     groups = groups_of(studies, finals)
+    tests = compare_groups(groups)
     params = [None if each is None else each.params for each in best]
     return Comparison(
         headline=headline(
@@ -142,7 +140,8 @@ def compare(
         studies=compared,
         settings=side_by_side(studies, params, only_differing=only_differing),
         groups=groups,
-        tests=compare_groups(groups),
+        tests=tests,
+        significance=significance_of(groups, tests, measure.sign),
     )
 
 

@@ -58,12 +58,14 @@ def _ranking(ranked: Sequence[Standing], what: str) -> str:
     if len(ranked) == 2:
         return f"{names} is better: {value}, against {_number(others[0].final, ranked)}."
     verb = "is" if len(best) == 1 else "are"
-    worse = ", ".join(f"{each.name} ({_number(each.final, ranked)})" for each in others)
-    return f"{names} {verb} best: {value}, before {worse}."
+    follows = f"then {others[0].name} ({_number(others[0].final, ranked)})"
+    if len(others) > 1:
+        follows += f", last {others[-1].name} ({_number(others[-1].final, ranked)})"
+    return f"{names} {verb} best of {len(ranked)}: {value}; {follows}."
 
 
 def _speed(ranked: Sequence[Standing], target: float, what: str) -> str:
-    """Return a sentence on how soon each study was as good as the target."""
+    """Return a sentence on how soon the first studies, and the last, were as good as the target."""
     soon = sorted(
         (each for each in ranked if each.reached_after is not None),
         key=lambda each: each.reached_after or 0,
@@ -72,7 +74,10 @@ def _speed(ranked: Sequence[Standing], target: float, what: str) -> str:
     if not soon:
         return f"None has reached {value}."
     parts = [f"{each.name} after {_trials(each.reached_after or 0)}" for each in soon]
-    sentence = f"{value[0].upper()}{value[1:]} was reached by {_listed(parts)}."
+    start = f"{value[0].upper()}{value[1:]} was reached"
+    sentence = f"{start} by {_listed(parts)}."
+    if len(parts) > 3:
+        sentence = f"{start} first by {parts[0]}, last by {parts[-1]}."
     never = [each.name for each in ranked if each.reached_after is None]
     return f"{sentence} {_listed(never)} did not reach it." if never else sentence
 

@@ -1,6 +1,7 @@
 """Studies that repeat each other, and whether two definitions differ by more than chance."""
 
 import json
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -90,14 +91,34 @@ def compare_groups(groups: Sequence[Group]) -> list[GroupTest]:
     return [_test(*one, *other) for one, other in combinations(repeated, 2)]
 
 
-def significance_of(tests: Sequence[GroupTest]) -> str:
-    """Say what the tests mean together."""
+def significance_of(groups: Sequence[Group], tests: Sequence[GroupTest], sign: float) -> str:
+    """Say which repeated definitions are better, and whether that may be chance.
+
+    `sign` is 1 if smaller values are better, else -1.
+    """
     if not tests:
         return NOT_REPEATED
-    if len(tests) == 1:
-        return f"The difference between the two groups is {tests[0].detail}."
-    parts = [f"{each.groups[0] + 1} and {each.groups[1] + 1}: {each.detail}" for each in tests]
-    return f"Groups {'; '.join(parts)}."
+    return " ".join(_sentence(groups, each, sign) for each in tests)
+
+
+def _sentence(groups: Sequence[Group], test: GroupTest, sign: float) -> str:
+    better, worse = sorted(
+        test.groups,
+        key=lambda index: (
+            math.inf if groups[index].median is None else (groups[index].median or 0.0) * sign
+        ),
+    )
+    medians = groups[better].median, groups[worse].median
+    if None in medians:
+        return f"Groups {test.groups[0] + 1} and {test.groups[1] + 1}: {test.detail}."
+    if medians[0] == medians[1]:
+        start = f"Groups {better + 1} and {worse + 1} have the same median, {medians[0]:.6g}"
+    else:
+        start = (
+            f"Group {better + 1} has the better median, {medians[0]:.6g}, against {medians[1]:.6g} "
+            f"of group {worse + 1}"
+        )
+    return f"{start}; {test.detail}."
 
 
 def _test(index: int, one: Group, other_index: int, other: Group) -> GroupTest:

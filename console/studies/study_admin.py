@@ -16,6 +16,7 @@ from console.access.audit_admin import entries_url
 from console.read_only_admin import ReadOnlyAdmin
 from console.studies import columns
 from console.studies.clone import clone_selected, clone_url, clone_view
+from console.studies.compare import compare_studies, compare_view
 from console.studies.export import export_studies
 from console.studies.filters import (
     ObjectivesFilter,
@@ -81,6 +82,7 @@ class StudyAdmin(ReadOnlyAdmin):
     list_max_show_all = 100
     can_delete = True
     actions = [
+        compare_studies,
         pause_studies,
         resume_studies,
         complete_studies,
@@ -126,7 +128,9 @@ class StudyAdmin(ReadOnlyAdmin):
         act = self.admin_site.admin_view(partial(state_action_view, model_admin=self))
         clone = self.admin_site.admin_view(partial(clone_view, model_admin=self))
         space = self.admin_site.admin_view(partial(search_space_view, model_admin=self))
+        compare = self.admin_site.admin_view(partial(compare_view, model_admin=self))
         return [
+            path("compare/", compare, name="studies_study_compare"),
             path("<path:object_id>/search-space/", space, name="studies_study_search_space"),
             path("<path:object_id>/act/<str:action>/", act, name="studies_study_act"),
             path("<path:object_id>/clone/", clone, name="studies_study_clone"),

@@ -54,19 +54,18 @@ class Operation:
             self.route.replace("<study_name:study_name>", self.study)
             .replace("<trial_number:trial_id>", str(self.trial))
             .replace("<plot_kind:kind>", "slice")
-            + self.query
         )
 
     def send(self, client: Any, file: str = "", headers: Mapping[str, str] | None = None) -> Any:
         if self.body is FILE:
             return client.generic(
-                self.method, self.path, file, "application/x-ndjson", headers=headers
+                self.method, self.path + self.query, file, "application/x-ndjson", headers=headers
             )
         body = "" if self.body is None else self.body
         is_of_rest = isinstance(client, APIClient)
         how: Any = {"format": "json"} if is_of_rest else {"content_type": "application/json"}
         send = getattr(client, self.method.lower())
-        return send(self.path, *([body] if body else []), headers=headers, **how)
+        return send(self.path + self.query, *([body] if body else []), headers=headers, **how)
 
 
 _ANSWERS = ("best", "importance", "history", "progress", "advice", "export")

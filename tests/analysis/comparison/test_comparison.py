@@ -220,14 +220,15 @@ def test_missing_study_is_named(api: APIClient) -> None:
 def test_impossible_query_is_refused(api: APIClient, query: Any, pointer: str) -> None:
     record_study(api, "a", 1)
     record_study(api, "b", 1)
-    response = api.get(COMPARE_URL, query | {"names": "a,b"})
+    given: Any = {"names": "a,b", **query}
+    response = api.get(COMPARE_URL, given)
     assert invalid_pointers(response) == [pointer]
 
 
 def test_objective_that_does_not_exist_is_refused(api: APIClient) -> None:
     record_study(api, "a", 1)
     record_study(api, "b", 1)
-    response = api.get(COMPARE_URL, {"names": "a,b", "target_idx": 1})
+    response = api.get(f"{COMPARE_URL}?names=a,b&target_idx=1")
     assert_refused(response, 400, "invalid")
 
 

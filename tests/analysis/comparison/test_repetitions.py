@@ -33,7 +33,8 @@ def test_studies_that_differ_in_the_seed_are_a_group(api: APIClient) -> None:
     assert (test["groups"], test["n"], test["is_significant"]) == ([0, 1], [4, 4], True)
     assert test["p_value"] == pytest.approx(2 / 70)
     assert found["significance"] == (
-        "The difference between the two groups is significant: 4 against 4 studies, p = 0.029."
+        "Group 2 has the better median, 6.5, against 2.5 of group 1; "
+        "significant: 4 against 4 studies, p = 0.029."
     )
 
 
@@ -72,7 +73,8 @@ def test_chance_is_named_so(api: APIClient) -> None:
     names = seeded(api, "a", [1, 3, 5, 7]) + seeded(api, "b", [2, 4, 6, 8], sampler="tpe")
     found = compare(api, *names)
     assert found["significance"].startswith(
-        "The difference between the two groups is not significant, it may be chance: 4 against 4"
+        "Group 2 has the better median, 5, against 4 of group 1; "
+        "not significant, it may be chance: 4 against 4 studies, p ="
     )
 
 
@@ -89,8 +91,10 @@ def test_group_without_results_is_not_tested(api: APIClient) -> None:
     names = seeded(api, "a", [1, 3])
     for name in ("b1", "b2"):
         record_study(api, name, sampler="tpe")
-    (test,) = compare(api, *names, "b1", "b2")["tests"]
+    found = compare(api, *names, "b1", "b2")
+    (test,) = found["tests"]
     assert (test["p_value"], test["n"]) == (None, [2, 0])
+    assert found["significance"] == "Groups 1 and 2: a group has no result yet."
 
 
 @given(
