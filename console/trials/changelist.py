@@ -106,7 +106,7 @@ class TrialChangeList(ChangeList):
         if self.study is None:
             trials = list(self.result_list[: self.list_per_page])
             wanted = {trial.study_id for trial in trials}
-            studies = Study.objects.defer("distributions", "user_attrs").in_bulk(wanted)
+            studies = Study.objects.defer("distributions", "user_attrs", "note").in_bulk(wanted)
         else:
             trials, studies = self._page(), {self.study.pk: self.study}
         # A study can be deleted between the two queries.

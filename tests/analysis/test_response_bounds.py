@@ -72,11 +72,14 @@ PLOTS: dict[str, tuple[str, int]] = {
 CASES = [(route, *each) for route, asked in GETS.items() for each in asked]
 PAGES = {
     "/admin/": 3,
-    "/admin/studies/study/": 5,
+    "/admin/studies/study/": 6,
+    "/admin/studies/study/?tag=x": 6,
+    "/admin/studies/study/compare/?ids={study},{other}": 3,
     "/admin/studies/study/{study}/change/": 4,
     "/admin/studies/study/{study}/delete/": 3,
     "/admin/studies/study/{study}/history/": 4,
     "/admin/studies/study/{study}/clone/": 3,
+    "/admin/studies/study/{study}/description/": 3,
     "/admin/trials/trial/": 6,
     "/admin/trials/trial/?study__id__exact={study}": 5,
     "/admin/trials/trial/?study__id__exact={study}&o=-2": 6,
@@ -167,7 +170,9 @@ def test_pages_are_bounded_at_many_trials(
     for number in (0, study.next_number - 1):
         trial = study.trials.get(number=number).pk
         with recorded_statements() as statements:
-            response = admin_client.get(page.format(study=study.pk, trial=trial))
+            response = admin_client.get(
+                page.format(study=study.pk, other=large[TWO].pk, trial=trial)
+            )
         assert response.status_code == 200
         assert len(statements) <= most
         assert len(response.content) <= PAGE

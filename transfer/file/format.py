@@ -44,6 +44,8 @@ def study_line(study: Study) -> Document:
         "repeats": study.repeats,
         "user_attrs": study.user_attrs,
         "metric_names": study.metric_names,
+        "tags": study.tags,
+        "note": study.note,
         "max_trials": study.max_trials,
         "max_concurrent": study.max_concurrent,
         "max_failures": study.max_failures,

@@ -187,7 +187,9 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
 
     def _query_without(self, *keys: str) -> dict[str, Any]:
         """Return the query as it was sent, with its limit, and without the keys that say where."""
-        given = {"limit": self.query["limit"], **self.request.query_params.dict()}
+        sent = self.request.query_params
+        given: dict[str, Any] = {"limit": self.query["limit"], **sent.dict()}
+        given |= {key: sent.getlist(key) for key in self.repeatable & given.keys()}
         return {key: text for key, text in given.items() if key not in keys}
 
     def _answer_page(
@@ -202,7 +204,8 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         response["X-Total-Count"] = str(total)
         base = self.request.build_absolute_uri(escape_uri_path(self.request.path))
         response["Link"] = ", ".join(
-            f'<{base}?{urlencode(query)}>; rel="{name}"' for name, query in sorted(pages.items())
+            f'<{base}?{urlencode(query, doseq=True)}>; rel="{name}"'
+            for name, query in sorted(pages.items())
         )
         return response
 
