@@ -18,6 +18,7 @@ OPERATIONS = {
     "cancelStudy": "Study.cancel",
     "cancelTrial": "Study.cancel_trial",
     "cloneStudy": "Study.clone",
+    "compareStudies": "Client.compare",
     "completeStudy": "Study.complete",
     "completeTrial": "Trial.complete",
     "completeTrials": "Study.tell",
