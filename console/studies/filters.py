@@ -63,7 +63,7 @@ class TagFilter(admin.SimpleListFilter):
     parameter_name = "tag"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        offered, selected = _frequent_tags(), self.value()
+        offered, selected = _frequent_tags(request), self.value()
         if selected is not None and selected not in offered:
             offered = [selected, *offered]
         return [(tag, display.truncated(tag, 60)) for tag in offered]
@@ -78,15 +78,19 @@ class TagFilter(admin.SimpleListFilter):
             return queryset.none()
 
 
-def _frequent_tags() -> list[str]:
-    """Return the tags that most studies have; of 10,000 studies it takes 10 ms."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT tag FROM studies_study, unnest(tags) AS tag GROUP BY tag "
-            "ORDER BY count(*) DESC, tag LIMIT %s",
-            [MAX_TAGS_OFFERED],
-        )
-        return [tag for (tag,) in cursor.fetchall()]
+def _frequent_tags(request: HttpRequest) -> list[str]:
+    """Return the tags that most studies have, read once per request; of 10,000 it takes 10 ms."""
+    cache = vars(request)
+    if "frequent_tags" not in cache:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT tag FROM studies_study, unnest(tags) AS tag GROUP BY tag "
+                "ORDER BY count(*) DESC, tag LIMIT %s",
+                [MAX_TAGS_OFFERED],
+            )
+            cache["frequent_tags"] = [tag for (tag,) in cursor.fetchall()]
+    found: list[str] = cache["frequent_tags"]
+    return found
 
 
 class StudyChangeList(ChangeList):
