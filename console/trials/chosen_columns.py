@@ -25,10 +25,10 @@ MAX_CHOSEN = 12
 MAX_OFFERED = 50  # attributes
 _MAX_NAME = 512
 _MAX_VALUE = 200  # characters that are read of an attribute
-# The attributes of the latest trials: all of a large study would take seconds.
+# The attributes of the latest trials: those of all would take seconds in a large study.
 _NAMES = """
 SELECT DISTINCT key FROM (
-    SELECT user_attrs FROM trials_trial WHERE study_id = %s ORDER BY number DESC LIMIT 50
+    SELECT user_attrs FROM trials_trial WHERE study_id = %s ORDER BY number DESC LIMIT 20
 ) AS latest, json_object_keys(user_attrs) AS key ORDER BY key LIMIT %s
 """
 
