@@ -88,4 +88,6 @@ def test_note_and_columns_are_shown(open_page: Open, client: HttpClient) -> None
     assert box is not None
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= PHONE[0]
+    at = f"document.elementFromPoint({box['x'] + 20}, {box['y'] + 40})"  # not cut off
+    assert page.evaluate(f"{at}.closest('.tuner-tool-columns') !== null")
     keep(page, "columns-phone")
