@@ -13,6 +13,6 @@ class AnalysisConfig(AppConfig):
     def ready(self) -> None:
         from analysis.api import openapi
 
-        extensions.register_api_urls("analysis.api.urls")
+        extensions.register_api_urls("analysis.api.urls", first=True)
         extensions.register_openapi_links(openapi.LINKS)
         extensions.register_problem_members(**openapi.PROBLEM_MEMBERS)

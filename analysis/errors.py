@@ -23,6 +23,13 @@ class SingleObjective(DomainError):
     code = "single_objective"
 
 
+class StudiesNotComparable(DomainError):
+    """The studies have other directions, or other numbers of objectives."""
+
+    status = 409
+    code = "studies_not_comparable"
+
+
 class TooFewTrials(DomainError):
     """Importance needs at least two completed trials."""
 

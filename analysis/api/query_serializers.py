@@ -7,9 +7,16 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from analysis.comparison import MAX_STUDIES, MIN_STUDIES
 from analysis.importance import FRONT, METHODS, OBJECTIVE
 from analysis.plots.rendering import FORMATS
-from tuner_project.rest.serializers import QueryFloatField, QueryIntegerField, StrictSerializer
+from studies.api.fields import MAX_NAME
+from tuner_project.rest.serializers import (
+    QueryFloatField,
+    QueryIntegerField,
+    StrictCharField,
+    StrictSerializer,
+)
 
 MAX_POINTS = 3000
 
@@ -42,6 +49,58 @@ class ParameterNamesField(serializers.Field[Any, Any, Any, Any]):
                 f'expected a JSON array of parameters, such as ["x", "y"], not {data!r:.80}'
             )
         return names
+
+
+@extend_schema_field({"type": "array", "items": {"type": "string"}})
+class StudyNamesField(serializers.Field[Any, Any, Any, Any]):
+    """The names of studies: the key once, with commas between them, or once for each name."""
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        names = data[0].split(",") if len(data) == 1 else data
+        expected = f"expected {MIN_STUDIES} to {MAX_STUDIES} names of studies"
+        if not MIN_STUDIES <= len(names) <= MAX_STUDIES:
+            hint = " (for a name with a comma, repeat the key: names=a&names=b,c)"
+            raise serializers.ValidationError(f"{expected}, not {len(names)}{hint}")
+        if len(set(names)) < len(names):
+            raise serializers.ValidationError(f"{expected}, each once")
+        for name in names:
+            StrictCharField(max_length=MAX_NAME).run_validation(name)
+        return list(names)
+
+
+class ComparisonQuerySerializer(StrictSerializer):
+    """Query of the comparison of studies."""
+
+    names = StudyNamesField(
+        required=False,
+        help_text="2 to 8 names of studies: separated by commas, or, which any names allow, the "
+        "key repeated for each name.",
+    )
+    target = QueryFloatField(
+        required=False,
+        help_text="The value that the studies are to reach. Default: the worst of their best "
+        "values, which all have reached.",
+    )
+    target_idx = QueryIntegerField(
+        required=False,
+        help_text="The objective's index, from 0. Default: of several objectives, the hypervolume.",
+    )
+    reference_point = ReferencePointField(
+        required=False,
+        help_text="For the hypervolume: a number for each objective, such as 1.5,20; values worse "
+        "than these add nothing. Default: the worst value of each objective in all studies.",
+    )
+    rows = serializers.ChoiceField(
+        choices=["differing", "all"],
+        default="differing",
+        help_text="Whether `settings` has only the rows that differ.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        others = attrs.keys() - {"names", "rows"}
+        if "names" not in attrs and others:
+            raise serializers.ValidationError({"names": ["expected the names of 2 to 8 studies"]})
+        return attrs
 
 
 class ObjectiveQuerySerializer(StrictSerializer):

@@ -14,8 +14,10 @@ from django.utils.html import format_html
 from access.actors import Actor
 from console.access.audit_admin import entries_url
 from console.read_only_admin import ReadOnlyAdmin
-from console.studies import columns
+from console.studies import columns, description
 from console.studies.clone import clone_selected, clone_url, clone_view
+from console.studies.compare import compare_studies, compare_view
+from console.studies.description import description_url, description_view
 from console.studies.export import export_studies
 from console.studies.filters import (
     ObjectivesFilter,
@@ -23,6 +25,7 @@ from console.studies.filters import (
     SamplerFilter,
     StateFilter,
     StudyChangeList,
+    TagFilter,
 )
 from console.studies.permissions import (
     may_change_states,
@@ -61,6 +64,7 @@ class StudyAdmin(ReadOnlyAdmin):
 
     list_display = [
         "name",
+        description.tags,
         columns.state,
         columns.directions,
         "sampler",
@@ -70,9 +74,12 @@ class StudyAdmin(ReadOnlyAdmin):
         columns.best_value,
         columns.created,
     ]
-    list_filter = [StateFilter, SamplerFilter, PrunerFilter, ObjectivesFilter, "created_at"]
+    list_filter = [
+        *(StateFilter, SamplerFilter, PrunerFilter, ObjectivesFilter, TagFilter),
+        "created_at",
+    ]
     lookups = [
-        *("state", "sampler", "pruner", "objectives"),
+        *("state", "sampler", "pruner", "objectives", "tag"),
         *("created_at__gte", "created_at__lt"),
     ]
     search_fields = ["name"]
@@ -81,6 +88,7 @@ class StudyAdmin(ReadOnlyAdmin):
     list_max_show_all = 100
     can_delete = True
     actions = [
+        compare_studies,
         pause_studies,
         resume_studies,
         complete_studies,
@@ -126,7 +134,11 @@ class StudyAdmin(ReadOnlyAdmin):
         act = self.admin_site.admin_view(partial(state_action_view, model_admin=self))
         clone = self.admin_site.admin_view(partial(clone_view, model_admin=self))
         space = self.admin_site.admin_view(partial(search_space_view, model_admin=self))
+        compare = self.admin_site.admin_view(partial(compare_view, model_admin=self))
+        describe = self.admin_site.admin_view(partial(description_view, model_admin=self))
         return [
+            path("<path:object_id>/description/", describe, name="studies_study_description"),
+            path("compare/", compare, name="studies_study_compare"),
             path("<path:object_id>/search-space/", space, name="studies_study_search_space"),
             path("<path:object_id>/act/<str:action>/", act, name="studies_study_act"),
             path("<path:object_id>/clone/", clone, name="studies_study_clone"),
@@ -148,6 +160,8 @@ class StudyAdmin(ReadOnlyAdmin):
             "objectives": zip(study.objective_names, study.directions, strict=True),
             "actions": allowed_actions(study) if may_change_states(request) else [],
             "confirmed_actions": CONFIRMED_ACTIONS,
+            "tags": description.tags(study),
+            "note": description.note(study),
             # Shown until the page's script has fetched them.
             "state": columns.state(study),
             "trial_count": columns.trial_count(study),
@@ -222,6 +236,7 @@ def _object_links(request: HttpRequest, study: Study) -> list[tuple[str, str]]:
         links.append(("Export", f"{reverse('study', args=[study.name])}/export"))
     if may_change_states(request):
         links.append(("Change the search space", search_space_url(study)))
+        links.append(("Tags and note", description_url(study)))
     if may_clone(request):
         links.append(("Clone", clone_url(study)))
     return links

@@ -2,13 +2,25 @@
 
 from typing import Any, Literal
 
-from django.contrib.admin.views.main import ALL_VAR, ORDER_VAR, PAGE_VAR, ChangeList
+from django.contrib import messages
+from django.contrib.admin.views.main import ALL_VAR, ORDER_VAR, PAGE_VAR, SEARCH_VAR, ChangeList
 from django.core.paginator import Paginator
 from django.db import models
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import cached_property
 
+from console.trials.chosen_columns import (
+    ATTRIBUTE,
+    COLUMNS,
+    CONSTRAINT,
+    MAX_OFFERED,
+    PARAMETER,
+    ChosenColumn,
+    attribute_names,
+    chosen_columns,
+    with_attributes,
+)
 from console.trials.filters import STUDY, listed_study
 from console.trials.parameter_columns import ValuesColumn, columns_note
 from studies.models import Study
@@ -49,9 +61,16 @@ class TrialChangeList(ChangeList):
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         self.study = listed_study(request)
+        self.chosen: list[ChosenColumn] = []
+        if self.study is not None:
+            self.chosen, faults = chosen_columns(request, self.study)
+            for fault in faults:
+                messages.warning(request, f"{fault[0].upper()}{fault[1:]}.")
         super().__init__(request, *args, **kwargs)
         if self.study is not None:
-            self.title = f"Trials of {self.study}{columns_note(self.study)}"
+            has_parameters = any(each.kind == PARAMETER for each in self.chosen)
+            note = "" if has_parameters else columns_note(self.study)
+            self.title = f"Trials of {self.study}{note}"
         elif STUDY not in request.GET:
             self.title = f"Newest {NEWEST:,} trials of all studies"
 
@@ -65,11 +84,51 @@ class TrialChangeList(ChangeList):
         query = self.get_query_string(remove=[PAGE_VAR, ALL_VAR, ORDER_VAR])
         return reverse("admin:trials_trial_export") + query
 
+    @property
+    def kept_query(self) -> list[tuple[str, str]]:
+        """The query without the columns, for the form that chooses them."""
+        return self._pairs(COLUMNS)
+
+    @property
+    def searched_query(self) -> list[tuple[str, str]]:
+        """The query without the search, for the form that searches."""
+        return self._pairs(SEARCH_VAR)
+
+    def _pairs(self, without: str) -> list[tuple[str, str]]:
+        query = self.filter_params.items()
+        return [(key, value) for key, values in query if key != without for value in values]
+
+    @cached_property
+    def offered_columns(self) -> list[tuple[str, list[tuple[ChosenColumn, bool]]]]:
+        """The columns to choose from, by kind, and whether each is chosen."""
+        if self.study is None:
+            return []
+        names = {
+            ATTRIBUTE: attribute_names(self.study),
+            CONSTRAINT: self.study.constraints,
+            PARAMETER: [each["name"] for each in self.study.search_space[:MAX_OFFERED]],
+        }
+        titles = {ATTRIBUTE: "User attributes", CONSTRAINT: "Constraints", PARAMETER: "Parameters"}
+        offered = []
+        for kind, title in titles.items():
+            chosen = [each for each in self.chosen if each.kind == kind]
+            others = [ChosenColumn(kind, name) for name in names[kind]]
+            columns = [(each, True) for each in chosen]
+            columns += [(each, False) for each in others if each not in chosen]
+            if columns:
+                offered.append((title, columns))
+        return offered
+
+    def get_filters_params(self, params: Any = None) -> Any:
+        found = super().get_filters_params(params)
+        found.pop(COLUMNS, None)
+        return found
+
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        trials = super().get_queryset(request, *args, **kwargs).select_related(None)
+        trials: Any = super().get_queryset(request, *args, **kwargs).select_related(None)
         trials = trials.defer("user_attrs", "system_attrs", "study_attrs")
         if STUDY in request.GET:
-            return trials
+            return with_attributes(trials, self.chosen)
         oldest = Trial.objects.order_by("-id").values_list("id", flat=True)[NEWEST - 1 : NEWEST]
         return trials.filter(id__gte=next(iter(oldest), 0))
 
@@ -106,7 +165,7 @@ class TrialChangeList(ChangeList):
         if self.study is None:
             trials = list(self.result_list[: self.list_per_page])
             wanted = {trial.study_id for trial in trials}
-            studies = Study.objects.defer("distributions", "user_attrs").in_bulk(wanted)
+            studies = Study.objects.defer("distributions", "user_attrs", "note").in_bulk(wanted)
         else:
             trials, studies = self._page(), {self.study.pk: self.study}
         # A study can be deleted between the two queries.

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.http import StreamingHttpResponse
 from django.utils.http import content_disposition_header
 from django.utils.text import get_valid_filename
 
+from console.trials.chosen_columns import ATTRIBUTE, CONSTRAINT, PARAMETER, ChosenColumn
 from studies.models import Study
 from trials.models import Trial
 from trials.models.querysets import TrialQuerySet
@@ -24,23 +25,31 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\u2212", "\u2795", "\u2796")
 INVISIBLE = ("Cc", "Cf", "Co", "Cn", "Mn")
 # The fillers of Hangul and the blank of Braille are letters and a symbol, but show nothing.
 FILLERS = "\u115f\u1160\u3164\uffa0\u2800"
+_PREFIXES = {ATTRIBUTE: "user_attrs", CONSTRAINT: "constraints"}
 _NO_REPEAT: dict[str, int | None] = dict.fromkeys(("group", "index", "seed"))
 
 
-def csv_response(study: Study, trials: TrialQuerySet) -> StreamingHttpResponse:
-    """Stream trials of a study by number, read in chunks while they are sent."""
-    response = StreamingHttpResponse(_lines(study, trials), content_type="text/csv; charset=utf-8")
+def csv_response(
+    study: Study, trials: TrialQuerySet, chosen: Sequence[ChosenColumn] = ()
+) -> StreamingHttpResponse:
+    """Stream trials of a study by number, read in chunks while they are sent.
+
+    Chosen user attributes and constraints have a column each.
+    """
+    extra = [each for each in chosen if each.kind != PARAMETER]
+    lines = _lines(study, trials, extra)
+    response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     filename = get_valid_filename(f"{study.name[:100]}-trials.csv")
     response["Content-Disposition"] = content_disposition_header(True, filename) or "attachment"
     return response
 
 
-def _lines(study: Study, trials: TrialQuerySet) -> Iterator[str]:
-    yield _csv([_head(study)])
+def _lines(study: Study, trials: TrialQuerySet, extra: Sequence[ChosenColumn]) -> Iterator[str]:
+    yield _csv([[*_head(study), *(f"{_PREFIXES[each.kind]}_{each.name}" for each in extra)]])
     trials = trials.defer(None).defer("system_attrs", "study_attrs")
     for chunk in chunks_of(study, trials):
         release_connection()  # a slow client holds none
-        yield _csv(_row(trial) for trial in chunk)
+        yield _csv([*_row(trial), *(_extra(trial, each) for each in extra)] for trial in chunk)
     release_connection()
 
 
@@ -84,6 +93,16 @@ def _row(trial: Trial) -> list[Any]:
         json.dumps(trial.user_attrs, ensure_ascii=False),
         *(() if trial.study.repeats is None else (trial.repeat or _NO_REPEAT).values()),
     ]
+
+
+def _extra(trial: Trial, column: ChosenColumn) -> Any:
+    """Return a user attribute or the value of a constraint."""
+    if column.kind == CONSTRAINT:
+        return (trial.constraints_by_name or {}).get(column.name)
+    value = trial.user_attrs.get(column.name)
+    if isinstance(value, list | dict):
+        return escape_formula(json.dumps(value, ensure_ascii=False))
+    return None if value is None else _param(trial.user_attrs, column.name)
 
 
 def _param(params: dict[str, Any], name: str) -> Any:

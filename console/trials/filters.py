@@ -30,7 +30,7 @@ def listed_study(request: HttpRequest) -> Study | None:
     cache = vars(request)
     if "listed_study" not in cache:
         try:
-            studies = Study.objects.defer("distributions", "user_attrs")
+            studies = Study.objects.defer("distributions", "user_attrs", "note")
             cache["listed_study"] = studies.filter(pk__in=request.GET.getlist(STUDY)[-1:]).first()
         except ValueError as error:
             raise IncorrectLookupParameters from error

@@ -28,7 +28,7 @@ class ValuesColumn:
 
     @classmethod
     def of(cls, study: Study) -> "ValuesColumn":
-        return cls(_heading(", ".join(study.metric_names))) if study.metric_names else cls()
+        return cls(heading(", ".join(study.metric_names))) if study.metric_names else cls()
 
     def __call__(self, trial: Trial) -> str:
         return display.numbers(trial.values)
@@ -39,7 +39,7 @@ class ParameterColumn:
 
     def __init__(self, index: int, name: str) -> None:
         self.__name__ = f"param_{index}"
-        self.short_description = _heading(name)
+        self.short_description = heading(name)
         self._index = index
         self._name = name
 
@@ -57,7 +57,7 @@ def parameter_columns(study: Study) -> list[Callable[[Trial], str]]:
     return [ParameterColumn(index, name) for index, name in enumerate(names)]
 
 
-def _heading(name: str) -> SafeString:
+def heading(name: str) -> SafeString:
     """Return the heading of a column in markup, because Django would capitalize a plain text."""
     text = display.truncated(name, MAX_LENGTH)
     return format_html('<span class="tuner-param">{}</span>', text)

@@ -20,6 +20,7 @@ from console.studies.permissions import may_change_states
 from console.trials import columns
 from console.trials.actions import CorrectionForm, invalidate_results, retry_trials
 from console.trials.changelist import SORTABLE, TrialChangeList, TrialPaginator
+from console.trials.chosen_columns import PARAMETER, chosen_columns, displayed
 from console.trials.csv_export import csv_response
 from console.trials.filters import (
     FRONT,
@@ -102,12 +103,15 @@ class TrialAdmin(ReadOnlyAdmin):
         study = listed_study(request)
         if study is None:
             return self.list_display
+        chosen, _ = chosen_columns(request, study)
+        has_parameters = any(each.kind == PARAMETER for each in chosen)
         return [
             "number",
             columns.state,
             ValuesColumn.of(study),
             *(() if study.repeats is None else (columns.group_result, columns.repeat)),
-            *parameter_columns(study),
+            *([] if has_parameters else parameter_columns(study)),
+            *displayed(study, chosen),
             columns.worker,
             columns.reason_text,
             columns.duration,
@@ -171,4 +175,4 @@ class TrialAdmin(ReadOnlyAdmin):
             return HttpResponseRedirect(reverse("admin:trials_trial_changelist"))
         if study is None:
             raise Http404("only the trials of one study can be exported: select a study")
-        return csv_response(study, trials)
+        return csv_response(study, trials, chosen_columns(request, study)[0])

@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from optuna_bridge.space.changes import SpaceRequest
+from studies.api.description_fields import NoteField, TagsField
 from studies.api.life_serializers import LifeSerializer
 from studies.api.parameter_serializers import ParameterField
 from studies.api.request_serializers import (
@@ -26,6 +27,8 @@ class ChangeStudySerializer(LifeSerializer):
 
     user_attrs = UserAttributesField(required=False, help_text="Replaces all user attributes.")
     metric_names = MetricNamesField(allow_null=True)
+    tags = TagsField()
+    note = NoteField()
     search_space = serializers.ListField(
         child=ParameterField(),
         required=False,

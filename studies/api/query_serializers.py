@@ -6,6 +6,7 @@ from typing import Any
 from rest_framework import serializers
 
 from optuna_bridge.samplers.registry import SAMPLERS
+from studies.api.description_fields import QueryTagsField
 from studies.domain.listing import ORDERS
 from studies.enums import StudyState
 from tuner_project.rest.serializers import LongPageQuerySerializer, StrictCharField
@@ -24,6 +25,7 @@ class StudyQuerySerializer(LongPageQuerySerializer):
     )
     state = serializers.ChoiceField(choices=StudyState.choices, required=False)
     sampler = serializers.ChoiceField(choices=list(SAMPLERS), required=False)
+    tag = QueryTagsField()
     order_by = serializers.ChoiceField(
         choices=ORDERS,
         required=False,

@@ -11,6 +11,7 @@ from optuna_bridge.space.parameter_constraints.constraints import (
     MAX_CONSTRAINTS as MAX_PARAMETER_CONSTRAINTS,
 )
 from optuna_bridge.space.parameter_constraints.parser import MAX_CHARACTERS
+from studies.api.description_fields import NoteField, TagsField
 from studies.api.fields import (
     MAX_NAME,
     MAX_OBJECTIVES,
@@ -99,6 +100,8 @@ class DefinitionSerializer(LifeSerializer):
     pruner_options = PrunerOptionsField(required=False)
     user_attrs: AttributesField = UserAttributesField(required=False)
     metric_names = MetricNamesField()
+    tags = TagsField()
+    note = NoteField()
     constraints = serializers.ListField(
         child=StrictCharField(max_length=MAX_NAME),
         required=False,

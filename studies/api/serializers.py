@@ -79,6 +79,7 @@ class StudySummarySerializer(AnswerSerializer):
     stop_running = serializers.BooleanField()
     constraints = serializers.ListField(child=serializers.CharField())
     metric_names = serializers.ListField(child=serializers.CharField(), allow_null=True)
+    tags = serializers.ListField(child=serializers.CharField())
     duplicates = serializers.ChoiceField(choices=Duplicates.choices)
     pruning_direction = TextOrNullField()
     repeats = RepeatsAnswerSerializer(allow_null=True)
@@ -89,6 +90,7 @@ class StudySerializer(StudySummarySerializer):
 
     best_params = serializers.DictField(allow_null=True)
     user_attrs = serializers.DictField()
+    note = serializers.CharField(help_text="In Markdown; may be empty.")
     search_space = serializers.ListField(child=ParameterField(), source="current.parameters")
     parameter_constraints = serializers.ListField(child=serializers.CharField())
     search_space_version = serializers.IntegerField(

@@ -78,6 +78,7 @@ class StudyViewSet(StudyScope):
         "list": StudyQuerySerializer,
         "search_space_versions": PageQuerySerializer,
     }
+    repeatable = frozenset({"tag"})
     # A worker loads an existing study; that it creates none is checked where one is created.
     scopes: ClassVar[dict[str, str]] = {"create": "worker"}
 
@@ -107,8 +108,8 @@ class StudyViewSet(StudyScope):
     def list(self, request: Request) -> Response:
         """List the studies, newest first or in the order of `order_by`.
 
-        `user_attr.KEY=TEXT` returns only studies with this user attribute; a number or a boolean is
-        written as in JSON.
+        `tag=a&tag=b` returns only studies with both tags, and `user_attr.KEY=TEXT` only those with
+        this user attribute; a number or a boolean is written as in JSON.
         """
         limit, offset = self.query["limit"], self.query["offset"]
         given = {key: self.query[key] for key in self.query.keys() - {"limit", "offset"}}
@@ -125,9 +126,10 @@ class StudyViewSet(StudyScope):
         operation_id="updateStudy", request=ChangeStudySerializer, responses=StudySerializer
     )
     def partial_update(self, request: Request, study_name: str) -> Response:
-        """Change budgets, retries, the lease, user attributes, metric names or the search space.
+        """Change budgets, retries, the lease, metric names, what describes it, or the search space.
 
-        A budget that is used up by the change completes the study. A larger budget does not resume
+        What describes it are user attributes, tags and the note, each replaced as a whole. A budget
+        that is used up by the change completes the study. A larger budget does not resume
         a completed study.
 
         `search_space` replaces the parameters as a whole. Running trials go on, and trials keep

@@ -41,6 +41,8 @@ class Definition:
     repeats: Mapping[str, Any] | None = None
     user_attrs: Mapping[str, Any] | None = None
     metric_names: Sequence[str] | None = None
+    tags: Sequence[str] | None = None
+    note: str | None = None
     # The budgets, retries and lease that the client gave; a lease of None never expires.
     life: Mapping[str, Any] = field(default_factory=dict)
 
@@ -101,6 +103,8 @@ def new_study(definition: Definition) -> Study:
         pruner_options=pruner_options,
         user_attrs=user_attrs,
         metric_names=metric_names,
+        tags=list(definition.tags or []),
+        note=definition.note or "",
         constraints=list(definition.constraints or []),
         parameter_constraints=list(definition.parameter_constraints or []),
         duplicates=duplicates or Duplicates.ALLOW,

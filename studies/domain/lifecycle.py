@@ -135,7 +135,9 @@ def change_study(
     space: SpaceRequest | None = None,
     if_version: int | None = None,
 ) -> Study:
-    """Change budgets, retries, the lease, user attributes and metric names; None removes them.
+    """Change budgets, retries, the lease, user attributes, names of metrics, tags and the note.
+
+    None removes a budget, the lease, or the metric names.
 
     `space` is the next version of the search space (`change_search_space`).
 
@@ -224,7 +226,7 @@ def refusal(study: Study) -> NotOpen | None:
 
 
 def _as_recorded(field: str, value: Any) -> Any:
-    """Return the audit log's value of a changed field; user attributes are not recorded."""
-    if field == "user_attrs":
+    """Return the audit log's value of a changed field; long ones are not recorded."""
+    if field in ("user_attrs", "note"):
         return "…"
     return value.isoformat() if isinstance(value, datetime) else value

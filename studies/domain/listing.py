@@ -1,6 +1,6 @@
 """Filters and orders of the list of studies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -25,13 +25,14 @@ _NOT_IN_SUMMARY = (
     "current_space",
     "parameter_constraints",
     "user_attrs",
+    "note",
     "created_with",
     "best_internal_params",
 )
 _SIZE = "2000 + octet_length({})".format(
     ") + octet_length(".join(
         f"studies_study.{column}::text"
-        for column in ("state_history", "state_reason", "constraints", "sampler_options")
+        for column in ("state_history", "state_reason", "constraints", "sampler_options", "tags")
     )
 )
 ORDERS = [sign + name for name in _KEYS for sign in ("", "-")]
@@ -44,6 +45,7 @@ def filter_studies(
     state: str | None = None,
     sampler: str | None = None,
     user_attrs: Mapping[str, str] | None = None,
+    tag: Sequence[str] = (),
     order_by: str = "-created",
 ) -> StudyQuerySet:
     """Return the studies that fit, in an order.
@@ -54,12 +56,15 @@ def filter_studies(
         state: Their state.
         sampler: The name of their sampler.
         user_attrs: User attributes by name, as text: a number or a boolean as JSON writes it.
+        tag: Tags in their stored form, all of which they must have.
         order_by: One of `ORDERS`; a leading - means descending. Studies without a best value come
             last in both directions.
     """
     regex = None if name is None else regex_of(name)
     given = {"name__regex": regex, "state": state, "sampler": sampler}
     chosen = studies.filter(**{key: value for key, value in given.items() if value is not None})
+    if tag:
+        chosen = chosen.filter(tags__contains=list(tag))
     for index, (key, text) in enumerate((user_attrs or {}).items()):
         attribute = RawSQL("user_attrs ->> %s", (key,), output_field=TextField())
         chosen = chosen.alias(**{f"attribute_{index}": attribute})

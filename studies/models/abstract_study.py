@@ -48,6 +48,15 @@ class AbstractStudy(models.Model):
     metric_names = PlainJSONField(
         null=True, help_text="A list with the name of each objective; null: they have none."
     )
+    tags = ArrayField(
+        models.TextField(),
+        default=list,
+        db_default=[],
+        help_text="Words by which it is found, in their stored form and order.",
+    )
+    note = models.TextField(
+        blank=True, default="", db_default="", help_text="For people, in Markdown."
+    )
     constraints = ArrayField(
         models.TextField(), default=list, help_text="Names of what is feasible up to 0."
     )

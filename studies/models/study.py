@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, NoReturn, Self
 from uuid import UUID
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models, transaction
 
 from access.actors import Actor
@@ -94,13 +95,15 @@ class Study(AbstractStudy):
         "current_space",
         "best_internal_params",
     )
+    DESCRIPTION = ("tags", "note")
     # The fields that may change after creation: trials, and the sampler sessions of other
     # processes, rely on the others. Of those in SPACE they check the version.
-    UNKNOWN_TO_OPTUNA = frozenset({*LIFE, *STATE, *PROGRESS, *SPACE})
+    UNKNOWN_TO_OPTUNA = frozenset({*LIFE, *STATE, *PROGRESS, *SPACE, *DESCRIPTION})
     CHANGEABLE = UNKNOWN_TO_OPTUNA | {"user_attrs", "metric_names"}
 
     class Meta(AbstractStudy.Meta):
         base_manager_name = "objects"
+        indexes = (GinIndex(fields=["tags"], name="study_tags"),)
         verbose_name_plural = "studies"
 
     def __str__(self) -> str:

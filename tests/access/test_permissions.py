@@ -46,9 +46,10 @@ class Operation:
     # The answer to a token of other studies; lists are empty for it.
     other_token: int = 404
     other_code: str | None = "study_not_found"
+    query: str = ""
 
     def __str__(self) -> str:
-        return f"{self.method} {self.route}"
+        return f"{self.method} {self.route}{self.query}"
 
     @property
     def path(self) -> str:
@@ -62,13 +63,13 @@ class Operation:
     def send(self, client: Any, file: str = "", headers: Mapping[str, str] | None = None) -> Any:
         if self.body is FILE:
             return client.generic(
-                self.method, self.path, file, "application/x-ndjson", headers=headers
+                self.method, self.path + self.query, file, "application/x-ndjson", headers=headers
             )
         body = "" if self.body is None else self.body
         is_of_rest = isinstance(client, APIClient)
         how: Any = {"format": "json"} if is_of_rest else {"content_type": "application/json"}
         send = getattr(client, self.method.lower())
-        return send(self.path, *([body] if body else []), headers=headers, **how)
+        return send(self.path + self.query, *([body] if body else []), headers=headers, **how)
 
 
 def webhook_id() -> int:
@@ -94,6 +95,10 @@ OPERATIONS = [
     Operation("GET", f"{STUDY}/pareto", "read", study="two"),
     Operation("GET", f"{STUDY}/hypervolume", "read", study="two"),
     Operation("GET", f"{STUDY}/plots/<plot_kind:kind>", "read"),
+    Operation("GET", "api/v1/studies/compare", "read", query="?names=one,import"),
+    Operation("GET", "api/v1/studies/compare", "read"),
+    Operation("PATCH", "api/v1/studies/compare", "manage", 200, {"max_trials": 100}),
+    Operation("DELETE", "api/v1/studies/compare", "manage", 204),
     Operation("POST", f"{STUDY}/clone", "manage", 201, {"name": "another"}),
     Operation("POST", "api/v1/studies/import", "manage", 201, FILE),
     Operation("GET", "api/v1/studies/import", "read"),
@@ -140,7 +145,7 @@ def create_studies(client: APIClient) -> None:
         assert response.status_code < 300, response.content
         return response.json()
 
-    for name in ("one", "import", "paused"):
+    for name in ("one", "import", "compare", "paused"):
         post("", {"name": name, "direction": "minimize", **_NEW})
     post("", {"name": "two", "direction": ["minimize", "maximize"], **_NEW})
     post("/paused/pause")

@@ -75,17 +75,21 @@ PLOTS: dict[str, tuple[str, int]] = {
 CASES = [(route, *each) for route, asked in GETS.items() for each in asked]
 PAGES = {
     "/admin/": 3,
-    "/admin/studies/study/": 5,
+    "/admin/studies/study/": 6,
+    "/admin/studies/study/?tag=x": 6,
+    "/admin/studies/study/compare/?ids={study},{other}": 3,
     "/admin/studies/study/{study}/change/": 4,
     "/admin/studies/study/{study}/delete/": 3,
     "/admin/studies/study/{study}/history/": 4,
     "/admin/studies/study/{study}/clone/": 3,
+    "/admin/studies/study/{study}/description/": 3,
     "/admin/trials/trial/": 6,
-    "/admin/trials/trial/?study__id__exact={study}": 5,
-    "/admin/trials/trial/?study__id__exact={study}&o=-2": 6,
-    "/admin/trials/trial/?study__id__exact={study}&o=2&p=500": 7,
-    "/admin/trials/trial/?study__id__exact={study}&state__exact=FAIL": 6,
-    "/admin/trials/trial/?study__id__exact={study}&worker_id=worker%207": 7,
+    "/admin/trials/trial/?study__id__exact={study}": 6,
+    "/admin/trials/trial/?study__id__exact={study}&columns=attr:host": 6,
+    "/admin/trials/trial/?study__id__exact={study}&o=-2": 7,
+    "/admin/trials/trial/?study__id__exact={study}&columns=attr:host&o=2&p=500": 8,
+    "/admin/trials/trial/?study__id__exact={study}&state__exact=FAIL": 7,
+    "/admin/trials/trial/?study__id__exact={study}&worker_id=worker%207": 8,
     "/admin/trials/trial/{trial}/change/": 12,
     "/admin/trials/trial/{trial}/curves/": 7,
 }
@@ -125,8 +129,9 @@ def size(api: APIClient, route: str, study: Study, query: str = "") -> int:
 
 
 def test_all_get_routes_are_measured() -> None:
-    # The import of a study is not of a study.
-    assert set(routes(api_patterns)) - {"studies/import"} == GETS.keys() | STREAMED
+    # The import of a study is not of a study; comparisons are measured below.
+    others = {"studies/import", "studies/compare"}
+    assert set(routes(api_patterns)) - others == GETS.keys() | STREAMED
     assert PLOTS.keys() == KINDS.keys()
 
 
@@ -138,6 +143,16 @@ def test_answers_are_bounded_at_many_trials(
         n_bytes = size(api, route, large[name], query)
     assert len(statements) <= most
     assert n_bytes <= ANSWER
+
+
+def test_comparison_is_bounded_at_many_trials(api: APIClient, large: dict[str, Study]) -> None:
+    for one in (ONE, TWO):
+        names = [one, f"few {one}"]
+        with recorded_statements() as statements:
+            response = api.get("/api/v1/studies/compare", {"names": names, "rows": "all"})
+        assert response.status_code == 200, response.content
+        assert len(statements) == 4
+        assert len(response.content) <= PAGE
 
 
 @pytest.mark.accept  # that each is small is shown above
@@ -162,7 +177,9 @@ def test_pages_are_bounded_at_many_trials(
     for number in (0, study.next_number - 1):
         trial = study.trials.get(number=number).pk
         with recorded_statements() as statements:
-            response = admin_client.get(page.format(study=study.pk, trial=trial))
+            response = admin_client.get(
+                page.format(study=study.pk, other=large[TWO].pk, trial=trial)
+            )
         assert response.status_code == 200
         assert len(statements) <= most
         assert len(response.content) <= PAGE
@@ -179,5 +196,5 @@ def test_deletion_page_is_bounded_at_many_trials(
         )
     assert response.status_code == 200
     assert "Are you sure" in response.content.decode()
-    assert len(statements) <= 7
+    assert len(statements) <= 8
     assert len(response.content) <= PAGE

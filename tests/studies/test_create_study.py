@@ -64,6 +64,8 @@ def test_study_is_created(api: APIClient) -> None:
         "constraints": [],
         "parameter_constraints": [],
         "metric_names": None,
+        "tags": [],
+        "note": "",
         "duplicates": "allow",
         "pruning_direction": None,
         "repeats": None,

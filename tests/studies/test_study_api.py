@@ -135,7 +135,7 @@ def test_list_is_empty_without_studies(api: APIClient) -> None:
 def test_list_begins_with_the_newest(api: APIClient) -> None:
     studies = [create(api, name) for name in ("b", "a", "c")]
     of_space = ("search_space", "parameter_constraints", "search_space_version", "retired")
-    without = ("best_params", "user_attrs", *of_space)
+    without = ("best_params", "user_attrs", "note", *of_space)
     assert api.get("/api/v1/studies").json() == [
         {key: value for key, value in study.items() if key not in without}
         for study in reversed(studies)

@@ -188,6 +188,13 @@ def parameter_constraints(
     return [f"{' + '.join(names)} <= {most!r}"] if math.isfinite(most) else []
 
 
+def description(name: str) -> JSON:
+    """Tags and a note, of which some studies have none; by its name, without a draw."""
+    n = sum(map(ord, name))
+    tags = {"tags": sorted({f"tag {n % 7}", "ü"})} if n % 2 else {}
+    return tags | ({"note": f"**note** {name}\n"} if n % 3 else {})
+
+
 def repeats(name: str) -> dict[str, Any] | None:
     """The repeats of a random study; the same for a name."""
     random = Random(f"{name} repeats")
@@ -344,6 +351,7 @@ class _RandomStudy:
             "repeats": repeats(name),
             "user_attrs": self.attributes(),
             "metric_names": names,
+            **description(name),
             **life,
             **self.state(),
             "created_with": self.maybe(first) or {},

@@ -241,6 +241,7 @@ HISTORY = [
     ("access", "0005_webhooks_in_audit"),
     ("studies", "0011_front_revision"),
     ("events", "0001_initial"),
+    ("studies", "0012_tags_and_note"),
 ]
 OURS = {app for app, _ in HISTORY}
 # Whose tables are filled as those of the one before: an upgrade from there passes them, too.

@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
+from studies.api.description_fields import NoteField, TagsField
 from studies.api.fields import NameField, PrunerOptionsField, SamplerOptionsField
 from studies.api.life_serializers import LifeSerializer
 from studies.api.parameter_serializers import ParameterField
@@ -91,6 +92,8 @@ class CloneStudySerializer(LifeSerializer):
     parameter_constraints = ParameterConstraintsField()
     duplicates = serializers.ChoiceField(choices=Duplicates.choices, required=False)
     user_attrs = UserAttributesField(required=False)
+    tags = TagsField()
+    note = NoteField()
     metric_names = MetricNamesField(allow_null=True)
     trials = StrictBooleanField(
         required=False,

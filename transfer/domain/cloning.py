@@ -53,8 +53,9 @@ def clone_study(
     """Create an active copy of a study, with changes.
 
     `changes` may contain the search space, the constraints between parameters, the sampler, the
-    pruner, their options, user attributes, duplicates, budgets, retries and the lease. Options that
-    are left out are those of the source, or the defaults if the sampler or pruner is another one.
+    pruner, their options, user attributes, tags, the note, duplicates, budgets, retries and the
+    lease. Options that are left out are those of the source, or the defaults if the sampler or
+    pruner is another one.
     `KeptTrials` chooses the trials. With the source's search space the clone has its versions, too;
     another one is the first version.
 
@@ -113,6 +114,8 @@ def _definition(source: Study, name: str, changes: Mapping[str, Any]) -> Definit
         repeats=source.repeats,
         user_attrs=changes.get("user_attrs", source.user_attrs),
         metric_names=changes.get("metric_names", source.metric_names),
+        tags=changes.get("tags", source.tags),
+        note=changes.get("note", source.note),
         life={field: changes.get(field, getattr(source, field)) for field in Study.LIFE},
     )
 

@@ -45,6 +45,9 @@ def study_line(study: Study) -> Document:
         "repeats": study.repeats,
         "user_attrs": study.user_attrs,
         "metric_names": study.metric_names,
+        # Left out where there are none, so that earlier versions can read the file.
+        **({"tags": study.tags} if study.tags else {}),
+        **({"note": study.note} if study.note else {}),
         "max_trials": study.max_trials,
         "max_concurrent": study.max_concurrent,
         "max_failures": study.max_failures,

@@ -44,6 +44,7 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
     staff_permission: ClassVar[str] = ""
     query_serializers: ClassVar[dict[str, type[serializers.Serializer[Any]]]] = {}
     heavy: ClassVar[frozenset[str]] = frozenset()
+    repeatable: ClassVar[frozenset[str]] = frozenset()
     problem_causes: ClassVar[dict[str, dict[str, str]]] = {}
     query: dict[str, Any]
     _end_heavy: Callable[[], None] | None = None  # of a heavy request
@@ -129,10 +130,12 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         if shape is None and not self.request._request.META.get("QUERY_STRING"):
             return {}
         sent = self.request.query_params
-        repeated = [key for key, values in sent.lists() if len(values) > 1]
+        given = dict(sent.lists())
+        repeated = [key for key in given.keys() - self.repeatable if len(given[key]) > 1]
         if repeated:
             raise serializers.ValidationError({key: ["given more than once"] for key in repeated})
-        return _instance(shape or EmptySerializer).run_validation(sent.dict())
+        query = {key: each if key in self.repeatable else each[-1] for key, each in given.items()}
+        return _instance(shape or EmptySerializer).run_validation(query)
 
     def answer(
         self, shape: type[serializers.Serializer[Any]], content: Any, status: int = 200
@@ -184,7 +187,9 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
 
     def _query_without(self, *keys: str) -> dict[str, Any]:
         """Return the query as it was sent, with its limit, and without the keys that say where."""
-        given = {"limit": self.query["limit"], **self.request.query_params.dict()}
+        sent = self.request.query_params
+        given: dict[str, Any] = {"limit": self.query["limit"], **sent.dict()}
+        given |= {key: sent.getlist(key) for key in self.repeatable & given.keys()}
         return {key: text for key, text in given.items() if key not in keys}
 
     def _answer_page(
@@ -199,7 +204,8 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
         response["X-Total-Count"] = str(total)
         base = self.request.build_absolute_uri(escape_uri_path(self.request.path))
         response["Link"] = ", ".join(
-            f'<{base}?{urlencode(query)}>; rel="{name}"' for name, query in sorted(pages.items())
+            f'<{base}?{urlencode(query, doseq=True)}>; rel="{name}"'
+            for name, query in sorted(pages.items())
         )
         return response
 

@@ -315,6 +315,14 @@ export type CloneStudyRequest = {
         [key: string]: unknown;
     };
     /**
+     * At most 20 words of up to 50 characters, by which studies are found. They are stored in lower case and sorted. They and the note are no part of the definition: an existing study is loaded whatever they are, and keeps its own.
+     */
+    tags?: Array<string>;
+    /**
+     * A note for people, in Markdown, which the admin shows.
+     */
+    note?: string;
+    /**
      * A name for each objective, which plots, pages, CSV and `/best` show.
      */
     metric_names?: Array<string> | null;
@@ -373,6 +381,7 @@ export type ClonedStudy = {
     stop_running: boolean;
     constraints: Array<string>;
     metric_names: Array<string> | null;
+    tags: Array<string>;
     duplicates: DuplicatesEnum;
     pruning_direction: string | null;
     repeats: RepeatsAnswer | null;
@@ -380,6 +389,10 @@ export type ClonedStudy = {
     user_attrs: {
         [key: string]: unknown;
     };
+    /**
+     * In Markdown; may be empty.
+     */
+    note: string;
     search_space: Array<Parameter>;
     parameter_constraints: Array<string>;
     /**
@@ -476,6 +489,100 @@ export type CmaesSamplerOptionsRequest = {
      * Learn from pruned trials, by their last intermediate values. Default: False.
      */
     consider_pruned_trials?: boolean | null;
+};
+
+/**
+ * The best trial; of several objectives, the first of the Pareto front by number.
+ */
+export type ComparedBest = {
+    trial_id: number;
+    value: number | Array<number | null> | null;
+    params: Params;
+};
+
+/**
+ * One of the compared studies.
+ */
+export type ComparedStudy = {
+    study_id: number;
+    study_name: string;
+    state: StudyState;
+    n_trials: number;
+    trial_counts: TrialCounts;
+    /**
+     * Completed trials, or groups of repeats.
+     */
+    n_results: number;
+    /**
+     * Whether the hypervolume was computed from some of the results only.
+     */
+    is_subsampled: boolean;
+    best: ComparedBest | null;
+    /**
+     * The best value, or the hypervolume.
+     */
+    value: number | null;
+    reached: Reached | null;
+    /**
+     * The best value after a number of trials: each change, and the end.
+     */
+    best_over_trials: Array<{
+        [key: string]: number | null;
+    }>;
+    /**
+     * The best value by the seconds since the first trial started.
+     */
+    best_over_time: Array<{
+        [key: string]: number | null;
+    }>;
+    /**
+     * Values, and the share of the feasible results up to each (the empirical distribution function); empty for the hypervolume.
+     */
+    edf: Array<{
+        [key: string]: number | null;
+    }>;
+};
+
+/**
+ * Studies side by side.
+ */
+export type Comparison = {
+    /**
+     * Which study is better, in words.
+     */
+    headline: string;
+    /**
+     * The objective's name, or `hypervolume`.
+     */
+    metric: string;
+    /**
+     * `minimize` or `maximize`: which values of the metric are better.
+     */
+    direction: string;
+    /**
+     * Of the hypervolume.
+     */
+    reference_point: Array<number | null> | null;
+    /**
+     * The value that `reached` is about.
+     */
+    target: number | null;
+    studies: Array<ComparedStudy>;
+    /**
+     * Definition, options, search space, budgets, best parameters and user attributes: at most 500 rows.
+     */
+    settings: Array<SettingRow>;
+    n_settings: number;
+    n_differing: number;
+    groups: Array<Group>;
+    /**
+     * Of each two groups with several studies.
+     */
+    tests: Array<GroupTest>;
+    /**
+     * What the tests say, in words.
+     */
+    significance: string;
 };
 
 /**
@@ -598,6 +705,14 @@ export type CreateStudyRequest = {
      * A name for each objective, which plots, pages, CSV and `/best` show.
      */
     metric_names?: Array<string>;
+    /**
+     * At most 20 words of up to 50 characters, by which studies are found. They are stored in lower case and sorted. They and the note are no part of the definition: an existing study is loaded whatever they are, and keeps its own.
+     */
+    tags?: Array<string>;
+    /**
+     * A note for people, in Markdown, which the admin shows.
+     */
+    note?: string;
     /**
      * Names of the constraints. Each result has one number for each; a constraint is satisfied if its number is at most 0.
      */
@@ -925,6 +1040,45 @@ export type GridSamplerOptionsRequest = {
 };
 
 /**
+ * Studies with the same definition but for the seed.
+ */
+export type Group = {
+    /**
+     * Their positions in `studies`.
+     */
+    studies: Array<number>;
+    /**
+     * The studies that have a value.
+     */
+    n: number;
+    mean: number | null;
+    median: number | null;
+};
+
+/**
+ * An exact two-sided Mann-Whitney U test of the values of two groups.
+ */
+export type GroupTest = {
+    /**
+     * The positions of the two in `groups`.
+     */
+    groups: Array<number>;
+    n: Array<number>;
+    /**
+     * null if it cannot be computed.
+     */
+    p_value: number | null;
+    /**
+     * Whether p is below 0.05.
+     */
+    is_significant: boolean;
+    /**
+     * The result in words.
+     */
+    detail: string;
+};
+
+/**
  * The state of the service.
  */
 export type Health = {
@@ -1183,6 +1337,17 @@ export type InvalidateRequest = {
      */
     reason: string;
 };
+
+/**
+ * * `definition` - definition
+ * * `sampler_options` - sampler_options
+ * * `pruner_options` - pruner_options
+ * * `search_space` - search_space
+ * * `budgets` - budgets
+ * * `best_params` - best_params
+ * * `user_attrs` - user_attrs
+ */
+export type KindEnum = 'definition' | 'sampler_options' | 'pruner_options' | 'search_space' | 'budgets' | 'best_params' | 'user_attrs';
 
 /**
  * The options of pruner `median`.
@@ -1673,6 +1838,14 @@ export type PatchedChangeStudyRequest = {
      */
     metric_names?: Array<string> | null;
     /**
+     * At most 20 words of up to 50 characters, by which studies are found. They are stored in lower case and sorted. They and the note are no part of the definition: an existing study is loaded whatever they are, and keeps its own.
+     */
+    tags?: Array<string>;
+    /**
+     * A note for people, in Markdown, which the admin shows.
+     */
+    note?: string;
+    /**
      * All parameters that are suggested from now on. Ranges and choices may be others than before; a parameter's type and scale (`log`, `step`) may not.
      */
     search_space?: Array<ParameterRequest>;
@@ -2070,6 +2243,20 @@ export type RandomSamplerOptionsRequest = {
 };
 
 /**
+ * When a study was as good as the target; null if never.
+ */
+export type Reached = {
+    /**
+     * The number of trials that the study had begun.
+     */
+    n_trials: number | null;
+    /**
+     * Since the study's first trial started, by the wall clock.
+     */
+    seconds: number | null;
+};
+
+/**
  * The response of a service that is ready.
  */
 export type Ready = {
@@ -2291,6 +2478,19 @@ export type SecretWebhook = {
 };
 
 /**
+ * A setting of each study.
+ */
+export type SettingRow = {
+    kind: KindEnum;
+    name: string;
+    /**
+     * The value in each study, as JSON of at most 300 characters; null without one.
+     */
+    values: Array<string | null>;
+    differs: boolean;
+};
+
+/**
  * The answer to a heartbeat.
  */
 export type Signs = {
@@ -2350,6 +2550,7 @@ export type Study = {
     stop_running: boolean;
     constraints: Array<string>;
     metric_names: Array<string> | null;
+    tags: Array<string>;
     duplicates: DuplicatesEnum;
     pruning_direction: string | null;
     repeats: RepeatsAnswer | null;
@@ -2357,6 +2558,10 @@ export type Study = {
     user_attrs: {
         [key: string]: unknown;
     };
+    /**
+     * In Markdown; may be empty.
+     */
+    note: string;
     search_space: Array<Parameter>;
     parameter_constraints: Array<string>;
     /**
@@ -2418,6 +2623,7 @@ export type StudySummary = {
     stop_running: boolean;
     constraints: Array<string>;
     metric_names: Array<string> | null;
+    tags: Array<string>;
     duplicates: DuplicatesEnum;
     pruning_direction: string | null;
     repeats: RepeatsAnswer | null;
@@ -3040,6 +3246,10 @@ export type ListStudiesData = {
          * * `CANCELLED` - Cancelled
          */
         state?: 'ACTIVE' | 'PAUSED' | 'COMPLETED' | 'CANCELLED';
+        /**
+         * Only studies with this tag; repeated: with all of these.
+         */
+        tag?: Array<string>;
     };
     url: '/api/v1/studies';
 };
@@ -3841,6 +4051,43 @@ export type SuggestTrialsResponses = {
 };
 
 export type SuggestTrialsResponse = SuggestTrialsResponses[keyof SuggestTrialsResponses];
+
+export type CompareStudiesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * 2 to 8 names of studies: separated by commas, or, which any names allow, the key repeated for each name.
+         */
+        names?: Array<string>;
+        /**
+         * For the hypervolume: a number for each objective, such as 1.5,20; values worse than these add nothing. Default: the worst value of each objective in all studies.
+         */
+        reference_point?: string;
+        /**
+         * Whether `settings` has only the rows that differ.
+         *
+         * * `differing` - differing
+         * * `all` - all
+         */
+        rows?: 'differing' | 'all';
+        /**
+         * The value that the studies are to reach. Default: the worst of their best values, which all have reached.
+         */
+        target?: number;
+        /**
+         * The objective's index, from 0. Default: of several objectives, the hypervolume.
+         */
+        target_idx?: number;
+    };
+    url: '/api/v1/studies/compare';
+};
+
+export type CompareStudiesResponses = {
+    200: Comparison;
+};
+
+export type CompareStudiesResponse = CompareStudiesResponses[keyof CompareStudiesResponses];
 
 export type ImportStudiesData = {
     body?: string;

@@ -38,6 +38,7 @@ const PLAIN: Record<string, string> = {
   sampler_unsuited: "a definition that a person corrects",
   search_space_changed: "the action of a person",
   search_space_incompatible: "a definition that a person corrects",
+  studies_not_comparable: "a choice of studies that a person corrects",
   study_conflict: "a definition that a person corrects",
   study_exists: "a definition that a person corrects",
   too_many_imports: "repeated by the client",

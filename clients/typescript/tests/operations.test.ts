@@ -24,7 +24,21 @@ const CALLS: Record<string, (client: TunerClient) => Promise<unknown>> = {
   getHealth: (client) => client.health(),
   getReadiness: (client) => client.ready(),
   listStudies: (client) =>
-    client.listStudies({ ...PAGE, name: "n", order_by: "name", sampler: "tpe", state: "ACTIVE" }),
+    client.listStudies({
+      ...PAGE,
+      name: "n",
+      order_by: "name",
+      sampler: "tpe",
+      state: "ACTIVE",
+      tag: ["a"],
+    }),
+  compareStudies: (client) =>
+    client.compareStudies(["s"], {
+      reference_point: "1,2",
+      rows: "all",
+      target: 0.5,
+      target_idx: 0,
+    }),
   createStudy: (client) => client.createStudy({ name: "s", search_space: SPACE }),
   getStudy: (client) => client.getStudy("s"),
   updateStudy: (client) => client.updateStudy("s", { max_trials: 5 }),

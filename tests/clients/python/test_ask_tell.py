@@ -9,6 +9,21 @@ import pytest
 import tuner
 
 
+def test_studies_are_compared(client: tuner.Client, study: tuner.Study) -> None:
+    other = client.create_study(
+        "a, b", direction="minimize", sampler="random", space={"x": tuner.Float(-1, 1)}, tags=["T"]
+    )
+    study.ask().complete(0.5)
+    other.ask().complete(0.25)
+    found = client.compare(study.name, other.name, target=0.5)
+    assert found["headline"].startswith("“a, b” is better: 0.25, against 0.5.")
+    assert found["studies"][1]["reached"]["n_trials"] == 1
+    assert other.update(tags=["u"], note="*why*").note == "*why*"
+    assert [each.study_name for each in client.studies(tag=["U"])] == ["a, b"]
+    with pytest.raises(tuner.NotFound):
+        client.compare(study.name, "missing")
+
+
 def test_ask_and_tell_in_batches(study: tuner.Study) -> None:
     trials = study.ask(count=3)
     results = study.tell([(trial, trial.params["x"] ** 2) for trial in trials])

@@ -165,9 +165,24 @@ def test_studies_are_listed(tuner_command: Tuner, study: tuner.Study) -> None:
 
     head, row = out.splitlines()
     assert code == 0
-    assert head.split() == ["study", "state", "trials", "best", "value", "sampler", "created"]
+    heads = ["study", "state", "trials", "best", "value", "sampler", "created", "tags"]
+    assert head.split() == heads
     assert row.split()[:4] == [study.name, "ACTIVE", "0", "random"]
     assert [each["study_name"] for each in json.loads(as_json)] == [study.name]
+
+
+def test_studies_are_found_by_tags(tuner_command: Tuner, tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    text = "name: tagged by file\nspace: {x: {type: float, low: 0, high: 1}}\ntags: [From File]\n"
+    file.write_text(text)
+    assert tuner_command("create", str(file), "--tag", "cli", "--tag", "two words")[0] == 0
+
+    for tags in (["--tag", "CLI"], ["--tag", "cli", "--tag", "from file"]):
+        code, out, _ = tuner_command("studies", *tags)
+        assert code == 0
+        assert out.splitlines()[1].endswith("cli, from file, two words")
+    _, out, _ = tuner_command("studies", "--tag", "cli", "--tag", "none", "--format", "json")
+    assert json.loads(out) == []
 
 
 # Results ----------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ OPERATIONS = {
     "cancelStudy": "Study.cancel",
     "cancelTrial": "Study.cancel_trial",
     "cloneStudy": "Study.clone",
+    "compareStudies": "Client.compare",
     "completeStudy": "Study.complete",
     "completeTrial": "Trial.complete",
     "completeTrials": "Study.tell",
@@ -77,7 +78,6 @@ ANSWERS = {
     "Signs": answers.HeartbeatReply,
     "Study": answers.StudyInfo,
     "AnnotatedTrial": answers.FrozenTrial,
-    "Trial": answers.FrozenTrial,
     "SecretWebhook": answers.Webhook,
     "Verdict": answers.ReportReply,
 }

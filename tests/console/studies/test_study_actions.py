@@ -139,7 +139,7 @@ def test_state_is_changed_by_post_only(admin_client: Client, study: Study) -> No
 def test_forged_form_changes_nothing(admin_client: Client, api: APIClient, study: Study) -> None:
     client = Client(enforce_csrf_checks=True)
     client.cookies = admin_client.cookies
-    for path in ("act/pause/", "clone/"):
+    for path in ("act/pause/", "clone/", "description/"):
         assert client.post(f"{LIST}{study.pk}/{path}").status_code == 403
     assert study_state(api) == ("ACTIVE", None)
 
@@ -159,7 +159,8 @@ def test_view_permission_allows_no_action(
         "Export",
     ]
     assert list(client.get(LIST).context["cl"].model_admin.get_actions(page.wsgi_request)) == [
-        "export_studies"
+        "compare_studies",
+        "export_studies",
     ]
     for path in ("act/pause/", "clone/"):
         assert client.post(f"{LIST}{study.pk}/{path}").status_code == 403

@@ -75,7 +75,7 @@ class FrozenTrial(Answer):
 
 @dataclass(frozen=True)
 class StudyInfo(Answer):
-    """A study as it was when it was read. A list of studies leaves the last five out."""
+    """A study as it was when it was read. A list of studies leaves the last seven out."""
 
     study_id: int
     study_name: str
@@ -108,7 +108,9 @@ class StudyInfo(Answer):
     max_reoffers: int
     constraints: list[str] | None
     metric_names: list[str] | None
+    tags: list[str] | None
     duplicates: str
+    note: str | None = None
     best_params: dict[str, Any] | None = None
     user_attrs: dict[str, Any] | None = None
     search_space: list[dict[str, Any]] | None = None

@@ -4,7 +4,10 @@ import { TunerError } from "../errors.js";
 
 const PREFIX = "/api/v1";
 
-/** A value of a query: texts as they are, all else as JSON; without a value the key is left out. */
+/**
+ * A value of a query: texts as they are, all else as JSON; a list gives its key for each item, and
+ * without a value the key is left out.
+ */
 export type QueryValue = string | number | boolean | object | null | undefined;
 
 /** Return the URL of the API for that of the service, which may end in `/api/v1` already. */
@@ -47,8 +50,10 @@ export function studyPath(name: string, ...rest: (string | number)[]): string {
 /** Return the query with its question mark; empty without keys. */
 export function queryString(query: Record<string, QueryValue> = {}): string {
   const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null);
-  if (given.length === 0) return "";
-  return `?${new URLSearchParams(given.map(([key, value]) => [key, toText(value)]))}`;
+  const pairs = given.flatMap(([key, value]) =>
+    (Array.isArray(value) ? value : [value]).map((each: QueryValue): [string, string] => [key, toText(each)]),
+  );
+  return pairs.length === 0 ? "" : `?${new URLSearchParams(pairs)}`;
 }
 
 function toText(value: QueryValue): string {

@@ -32,6 +32,15 @@ export abstract class StudyOperations extends Operations {
     return this.call("GET", "/studies", { ...options, query });
   }
 
+  /** Compare 2 to 8 studies: which is better, how fast, with which settings. */
+  async compareStudies(
+    names: string[],
+    query?: Omit<NonNullable<api.CompareStudiesData["query"]>, "names">,
+    options?: RequestOptions,
+  ): Promise<api.Comparison> {
+    return this.call("GET", "/studies/compare", { ...options, query: { ...query, names } });
+  }
+
   async getStudy(studyName: string, options?: RequestOptions): Promise<api.Study> {
     return this.call("GET", studyPath(studyName), options);
   }

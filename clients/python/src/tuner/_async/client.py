@@ -1,6 +1,6 @@
 """The client of the service."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -73,7 +73,8 @@ class AsyncClient(AsyncWebhooks):
                 Optuna to be minimized where `direction` is left out.
             load_if_exists: False insists on a new study.
             definition: keys of the API's `createStudy`: `direction`, `sampler`, `pruner`,
-                `parameter_constraints`, `max_trials`, `lease_seconds`, `max_retries`, …
+                `parameter_constraints`, `max_trials`, `lease_seconds`, `max_retries`, `tags`,
+                `note`, …
 
         Raises:
             ApiError: code `study_conflict`: it exists with another definition; `study_exists`.
@@ -124,10 +125,39 @@ class AsyncClient(AsyncWebhooks):
 
         Args:
             query: filters and the order of the API's `listStudies`: `name`, `state`, `sampler`,
-                `order_by`, `limit`, `offset`.
+                `tag` (one, or a list of which a study has all), `order_by`, `limit`, `offset`.
         """
         answer = await self.transport.json(Request("GET", "/studies", query=query))
         return [StudyInfo.read(study) for study in answer]
+
+    async def compare(
+        self,
+        *names: str,
+        target: float | None = None,
+        target_idx: int | None = None,
+        reference_point: Sequence[float] | None = None,
+        rows: str | None = None,
+    ) -> dict[str, Any]:
+        """Compare studies: `headline` says which is better, `studies` has the curves of each.
+
+        Args:
+            names: of 2 to 8 studies with the same directions.
+            target: the value that they are to reach; by default the one that all have reached.
+            target_idx: the objective; by default, of several, the hypervolume.
+            reference_point: for the hypervolume: the worst values that matter.
+            rows: `differing` (the default) or `all` settings.
+
+        Raises:
+            NotFound: one of the studies does not exist.
+            ApiError: code `studies_not_comparable`: their directions differ.
+        """
+        point = None if reference_point is None else ",".join(map(repr, reference_point))
+        query = present(
+            names=names, target=target, target_idx=target_idx, reference_point=point, rows=rows
+        )
+        request = Request("GET", "/studies/compare", query=query)
+        compared: dict[str, Any] = await self.transport.json(request)
+        return compared
 
     async def delete_study(self, name: str) -> None:
         """Delete a study with its trials."""

@@ -27,7 +27,7 @@ class AsyncStudyControl(AsyncStudyBase):
         return self._note(await self._get())
 
     async def update(self, **changes: Any) -> StudyInfo:
-        """Change budgets, `lease_seconds`, `max_retries`, `user_attrs` or `metric_names`.
+        """Change budgets, `lease_seconds`, `user_attrs`, `metric_names`, `tags`, the `note`, ….
 
         A key that is None removes the budget. `space` is another search space, with `defaults` of
         its new parameters and `retired` values of those that it leaves out; with `if_version`,

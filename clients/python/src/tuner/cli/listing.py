@@ -28,10 +28,16 @@ def add_to(commands: Commands, common: argparse.ArgumentParser) -> None:
         help="the keys of the API's createStudy; also `space`, a mapping from names to parameters",
     )  # fmt: skip
     create_parser.add_argument("--name", help="of the study, instead of the file's")
+    create_parser.add_argument(
+        "--tag", action="append", help="besides the file's tags; may be repeated"
+    )
 
     what = "List the studies, the newest first."
     studies_parser = add_command(commands, common, "studies", studies, what, of_study=False)
     studies_parser.add_argument("--state", help="only those in this state, such as ACTIVE")
+    studies_parser.add_argument(
+        "--tag", action="append", help="only those with this tag; repeated: with all of them"
+    )
     studies_parser.add_argument("--limit", type=int, help="the first ones only")
     add_format(studies_parser, "table", "json")
 
@@ -41,6 +47,8 @@ def create(options: argparse.Namespace) -> int:
     definition = read_definition(options.file)
     if options.name is not None:
         definition["name"] = options.name
+    if options.tag:
+        definition["tags"] = [*(definition.get("tags") or []), *options.tag]
     if not isinstance(definition.get("name"), str):
         raise UsageError(f"{options.file}: the name is missing: expected the key name, or --name")
     try:
@@ -77,18 +85,18 @@ def _as_list(space: Any, path: Path) -> list[dict[str, Any]]:
 
 def studies(options: argparse.Namespace) -> int:
     """List the studies."""
-    query = present(state=options.state, limit=options.limit)
+    query = present(state=options.state, tag=options.tag, limit=options.limit)
     with open_client(options) as client:
         found = client.studies(**query)
     if options.format == "json":
         print_json(found)
         return 0
     print_table(
-        ["study", "state", "trials", "best value", "sampler", "created"],
+        ["study", "state", "trials", "best value", "sampler", "created", "tags"],
         [
             (
                 info.study_name, info.state, info.n_trials, info.best_value, info.sampler,
-                f"{info.datetime_start.astimezone():%Y-%m-%d %H:%M}",
+                f"{info.datetime_start.astimezone():%Y-%m-%d %H:%M}", ", ".join(info.tags or []),
             )
             for info in found
         ],
