@@ -5,8 +5,10 @@ from typing import Any
 from django.urls import reverse
 from django.utils.html import format_html_join
 
+from analysis.reports import has_reports
 from console import display
 from console.studies import columns
+from console.studies.budget_bars import budget_bars
 from console.studies.state_actions import CONFIRMED_ACTIONS
 from studies.domain.lifecycle import allowed_actions
 from studies.models import Study
@@ -30,7 +32,9 @@ def live_context(study: Study, *, api_url: str) -> dict[str, Any]:
     return {
         "api_url": api_url,
         "objectives": list(zip(study.objective_names, study.directions, strict=True)),
+        "has_reports": has_reports(study),
         "best_title": best,
+        "budgets": budget_bars(study),
         "state": columns.state(study),
         "trial_count": f"{study.n_trials:,}",
         "trial_counts": format_html_join(" ", "{}", counts) or display.EMPTY,

@@ -16,6 +16,7 @@ from console.access.audit_admin import entries_url
 from console.read_only_admin import ReadOnlyAdmin
 from console.studies import columns
 from console.studies.clone import clone_selected, clone_url, clone_view
+from console.studies.definition_block import definition_block
 from console.studies.export import export_studies
 from console.studies.filters import (
     ObjectivesFilter,
@@ -39,6 +40,7 @@ from console.studies.state_actions import (
     resume_studies,
     state_action_view,
 )
+from console.studies.state_line import state_line
 from console.studies.trial_actions import fail_silent_trials, retry_failed
 from console.studies.trial_redirect import trial_view
 from studies import domain
@@ -90,32 +92,8 @@ class StudyAdmin(ReadOnlyAdmin):
         export_studies,
         clone_selected,
     ]
-    fieldsets: ClassVar[Any] = [  # Django's type stubs do not allow functions here
-        (None, {"fields": ["name", "id", columns.directions, columns.created]}),
-        (
-            "Budgets",
-            {"fields": [columns.budgets, columns.remaining_trials, columns.retries_and_leases]},
-        ),
-        ("State changes", {"fields": [columns.state_changes]}),
-        (
-            "Search space",
-            {
-                "fields": [
-                    columns.search_space,
-                    columns.search_space_versions,
-                    columns.parameter_constraints,
-                    columns.constraint_names,
-                    "duplicates",
-                    columns.repeats,
-                ]
-            },
-        ),
-        (
-            "Algorithms",
-            {"fields": ["sampler", columns.sampler_options, "pruner", columns.pruner_options]},
-        ),
-        ("Attributes", {"fields": [columns.user_attributes]}),
-    ]
+    # The page has no form: its template shows the definition as one block.
+    fieldsets: ClassVar[Any] = [(None, {"fields": ["name"]})]
 
     # Names that Django derives from the `permissions` of actions.
     has_change_state_permission = staticmethod(may_change_states)
@@ -147,6 +125,8 @@ class StudyAdmin(ReadOnlyAdmin):
             "subtitle": None,
             "object_links": _object_links(request, study),
             "buttons": state_buttons(study) if may_change_states(request) else [],
+            **definition_block(study),
+            **state_line(study, request),
             **study_context(study, has_links=may_view_trials(request)),
         }
         return super().render_change_form(request, context, *args, **kwargs)

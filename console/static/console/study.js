@@ -63,6 +63,7 @@ function showProgress(progress) {
     ` ${progress.state_reason ?? ""}`,
   );
   showCounts(progress);
+  showBudgets(progress);
   showRate(progress);
   showRunning(progress);
   showFailures(progress);
@@ -89,6 +90,17 @@ function showCounts({ trial_counts: counts, n_trials, max_trials }) {
       return [stateBadge(state, text, trials && `${trials}&state__exact=${state}`), " "];
     }),
   );
+}
+
+// The bars of those budgets that the progress tells about.
+function showBudgets({ max_trials, n_left, trial_counts: counts }) {
+  const used = { max_trials: max_trials - n_left, max_concurrent: counts.RUNNING };
+  for (const [name, n] of Object.entries(used)) {
+    const bar = element(`budget-${name}`);
+    if (bar === null) continue;
+    bar.value = n;
+    element(`text-${name}`).textContent = `${formatCount(n)} of ${formatCount(bar.max)}`;
+  }
 }
 
 function showRate({ rate_per_hour: rate, n_done, eta }) {
@@ -200,7 +212,10 @@ async function poll() {
 }
 
 element("objective").hidden = objectiveCount === 1;
-element("plot-options").addEventListener("change", () => latest && updatePlots(true));
+element("plot-options").addEventListener("change", () => {
+  if (latest) updatePlots(true);
+  redrawPlots();
+});
 new MutationObserver(redrawPlots).observe(document.documentElement, { attributeFilter: ["data-theme"] });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawPlots);
 document.addEventListener("submit", (event) => {
