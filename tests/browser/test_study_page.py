@@ -86,7 +86,7 @@ def test_plots_follow_the_chosen_objective_and_method(open_page: Open, client: H
     page.get_by_label("Importance by").select_option("mean_decrease_impurity")
     card = page.locator("#tuner-plot-importance").locator("..")
     expect(card).to_contain_text("mean_decrease_impurity", timeout=30 * SECONDS)
-    page.get_by_label("Objective").select_option("1")
+    page.get_by_role("combobox", name="Objective").select_option("1")
     axis = page.locator("#tuner-plot-history .ytitle")
     expect(axis).to_have_text("Objective 1 (minimize)", timeout=30 * SECONDS)
 

@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 from access.models import Token
 from studies.models import Study
 from tests.support.api_client import complete, create_study, suggest
+from tests.support.many_studies import copy_study
 
 pytestmark = pytest.mark.django_db
 
@@ -249,34 +250,7 @@ def test_front_page_costs_the_same_for_many_studies(admin_client: Client, api: A
         create(api, f"busy{number}")
         run(api, f"busy{number}", 1.0)
     before, _ = statements(admin_client)
-    add_studies(300)
+    copy_study("busy0", 300)
     after, size = statements(admin_client)
     assert before == after <= 35
     assert size < 30_000
-
-
-def add_studies(n: int) -> None:
-    """Add copies of a study with a running trial, without trials of Optuna's."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "CREATE TEMPORARY TABLE copies ON COMMIT DROP AS "
-            "SELECT s.* FROM studies_study AS s, generate_series(1, %s) WHERE name = 'busy0'",
-            [n],
-        )
-        cursor.execute(
-            "UPDATE copies SET id = nextval('optuna.studies_study_id_seq'), "
-            "name = 'copy' || ctid::text"
-        )
-        cursor.execute("INSERT INTO studies_study SELECT * FROM copies")
-        cursor.execute(
-            "CREATE TEMPORARY TABLE trials ON COMMIT DROP AS SELECT t.* FROM trials_trial AS t"
-            " JOIN studies_study AS s ON s.id = t.study_id WHERE s.name = 'busy0'"
-        )
-        cursor.execute("ALTER TABLE trials ADD COLUMN copy int")
-        cursor.execute(
-            "CREATE TEMPORARY TABLE more ON COMMIT DROP AS SELECT t.*, c.id AS of FROM trials AS t,"
-            " copies AS c"
-        )
-        cursor.execute("UPDATE more SET id = nextval('optuna.trials_trial_id_seq'), study_id = of")
-        cursor.execute("ALTER TABLE more DROP COLUMN copy, DROP COLUMN of")
-        cursor.execute("INSERT INTO trials_trial SELECT * FROM more")
