@@ -14,13 +14,14 @@ MAX_LOOKED_AT = 500  # the newest studies with running trials
 MAX_FAILING = 20
 STREAK = 5  # failures in a row that are worth attention
 
-# The laterals read 30 and 200 rows of a study, by the indexes on its revisions and states.
+# The laterals read 100 and 200 rows of a study, by the indexes on its revisions and states.
 _RUNNING = """
-SELECT s.id, s.name, s.state, s.n_running, clock_timestamp(),
+SELECT s.id, s.name, s.state, s.n_running, s.n_ended, clock_timestamp(),
        recent.active_at, recent.ended_at, recent.usual, running.since, running.seen_at,
        running.n_expired, running.first_expired, running.n_silent, running.first_silent,
        wait.overdue
-  FROM (SELECT id, name, state, n_running FROM studies_study WHERE n_running > 0
+  FROM (SELECT id, name, state, n_running, n_complete + n_pruned + n_fail AS n_ended
+          FROM studies_study WHERE n_running > 0
          ORDER BY id DESC LIMIT %(most)s::int) AS s,
        LATERAL (
            SELECT max(greatest(datetime_start, datetime_complete, seen_at)) AS active_at,
@@ -28,7 +29,7 @@ SELECT s.id, s.name, s.state, s.n_running, clock_timestamp(),
                   percentile_disc(0.5) WITHIN GROUP (ORDER BY datetime_complete - datetime_start)
                       FILTER (WHERE state = 'COMPLETE') AS usual
              FROM (SELECT state, datetime_start, datetime_complete, seen_at FROM trials_trial
-                    WHERE study_id = s.id ORDER BY revision DESC LIMIT 30) AS latest
+                    WHERE study_id = s.id ORDER BY revision DESC LIMIT 100) AS latest
        ) AS recent,
        LATERAL (
            SELECT CASE WHEN recent.usual IS NULL THEN interval '24 hours'
@@ -53,14 +54,14 @@ SELECT s.id, s.name, s.state, s.n_running, clock_timestamp(),
 """
 _FAILING = """
 SELECT s.id, s.name, s.state, s.n_consecutive_failures, last.number, last.reason
-  FROM (SELECT id, name, state, n_consecutive_failures FROM studies_study
+  FROM (SELECT id, name, state, n_running, n_consecutive_failures FROM studies_study
          WHERE state IN ('ACTIVE', 'PAUSED') AND n_consecutive_failures
                >= least(%(streak)s::int, coalesce(max_consecutive_failures, %(streak)s::int))
-         ORDER BY n_consecutive_failures DESC, id DESC LIMIT %(most)s::int) AS s
+         ORDER BY n_running > 0 DESC, id DESC LIMIT %(most)s::int) AS s
   LEFT JOIN LATERAL (SELECT number, left(reason, 500) AS reason FROM trials_trial
                       WHERE study_id = s.id AND state = 'FAIL'
                       ORDER BY number DESC LIMIT 1) AS last ON true
- ORDER BY s.n_consecutive_failures DESC, s.id DESC
+ ORDER BY s.n_running > 0 DESC, s.id DESC
 """
 
 
@@ -70,7 +71,7 @@ class Activity:
 
     Attributes:
         active_at: The start, the result or the report of the trial that was written last.
-        ended_at: When one of the latest trials ended.
+        ended_at: When the last trial ended, if it is one of the 100 that were written last.
         usual: How long those that completed took, their median.
         since: When the first of the running trials started.
         seen_at: The last sign of life of the running trials.
@@ -84,6 +85,7 @@ class Activity:
     name: str
     state: str
     n_running: int
+    n_ended: int
     now: datetime
     active_at: datetime | None
     ended_at: datetime | None
@@ -98,8 +100,11 @@ class Activity:
 
     @property
     def waits_since(self) -> timedelta | None:
-        """The time since a trial has ended, or since the first one has started."""
-        moment = self.ended_at or self.since
+        """The time since a trial has ended, or since the first one has started.
+
+        None if it is not known, since many running trials have reported after the last end.
+        """
+        moment = self.since if self.n_ended == 0 else self.ended_at
         return None if moment is None else self.now - moment
 
 
@@ -121,6 +126,6 @@ def activities() -> list[Activity]:
 
 
 def failing_studies() -> list[FailingStudy]:
-    """Return the open studies that fail in a row, the longest streak first."""
+    """Return the open studies that fail in a row, first those that run, then the newest."""
     arguments: dict[str, Any] = {"streak": STREAK, "most": MAX_FAILING}
     return [FailingStudy(*row) for row in rows_of(_FAILING, arguments)]

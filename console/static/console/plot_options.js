@@ -40,9 +40,8 @@ function readHash() {
   const found = new URLSearchParams(location.hash.slice(1));
   for (const field of fields) {
     const value = found.get(field.name);
-    if (value === null) continue;
     if (field.type === "checkbox") field.checked = value === "1";
-    else if ([...field.options].some((option) => option.value === value)) field.value = value;
+    else field.selectedIndex = Math.max(0, [...field.options].findIndex((option) => option.value === value));
   }
 }
 

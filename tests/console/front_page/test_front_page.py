@@ -166,6 +166,18 @@ def test_study_whose_trials_live_and_do_not_end_is_stalled(
     assert text.startswith("1 trial running, none has ended for 3\N{NO-BREAK SPACE}h; usually")
 
 
+def test_study_without_an_end_among_its_latest_trials_is_not_called_stalled(
+    admin_client: Client, api: APIClient
+) -> None:
+    create(api, "wide")
+    run(api, "wide", 1.0)
+    age("wide", 30)
+    for _ in range(101):
+        suggest(api, "wide")
+    post(api, "wide", 1, "heartbeat", {})
+    assert attention(admin_client) == []
+
+
 def test_weighty_advice_is_shown(admin_client: Client, api: APIClient) -> None:
     create(api, "diverging")
     steps = {str(step): None for step in range(12)}
