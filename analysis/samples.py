@@ -4,7 +4,7 @@ A sample is read for one request and is bounded in size, so time and memory do n
 study.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -197,15 +197,25 @@ def _numbers_with_steps(study: Study) -> list[int]:
         return [number for (number,) in cursor.fetchall()]
 
 
+def subsampled_steps(
+    trial_ids: Collection[int], most: int
+) -> Iterator[tuple[int, int, float, bool]]:
+    """Yield (trial id, step, value, whether the trial has more) of each trial, by step.
+
+    Of each trial at most `most` are read, evenly spaced, and the last.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_STEPS, {"trials": list(trial_ids), "most": most})
+        yield from cursor.fetchall()
+
+
 def _read_steps(trials: Sequence[FrozenTrial], most: int) -> bool:
     """Read at most `most` intermediate values of each trial; return whether some have more."""
     is_subsampled = False
     by_id: dict[int, dict[int, float]] = {trial_id(trial): {} for trial in trials}
-    with connection.cursor() as cursor:
-        cursor.execute(_STEPS, {"trials": list(by_id), "most": most})
-        for of_trial, step, value, has_more in cursor.fetchall():
-            by_id[of_trial][step] = value
-            is_subsampled = is_subsampled or has_more
+    for of_trial, step, value, has_more in subsampled_steps(by_id, most):
+        by_id[of_trial][step] = value
+        is_subsampled = is_subsampled or has_more
     for trial in trials:
         trial.intermediate_values = by_id[trial_id(trial)]
     return is_subsampled

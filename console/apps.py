@@ -17,5 +17,6 @@ class ConsoleConfig(AppConfig):
         # The dashboard uses Plotly, and a library that writes its styles into <style> elements.
         extensions.register_content_policy(r"/dashboard(/|$)", PLOTS)
         extensions.register_content_policy(r"/csv/", CLOSED)
-        # The page of a study has plots.
+        # The pages of a study and of a trial have plots.
         extensions.register_content_policy(r"/admin/studies/study/[0-9]+/change/$", PLOTS)
+        extensions.register_content_policy(r"/admin/trials/trial/[0-9]+/change/$", PLOTS)

@@ -17,6 +17,7 @@ class TrialsConfig(AppConfig):
         from trials.api import openapi
         from trials.api.request_serializers import ADDED, ENDED
         from trials.domain.adding.warm_start import add_best_trials
+        from trials.domain.cleanup import delete_old_logs
         from trials.domain.expire_leases import limit_running_trials
         from trials.domain.space_changes import adapt_trials
 
@@ -25,6 +26,7 @@ class TrialsConfig(AppConfig):
         extensions.register_openapi_enums(TrialState=TrialState, EndedState=ENDED, AddedState=ADDED)
         extensions.register_problem_members(**openapi.PROBLEM_MEMBERS)
         extensions.register_metrics("trials.metrics")
+        extensions.register_cleanup_job(delete_old_logs)
         lifecycle.CHANGE_HOOKS.append(limit_running_trials)
         change_search_space.HOOKS.append(adapt_trials)
         warm_start.HOOKS.append(add_best_trials)

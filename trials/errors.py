@@ -73,12 +73,19 @@ class TrialNotWaiting(DomainError):
     code = "trial_not_waiting"
 
 
+class LogClosed(DomainError):
+    """The trial has ended too long ago for its log to be changed."""
+
+    status = 409
+    code = "log_closed"
+
+
 class InvalidResult(DomainError):
     """The result does not fit the study; `errors` name the keys."""
 
 
 class InvalidTrial(DomainError):
-    """The trial to add does not fit the study; `errors` name the keys."""
+    """The trial to add does not fit the study, or a change the trial; `errors` name the keys."""
 
 
 class InvalidFixedValues(DomainError):

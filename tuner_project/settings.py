@@ -189,6 +189,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES  # for the admin's forms
 # Days after which `purge` deletes them.
 KEEP_DEAD_TOKENS_DAYS = env.integer("KEEP_DEAD_TOKENS_DAYS", 90, 0, 36_500)
 KEEP_AUDIT_DAYS = env.integer("KEEP_AUDIT_DAYS", 0, 0, 36_500)  # 0: never
+KEEP_LOGS_DAYS = env.integer("KEEP_LOGS_DAYS", 0, 0, 36_500)  # 0: never
 
 # Optimisation ----------------------------------------------------------------------------
 MAX_LEASE_SECONDS = 366 * 24 * 3600

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -31,6 +32,9 @@ def main() -> None:
     running.add_argument("--parallel", type=int, nargs="*", default=[1, 8])
     running.add_argument("--processes", type=int, default=os.cpu_count())
     running.add_argument("--port", type=int, help="of a service that runs; else one is started")
+    running.add_argument(
+        "--busy", action="store_true", help="other work runs on this machine: keep no times"
+    )
     running.add_argument("--output", type=Path, default=_RESULTS, help="folder of the results")
     running.set_defaults(command=_run)
     reporting = commands.add_parser("report", help="write the tables and the plot")
@@ -56,7 +60,7 @@ def _run(arguments: argparse.Namespace) -> None:
         futures = {pool.submit(runs.run, each): each for each in left}
         for future in as_completed(futures):
             result = future.result()
-            runs.write(result, file)
+            runs.write(replace(result, seconds={}) if arguments.busy else result, file)
             print(f"{result.setting}: {result.curve[-1]:.5g}", file=sys.stderr)
 
 

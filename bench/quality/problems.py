@@ -27,6 +27,7 @@ REPORTED_ON = (
     two_objectives.COST,
 )
 CONDITIONAL = (conditional.BRANCHES, conditional.STAGES)
+TWINS = tuple(zip(CONDITIONAL, (mixed.BRANCHES, mixed.STAGES), strict=True))
 PROBLEMS: dict[str, Problem] = {
     each.name: each for each in (*CHOSEN_ON, *REPORTED_ON, *CONDITIONAL)
 }

@@ -1,12 +1,13 @@
 """The report: normalised regret after a number of evaluations, ranks, and the plot."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from scipy.stats import mannwhitneyu, rankdata
 
-from bench.quality.problems import CHOSEN_ON, PROBLEMS, REPORTED_ON
+from bench.quality.problems import CHOSEN_ON, PROBLEMS, REPORTED_ON, TWINS
 from bench.quality.runs import BUDGETS, Result
 
 RANDOM, DEFAULT, MODEL = "uniform", "tpe", "gp"
@@ -50,13 +51,14 @@ class Regrets:
     def runs(self, algorithm: str, key: Key, budget: int) -> np.ndarray:
         """Return the regret of each run that has as many evaluations; none if it was not run."""
         problem, best = key[0], self._best[key[0]]
-        at_random = self._at(RANDOM, (problem, 1), budget)
-        losses = self._at(algorithm, key, budget)
+        at_random = self.losses(RANDOM, (problem, 1), budget)
+        losses = self.losses(algorithm, key, budget)
         if not len(at_random) or not len(losses):
             return np.array([])
         return (losses - best) / max(float(np.median(at_random)) - best, 1e-12)
 
-    def _at(self, algorithm: str, key: Key, budget: int) -> np.ndarray:
+    def losses(self, algorithm: str, key: Key, budget: int) -> np.ndarray:
+        """Return the value of each run that has as many evaluations."""
         curves = self._losses.get(algorithm, {}).get(key, [])
         return np.array([curve[budget - 1] for curve in curves if len(curve) >= budget])
 
@@ -108,7 +110,7 @@ def text(results: Sequence[Result]) -> str:
     for half in HALVES:
         for parallel in sorted({each.setting.parallel for each in results}):
             lines += _table(regrets, half, parallel)
-    return "\n".join([*lines, *_per_problem(regrets), *_asks(results)])
+    return "\n".join([*lines, *_per_problem(regrets), *_conditional(regrets), *_asks(results)])
 
 
 def _table(regrets: Regrets, half: str, parallel: int) -> list[str]:
@@ -145,6 +147,25 @@ def _per_problem(regrets: Regrets) -> list[str]:
             cells.append(" / ".join(f"{each.mean():.3f}" for each in found if len(each)))
         if any(cells):
             lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def _conditional(regrets: Regrets) -> list[str]:
+    """Compare spaces with conditions with the same ones without, which are larger."""
+    lines = ["", "### With conditions and flattened: mean loss, and p that conditions are better"]
+    lines += ["", f"| | | {' | '.join(map(str, BUDGETS))} |", "|---" * (len(BUDGETS) + 2) + "|"]
+    for algorithm, (twin, flattened) in product(regrets.algorithms, TWINS):
+        cells = []
+        for budget in BUDGETS:
+            ours, theirs = (
+                regrets.losses(algorithm, (each.name, 1), budget) for each in (twin, flattened)
+            )
+            is_run = len(ours) and len(theirs)
+            p = mannwhitneyu(ours, theirs, alternative="less").pvalue if is_run else 1.0
+            text = f"{ours.mean():.4f} against {theirs.mean():.4f} ({p:.3f})" if is_run else ""
+            cells.append(text)
+        if any(cells):
+            lines.append(f"| {algorithm} | {twin.name} | {' | '.join(cells)} |")
     return lines
 
 

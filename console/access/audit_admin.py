@@ -119,7 +119,12 @@ class AuditAdmin(ReadOnlyAdmin):
 
     @admin.display
     def change(self, entry: AuditEntry) -> str:
-        return ", ".join(f"{key}={_text(value)}" for key, value in entry.details.items()) or "-"
+        return change_text(entry)
+
+
+def change_text(entry: AuditEntry) -> str:
+    """Return the details of an entry in one line."""
+    return ", ".join(f"{key}={_text(value)}" for key, value in entry.details.items()) or "-"
 
 
 def _text(value: Any) -> str:

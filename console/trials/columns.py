@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from console import display
@@ -58,21 +58,6 @@ def lease_expiry(trial: Trial) -> SafeString | str:
 
 
 @admin.display
-def attempt(trial: Trial) -> SafeString:
-    """The number of the attempt, with links to the trials of the attempts before and after."""
-    links = (
-        (text, f"{reverse('admin:trials_trial_changelist')}?{STUDY}={trial.study_id}&q={number}")
-        for text, number in (
-            (f"previous: trial {trial.retry_of}", trial.retry_of),
-            (f"next: trial {trial.retried_as}", trial.retried_as),
-        )
-        if number is not None
-    )
-    others = format_html_join("", '; <a href="{1}">{0}</a>', links)
-    return format_html("{}{}", trial.attempt, others)
-
-
-@admin.display
 def repeat(trial: Trial) -> SafeString | str:
     """Which repeat of its point it is, with a link to the others."""
     which = trial.repeat
@@ -115,31 +100,10 @@ def completed(trial: Trial) -> SafeString | str:
 # Parameters, results and attributes -----------------------------------------------------------
 
 
-@admin.display(description="values")
-def final_values(trial: Trial) -> SafeString | str:
-    """The value of each objective, with its name if it has one."""
-    if trial.values is None or trial.study.metric_names is None:
-        return display.numbers(trial.values)
-    by_name = zip(trial.study.metric_names, map(display.number, trial.values), strict=True)
-    return display.table(["Metric", "Value"], by_name)
-
-
-@admin.display(description="constraints")
-def constraint_values(trial: Trial) -> SafeString | str:
-    """The value of each constraint."""
-    return display.attributes_table(trial.constraints_by_name, ["Constraint", "Value"])
-
-
 @admin.display(description="params")
 def params_line(trial: Trial) -> SafeString:
     """The parameters in one line, for the list."""
     return display.params_line(trial.params)
-
-
-@admin.display(description="params")
-def params_table(trial: Trial) -> SafeString | str:
-    """The parameters as a table, for the page."""
-    return display.attributes_table(trial.params, ["Parameter", "Value"])
 
 
 @admin.display(description="by step")

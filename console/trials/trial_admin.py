@@ -6,7 +6,13 @@ from django.contrib.admin.options import IncorrectLookupParameters, ShowFacets
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+)
 from django.urls import URLPattern, path, reverse
 
 from console.read_only_admin import ReadOnlyAdmin
@@ -27,6 +33,8 @@ from console.trials.filters import (
     WorkerFilter,
     listed_study,
 )
+from console.trials.page.context import page_context
+from console.trials.page.views import page_urls
 from console.trials.parameter_columns import ValuesColumn, parameter_columns
 
 MAX_NUMBER = 2**31 - 1
@@ -56,38 +64,26 @@ class TrialAdmin(ReadOnlyAdmin):
     list_max_show_all = 100
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
+    # What is below the page's own sections (`page/`).
     fieldsets: ClassVar[Any] = [  # Django's type stubs do not allow functions here
         (
-            None,
+            "Details",
             {
                 "fields": [
                     "number",
                     columns.study_link,
                     "id",
-                    columns.state,
-                    columns.reason_text,
-                    columns.final_values,
-                    columns.constraint_values,
+                    columns.sampled_by,
+                    columns.started,
+                    columns.completed,
+                    columns.lease_expiry,
+                    "reoffers",
+                    "priority",
                     columns.repeat,
                     columns.group_result,
                 ]
             },
         ),
-        (
-            "Worker",
-            {
-                "fields": [
-                    columns.worker,
-                    columns.lease_expiry,
-                    columns.attempt,
-                    "reoffers",
-                    "should_prune",
-                    "priority",
-                ]
-            },
-        ),
-        ("Time", {"fields": [columns.started, columns.completed, columns.duration]}),
-        ("Parameters", {"fields": [columns.sampled_by, columns.params_table]}),
         ("Intermediate values", {"fields": [columns.intermediate_values]}),
         ("Attributes", {"fields": [columns.user_attributes, columns.system_attributes]}),
     ]
@@ -147,7 +143,17 @@ class TrialAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         export = self.admin_site.admin_view(self.export_view)
-        return [path("export/", export, name="trials_trial_export"), *super().get_urls()]
+        return [
+            path("export/", export, name="trials_trial_export"),
+            *page_urls(self),
+            *super().get_urls(),
+        ]
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context |= page_context(request, context["original"])
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def export_view(self, request: HttpRequest) -> HttpResponseBase:
         """Stream the trials of a study as CSV, with the filters of the list.

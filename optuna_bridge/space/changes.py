@@ -11,6 +11,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from optuna_bridge.space.condition_changes import (
+    conflict_of_conditions,
+    conflict_of_presence,
+    union_of_conditions,
+)
 from optuna_bridge.space.search_space import MAX_STEPS, Parameter, SearchSpace, listed_values
 
 # Of the union: as many as a single version may have.
@@ -76,19 +81,10 @@ class SpaceChanges:
 
     def conflicts(self, request: SpaceRequest) -> list[str]:
         """Return why earlier trials would have no place in the space; empty if they have."""
-        found = [
-            f'parameter "{each["name"]:.80}": {conflict}'
-            for each in request.parameters
-            if each["name"] in self._stored
-            and (conflict := _conflict(self._stored[each["name"]], each)) is not None
-        ]
-        found += [
-            f'parameter "{each["name"]:.80}" has conditions, and a search space with conditions '
-            "keeps its parameters"
-            for each in [*self._stored.values(), *request.parameters]
-            if each.get("when")
-        ][:1]
-        n = len(self._stored.keys() | {each["name"] for each in request.parameters})
+        given = {each["name"]: each for each in request.parameters}
+        conflicts = self._conflicts(given)
+        found = [f'parameter "{name:.80}": {text}' for name, text in conflicts if text is not None]
+        n = len(self._stored.keys() | given.keys())
         if n > MAX_PARAMETERS:
             found.append(
                 f"with the retired ones there would be {n} parameters, the maximum is "
@@ -96,11 +92,23 @@ class SpaceChanges:
             )
         return found
 
+    def _conflicts(self, given: Mapping[str, Parameter]) -> Iterator[tuple[str, str | None]]:
+        spaces = SearchSpace(list(self._stored.values())), SearchSpace(list(given.values()))
+        for name in {**self._stored, **given}:
+            old, new = self._stored.get(name), given.get(name)
+            if old is None or new is None:
+                yield name, conflict_of_presence(old, new)
+            else:
+                yield name, _conflict(old, new) or conflict_of_conditions(old, new, *spaces)
+
     def apply(self, request: SpaceRequest) -> SpaceChange:
         """Return the change for a request without faults and conflicts."""
         given = {each["name"]: each for each in request.parameters}
         stored = [
-            _union(old, given[name]) if name in given else old for name, old in self._stored.items()
+            {**_union(old, given[name]), **union_of_conditions(old, given[name])}
+            if name in given
+            else old
+            for name, old in self._stored.items()
         ]
         added = [each for each in request.parameters if each["name"] not in self._stored]
         retired = {
@@ -153,7 +161,7 @@ class SpaceChanges:
 
 
 def _fault_of_value(parameter: Parameter, value: Any) -> str:
-    faults = SearchSpace([parameter]).faults({parameter["name"]: value})
+    faults = SearchSpace([parameter]).value_faults({parameter["name"]: value})
     return faults[0][1] if faults else ""
 
 

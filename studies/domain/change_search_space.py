@@ -52,7 +52,7 @@ def change_search_space(
         SearchSpaceChanged: The version is not `if_version`, if one is given.
         InvalidStudy: A value of a new or a retired parameter is missing or wrong, or the space does
             not suit the sampler, or the constraints between parameters.
-        SearchSpaceIncompatible: A parameter has another type or scale than before, or conditions.
+        SearchSpaceIncompatible: A parameter has another type, scale or condition than before.
         TooManySearchSpaces: The study has had MAX_VERSIONS search spaces.
     """
     if request is not None and is_current(study, request):

@@ -48,7 +48,8 @@ GETS: dict[str, list[tuple[str, str, int]]] = {
         (ONE, "?limit=1000&" + urlencode({"params": '{"c": "a", "n": {"min": 8}}'}), 3),
         (ONE, "?worker_id=worker%207", 3),
     ],
-    TRIAL: [(ONE, "", 2)],
+    TRIAL: [(ONE, "", 3)],
+    f"{TRIAL}/log": [(ONE, "", 3), (ONE, "?format=text", 3)],
     f"{STUDY}/best": [(ONE, "", 1), (TWO, "", 1)],
     f"{STUDY}/pareto": [(TWO, "", 3), (TWO, "?limit=1000&offset=49000", 3)],
     f"{STUDY}/importance": [
@@ -83,7 +84,8 @@ PAGES = {
     "/admin/trials/trial/?study__id__exact={study}&o=2&p=500": 7,
     "/admin/trials/trial/?study__id__exact={study}&state__exact=FAIL": 6,
     "/admin/trials/trial/?study__id__exact={study}&worker_id=worker%207": 7,
-    "/admin/trials/trial/{trial}/change/": 5,
+    "/admin/trials/trial/{trial}/change/": 12,
+    "/admin/trials/trial/{trial}/curves/": 7,
 }
 
 

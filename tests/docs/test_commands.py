@@ -133,7 +133,7 @@ def test_workers_page_runs(service: Service, tmp_path: Path) -> None:
     printed = run("docs/workers.md", tmp_path, service)
 
     answers = [json.loads(line) for line in printed if line.startswith("{")]
-    created, suggested, completed, best, by_token, fixed = answers
+    created, suggested, completed, best, by_token, fixed, log, annotated = answers
     assert created["study_name"] == "search-opt"
     assert suggested["trial_id"] == 0
     assert list(suggested["params"]) == ["learning_rate", "batch_size", "optimizer"]
@@ -141,6 +141,9 @@ def test_workers_page_runs(service: Service, tmp_path: Path) -> None:
     assert best == {"params": suggested["params"], "value": 0.83, "trial_id": 0}
     assert by_token["trial_id"] == 1
     assert (fixed["trial_id"], fixed["params"]["batch_size"]) == (2, 64)
+    assert (log["size"], log["dropped"]) == (20, 0)
+    assert (annotated["note"], list(annotated["links"])) == ("diverges", ["mlflow"])
+    assert "loss is nan" in printed
     ended = 'study "robust-opt" is completed: max_trials'
     assert [line for line in printed if line.startswith("study ")] == [ended, ended]
     with HttpClient(service.port) as client:

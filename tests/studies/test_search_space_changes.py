@@ -177,15 +177,43 @@ def test_study_is_loaded_by_its_space_of_now(api: APIClient) -> None:
     assert (response.status_code, response.json()["code"]) == (409, "study_conflict")
 
 
-def test_change_of_a_space_with_conditions_is_refused(api: APIClient) -> None:
-    when = N | {"when": {"c": ["a"]}}
-    create_study(api, search_space=[C, when])
-    for space in ([C, N], [C, when, X], [C | {"choices": ["a", "b", "d"]}, when]):
-        response = patch(api, search_space=space, defaults={"x": 0.5} if X in space else {})
-        assert (response.status_code, response.json()["code"]) == (409, "search_space_incompatible")
-        assert 'parameter "n" has conditions' in response.json()["detail"]
-        assert f"{STUDY_URL.removeprefix('/api/v1')}/clone" in response.json()["detail"]
+@pytest.mark.parametrize(
+    "space",
+    [
+        pytest.param([C, N], id="no-condition-any-more"),
+        pytest.param([C, N | {"when": {"c": ["b"]}}], id="other-value"),
+        pytest.param([C, N | {"when": {"c": ["a", "b"]}}], id="one-more-of-the-old-values"),
+        pytest.param(
+            [C, X, N | {"when": {"c": ["a"], "x": {"min": 0.5}}}], id="one-more-condition"
+        ),
+        pytest.param([C, N | {"when": {"c": ["a"]}}, X | {"when": {"c": ["b"]}}], id="new"),
+        pytest.param([C], id="retired"),
+    ],
+)
+def test_other_condition_for_trials_so_far_is_refused(api: APIClient, space: list[JSON]) -> None:
+    create_study(api, search_space=[C, N | {"when": {"c": ["a"]}}])
+    defaults = {"x": 0.5} if any(each["name"] == "x" for each in space) else {}
+    retired = {} if any(each["name"] == "n" for each in space) else {"n": 1}
+    response = patch(api, search_space=space, defaults=defaults, retired=retired)
+    assert (response.status_code, response.json()["code"]) == (409, "search_space_incompatible")
+    assert "condition" in response.json()["detail"]
+    assert f"{STUDY_URL.removeprefix('/api/v1')}/clone" in response.json()["detail"]
     assert get_study(api)["search_space_version"] == 1
+
+
+def test_condition_follows_new_values_and_loses_old_ones(api: APIClient) -> None:
+    create_study(api, search_space=[C, N | {"when": {"c": ["a"]}}], sampler="random")
+    third = C | {"choices": ["b", "d"]}
+    changed(api, search_space=[third, N | {"high": 9, "when": {"c": ["d"]}}])
+    params = [suggest(api)["params"] for _ in range(12)]
+    assert {each["c"] for each in params} == {"b", "d"}
+    assert all(("n" in each) == (each["c"] == "d") for each in params)
+    back = C | {"choices": ["a", "b"]}
+    response = patch(api, search_space=[back, N | {"when": {"c": ["b"]}}])
+    assert response.status_code == 409
+    changed(api, search_space=[back, N | {"when": {"c": ["a"]}}])
+    params = [suggest(api)["params"] for _ in range(12)]
+    assert all(("n" in each) == (each["c"] == "a") for each in params)
 
 
 def test_constraints_between_parameters_hold_after_a_change(api: APIClient) -> None:

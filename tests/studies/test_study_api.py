@@ -106,7 +106,7 @@ def test_name_works_in_each_path(api: APIClient, name: str) -> None:
     assert (suggested["trial_id"], suggested["study_name"]) == (0, name)
     told = api.post(f"{url}/trials/0/complete", {"values": [1, 2]}).json()
     assert (told["state"], told["study_name"]) == ("COMPLETE", name)
-    assert api.get(f"{url}/trials/0").json() == told
+    assert api.get(f"{url}/trials/0").json() == told | {"note": None, "links": {}}
     assert api.post(f"{url}/trials/suggest").json()["trial_id"] == 1
     assert api.post(f"{url}/trials/1/prune").json()["state"] == "PRUNED"
     trials = api.get(f"{url}/trials?limit=1")

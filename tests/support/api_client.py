@@ -122,6 +122,13 @@ def post_trial(api: APIClient, **more: Any) -> Any:
     return api.post(TRIALS_URL, {"params": {"x": 0.5}, **more})
 
 
+def stored_trial(api: APIClient, number: int = 0) -> JSON:
+    """A trial as results and lists have it: without its note and links."""
+    trial = api.get(f"{TRIALS_URL}/{number}").json()
+    assert (trial.pop("note"), trial.pop("links")) == (None, {})
+    return trial
+
+
 def list_trials(api: APIClient, study_name: str = STUDY_NAME) -> list[JSON]:
     return api.get(f"{STUDIES}/{study_name}/trials?limit=1000").json()
 

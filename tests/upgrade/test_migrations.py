@@ -237,6 +237,7 @@ HISTORY = [
     ("studies", "0010_search_space_versions"),
     ("trials", "0010_space_version"),
     ("trials", "0011_infeasible_groups"),
+    ("trials", "0012_attachments"),
 ]
 OURS = {app for app, _ in HISTORY}
 # Whose tables are filled as those of the one before: an upgrade from there passes them, too.

@@ -12,6 +12,7 @@ from studies.domain.change_search_space import constrain
 from studies.enums import Duplicates
 from studies.errors import BudgetExceeded, InvalidStudy
 from studies.models import NamedStudy, Study
+from transfer.domain.attachments import with_attachments
 from transfer.domain.importing import save_new, store_versions
 from transfer.domain.kept_trials import KeptTrials
 from transfer.domain.trial_writer import TrialWriter
@@ -141,9 +142,9 @@ def _kind(what: str, source: Study, changes: Mapping[str, Any]) -> dict[str, Any
 
 
 def _trials_of(source: Study) -> Iterator[Trial]:
-    """Yield the trials of a study by number, without the attributes that no copy has."""
+    """Yield the trials of a study by number, without the attributes and logs that no copy has."""
     trials = source.trials.with_steps().defer("system_attrs", "study_attrs")
-    for chunk in chunks_of(source, trials):
+    for chunk in with_attachments(chunks_of(source, trials), with_logs=False):
         yield from chunk
 
 

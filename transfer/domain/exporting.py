@@ -3,6 +3,7 @@
 from collections.abc import Generator, Sequence
 
 from studies.models import NamedStudy, Study
+from transfer.domain.attachments import with_attachments
 from transfer.file.format import all_parents, encoded, end_line, study_line, trial_line
 from transfer.file.space_versions import version_line
 from trials.models import Trial
@@ -26,7 +27,8 @@ def export_lines(*, named: NamedStudy) -> Generator[bytes]:
             for version in study.search_space_versions.order_by("version").iterator():
                 yield encoded(version_line(version))
         n_yielded = 0
-        for trials in chunks_of(study, study.trials.with_steps()):
+        chunks = chunks_of(study, study.trials.with_steps())
+        for trials in with_attachments(chunks, with_logs=True):
             numbers = _numbers_of_parents(study, trials)
             for trial in trials:
                 yield encoded(trial_line(trial, numbers))

@@ -10,7 +10,8 @@ from optuna_bridge.enums import TrialState
 from optuna_bridge.space.comparison import are_same_constraints, differing_parameters
 from optuna_bridge.system_attrs import FIXED_PARAMS
 from studies.models import Study
-from trials.models import Trial, repeats
+from transfer.file.attachments import annotation_of
+from trials.models import Annotation, Trial, repeats
 from trials.sampling.session_registry import session_registry
 
 _FIELDS = (
@@ -123,6 +124,8 @@ class KeptTrials:
             params_hash=self._clone.point_hash(internal_params),
             **fields,
         )
+        if (annotation := annotation_of(trial)) is not None:
+            copy.annotation = Annotation(note=annotation.note, links=annotation.links)
         copy.steps = [] if is_queued else trial.steps
         copy.step_values = [] if is_queued else trial.step_values
         return copy

@@ -8,6 +8,7 @@ from django.db import connection
 
 from studies.domain.limits import check_room_for_trials
 from studies.models import Study
+from transfer.domain.attachments import store_attachments
 from transfer.file.format import all_parents, renumbered
 from trials.domain.trial_result import mark_front
 from trials.models import Trial
@@ -57,6 +58,7 @@ class TrialWriter:
             for step, value in zip(trial.steps, trial.step_values, strict=True)
         ]
         Trial.objects.add(trials, steps, study=self._study)
+        store_attachments(trials)
         self.n_written += len(trials)
         self._plan_anew()
 

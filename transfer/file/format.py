@@ -7,6 +7,7 @@ from typing import Any
 
 from optuna_bridge.system_attrs import PARENTS
 from studies.models import Study
+from transfer.file.attachments import annotation_of, log_of
 from trials.models import Trial
 from tuner_project.json_values import finite_or_text
 
@@ -102,7 +103,21 @@ def trial_line(trial: Trial, numbers: Mapping[int, int]) -> Document:
         "cancelled_retry": trial.cancelled_retry,
         "repeat_group": trial.repeat_group,
         "repeat_index": trial.repeat_index,
+        **_attachments(trial),
     }
+
+
+def _attachments(trial: Trial) -> Document:
+    annotation, log = annotation_of(trial), log_of(trial)
+    document: Document = {}
+    if annotation is not None and annotation.note:
+        document["note"] = annotation.note
+    if annotation is not None and annotation.links:
+        document["links"] = annotation.links
+    if log is not None and log.size:
+        written_at = moment(log.written_at)
+        document["log"] = {"text": log.text, "size": log.size, "datetime": written_at}
+    return document
 
 
 def end_line(study_name: str, n_trials: int) -> Document:

@@ -18,7 +18,9 @@ from studies.domain.change_search_space import MAX_VERSIONS
 from studies.domain.definition import Definition, as_json
 from studies.enums import StudyState
 from studies.models import Study
+from transfer.file.attachments import LogLineSerializer
 from transfer.file.format import FORMAT, NOT_FINITE
+from trials.api.attachment_fields import LinksField, NoteField
 from trials.api.fields import MAX_STEP, NumbersField, ReportedStepsField, WorkerField
 from tuner_project.rest.serializers import (
     AttributesField,
@@ -172,6 +174,9 @@ class TrialLineSerializer(StrictSerializer):
     cancelled_retry = _number()
     repeat_group = _number()
     repeat_index = _number()
+    note = NoteField()
+    links = LinksField(takes_null=False)
+    log = LogLineSerializer(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         del attrs["kind"]
@@ -199,6 +204,7 @@ _OF_STARTED = (
     "lease_seconds",
     "should_prune",
     "is_retry_wanted",
+    "log",
 )
 _NEEDED = {
     TrialState.WAITING: set(),

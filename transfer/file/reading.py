@@ -13,6 +13,7 @@ from optuna_bridge.system_attrs import FIXED_PARAMS, METRIC_NAMES
 from studies.domain import new_study
 from studies.domain.change_search_space import constrain
 from studies.models import SearchSpaceVersion, Study
+from transfer.file.attachments import attach
 from transfer.file.format import Document, parents
 from transfer.file.line import BadLine, Line
 from transfer.file.lines import (
@@ -257,6 +258,7 @@ def _new_trial(study: Study, attrs: dict[str, Any]) -> Trial:
     constraints = by_name and [by_name[name] for name in study.constraints]
     steps = sorted(attrs.pop("intermediate_values", {}).items())
     internal_params = study.space.to_internal(attrs.pop("params"))
+    attached = attrs.pop("note", ""), attrs.pop("links", {}), attrs.pop("log", None)
     if study.repeats is not None and attrs.get("repeat_group") is None:
         attrs |= {"repeat_group": attrs["number"], "repeat_index": 0}
     trial = Trial(
@@ -267,6 +269,7 @@ def _new_trial(study: Study, attrs: dict[str, Any]) -> Trial:
         violation=total_violation(constraints or ()),
         **attrs,
     )
+    attach(trial, *attached)
     trial.steps = [step for step, _ in steps]
     trial.step_values = [value for _, value in steps]
     return trial

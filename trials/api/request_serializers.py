@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from optuna_bridge.enums import TrialState
 from studies.api.fields import LeaseSecondsField
+from trials.api.attachment_fields import LinksField, NoteField
 from trials.api.fields import (
     MAX_STEP,
     NumbersField,
@@ -151,9 +152,22 @@ class HeartbeatSerializer(FencedSerializer):
 
 
 class ChangeTrialSerializer(FencedSerializer):
-    """Changes of a running trial."""
+    """Changes of a trial: of its user attributes while it runs, of its note and links always."""
 
-    user_attrs = UserAttributesField(help_text=ADDED_ATTRS)
+    user_attrs = UserAttributesField(required=False, help_text=ADDED_ATTRS)
+    note = NoteField(allow_null=True, help_text="Replaces the trial's note; null removes it.")
+    links = LinksField(
+        help_text="URLs by name, http or https. They are added to those that the trial has; null "
+        "removes one."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs.keys().isdisjoint({"user_attrs", "note", "links"}):
+            text = "expected user_attrs, note or links"
+            raise serializers.ValidationError({"user_attrs": [text]})
+        if "note" in attrs:
+            attrs["note"] = attrs["note"] or ""
+        return super().validate(attrs)
 
 
 class ReportSerializer(FencedSerializer):

@@ -116,6 +116,17 @@ class TrialSerializer(SuggestionSerializer):
     )
 
 
+class AnnotatedTrialSerializer(TrialSerializer):
+    """A trial with its note and links, which lists of trials leave out."""
+
+    note = TextOrNullField(source="annotation.note", help_text="A note by people.")
+    links = serializers.DictField(
+        source="annotation.links",
+        child=serializers.CharField(),
+        help_text="URLs by name, such as of a run in an experiment tracker.",
+    )
+
+
 class FailedTrialSerializer(AnswerSerializer):
     """A trial that was failed, and its next attempt."""
 

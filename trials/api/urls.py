@@ -4,17 +4,24 @@ from django.urls import include, path
 
 import studies.api.path_converters  # noqa: F401  (registers study_name)
 import trials.api.path_converters  # noqa: F401  (registers trial_number)
+from trials.api.logs import TrialLogViewSet
 from trials.api.views import TrialViewSet
 from tuner_project.rest.parsers import StrictJSONListParser
 
 _TRIALS = "studies/<study_name:study_name>/trials"
 _ACTIONS = ("complete", "report", "heartbeat", "prune", "fail", "retry", "invalidate")
+_LOG = TrialLogViewSet.as_view({"get": "retrieve", "put": "update"})
 
 # Those of one trial and of all of them are nested: the common part of the path is matched once.
 urlpatterns = [
     path(
         f"{_TRIALS}/<trial_number:trial_id>/",
-        include([path(each, TrialViewSet.as_view({"post": each})) for each in _ACTIONS]),
+        include(
+            [
+                *(path(each, TrialViewSet.as_view({"post": each})) for each in _ACTIONS),
+                path("log", _LOG, name="trial-log"),
+            ]
+        ),
     ),
     path(
         f"{_TRIALS}/",

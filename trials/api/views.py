@@ -23,6 +23,7 @@ from trials.api.request_serializers import (
     ToldTrialSerializer,
 )
 from trials.api.serializers import (
+    AnnotatedTrialSerializer,
     OfferSerializer,
     OffersSerializer,
     ResultsSerializer,
@@ -31,7 +32,6 @@ from trials.api.serializers import (
     VerdictSerializer,
 )
 from trials.domain import TrialResult
-from trials.domain.locking import read_trial
 from trials.models import Trial
 from trials.queries.pages import list_trials
 from tuner_project.errors import DomainError, FieldPath
@@ -123,8 +123,6 @@ class TrialViewSet(TrialManagement):
         )
         return self.answer(OffersSerializer, {"trials": trials})
 
-    # Reports and heartbeats ------------------------------------------------------------------
-
     @extend_schema(
         operation_id="reportTrial", request=ReportSerializer, responses=VerdictSerializer
     )
@@ -148,15 +146,18 @@ class TrialViewSet(TrialManagement):
         return self.answer(SignsSerializer, signs)
 
     @extend_schema(
-        operation_id="updateTrial", request=ChangeTrialSerializer, responses=TrialSerializer
+        operation_id="updateTrial",
+        request=ChangeTrialSerializer,
+        responses=AnnotatedTrialSerializer,
     )
     def partial_update(self, request: Request, study_name: str, trial_id: int) -> Response:
-        """Add user attributes to a running trial, such as the path of a checkpoint."""
-        named = self.named_study(study_name)
-        trial = domain.add_user_attrs(named=named, number=trial_id, **self.body())
-        return self.answer(TrialSerializer, trial)
+        """Change a trial's note and links, or add user attributes while it runs.
 
-    # Tell ------------------------------------------------------------------------------------
+        The note and links of any trial can be changed, also long after its end.
+        """
+        named = self.named_study(study_name)
+        trial = domain.change_trial(actor=self.actor, named=named, number=trial_id, **self.body())
+        return self.answer(AnnotatedTrialSerializer, trial)
 
     @extend_schema(
         operation_id="completeTrial", request=CompleteSerializer, responses=TrialSerializer
@@ -229,10 +230,11 @@ class TrialViewSet(TrialManagement):
             return self.answer_page(TrialSerializer, page.trials, page.total)
         return self.answer_cursor_page(TrialSerializer, page.trials, page.total, page.cursor)
 
-    @extend_schema(operation_id="getTrial", responses=TrialSerializer)
+    @extend_schema(operation_id="getTrial", responses=AnnotatedTrialSerializer)
     def retrieve(self, request: Request, study_name: str, trial_id: int) -> Response:
-        """Get a trial."""
-        return self.answer(TrialSerializer, read_trial(self.named_study(study_name), trial_id))
+        """Get a trial, with its note and links."""
+        trial = domain.read_annotated(named=self.named_study(study_name), number=trial_id)
+        return self.answer(AnnotatedTrialSerializer, trial)
 
 
 def _read(item: Any, at: FieldPath) -> tuple[int, TrialResult] | dict[str, Any]:

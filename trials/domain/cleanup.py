@@ -1,8 +1,9 @@
-"""Deletion of studies that ended long ago, for the command `purge`."""
+"""Deletion of studies that ended long ago, and of old logs, for the command `purge`."""
 
 from collections.abc import Iterator
 from datetime import timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import DateTimeField, Exists, OuterRef, Q
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
@@ -14,7 +15,8 @@ from studies.domain import delete_study
 from studies.enums import StudyState
 from studies.errors import StudyNotFound
 from studies.models import NamedStudy, Study, StudyQuerySet
-from trials.models import Trial
+from trials.models import Trial, TrialLog
+from tuner_project.cleanup import delete_in_batches
 
 # The time of a study's last change of state.
 _LAST_CHANGE = Cast(
@@ -44,6 +46,15 @@ def purge_studies(
             if not dry_run:
                 delete_study(actor=actor, named=NamedStudy(name))
         yield study
+
+
+def delete_old_logs() -> tuple[str, int]:
+    """Delete the logs of trials that were not written for KEEP_LOGS_DAYS; by default, none."""
+    deleted = 0
+    if settings.KEEP_LOGS_DAYS:
+        since = Now() - timedelta(days=settings.KEEP_LOGS_DAYS)
+        deleted = delete_in_batches(TrialLog.objects.filter(written_at__lt=since))
+    return "old logs of trials", deleted
 
 
 def _left_alone(days: int) -> StudyQuerySet:

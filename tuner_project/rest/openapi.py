@@ -64,7 +64,7 @@ class TunerSchema(AutoSchema):
             problems["409"] = "The request conflicts with the current state, as `code` says."
             problems["408"] = "The body was not received in time."
             problems["413"] = "The body is too large."
-            problems["415"] = "The body is not JSON."
+            problems["415"] = "The body has another media type, such as none."
         return problems
 
     def _heavy_cause(self) -> str:

@@ -40,6 +40,96 @@ export type Advice = {
 export type AggregateEnum = 'mean' | 'median' | 'worst';
 
 /**
+ * A trial with its note and links, which lists of trials leave out.
+ */
+export type AnnotatedTrial = {
+    trial_id: number;
+    /**
+     * Values by name, in the order of the search space.
+     */
+    params: Params;
+    /**
+     * The version of the search space that it started with.
+     */
+    search_space_version: number;
+    study_name: string;
+    /**
+     * Never used again, also if the study is deleted.
+     */
+    study_id: number;
+    worker_id: string | null;
+    lease_expires_at: string | null;
+    /**
+     * 1 for the first attempt.
+     */
+    attempt: number;
+    /**
+     * The trial_id of the previous attempt.
+     */
+    retry_of: number | null;
+    /**
+     * How often it was returned to its worker since its last report or heartbeat.
+     */
+    reoffers: number;
+    /**
+     * Which repeat of its point it is; null in a study without.
+     */
+    repeat: Repeat | null;
+    user_attrs: {
+        [key: string]: unknown;
+    };
+    readonly intermediate_values: {
+        [key: string]: number | null;
+    };
+    state: TrialState;
+    values: Array<number | null> | null;
+    datetime_start: string | null;
+    datetime_complete: string | null;
+    duration_seconds: number | null;
+    constraints: {
+        [key: string]: number | null;
+    } | null;
+    /**
+     * The reason why the trial ended in its state.
+     */
+    reason: string | null;
+    /**
+     * Whether it is FAIL since its parameters cannot be evaluated.
+     */
+    infeasible: boolean;
+    /**
+     * What drew its parameters, if the study's sampler is `auto`: `design` (a point that fills the space), or the sampler of this name.
+     */
+    sampled_by: string | null;
+    /**
+     * Order in the queue: higher priorities first.
+     */
+    priority: number;
+    /**
+     * The trial_id of the next attempt.
+     */
+    retried_as: number | null;
+    /**
+     * Of the answer to a failed trial with `retry`: why it is not retried.
+     */
+    retry_refused: string | null;
+    /**
+     * The trial_id of the queued attempt that was cancelled for its late result.
+     */
+    cancelled_retry: number | null;
+    /**
+     * A note by people.
+     */
+    note: string | null;
+    /**
+     * URLs by name, such as of a run in an experiment tracker.
+     */
+    links: {
+        [key: string]: string;
+    };
+};
+
+/**
  * The options of sampler `auto`.
  */
 export type AutoSamplerOptions = {
@@ -1529,7 +1619,7 @@ export type PatchedChangeStudyRequest = {
 };
 
 /**
- * Changes of a running trial.
+ * Changes of a trial: of its user attributes while it runs, of its note and links always.
  */
 export type PatchedChangeTrialRequest = {
     /**
@@ -1545,6 +1635,16 @@ export type PatchedChangeTrialRequest = {
      */
     user_attrs?: {
         [key: string]: unknown;
+    };
+    /**
+     * Replaces the trial's note; null removes it.
+     */
+    note?: string | null;
+    /**
+     * URLs by name, http or https. They are added to those that the trial has; null removes one.
+     */
+    links?: {
+        [key: string]: string | null;
     };
 };
 
@@ -2570,6 +2670,23 @@ export type TrialCounts = {
 };
 
 /**
+ * The end of a log.
+ */
+export type TrialLog = {
+    trial_id: number;
+    /**
+     * The length of the whole log in bytes of UTF-8: the `offset` of what comes next.
+     */
+    size: number;
+    /**
+     * The number of bytes at its beginning that are not kept.
+     */
+    dropped: number;
+    written_at: string | null;
+    text: string;
+};
+
+/**
  * * `WAITING` - Waiting
  * * `RUNNING` - Running
  * * `COMPLETE` - Complete
@@ -2667,6 +2784,22 @@ export type WilcoxonPrunerOptionsRequest = {
      * How much worse the latest values have to be. Default: 0.0.
      */
     min_delta?: number | null;
+};
+
+/**
+ * How long a log is.
+ */
+export type WrittenLog = {
+    trial_id: number;
+    /**
+     * The length of the whole log in bytes of UTF-8: the `offset` of what comes next.
+     */
+    size: number;
+    /**
+     * The number of bytes at its beginning that are not kept.
+     */
+    dropped: number;
+    written_at: string | null;
 };
 
 export type GetHealthData = {
@@ -3266,7 +3399,7 @@ export type GetTrialData = {
 };
 
 export type GetTrialResponses = {
-    200: Trial;
+    200: AnnotatedTrial;
 };
 
 export type GetTrialResponse = GetTrialResponses[keyof GetTrialResponses];
@@ -3282,7 +3415,7 @@ export type UpdateTrialData = {
 };
 
 export type UpdateTrialResponses = {
-    200: Trial;
+    200: AnnotatedTrial;
 };
 
 export type UpdateTrialResponse = UpdateTrialResponses[keyof UpdateTrialResponses];
@@ -3350,6 +3483,63 @@ export type InvalidateTrialResponses = {
 };
 
 export type InvalidateTrialResponse = InvalidateTrialResponses[keyof InvalidateTrialResponses];
+
+export type GetTrialLogData = {
+    body?: never;
+    path: {
+        study_name: string;
+        trial_id: string;
+    };
+    query?: {
+        /**
+         * `text` answers the text alone.
+         *
+         * * `json` - json
+         * * `text` - text
+         */
+        format?: 'json' | 'text';
+    };
+    url: '/api/v1/studies/{study_name}/trials/{trial_id}/log';
+};
+
+export type GetTrialLogResponses = {
+    200: TrialLog;
+};
+
+export type GetTrialLogResponse = GetTrialLogResponses[keyof GetTrialLogResponses];
+
+export type WriteTrialLogData = {
+    body?: string;
+    path: {
+        study_name: string;
+        trial_id: string;
+    };
+    query?: {
+        /**
+         * Add the text at the end, instead of replacing all.
+         */
+        append?: boolean;
+        /**
+         * Add the text at this position of the log, in bytes of UTF-8: the `size` of the last answer. What the log has there already is not added again, so that the request can be repeated; behind a gap, only the text is kept.
+         */
+        offset?: number;
+        /**
+         * The `study_id` of the suggestion, as in a report.
+         */
+        study_id?: number;
+        /**
+         * The `worker_id` of the suggestion, as in a report.
+         */
+        worker_id?: string;
+    };
+    url: '/api/v1/studies/{study_name}/trials/{trial_id}/log';
+};
+
+export type WriteTrialLogResponses = {
+    200: WrittenLog;
+};
+
+export type WriteTrialLogResponse = WriteTrialLogResponses[keyof WriteTrialLogResponses];
 
 export type PruneTrialData = {
     body?: PruneRequest;

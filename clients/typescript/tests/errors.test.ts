@@ -30,6 +30,7 @@ const PLAIN: Record<string, string> = {
   budget_used_up: "a definition that a person corrects",
   evaluators_busy: "repeated by the client",
   illegal_transition: "the action of a person",
+  log_closed: "a log too late, whose trial has ended",
   image_unavailable: "the installation lacks a browser",
   max_trials_exceeded: "a definition that a person corrects",
   sampler_unavailable: "the installation lacks a part",

@@ -70,6 +70,9 @@ const CALLS: Record<string, (client: TunerClient) => Promise<unknown>> = {
     }),
   addTrials: (client) => client.addTrials("s", [{ params: { x: 0.5 } }]),
   getTrial: (client) => client.getTrial("s", 7),
+  getTrialLog: (client) => client.getTrialLog("s", 7, { format: "text" }),
+  writeTrialLog: (client) =>
+    client.writeTrialLog("s", 7, "t", { append: true, offset: 5, study_id: 1, worker_id: "w" }),
   updateTrial: (client) => client.updateTrial("s", 7, { user_attrs: {} }),
   cancelTrial: (client) => client.cancelTrial("s", 7),
   completeTrial: (client) => client.completeTrial("s", 7, { values: 0.5 }),

@@ -42,7 +42,7 @@ function themeColour(name) {
 
 // The layout in the colours of the theme. While `revision` stays the same, Plotly keeps the zoom
 // and the hidden traces.
-function applyTheme(layout, revision) {
+export function applyTheme(layout, revision) {
   const lines = { gridcolor: themeColour("--hairline-color"), zerolinecolor: themeColour("--border-color") };
   const template = structuredClone(layout.template ?? {});
   template.layout = {

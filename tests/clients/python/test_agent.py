@@ -106,6 +106,19 @@ def test_agent_runs_a_shell_script_for_each_trial(
     assert sorted(agent.out.splitlines()) == [f"[{n}] hello from {n}" for n in range(4)]
 
 
+def test_agent_sends_the_end_of_the_output(create: Create, start: Start) -> None:
+    study = create(max_retries=0)
+    script = "seq 1 20000; printf '\\033[31mout of memory\\033[0m\\n' >&2; exit 3"
+
+    agent = start(shell(script), "--n-trials", "1")
+
+    assert agent.wait() == 0, agent.log
+    trial, log = study.trial(0), study.trial_log(0)
+    assert (trial.state, (trial.reason or "").split(":")[0]) == ("FAIL", "exit code 3")
+    assert log.endswith("\n19999\n20000\n\x1b[31mout of memory\x1b[0m\n")
+    assert 60_000 < len(log) <= 65_536
+
+
 def test_agent_says_which_repeat_it_runs(create: Create, start: Start, tmp_path: Path) -> None:
     study = create(max_trials=2, repeats={"n": 2})
     script = """

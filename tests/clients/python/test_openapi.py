@@ -37,6 +37,7 @@ OPERATIONS = {
     "getReadiness": "Client.ready",
     "getStudy": "Client.get_study",
     "getTrial": "Study.trial",
+    "getTrialLog": "Study.trial_log",
     "importStudies": "Client.import_studies",
     "invalidateTrial": "Study.invalidate",
     "listParetoFront": "Study.pareto_front",
@@ -54,6 +55,7 @@ OPERATIONS = {
     "suggestTrials": "Study.ask",
     "updateStudy": "Study.update",
     "updateTrial": "Study.update_trial",
+    "writeTrialLog": "Trial.set_log",
 }
 
 # By schema of an answer: its class.
@@ -65,7 +67,7 @@ ANSWERS = {
     "SearchSpaceVersion": answers.SearchSpaceVersion,
     "Signs": answers.HeartbeatReply,
     "Study": answers.StudyInfo,
-    "Trial": answers.FrozenTrial,
+    "AnnotatedTrial": answers.FrozenTrial,
     "Verdict": answers.ReportReply,
 }
 

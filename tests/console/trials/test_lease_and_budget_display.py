@@ -81,11 +81,6 @@ def test_trial_page_shows_its_lease_and_links_to_other_attempts(
         page(admin_client, f"{TRIALS}{trial.pk}/change/") for trial in (first, second)
     ]
     assert "lease expired" in pages[0]
-    url = f"{TRIALS}?study__id__exact={study.pk}&amp;q="
-    assert f'<a href="{url}1">next: trial 1</a>' in pages[0]
-    assert f'<a href="{url}0">previous: trial 0</a>' in pages[1]
+    assert f'<a href="{TRIALS}{second.pk}/change/">trial 1</a>' in pages[0]
+    assert f'<a href="{TRIALS}{first.pk}/change/">trial 0</a>' in pages[1]
     assert f"{second.lease_expires_at:%Y-%m-%d %H:%M:%S}" in pages[1]
-    link = re.search(r'href="([^"]+)">next: trial 1', pages[0])
-    assert link is not None
-    listed = admin_client.get(link[1].replace("&amp;", "&")).context["cl"].result_list
-    assert [trial.number for trial in listed] == [1]

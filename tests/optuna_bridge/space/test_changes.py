@@ -204,3 +204,47 @@ def test_retired_parameter_returns_with_its_trials() -> None:
     change = possible.apply(request)
     assert change.stored == [RATE, DEPTH | {"high": 12}]
     assert change.retired == {}
+
+
+# Of each value that the parent may have, whether a trial with it has the child.
+HAS_CHILD = {"a": True, "b": False, "c": True, "d": False, 5: True}
+
+
+@st.composite
+def conditional_spaces(draw: st.DrawFn) -> list[JSON]:
+    """Return a parent with some of its values, and a child that has no condition on the others."""
+    choices = draw(st.lists(st.sampled_from(list(HAS_CHILD)), min_size=1, unique=True))
+    choices += [] if any(HAS_CHILD[each] for each in choices) else ["a"]
+    when = [each for each in choices if HAS_CHILD[each]]
+    parent = {"name": "parent", "type": "categorical", "choices": choices}
+    child = {"name": "child", **draw(rates()), "when": {"parent": draw(st.permutations(when))}}
+    return draw(st.permutations([parent, child]))
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_trials_have_the_same_active_parameters_in_all_versions(data: st.DataObject) -> None:
+    first, *others = data.draw(st.lists(conditional_spaces(), min_size=2, max_size=4))
+    stored, current = list[Parameter](first), CurrentSpace(SearchSpace(first))
+    trials: list[tuple[JSON, list[float | None]]] = []
+    for space in [None, *others]:
+        if space is not None:
+            possible, request = SpaceChanges(stored, {}), SpaceRequest(space)
+            assert (possible.faults(request), possible.conflicts(request)) == ([], [])
+            change = possible.apply(request)
+            stored, current = change.stored, CurrentSpace(SearchSpace(change.stored), space)
+            trials = [(params, change.converted(internal)) for params, internal in trials]
+        drawn = {each["name"]: value_in(data.draw, each) for each in current.parameters}
+        params = current.space.active_only(drawn)
+        assert ("child" in params) == HAS_CHILD[params["parent"]]
+        trials.append((params, list(current.to_stored(current.space.to_internal(params)))))
+        for params, internal in trials:
+            space_of_all = SearchSpace(stored)
+            assert space_of_all.to_external(internal) == params
+            assert not space_of_all.faults(params)
+            assert space_of_all.is_complete(internal)
+            learnt = current.as_learnt(internal)
+            assert (learnt is not None) == (not current.space.value_faults(params))
+            if learnt is not None:
+                assert not current.space.faults(params)
+                assert current.space.is_complete(learnt)

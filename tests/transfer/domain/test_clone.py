@@ -318,7 +318,7 @@ def test_statements_grow_by_chunks_and_not_by_trials(
             clone_study(api, name=f"clone {n}")
         counts.append(len(statements))
     step = counts[1] - counts[0]
-    assert step <= 5
+    assert step <= 6  # one of them for notes and links
     assert counts[2] - counts[0] == 9 * step
 
 

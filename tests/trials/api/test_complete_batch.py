@@ -6,7 +6,13 @@ import pytest
 from rest_framework.test import APIClient
 
 from tests.support import JSON
-from tests.support.api_client import assert_text_refused, create_study, list_trials, suggest_batch
+from tests.support.api_client import (
+    assert_text_refused,
+    create_study,
+    list_trials,
+    stored_trial,
+    suggest_batch,
+)
 
 pytestmark = pytest.mark.usefixtures("both_schemas_agree")
 
@@ -71,7 +77,7 @@ def test_batch_accepts_all_kinds_of_outcomes(api: APIClient) -> None:
 def test_batch_item_equals_a_single_request(api: APIClient) -> None:
     create(api, 1)
     (result,) = tell(api, completed(0, 1))
-    assert result == {"trial_id": 0, "status": 200, "trial": api.get(f"{URL}/trials/0").json()}
+    assert result == {"trial_id": 0, "status": 200, "trial": stored_trial(api)}
 
 
 def test_batch_items_are_decided_one_by_one(api: APIClient) -> None:

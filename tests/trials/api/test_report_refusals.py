@@ -14,6 +14,7 @@ from tests.support.api_client import (
     create_study_with_running_trial,
     invalid_pointers,
     prune,
+    stored_trial,
     suggest,
 )
 from tests.support.database import move_leases_into_past
@@ -134,7 +135,7 @@ def test_report_and_heartbeat_of_a_finished_trial_are_refused(
     finished = api.post(f"{URL}/0/{action}", body).json()
     for response in signs(api, 0):  # the report is one that is stored
         assert (response.status_code, response.json()["code"]) == (409, "trial_finished")
-    assert api.get(f"{URL}/0").json() == finished
+    assert stored_trial(api) == finished
 
 
 def test_report_and_heartbeat_of_a_waiting_trial_are_refused(api: APIClient) -> None:
@@ -142,7 +143,7 @@ def test_report_and_heartbeat_of_a_waiting_trial_are_refused(api: APIClient) -> 
     queued = api.post(URL, {"params": {"x": 0.5}}).json()
     for response in signs(api, 0):
         assert (response.status_code, response.json()["code"]) == (409, "trial_not_running")
-    assert api.get(f"{URL}/0").json() == queued
+    assert stored_trial(api) == queued
 
 
 @pytest.mark.parametrize(("max_retries", "retry"), [(0, None), (1, 1)])
@@ -178,7 +179,7 @@ def test_prune_keeps_a_reason(api: APIClient) -> None:
     assert response.status_code == 200
     pruned = response.json()
     assert (pruned["state"], pruned["reason"]) == ("PRUNED", "höher als der Median\n0.3 > 0.2")
-    assert api.get(f"{URL}/0").json() == pruned
+    assert stored_trial(api) == pruned
     for again in ({"reason": "höher als der Median\n0.3 > 0.2"}, {}, {"reason": None}):
         response = api.post(f"{URL}/0/prune", again)
         assert (response.status_code, response.json()) == (200, pruned)
@@ -203,7 +204,7 @@ def test_prune_again_for_another_reason_is_refused(api: APIClient, first: JSON) 
     pruned = api.post(f"{URL}/0/prune", first).json()
     response = api.post(f"{URL}/0/prune", {"reason": "too dear"})
     assert (response.status_code, response.json()["code"]) == (409, "trial_finished")
-    assert api.get(f"{URL}/0").json() == pruned
+    assert stored_trial(api) == pruned
 
 
 @pytest.mark.parametrize("reason", [1, True, 0.5, [], ["too slow"], {}, "x" * 10_001, "a\x00b"])

@@ -22,6 +22,7 @@ from tests.support.api_client import (
     list_trials,
     post_study,
     start_trial,
+    stored_trial,
     suggest,
 )
 from tests.support.optuna_oracle import rdb_storage
@@ -113,7 +114,7 @@ def test_trial_has_its_constraints(api: APIClient, constraints: JSON) -> None:
     trial = post_complete(api, 0, 1, constraints=constraints).json()
     assert list(trial["constraints"]) == NAMES
     assert trial["constraints"] == {name: float(value) for name, value in constraints.items()}
-    assert api.get(f"{URL}/trials/0").json() == trial
+    assert stored_trial(api) == trial
     assert_schemas_agree()
 
 
@@ -197,7 +198,7 @@ def test_complete_again_compares_constraints(api: APIClient) -> None:
     assert (again.status_code, again.json()) == (200, trial)
     other = post_complete(api, 0, 1, constraints=FEASIBLE | {"latency": 0.1})
     assert (other.status_code, other.json()["code"]) == (409, "trial_finished")
-    assert api.get(f"{URL}/trials/0").json() == trial
+    assert stored_trial(api) == trial
 
 
 # The best --------------------------------------------------------------------------------

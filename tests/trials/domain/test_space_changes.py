@@ -160,6 +160,37 @@ def test_suggestions_are_valid_after_each_change(sampler: str, options: JSON) ->
     assert 9 <= states.count("COMPLETE") < len(states)
 
 
+@pytest.mark.parametrize(
+    "sampler", ["random", "tpe", "gp", "cmaes", "nsgaii", "nsgaiii", "qmc", "auto"]
+)
+def test_conditions_hold_after_each_change(sampler: str) -> None:
+    momentum: JSON = {"type": "float", "name": "momentum", "low": 0.0, "high": 0.9}
+    study = build_study(
+        space=[RATE, KIND, momentum | {"when": {"kind": ["sgd"]}}],
+        sampler=sampler,
+        sampler_options={"seed": 3},
+    )
+    more = KIND | {"choices": ["lion", "nesterov", "sgd"]}
+    narrow = momentum | {"low": 0.5, "when": {"kind": ["nesterov", "sgd"]}}
+    steps: list[tuple[Sequence[JSON], JSON]] = [
+        ([NARROW_RATE, more, narrow], {}),
+        ([narrow, more, LAYERS], {"defaults": {"layers": 1}, "retired": {"rate": 0.05}}),
+    ]
+    for _ in range(8):
+        ask_and_score(study)
+    for space, values in steps:
+        study = change(study, space, **values)
+        for _ in range(7):
+            trial = ask_trial(study)
+            assert fits(study, trial), trial.params
+            has_momentum = trial.params["kind"] in ("nesterov", "sgd")
+            assert ("momentum" in trial.params) == has_momentum
+            tell_trial(study, trial.number, score(trial))
+    assert list(differences(study)) == []
+    stored = [each.params for each in load_optuna_study().trials]
+    assert stored == [each.params for each in trials_of(study)]
+
+
 def score(trial: Trial) -> float:
     return float(trial.params["rate"])
 

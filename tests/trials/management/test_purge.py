@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 from io import StringIO
+from typing import Any
 
 import pytest
 from axes.models import AccessAttempt
-from django.conf import settings
+from django.conf import settings as django_settings
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -14,6 +15,7 @@ from rest_framework.test import APIClient
 
 from studies.models import Study
 from tests.support.api_client import complete, create_study, suggest
+from trials.models import TrialLog
 from trials.projection.consistency import studies_only_in_optuna
 from tuner_project import cleanup, extensions
 
@@ -22,6 +24,7 @@ NOTHING = (
     "deleted 0 expired sessions\ndeleted 0 failed logins\n"
     "deleted 0 dead tokens\ndeleted 0 rates of requests\n"
     "deleted 0 old entries of the audit\n"
+    "deleted 0 old logs of trials\n"
 )
 
 
@@ -84,6 +87,20 @@ def test_old_studies_are_deleted_from_both_schemas(api: APIClient) -> None:
     assert purge("--studies-days", "30") == NOTHING
 
 
+def test_old_logs_are_deleted(api: APIClient, settings: Any) -> None:
+    create_study(api)
+    for number in range(2):
+        suggest(api)
+        url = f"/api/v1/studies/search/trials/{number}/log"
+        assert api.generic("PUT", url, "epoch 1", "text/plain").status_code == 200
+    old = TrialLog.objects.filter(trial__number=0)
+    old.update(written_at=now() - timedelta(days=8))
+    assert purge() == NOTHING
+    settings.KEEP_LOGS_DAYS = 7
+    assert "deleted 1 old logs of trials\n" in purge()
+    assert TrialLog.objects.get().trial.number == 1
+
+
 def test_unselected_studies_are_kept(api: APIClient) -> None:
     end(api, "old")
     let_days_pass(1000)
@@ -109,6 +126,7 @@ def test_dry_run_deletes_nothing(api: APIClient) -> None:
         "would delete 0 dead tokens\n"
         "would delete 0 rates of requests\n"
         "would delete 0 old entries of the audit\n"
+        "would delete 0 old logs of trials\n"
     )
     assert names() == ["old"]
     assert Session.objects.count() == 1
@@ -146,7 +164,7 @@ def test_expired_sessions_are_deleted_in_batches(db: None, monkeypatch: pytest.M
 def test_outdated_login_attempts_are_deleted(db: None) -> None:
     for name in ("old", "new"):
         AccessAttempt.objects.create(username=name, failures_since_start=1)
-    old = now() - settings.AXES_COOLOFF_TIME - timedelta(seconds=1)
+    old = now() - django_settings.AXES_COOLOFF_TIME - timedelta(seconds=1)
     AccessAttempt.objects.filter(username="old").update(attempt_time=old)
     assert "deleted 1 failed logins\n" in purge()
     assert list(AccessAttempt.objects.values_list("username", flat=True)) == ["new"]

@@ -4,7 +4,7 @@ A key that a newer service adds is ignored; one that an older service does not s
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -19,8 +19,13 @@ class Answer:
     @classmethod
     def read(cls: type[_Answer], answer: Mapping[str, Any]) -> _Answer:
         """Return the answer for a JSON object: moments as `datetime`, all else as it came."""
-        known = {field.name: None for field in fields(cls) if field.default is MISSING}
-        known |= {field.name: answer[field.name] for field in fields(cls) if field.name in answer}
+        every = fields(cls)
+        known: dict[str, Any] = {
+            each.name: None
+            for each in every
+            if each.default is MISSING and each.default_factory is MISSING
+        }
+        known |= {each.name: answer[each.name] for each in every if each.name in answer}
         return cls(**{key: _value(key, value) for key, value in known.items()})
 
 
@@ -54,6 +59,8 @@ class FrozenTrial(Answer):
     infeasible: bool | None = None
     sampled_by: str | None = None
     priority: int | None = None
+    note: str | None = None
+    links: dict[str, str] = field(default_factory=dict)
 
     @property
     def number(self) -> int:

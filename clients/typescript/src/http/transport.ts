@@ -18,7 +18,7 @@ export interface RequestOptions {
 }
 
 export interface Call extends RequestOptions, Repetition {
-  method: "GET" | "POST" | "PATCH" | "DELETE";
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Below `/api/v1`, percent-encoded. */
   path: string;
   query?: Record<string, QueryValue> | undefined;

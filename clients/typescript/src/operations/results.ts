@@ -24,6 +24,13 @@ const PLOT_TYPES: Record<keyof Plot, string> = {
   png: "image/png",
 };
 
+/** The forms of a log. */
+export interface Log {
+  json: api.TrialLog;
+  text: string;
+}
+const LOG_TYPES: Record<keyof Log, string> = { json: "application/json", text: "text/plain" };
+
 export abstract class ResultOperations extends TrialOperations {
   /** List a page of trials, by number unless `order_by` says otherwise. */
   async listTrials(
@@ -56,8 +63,25 @@ export abstract class ResultOperations extends TrialOperations {
     }
   }
 
-  async getTrial(studyName: string, trialId: number, options?: RequestOptions): Promise<api.Trial> {
+  /** Return a trial with its note and links. */
+  async getTrial(
+    studyName: string,
+    trialId: number,
+    options?: RequestOptions,
+  ): Promise<api.AnnotatedTrial> {
     return this.call("GET", studyPath(studyName, "trials", trialId), options);
+  }
+
+  /** Return the end of what a trial's evaluation has printed, or its text alone. */
+  async getTrialLog<Format extends keyof Log = "json">(
+    studyName: string,
+    trialId: number,
+    query?: { format?: Format },
+    options?: RequestOptions,
+  ): Promise<Log[Format]> {
+    const format: keyof Log = query?.format ?? "json";
+    const given = { ...options, query: { format }, accept: LOG_TYPES[format] };
+    return this.call("GET", studyPath(studyName, "trials", trialId, "log"), given);
   }
 
   /** Return the best trial; of several objectives the first one of the Pareto front. */

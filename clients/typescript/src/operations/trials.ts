@@ -63,14 +63,35 @@ export abstract class TrialOperations extends StudyOperations {
     });
   }
 
-  /** Add user attributes to a running trial. */
+  /** Change a trial's note and links, or add user attributes to a running trial. */
   async updateTrial(
     studyName: string,
     trialId: number,
     body: api.PatchedChangeTrialRequest,
     options?: RequestOptions,
-  ): Promise<api.Trial> {
+  ): Promise<api.AnnotatedTrial> {
     return this.call("PATCH", studyPath(studyName, "trials", trialId), { ...options, body });
+  }
+
+  /**
+   * Replace a trial's log by a text, or append to it, of which the last 64 KiB are kept.
+   *
+   * With `append` and without an `offset`, it is not sent again if its answer is lost.
+   */
+  async writeTrialLog(
+    studyName: string,
+    trialId: number,
+    text: string,
+    query: NonNullable<api.WriteTrialLogData["query"]> = {},
+    options?: RequestOptions,
+  ): Promise<api.WrittenLog> {
+    return this.call("PUT", studyPath(studyName, "trials", trialId, "log"), {
+      ...options,
+      query,
+      body: text,
+      contentType: "text/plain",
+      repeatable: !query.append || query.offset !== undefined,
+    });
   }
 
   /** Complete a trial with `{values, …}`, or with the values alone. */

@@ -4,7 +4,7 @@ import type { Answer } from "../http/answers.js";
 import type { RequestOptions, Transport } from "../http/transport.js";
 import { studyPath } from "../http/urls.js";
 import { ApiError, LeaseLost, NotFound, Pruned, StudyStopped } from "../errors.js";
-import type { Offer, Params, Signs, Trial, Verdict } from "../openapi.gen.js";
+import type { Offer, Params, Signs, Trial, TrialLog, Verdict, WrittenLog } from "../openapi.gen.js";
 import { Heartbeat } from "./heartbeat.js";
 
 export interface ReportOptions {
@@ -23,6 +23,7 @@ export class ActiveTrial {
   readonly #transport: Transport;
   readonly #abort = new AbortController();
   readonly #heartbeat: Heartbeat;
+  #logSize: number | undefined; // in bytes, as the service counts
 
   constructor(transport: Transport, { body, headers }: Answer<Offer>) {
     this.offer = body;
@@ -61,6 +62,44 @@ export class ActiveTrial {
   /** Add user attributes to the trial. */
   async setUserAttrs(userAttrs: Record<string, unknown>): Promise<void> {
     await this.#send<Trial>("PATCH", { user_attrs: userAttrs });
+  }
+
+  /** Replace the trial's note, which people read on its page; "" removes it. */
+  async note(text: string): Promise<void> {
+    await this.#send<Trial>("PATCH", { note: text });
+  }
+
+  /** Add a link, http or https, such as to a run in an experiment tracker; null removes it. */
+  async link(name: string, url: string | null): Promise<void> {
+    await this.#send<Trial>("PATCH", { links: { [name]: url } });
+  }
+
+  /**
+   * Append to the trial's log, of which the service keeps the last 64 KiB.
+   *
+   * A worker that goes on with its trial after a restart goes on with its log. Texts are appended
+   * in the order of the calls: await each.
+   */
+  async log(text: string): Promise<void> {
+    const { study_name, study_id, trial_id, worker_id } = this.offer;
+    const path = studyPath(study_name, "trials", trial_id, "log");
+    if (this.#logSize === undefined && this.offer.reoffered) {
+      const { body } = await this.#transport.send<TrialLog>({
+        method: "GET",
+        path,
+        repeatable: true,
+      });
+      this.#logSize = body.size;
+    }
+    const { body } = await this.#transport.send<WrittenLog>({
+      method: "PUT",
+      path,
+      query: { offset: this.#logSize ?? 0, study_id, worker_id: worker_id ?? undefined },
+      body: text,
+      contentType: "text/plain",
+      repeatable: true,
+    });
+    this.#logSize = body.size;
   }
 
   /** @internal Tell how the evaluation ended. */

@@ -40,6 +40,23 @@ test("a run evaluates trials side by side until the budget is used up", async (t
   assert.deepEqual([...workers].sort(), ["gpu", "gpu.1", "gpu.2", "gpu.3"]);
 });
 
+test("a trial has a note, links and a log", async (t) => {
+  const { client, name, study } = await createStudy(t, { max_trials: 1 });
+  await study.run(async (trial) => {
+    await trial.note("looks odd");
+    await trial.link("run", "https://example.org/1");
+    await trial.link("wrong", "https://example.org/2");
+    await trial.link("wrong", null);
+    await trial.log("epoch 1 ☃\n");
+    await trial.log("epoch 2\n");
+    return 1;
+  });
+  const { note, links } = await client.getTrial(name, 0);
+  assert.deepEqual([note, links], ["looks odd", { run: "https://example.org/1" }]);
+  assert.equal(await client.getTrialLog(name, 0, { format: "text" }), "epoch 1 ☃\nepoch 2\n");
+  assert.equal((await client.writeTrialLog(name, 0, "anew\n")).size, 5);
+});
+
 test("a run fixes values, and ends when there is no other point with them", async (t) => {
   const { client, name, study } = await createStudy(t, {
     search_space: [

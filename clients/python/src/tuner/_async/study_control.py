@@ -150,10 +150,24 @@ class AsyncStudyControl(AsyncStudyBase):
         path = self.path("trials", str(trial_id))
         return FrozenTrial.read(await self.transport.json(Request("DELETE", path)))
 
-    async def update_trial(self, trial_id: int, user_attrs: Mapping[str, Any]) -> FrozenTrial:
-        """Add user attributes to a waiting or running trial."""
+    async def update_trial(
+        self,
+        trial_id: int,
+        user_attrs: Mapping[str, Any] | None = None,
+        *,
+        note: str | None = None,
+        links: Mapping[str, str | None] | None = None,
+    ) -> FrozenTrial:
+        """Change a trial's note and links, whatever its state is, or attributes of a running one.
+
+        Args:
+            trial_id: its number.
+            user_attrs: to add.
+            note: the new note; "" removes it.
+            links: URLs by name, http or https, to add; None instead of a URL removes one.
+        """
         path = self.path("trials", str(trial_id))
-        body = {"user_attrs": dict(user_attrs)}
+        body = present(user_attrs=user_attrs, note=note, links=links)
         return FrozenTrial.read(await self.transport.json(Request("PATCH", path, body)))
 
     async def _add(self, body: Any) -> Any:

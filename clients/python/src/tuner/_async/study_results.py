@@ -71,9 +71,15 @@ class AsyncStudyResults(AsyncStudyBase):
         return [FrozenTrial.read(trial) for trial in await self._pages("trials", **query)]
 
     async def trial(self, trial_id: int) -> FrozenTrial:
-        """Return a trial by its number."""
+        """Return a trial by its number; only this answer has its note and links."""
         path = self.path("trials", str(trial_id))
         return FrozenTrial.read(await self.transport.json(Request("GET", path)))
+
+    async def trial_log(self, trial_id: int) -> str:
+        """Return the end of what a trial's evaluation has printed; "" if it has sent none."""
+        path = self.path("trials", str(trial_id), "log")
+        log = await self.transport.json(Request("GET", path))
+        return str(log["text"])
 
     async def dataframe(self) -> "pandas.DataFrame":
         """Return the trials as a table of pandas, with the columns of Optuna's.

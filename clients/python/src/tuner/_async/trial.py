@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
-from tuner._async.held_trial import AsyncHeldTrial
+from tuner._async.annotated_trial import AsyncAnnotatedTrial
 from tuner._async.tasks import AsyncTicker, sigterm_raises
 from tuner._wire.outages import is_outage
 from tuner._wire.requests import are_finite, as_step, as_values, finite_or_none, present
@@ -18,7 +18,7 @@ from tuner.errors import LeaseLost, SpaceMismatch, StudyStopped, TunerError
 _log = logging.getLogger("tuner")
 
 
-class AsyncTrial(AsyncHeldTrial):
+class AsyncTrial(AsyncAnnotatedTrial):
     """A running trial, and what can be said of it.
 
     In a `with` block its lease is renewed in the background. The block ends the trial: as PRUNED

@@ -71,9 +71,15 @@ class StudyResults(StudyBase):
         return [FrozenTrial.read(trial) for trial in self._pages("trials", **query)]
 
     def trial(self, trial_id: int) -> FrozenTrial:
-        """Return a trial by its number."""
+        """Return a trial by its number; only this answer has its note and links."""
         path = self.path("trials", str(trial_id))
         return FrozenTrial.read(self.transport.json(Request("GET", path)))
+
+    def trial_log(self, trial_id: int) -> str:
+        """Return the end of what a trial's evaluation has printed; "" if it has sent none."""
+        path = self.path("trials", str(trial_id), "log")
+        log = self.transport.json(Request("GET", path))
+        return str(log["text"])
 
     def dataframe(self) -> "pandas.DataFrame":
         """Return the trials as a table of pandas, with the columns of Optuna's.

@@ -13,7 +13,7 @@ from tuner._wire.library import (
     read_error,
     read_json,
 )
-from tuner._wire.requests import Request, encode, present
+from tuner._wire.requests import Request, present
 from tuner._wire.retries import Attempts
 from tuner.config import API_PREFIX, Settings
 from tuner.errors import ConnectionFailed
@@ -106,15 +106,13 @@ class Transport:
             http.close()
 
     def _message(self, request: Request, timeout: float) -> httpx.Request:
-        content = request.lines if request.body is None else encode(request.body)
-        kind = "application/json" if request.lines is None else "application/x-ndjson"
         return self._client().build_request(
             request.method,
             f"{API_PREFIX}{request.path}",
-            content=content,
+            content=request.content,
             timeout=timeout,
             params=present(**(request.query or {})),
-            headers={} if request.method == "GET" else {"Content-Type": kind},
+            headers={} if request.method == "GET" else {"Content-Type": request.content_type},
         )
 
     def _client(self) -> httpx.Client:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
-from tuner._sync.held_trial import HeldTrial
+from tuner._sync.annotated_trial import AnnotatedTrial
 from tuner._sync.tasks import Ticker, sigterm_raises
 from tuner._wire.outages import is_outage
 from tuner._wire.requests import are_finite, as_step, as_values, finite_or_none, present
@@ -18,7 +18,7 @@ from tuner.errors import LeaseLost, SpaceMismatch, StudyStopped, TunerError
 _log = logging.getLogger("tuner")
 
 
-class Trial(HeldTrial):
+class Trial(AnnotatedTrial):
     """A running trial, and what can be said of it.
 
     In a `with` block its lease is renewed in the background. The block ends the trial: as PRUNED

@@ -23,6 +23,7 @@ class Request:
         is_patient: an evaluation depends on it: it is also repeated after a 500, and after a page
             that a proxy answers in the place of the service.
         lines: the body of an import, JSON Lines; sent as they come.
+        text: the body of a log, a text.
     """
 
     method: str
@@ -32,6 +33,21 @@ class Request:
     is_repeatable: bool = True
     is_patient: bool = False
     lines: bytes | None = None
+    text: str | None = None
+
+    @property
+    def content(self) -> bytes | None:
+        """The body as it is sent; None sends none."""
+        if self.text is not None:
+            return self.text.encode(errors="replace")
+        return self.lines if self.body is None else encode(self.body)
+
+    @property
+    def content_type(self) -> str:
+        """The media type of the body."""
+        if self.text is not None:
+            return "text/plain; charset=utf-8"
+        return "application/json" if self.lines is None else "application/x-ndjson"
 
 
 def study_path(name: str, *rest: str) -> str:

@@ -18,6 +18,7 @@ from tuner.agent.child import Child
 from tuner.agent.environment import environment_of
 from tuner.agent.files import ReportsFile, Result, read_result
 from tuner.agent.halt import Halt
+from tuner.agent.log import LogSender
 from tuner.agent.options import Options
 from tuner.agent.output import Metric, Output
 from tuner.agent.reporter import Reporter
@@ -58,6 +59,7 @@ class Attempt:
         self._name = f"trial {trial.trial_id}"
         self._metric = None if options.metric is None else Metric(options.metric, self._name)
         self._output = Output(self._print, REASON_LENGTH, self._metric)
+        self._log_sender = LogSender(trial)
 
     async def run(self) -> FrozenTrial | None:
         """Evaluate the trial and return its result; None if the trial was lost."""
@@ -84,6 +86,7 @@ class Attempt:
         finally:
             self._children.discard(child)
             child.close()
+            await self._log_sender.send()  # after the result, which must not wait for it
 
     async def _follow(self, child: Child, reporter: Reporter) -> HeartbeatReply | None:
         """Wait for the end of the program, or stop it.
@@ -94,6 +97,7 @@ class Attempt:
         reading = asyncio.create_task(self._output.read(child.output))
         advice = asyncio.create_task(reporter.run())
         halted = asyncio.create_task(self._halt.wait())
+        sending = asyncio.create_task(self._log_sender.run())
         try:
             await asyncio.wait({child.ended, advice, halted}, return_when=asyncio.FIRST_COMPLETED)
             is_stopped = not child.ended.done()
@@ -104,9 +108,10 @@ class Attempt:
                 reading.result()
             return await advice if is_stopped and advice.done() else None
         finally:
-            for task in (reading, advice, halted):
+            tasks = (reading, advice, halted, sending)
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(reading, advice, halted, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _signal(self) -> signal.Signals:
         """Return the signal to stop the program by: the agent's own, but a hang-up as SIGTERM."""
@@ -182,6 +187,7 @@ class Attempt:
         return f"{reason}\n\n{self._output.tail.strip()[-room:]}".strip()
 
     async def _print(self, lines: list[str]) -> None:
+        self._log_sender.add(lines)
         if self._options.n_slots > 1:
             lines = [f"[{self._trial.trial_id}] {line}" for line in lines]
         await self._screen.write(lines)

@@ -1,0 +1,1 @@
+"""What is attached to trials: notes, links, and logs."""
