@@ -63,7 +63,7 @@ def test_study_is_exported_and_cloned(open_page: Open, client: HttpClient, tmp_p
     page.get_by_label("Sampler").select_option("random")
     page.locator("#clone-form").get_by_role("button", name="Clone").click()
     counts = client.get("/studies/demo-branin-tpe")["trial_counts"]
-    text = f"{counts['COMPLETE']} trials were kept, {counts['FAIL']} left out"
+    text = f"{sum(counts.values())} trials were kept, 0 left out"  # its space is the same
     expect(page.locator(".messagelist")).to_contain_text(text)
     clone = client.get("/studies/branin%20again")
     assert (clone["sampler"], clone["trial_counts"]["COMPLETE"]) == (
