@@ -18,15 +18,25 @@ MAX_REASON = 300  # characters of one reason
 
 # Finds the latest finished trials by the index on revisions, skipping WAITING and RUNNING ones.
 _RECENT = """
-SELECT clock_timestamp(), count(*), count(*) FILTER (WHERE counts),
-       min(started), min(ended), max(ended)
-  FROM (SELECT datetime_start AS started, datetime_complete AS ended,
-               state <> 'FAIL' OR infeasible AS counts
-          FROM trials_trial
-         WHERE study_id = %s AND state IN ('COMPLETE', 'PRUNED', 'FAIL')
-           AND datetime_start IS NOT NULL
-         ORDER BY revision DESC LIMIT 200) AS recent
+SELECT s.id, clock_timestamp(), recent.*
+  FROM unnest(%(studies)s::int[]) AS s (id), LATERAL (
+      SELECT count(*), count(*) FILTER (WHERE counts), min(started), min(ended), max(ended)
+        FROM (SELECT datetime_start AS started, datetime_complete AS ended,
+                     state <> 'FAIL' OR infeasible AS counts
+                FROM trials_trial
+               WHERE study_id = s.id AND state IN ('COMPLETE', 'PRUNED', 'FAIL')
+                 AND datetime_start IS NOT NULL
+               ORDER BY revision DESC LIMIT 200) AS latest) AS recent
 """
+
+
+@dataclass(frozen=True)
+class Rate:
+    """The database's time, the rate per hour or None, and the share of trials that counts."""
+
+    now: datetime
+    per_hour: float | None
+    share_counted: float
 
 
 @dataclass(frozen=True)
@@ -51,8 +61,19 @@ class Progress:
     now: datetime  # the database's time
     rate_per_hour: float | None
     share_counted: float
-    running: Sequence[Trial]
-    failures: Sequence[Failure]
+    running: Sequence[Trial] = ()
+    failures: Sequence[Failure] = ()
+
+    @classmethod
+    def at_rate(
+        cls,
+        study: Study,
+        rate: Rate,
+        running: Sequence[Trial] = (),
+        failures: Sequence[Failure] = (),
+    ) -> "Progress":
+        """Return the progress of a study whose rate is known."""
+        return cls(study, rate.now, rate.per_hour, rate.share_counted, running, failures)
 
     @property
     def n_done(self) -> int:
@@ -94,22 +115,35 @@ def progress(*, study: Study) -> Progress:
     read = running.only(
         "study", "number", "worker_id", "datetime_start", "lease_expires_at", "attempt"
     )
-    now, rate, share = _rate(study)
-    return Progress(study, now, rate, share, list(read[:MAX_RUNNING]), _failures(study))
+    rate = rates_of([study])[study.id]
+    return Progress.at_rate(study, rate, list(read[:MAX_RUNNING]), _failures(study))
 
 
-def _rate(study: Study) -> tuple[datetime, float | None, float]:
-    """Return the database's time, the rate per hour or None, and the share that counts."""
+def rates_of(studies: Sequence[Study]) -> dict[int, Rate]:
+    """Return the rate of each study by its id, in one statement."""
+    by_id = {study.id: study for study in studies}
     with connection.cursor() as cursor:
-        cursor.execute(_RECENT, [study.id])
-        now, n, n_counted, first_start, first_end, last_end = cursor.fetchone()
+        cursor.execute(_RECENT, {"studies": list(by_id)})
+        return {study_id: _rate(by_id[study_id], *row) for study_id, *row in cursor.fetchall()}
+
+
+def _rate(
+    study: Study,
+    now: datetime,
+    n: int,
+    n_counted: int,
+    first_start: datetime,
+    first_end: datetime,
+    last_end: datetime,
+) -> Rate:
+    """Return the rate from the latest n trials, of which `n_counted` count."""
     is_whole = n == study.n_complete + study.n_pruned + study.n_fail
     since = first_start if is_whole else first_end
     until = now if study.state == StudyState.ACTIVE else last_end
     seconds = (until - since).total_seconds() if n else 0.0
     n_since = n if is_whole else n - 1  # the period begins with the end of the first one
-    rate = n_since * 3600 / seconds if seconds > 0 else None
-    return now, rate, n_counted / n if n else 0.0
+    per_hour = n_since * 3600 / seconds if seconds > 0 else None
+    return Rate(now, per_hour, n_counted / n if n else 0.0)
 
 
 def _failures(study: Study) -> list[Failure]:

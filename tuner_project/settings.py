@@ -217,7 +217,7 @@ INSTALLED_APPS = [
     "rest_framework_api_key",
     "console",  # it and the next app precede the admin, because they override its templates
     "tuner_project",
-    "django.contrib.admin",
+    "console.admin_config.ConsoleAdminConfig",  # django.contrib.admin
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -158,6 +158,9 @@ def _intermediate_values(request: PlotRequest) -> Drawing:
     if not sample.trials:
         return empty_plot("Intermediate Values Plot", "no trial has reported yet")
     figure = visualization.plot_intermediate_values(sample.optuna_study)
+    # The states of the curves by their names, so that some can be hidden.
+    states = {f"Trial{trial.number}": trial.state.name for trial in sample.trials}
+    figure.update_layout(meta={"states": states})
     left_out = subsample_note(len(sample), sample.n_all, "trials that reported")
     if sample.has_subsampled_steps:
         left_out.append(f"at most {MAX_STEPS} of a trial's steps")

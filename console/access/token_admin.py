@@ -34,6 +34,13 @@ class TokenForm(forms.ModelForm):
             "revoked": "A revoked token is rejected. This cannot be undone.",
         }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "expiry_date" in self.fields:  # Django labels neither of its two inputs
+            inputs = self.fields["expiry_date"].widget.widgets
+            for part, each in zip(("date", "time"), inputs, strict=True):
+                each.attrs["aria-label"] = f"Expires, {part}"
+
     def clean_expiry_date(self) -> Any:
         expiry_date = self.cleaned_data["expiry_date"]
         if "expiry_date" in self.changed_data and expiry_date and expiry_date <= timezone.now():

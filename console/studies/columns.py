@@ -1,6 +1,5 @@
 """The columns of the list of studies and fields of a study's page, as functions of the study."""
 
-from datetime import datetime
 from urllib.parse import urlencode
 
 from django.contrib import admin
@@ -12,8 +11,6 @@ from console import display
 from studies.domain.change_search_space import versions_of
 from studies.models import Study
 
-_STOP = "stop_after_no_improvement"
-MAX_STATE_CHANGES = 100  # the latest ones are shown
 MAX_VERSIONS_SHOWN = 20  # of the search space
 
 
@@ -33,48 +30,6 @@ def state(study: Study) -> SafeString:
     """The state as a badge, and its reason."""
     badge = display.state_badge(study.state)
     return format_html("{} {}", badge, display.truncated(study.state_reason, 60))
-
-
-@admin.display(description="oldest first")
-def state_changes(study: Study) -> SafeString | str:
-    """The latest changes of the state."""
-    rows = [
-        (
-            display.state_badge(change["state"]),
-            change["reason"] or "",
-            display.timestamp(datetime.fromisoformat(change["datetime"])),
-        )
-        for change in study.state_history[-MAX_STATE_CHANGES:]
-    ]
-    return display.table(["State", "Reason", "UTC"], rows) if rows else display.EMPTY
-
-
-@admin.display
-def budgets(study: Study) -> SafeString | str:
-    """The budgets that are set."""
-    limits = {name: getattr(study, name) for name in Study.BUDGETS}
-    rows = [(name, limit) for name, limit in limits.items() if limit is not None]
-    rows = [(name, _no_improvement(study)) if name == _STOP else (name, n) for name, n in rows]
-    return display.table(["Budget", "Limit"], rows) if rows else display.EMPTY
-
-
-def _no_improvement(study: Study) -> str:
-    """Return the budget of trials without an improvement as a text."""
-    budget = study.stop_after_no_improvement
-    parts = [f"{budget['trials']:,} trials, now {study.n_without_improvement:,}"]
-    if budget["min_delta"]:
-        parts.append(f"by more than {budget['min_delta']:g}")
-    if budget["reference_point"]:
-        parts.append(f"up to {', '.join(f'{each:g}' for each in budget['reference_point'])}")
-    return "; ".join(parts)
-
-
-@admin.display(description="remaining trials")
-def remaining_trials(study: Study) -> str:
-    """How many of `max_trials` are left."""
-    if study.max_trials is None:
-        return "unlimited"
-    return f"{max(0, study.max_trials - study.n_counted):,} of {study.max_trials:,}"
 
 
 @admin.display(description="retries and leases")
@@ -203,18 +158,6 @@ def repeats(study: Study) -> str:
     if study.repeated is None:
         return display.EMPTY
     return f"{study.repeated.n} of each point, judged by their {study.repeated.aggregate}"
-
-
-@admin.display(description="sampler options")
-def sampler_options(study: Study) -> SafeString | str:
-    """The options of the sampler."""
-    return display.attributes_table(study.sampler_options, ["Option", "Value"])
-
-
-@admin.display(description="pruner options")
-def pruner_options(study: Study) -> SafeString | str:
-    """The options of the pruner."""
-    return display.attributes_table(study.pruner_options, ["Option", "Value"])
 
 
 @admin.display(description="user attributes")

@@ -17,6 +17,7 @@ from console.read_only_admin import ReadOnlyAdmin
 from console.studies import columns, description
 from console.studies.clone import clone_selected, clone_url, clone_view
 from console.studies.compare import compare_studies, compare_view
+from console.studies.definition_block import definition_block
 from console.studies.description import description_url, description_view
 from console.studies.export import export_studies
 from console.studies.filters import (
@@ -27,6 +28,7 @@ from console.studies.filters import (
     StudyChangeList,
     TagFilter,
 )
+from console.studies.live_part import state_buttons, study_context
 from console.studies.permissions import (
     may_change_states,
     may_clone,
@@ -35,16 +37,16 @@ from console.studies.permissions import (
 )
 from console.studies.search_space import search_space_url, search_space_view
 from console.studies.state_actions import (
-    CONFIRMED_ACTIONS,
     cancel_studies,
     complete_studies,
     pause_studies,
     resume_studies,
     state_action_view,
 )
+from console.studies.state_line import state_line
 from console.studies.trial_actions import fail_silent_trials, retry_failed
+from console.studies.trial_redirect import trial_view
 from studies import domain
-from studies.domain.lifecycle import allowed_actions
 from studies.models import Study
 
 # The confirmation form sends one field per study, and Django accepts 1,000 fields.
@@ -98,32 +100,8 @@ class StudyAdmin(ReadOnlyAdmin):
         export_studies,
         clone_selected,
     ]
-    fieldsets: ClassVar[Any] = [  # Django's type stubs do not allow functions here
-        (None, {"fields": ["name", "id", columns.directions, columns.created]}),
-        (
-            "Budgets",
-            {"fields": [columns.budgets, columns.remaining_trials, columns.retries_and_leases]},
-        ),
-        ("State changes", {"fields": [columns.state_changes]}),
-        (
-            "Search space",
-            {
-                "fields": [
-                    columns.search_space,
-                    columns.search_space_versions,
-                    columns.parameter_constraints,
-                    columns.constraint_names,
-                    "duplicates",
-                    columns.repeats,
-                ]
-            },
-        ),
-        (
-            "Algorithms",
-            {"fields": ["sampler", columns.sampler_options, "pruner", columns.pruner_options]},
-        ),
-        ("Attributes", {"fields": [columns.user_attributes]}),
-    ]
+    # The page has no form: its template shows the definition as one block.
+    fieldsets: ClassVar[Any] = [(None, {"fields": ["name"]})]
 
     # Names that Django derives from the `permissions` of actions.
     has_change_state_permission = staticmethod(may_change_states)
@@ -136,9 +114,11 @@ class StudyAdmin(ReadOnlyAdmin):
         space = self.admin_site.admin_view(partial(search_space_view, model_admin=self))
         compare = self.admin_site.admin_view(partial(compare_view, model_admin=self))
         describe = self.admin_site.admin_view(partial(description_view, model_admin=self))
+        trial = self.admin_site.admin_view(trial_view)
         return [
             path("<path:object_id>/description/", describe, name="studies_study_description"),
             path("compare/", compare, name="studies_study_compare"),
+            path("<int:study_id>/trials/<int:number>/", trial, name="studies_study_trial"),
             path("<path:object_id>/search-space/", space, name="studies_study_search_space"),
             path("<path:object_id>/act/<str:action>/", act, name="studies_study_act"),
             path("<path:object_id>/clone/", clone, name="studies_study_clone"),
@@ -155,19 +135,13 @@ class StudyAdmin(ReadOnlyAdmin):
         context |= {
             "title": study.name,
             "subtitle": None,
-            "api_url": reverse("study", args=[study.name]),
             "object_links": _object_links(request, study),
-            "objectives": zip(study.objective_names, study.directions, strict=True),
-            "actions": allowed_actions(study) if may_change_states(request) else [],
-            "confirmed_actions": CONFIRMED_ACTIONS,
             "tags": description.tags(study),
             "note": description.note(study),
-            # Shown until the page's script has fetched them.
-            "state": columns.state(study),
-            "trial_count": columns.trial_count(study),
-            "trial_counts": columns.trial_counts(study),
-            "best_value": columns.best_value(study),
-            "best_params": columns.best_params(study),
+            "buttons": state_buttons(study) if may_change_states(request) else [],
+            **definition_block(study),
+            **state_line(study, request),
+            **study_context(study, has_links=may_view_trials(request)),
         }
         return super().render_change_form(request, context, *args, **kwargs)
 

@@ -78,7 +78,8 @@ def open_page(browser: Browser, service: Service, logged_in: Any) -> Iterator[Op
     errors: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
-        if message.type == "error":
+        # A page asks again for a plot while others are computed, which the browser notes, too.
+        if message.type == "error" and "429 (Too Many Requests)" not in message.text:
             errors.append(f"{message.text} ({message.location.get('url')})")
 
     def open_page(

@@ -104,9 +104,114 @@ def test_plots_follow_the_chosen_objective_and_method(open_page: Open, client: H
     page.get_by_label("Importance by").select_option("mean_decrease_impurity")
     card = page.locator("#tuner-plot-importance").locator("..")
     expect(card).to_contain_text("mean_decrease_impurity", timeout=30 * SECONDS)
-    page.get_by_label("Objective").select_option("1")
+    page.get_by_role("combobox", name="Objective").select_option("1")
     axis = page.locator("#tuner-plot-history .ytitle")
-    expect(axis).to_have_text("Objective 1", timeout=30 * SECONDS)
+    expect(axis).to_have_text("Objective 1 (minimize)", timeout=30 * SECONDS)
+
+
+def kinds_of(page: Page) -> list[str]:
+    """The kinds of plots, in their order."""
+    areas = page.locator(".tuner-plot").all()
+    return [(area.get_attribute("id") or "").removeprefix("tuner-plot-") for area in areas]
+
+
+def test_plots_are_in_the_order_of_what_the_study_is(open_page: Open, client: HttpClient) -> None:
+    front = kinds_of(open_study(open_page, client, "demo-latency"))
+    assert front[:3] == ["pareto_front", "hypervolume", "history"]
+    curves = kinds_of(open_study(open_page, client, "demo-training"))
+    assert curves[:2] == ["history", "intermediate_values"]
+    plain = kinds_of(open_study(open_page, client, "demo-branin-tpe"))
+    assert (plain[0], plain[-1]) == ("history", "intermediate_values")
+
+
+def test_axes_name_the_metrics_with_their_directions(open_page: Open, client: HttpClient) -> None:
+    page = open_study(open_page, client, "demo-latency")
+    drawn(page, "pareto_front")
+    plot = page.locator("#tuner-plot-pareto_front")
+    expect(plot.locator(".xtitle")).to_have_text("accuracy (maximize)")
+    expect(plot.locator(".ytitle")).to_have_text("latency in ms (minimize)")
+    keep(page, "demo-latency")
+
+
+def test_pruned_and_failed_trials_are_hidden_and_the_url_says_so(
+    open_page: Open, client: HttpClient
+) -> None:
+    page = open_study(open_page, client, "demo-training")
+    drawn(page, "intermediate_values")
+    count = "document.getElementById('tuner-plot-intermediate_values').data.length"
+    n_complete = client.get("/studies/demo-training")["trial_counts"]["COMPLETE"]
+    n_all = page.evaluate(count)
+    page.get_by_label("Hide pruned and failed trials").check()
+    page.wait_for_function(f"{count} < {n_all}")
+    assert page.evaluate(count) == n_complete + 2  # two are running
+    card = page.locator("#tuner-plot-intermediate_values").locator("..")
+    expect(card).to_contain_text("pruned and failed trials are hidden")
+    assert page.url.endswith("#hide=1")
+    page.reload()
+    expect(page.get_by_label("Hide pruned and failed trials")).to_be_checked()
+
+
+def test_values_are_logarithmic_where_they_are_positive(
+    open_page: Open, client: HttpClient
+) -> None:
+    page = open_study(open_page, client, "demo-training")
+    drawn(page, "history")
+    page.get_by_label("Logarithmic values").check()
+    axis = "document.getElementById('tuner-plot-history').layout.yaxis.type"
+    page.wait_for_function(f"{axis} === 'log'")
+    page = open_study(open_page, client, "demo-hartmann6")  # its values are negative
+    drawn(page, "history")
+    page.get_by_label("Logarithmic values").check()
+    card = page.locator("#tuner-plot-history").locator("..")
+    expect(card).to_contain_text("not all values are positive")
+    assert page.evaluate(axis) != "log"
+
+
+@pytest.mark.parametrize(
+    ("study", "kind"),
+    [
+        ("demo-training", "history"),
+        ("demo-training", "intermediate_values"),
+        ("demo-training", "timeline"),
+        ("demo-training", "slice"),
+        ("demo-latency", "pareto_front"),
+        ("demo-latency", "hypervolume"),
+    ],
+)
+def test_click_on_a_point_opens_its_trial(
+    open_page: Open, client: HttpClient, study: str, kind: str
+) -> None:
+    page = open_study(open_page, client, study)
+    drawn(page, kind)
+    page.locator(f"#tuner-plot-{kind} .points path").first.click(force=True)
+    page.wait_for_url("**/admin/trials/trial/*/change/")
+
+
+def test_plots_have_a_text_alternative(open_page: Open, client: HttpClient) -> None:
+    page = open_study(open_page, client, "demo-training")
+    drawn(page, "history")
+    expect(page.get_by_role("figure", name="Optimization History Plot: ")).to_be_visible()
+
+
+def test_definition_budgets_and_states_are_shown(open_page: Open, client: HttpClient) -> None:
+    page = open_study(open_page, client, "demo-training")
+    expect(page.get_by_role("progressbar", name="Trials done")).to_be_visible()
+    expect(page.get_by_role("progressbar", name="Failures")).to_be_visible()
+    definition = page.get_by_role("region", name="Definition")
+    expect(definition).to_contain_text("accuracy: maximize")
+    expect(definition).to_contain_text("maintenance of the cluster by command")
+    assert page.locator(".tuner-states rect").count() == 3
+
+
+def test_page_is_printed_with_plots_and_without_controls(
+    open_page: Open, client: HttpClient
+) -> None:
+    page = open_study(open_page, client, "demo-training")
+    drawn(page, "history")
+    page.emulate_media(media="print")
+    expect(page.locator("#tuner-plot-history .main-svg").first).to_be_visible()
+    for hidden in ("#header", ".object-tools", "#tuner-plot-options", ".tuner-buttons"):
+        expect(page.locator(hidden).first).to_be_hidden()
 
 
 def test_page_follows_a_running_study(open_page: Open, client: HttpClient) -> None:

@@ -249,5 +249,5 @@ def _ended(trials: Sequence[AbstractTrial], was: Sequence[str]) -> list[str]:
     return [
         INFEASIBLE if trial.infeasible else trial.state
         for trial, before in zip(trials, was, strict=True)
-        if before == "RUNNING"
+        if before == "RUNNING" != trial.state  # a report leaves it running
     ]

@@ -1,22 +1,32 @@
 // Optuna's plots of a study: each fetches its figure while it is in view, and Plotly draws it.
 import { createElement, element, fetchJson, objectiveCount, section } from "./page.js";
+import { applyOptions } from "./plot_options.js";
+import { describe, openTrialOnClick } from "./plot_points.js";
 
 export const MIN_REDRAW_MS = 10000; // the shortest time between two drawings of a plot
 const REDRAW_FACTOR = 20; // a plot waits this many times as long as its last drawing took
 
 const ALL_OBJECTIVES_KINDS = ["pareto_front", "hypervolume", "timeline", "intermediate_values"];
+// By what the study is, the plots of the most use first: with several objectives the front, of
+// trainings the curves. Curves that nobody has reported are last.
+const CURVES = ["intermediate_values"];
+const FRONT = [
+  ...(objectiveCount === 2 || objectiveCount === 3 ? ["pareto_front"] : []),
+  ...(objectiveCount > 1 ? ["hypervolume"] : []),
+];
+const hasReports = section.dataset.reports === "yes";
 export const PLOT_KINDS = [
+  ...FRONT,
   "history",
+  ...(hasReports ? CURVES : []),
   "importance",
   "parallel_coordinate",
   "slice",
-  "intermediate_values",
-  ...(objectiveCount === 2 || objectiveCount === 3 ? ["pareto_front"] : []),
-  ...(objectiveCount > 1 ? ["hypervolume"] : []),
   "contour",
   "rank",
   "edf",
   "timeline",
+  ...(hasReports ? [] : CURVES),
 ];
 
 const cssVariable = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -66,6 +76,7 @@ export class Plot {
     this.title = createElement("h3", { textContent: kind.replaceAll("_", " ") });
     this.note = createElement("p", { className: "tuner-note" });
     this.area = createElement("div", { className: "tuner-plot", id: `tuner-plot-${kind}` });
+    this.area.setAttribute("role", "figure");
     this.card = createElement("div", { className: "tuner-card" }, this.title, this.note, this.area);
     this.isInView = false;
     this.earliestRedraw = 0;
@@ -108,12 +119,16 @@ export class Plot {
   async draw() {
     if (this.figure === null) return;
     const { title } = this.figure.layout;
+    const { data, layout, notes } = applyOptions(this.kind, this.figure);
     this.title.textContent = title.text;
-    this.note.textContent = title.subtitle?.text ?? "";
-    const isEmpty = this.figure.data.length === 0;
+    this.note.textContent = [title.subtitle?.text, ...notes].filter(Boolean).join("; ");
+    const isEmpty = data.length === 0;
     this.area.hidden = isEmpty;
     if (isEmpty) return;
+    this.area.setAttribute("aria-label", describe(this.kind, title.text, data));
+    const isFirst = this.area.on === undefined;
     const options = { responsive: true, displaylogo: false };
-    await Plotly.react(this.area, this.figure.data, applyTheme(this.figure.layout, this.query || "all"), options);
+    await Plotly.react(this.area, data, applyTheme(layout, this.query || "all"), options);
+    if (isFirst) openTrialOnClick(this.kind, this.area);
   }
 }

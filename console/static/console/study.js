@@ -30,8 +30,15 @@ function stateBadge(state, text, href) {
   return createElement(href ? "a" : "span", href ? { ...properties, href } : properties);
 }
 
+// A page without links to trials has the text alone.
+function trialsLink(query, text, title = "") {
+  const { trials } = section.dataset;
+  return trials ? createElement("a", { href: `${trials}${query}`, title }, text) : text;
+}
+
 function trialLink(number, text = String(number), title = "") {
-  return createElement("a", { href: `${section.dataset.trials}&q=${number}`, title }, text);
+  const { trial } = section.dataset;
+  return trial ? createElement("a", { href: `${trial}${number}/`, title }, text) : text;
 }
 
 function note(text) {
@@ -58,6 +65,7 @@ function showProgress(progress) {
     ` ${progress.state_reason ?? ""}`,
   );
   showCounts(progress);
+  showBudgets(progress);
   showRate(progress);
   showRunning(progress);
   showFailures(progress);
@@ -65,7 +73,7 @@ function showProgress(progress) {
 
 function showCounts({ trial_counts: counts, n_trials, max_trials }) {
   element("trials").replaceChildren(
-    createElement("a", { href: section.dataset.trials }, formatCount(n_trials)),
+    trialsLink("", formatCount(n_trials)),
     max_trials === null ? "" : ` of ${formatCount(max_trials)}`,
   );
   const total = Math.max(max_trials ?? 0, n_trials);
@@ -80,9 +88,21 @@ function showCounts({ trial_counts: counts, n_trials, max_trials }) {
   element("counts").replaceChildren(
     ...states.flatMap((state) => {
       const text = `${formatCount(counts[state])} ${state.toLowerCase()}`;
-      return [stateBadge(state, text, `${section.dataset.trials}&state__exact=${state}`), " "];
+      const { trials } = section.dataset;
+      return [stateBadge(state, text, trials && `${trials}&state__exact=${state}`), " "];
     }),
   );
+}
+
+// The bars of those budgets that the progress tells about.
+function showBudgets({ max_trials, n_left, trial_counts: counts }) {
+  const used = { max_trials: max_trials - n_left, max_concurrent: counts.RUNNING };
+  for (const [name, n] of Object.entries(used)) {
+    const bar = element(`budget-${name}`);
+    if (bar === null) continue;
+    bar.value = n;
+    element(`text-${name}`).textContent = `${formatCount(n)} of ${formatCount(bar.max)}`;
+  }
 }
 
 function showRate({ rate_per_hour: rate, n_done, eta }) {
@@ -210,7 +230,10 @@ async function poll() {
 }
 
 element("objective").hidden = objectiveCount === 1;
-element("plot-options").addEventListener("change", () => latest && updatePlots(true));
+element("plot-options").addEventListener("change", () => {
+  if (latest) updatePlots(true);
+  redrawPlots();
+});
 new MutationObserver(redrawPlots).observe(document.documentElement, { attributeFilter: ["data-theme"] });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawPlots);
 document.addEventListener("submit", (event) => {

@@ -119,11 +119,11 @@ def test_list_refuses_other_lookups(admin_client: Client, query: str) -> None:
 @pytest.mark.parametrize(
     ("direction", "budget", "text"),
     [
-        ("minimize", {"trials": 1000}, "1,000 trials, now 1"),
+        ("minimize", {"trials": 1000}, "1 of 1,000 trials"),
         (
             ["minimize", "maximize"],
             {"trials": 5, "min_delta": 0.25, "reference_point": [1.5, 2]},
-            "5 trials, now 1; by more than 0.25; up to 1.5, 2",
+            "1 of 5 trials; by more than 0.25; up to 1.5, 2",
         ),
     ],
 )
@@ -132,7 +132,7 @@ def test_study_page_shows_how_many_trials_have_not_improved(
 ) -> None:
     study = play(api, "search", direction=direction, stop_after_no_improvement=budget)
     page = admin_client.get(f"{LIST}{study.pk}/change/").content.decode()
-    assert f"<td>stop_after_no_improvement</td><td>{text}</td>" in page
+    assert f'<span id="tuner-text-stop_after_no_improvement">{text}</span>' in page
 
 
 @pytest.mark.django_db
@@ -146,7 +146,7 @@ def test_study_page_shows_the_definition_and_the_progress(
         "minimize",
         "0.0001 to 0.1",
         "&quot;adam&quot;, &quot;sgd&quot;, &quot;rmsprop&quot;",
-        "<td>n_startup_trials</td><td>77</td>",
+        "n_startup_trials 77",
         "<td>team</td><td>&quot;vision&quot;</td>",
         "1 pruned",
         f"<td>batch_size</td><td>{study.best_params['batch_size']}</td>",  # type: ignore[index]
@@ -438,3 +438,33 @@ def test_bulk_deletion_under_load_leaves_both_schemas_empty(
     assert {type(worker.error) for worker in workers} == {StudyNotFound}
     assert set(stored_rows().values()) == {0}
     assert not IntermediateValue.objects.exists()
+
+
+# Links to trials -------------------------------------------------------------------------
+
+
+def test_trial_of_a_number_is_found(admin_client: Client, api: APIClient) -> None:
+    study = play(api, "first")
+    trial = study.trials.get(number=1)
+    response = admin_client.get(f"{LIST}{study.pk}/trials/1/")
+    assert (response.status_code, response["Location"]) == (
+        302,
+        f"/admin/trials/trial/{trial.pk}/change/",
+    )
+    for missing in (f"{study.pk}/trials/3/", f"{study.pk}/trials/{2**31}/", "999/trials/0/"):
+        assert admin_client.get(f"{LIST}{missing}").status_code == 404
+
+
+def test_study_page_links_to_trials_for_those_who_may_see_them(
+    staff_client: Callable[..., Client], api: APIClient
+) -> None:
+    study = play(api, "first")
+    path = f"{LIST}{study.pk}/trials/0/"
+    client = staff_client("view_study")
+    assert client.get(path).status_code == 403
+    live = client.get(f"{LIST}{study.pk}/change/").content.decode().partition("tuner-study")[2]
+    assert "data-trial" not in live
+    client = staff_client("view_study", "view_trial", name="another")
+    assert client.get(path).status_code == 302
+    live = client.get(f"{LIST}{study.pk}/change/").content.decode().partition("tuner-study")[2]
+    assert f'data-trial="{LIST}{study.pk}/trials/"' in live

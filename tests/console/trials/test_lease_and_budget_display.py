@@ -46,16 +46,17 @@ def test_study_page_shows_state_and_budgets(admin_client: Client, study: Study) 
     text = page(admin_client, f"{STUDIES}{study.pk}/change/")
     for part in (
         'class="tuner-state tuner-state-cancelled">cancelled</span> cancel &lt;it&gt;',
-        "<td>max_trials</td><td>40</td>",
-        "<td>target_value</td><td>0.5</td>",
-        "39 of 40",
+        '<dt id="tuner-label-max_trials">Trials done</dt>',
+        "0 of 40",
+        "0.5 (maximize), best none yet",
         "1 retries, 10 reoffers; a lease expires after 0:01:30 without a heartbeat",
         "latency",
     ):
         assert part in text
-    states = re.findall(r"tuner-state-(\w+)\">\w+</span></td><td>(\w+) &lt;it&gt;", text)
+    listed = text.partition("<ol>")[2]
+    states = re.findall(r"tuner-state-(\w+)\">\w+</span> (\w+) &lt;it&gt;", listed)
     assert states == [("paused", "pause"), ("active", "resume"), ("cancelled", "cancel")]
-    assert "<td>deadline</td>" not in text
+    assert "Deadline" not in text
 
 
 @pytest.mark.parametrize(("state", "n"), [("CANCELLED", 1), ("ACTIVE", 0), ("nonsense", 0)])

@@ -83,6 +83,16 @@ def test_study_pauses_after_failures_in_a_row(api: APIClient) -> None:
     assert study_state(api) == ("PAUSED", "failing")
 
 
+def test_reports_of_other_trials_do_not_end_a_streak(api: APIClient) -> None:
+    create(api, max_consecutive_failures=2)
+    suggest_batch(api, 3)
+    fail(api, 0)
+    report(api, 2)
+    assert Study.objects.get().n_consecutive_failures == 1
+    fail(api, 1)
+    assert study_state(api) == ("PAUSED", "failing")
+
+
 @pytest.mark.parametrize("retry", [False, True])
 def test_retried_and_expired_trials_count_as_failures(api: APIClient, retry: bool) -> None:
     create(api, max_consecutive_failures=2, max_retries=5)

@@ -56,12 +56,22 @@ def test_demo_has_all_states_and_is_repeatable() -> None:
     first = seed_studies("--demo")
     second = seed_studies("--demo")
 
-    assert first.count("created, ") == second.count("exists, left as it is") == 7
+    assert first.count("created, ") == second.count("exists, left as it is") == 9
     studies = list(Study.objects.all())
     assert [difference for study in studies for difference in differences(study)] == []
     assert any(study.is_multi_objective for study in studies)
     noisy = Study.objects.get(name="demo-branin-noisy")
     assert noisy.trials.filter(group_state="COMPLETE").count() == 29  # of 31
+    retried = [study.trials.filter(retry_of__isnull=False).exists() for study in studies]
+    assert any(retried)
+    training = Study.objects.get(name="demo-training")
+    reasons = set(training.trials.filter(state="FAIL").values_list("reason", flat=True))
+    assert {reason.split()[0] for reason in reasons} >= {"CUDA", "the"}
+    minutes = [
+        (each.duration_seconds or 0) / 60 for each in training.trials.filter(state="COMPLETE")
+    ]
+    assert 10 < min(minutes) < max(minutes) < 100
+    assert [each["state"] for each in training.state_history] == ["PAUSED", "ACTIVE"]
     for state in ("n_running", "n_complete", "n_pruned", "n_fail"):
         assert sum(getattr(study, state) for study in studies) > 0
 

@@ -1,0 +1,1 @@
+"""The front page of the admin: what runs, what needs attention, and the latest studies."""
