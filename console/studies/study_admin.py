@@ -24,6 +24,7 @@ from console.studies.filters import (
     StateFilter,
     StudyChangeList,
 )
+from console.studies.live_part import state_buttons, study_context
 from console.studies.permissions import (
     may_change_states,
     may_clone,
@@ -32,7 +33,6 @@ from console.studies.permissions import (
 )
 from console.studies.search_space import search_space_url, search_space_view
 from console.studies.state_actions import (
-    CONFIRMED_ACTIONS,
     cancel_studies,
     complete_studies,
     pause_studies,
@@ -40,8 +40,8 @@ from console.studies.state_actions import (
     state_action_view,
 )
 from console.studies.trial_actions import fail_silent_trials, retry_failed
+from console.studies.trial_redirect import trial_view
 from studies import domain
-from studies.domain.lifecycle import allowed_actions
 from studies.models import Study
 
 # The confirmation form sends one field per study, and Django accepts 1,000 fields.
@@ -126,7 +126,9 @@ class StudyAdmin(ReadOnlyAdmin):
         act = self.admin_site.admin_view(partial(state_action_view, model_admin=self))
         clone = self.admin_site.admin_view(partial(clone_view, model_admin=self))
         space = self.admin_site.admin_view(partial(search_space_view, model_admin=self))
+        trial = self.admin_site.admin_view(trial_view)
         return [
+            path("<int:study_id>/trials/<int:number>/", trial, name="studies_study_trial"),
             path("<path:object_id>/search-space/", space, name="studies_study_search_space"),
             path("<path:object_id>/act/<str:action>/", act, name="studies_study_act"),
             path("<path:object_id>/clone/", clone, name="studies_study_clone"),
@@ -143,17 +145,9 @@ class StudyAdmin(ReadOnlyAdmin):
         context |= {
             "title": study.name,
             "subtitle": None,
-            "api_url": reverse("study", args=[study.name]),
             "object_links": _object_links(request, study),
-            "objectives": zip(study.objective_names, study.directions, strict=True),
-            "actions": allowed_actions(study) if may_change_states(request) else [],
-            "confirmed_actions": CONFIRMED_ACTIONS,
-            # Shown until the page's script has fetched them.
-            "state": columns.state(study),
-            "trial_count": columns.trial_count(study),
-            "trial_counts": columns.trial_counts(study),
-            "best_value": columns.best_value(study),
-            "best_params": columns.best_params(study),
+            "buttons": state_buttons(study) if may_change_states(request) else [],
+            **study_context(study, has_links=may_view_trials(request)),
         }
         return super().render_change_form(request, context, *args, **kwargs)
 

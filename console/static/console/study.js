@@ -28,8 +28,15 @@ function stateBadge(state, text, href) {
   return createElement(href ? "a" : "span", href ? { ...properties, href } : properties);
 }
 
+// A page without links to trials has the text alone.
+function trialsLink(query, text, title = "") {
+  const { trials } = section.dataset;
+  return trials ? createElement("a", { href: `${trials}${query}`, title }, text) : text;
+}
+
 function trialLink(number, text = String(number), title = "") {
-  return createElement("a", { href: `${section.dataset.trials}&q=${number}`, title }, text);
+  const { trial } = section.dataset;
+  return trial ? createElement("a", { href: `${trial}${number}/`, title }, text) : text;
 }
 
 function note(text) {
@@ -63,7 +70,7 @@ function showProgress(progress) {
 
 function showCounts({ trial_counts: counts, n_trials, max_trials }) {
   element("trials").replaceChildren(
-    createElement("a", { href: section.dataset.trials }, formatCount(n_trials)),
+    trialsLink("", formatCount(n_trials)),
     max_trials === null ? "" : ` of ${formatCount(max_trials)}`,
   );
   const total = Math.max(max_trials ?? 0, n_trials);
@@ -78,7 +85,8 @@ function showCounts({ trial_counts: counts, n_trials, max_trials }) {
   element("counts").replaceChildren(
     ...states.flatMap((state) => {
       const text = `${formatCount(counts[state])} ${state.toLowerCase()}`;
-      return [stateBadge(state, text, `${section.dataset.trials}&state__exact=${state}`), " "];
+      const { trials } = section.dataset;
+      return [stateBadge(state, text, trials && `${trials}&state__exact=${state}`), " "];
     }),
   );
 }

@@ -438,3 +438,33 @@ def test_bulk_deletion_under_load_leaves_both_schemas_empty(
     assert {type(worker.error) for worker in workers} == {StudyNotFound}
     assert set(stored_rows().values()) == {0}
     assert not IntermediateValue.objects.exists()
+
+
+# Links to trials -------------------------------------------------------------------------
+
+
+def test_trial_of_a_number_is_found(admin_client: Client, api: APIClient) -> None:
+    study = play(api, "first")
+    trial = study.trials.get(number=1)
+    response = admin_client.get(f"{LIST}{study.pk}/trials/1/")
+    assert (response.status_code, response["Location"]) == (
+        302,
+        f"/admin/trials/trial/{trial.pk}/change/",
+    )
+    for missing in (f"{study.pk}/trials/3/", f"{study.pk}/trials/{2**31}/", "999/trials/0/"):
+        assert admin_client.get(f"{LIST}{missing}").status_code == 404
+
+
+def test_study_page_links_to_trials_for_those_who_may_see_them(
+    staff_client: Callable[..., Client], api: APIClient
+) -> None:
+    study = play(api, "first")
+    path = f"{LIST}{study.pk}/trials/0/"
+    client = staff_client("view_study")
+    assert client.get(path).status_code == 403
+    live = client.get(f"{LIST}{study.pk}/change/").content.decode().partition("tuner-study")[2]
+    assert "data-trial" not in live
+    client = staff_client("view_study", "view_trial", name="another")
+    assert client.get(path).status_code == 302
+    live = client.get(f"{LIST}{study.pk}/change/").content.decode().partition("tuner-study")[2]
+    assert f'data-trial="{LIST}{study.pk}/trials/"' in live
