@@ -14,8 +14,10 @@ class ConsoleConfig(AppConfig):
         from tuner_project.security.content_policy import CLOSED, PLOTS
 
         extensions.register_page_urls("console.dashboard.urls")
+        extensions.register_page_urls("console.sharing.urls")
         # The dashboard uses Plotly, and a library that writes its styles into <style> elements.
         extensions.register_content_policy(r"/dashboard(/|$)", PLOTS)
         extensions.register_content_policy(r"/csv/", CLOSED)
-        # The page of a study has plots.
+        # The page of a study has plots, and so has that of a shared one.
+        extensions.register_content_policy(r"/share$", PLOTS)
         extensions.register_content_policy(r"/admin/studies/study/[0-9]+/change/$", PLOTS)

@@ -47,6 +47,7 @@ class Action(models.TextChoices):
     EXPIRED = "expired"
     INVALIDATED = "invalidated"
     REVOKED = "revoked"
+    SHARED = "shared"
 
 
 class EntriesAreKept(RuntimeError):

@@ -28,10 +28,12 @@ from console.studies.live_part import state_buttons, study_context
 from console.studies.permissions import (
     may_change_states,
     may_clone,
+    may_share,
     may_view_audit,
     may_view_trials,
 )
 from console.studies.search_space import search_space_url, search_space_view
+from console.studies.shares import shares_url, shares_view
 from console.studies.state_actions import (
     cancel_studies,
     complete_studies,
@@ -126,11 +128,13 @@ class StudyAdmin(ReadOnlyAdmin):
         act = self.admin_site.admin_view(partial(state_action_view, model_admin=self))
         clone = self.admin_site.admin_view(partial(clone_view, model_admin=self))
         space = self.admin_site.admin_view(partial(search_space_view, model_admin=self))
+        shares = self.admin_site.admin_view(partial(shares_view, model_admin=self))
         trial = self.admin_site.admin_view(trial_view)
         return [
             path("<int:study_id>/trials/<int:number>/", trial, name="studies_study_trial"),
             path("<path:object_id>/search-space/", space, name="studies_study_search_space"),
             path("<path:object_id>/act/<str:action>/", act, name="studies_study_act"),
+            path("<path:object_id>/shares/", shares, name="studies_study_shares"),
             path("<path:object_id>/clone/", clone, name="studies_study_clone"),
             *super().get_urls(),
         ]
@@ -216,6 +220,8 @@ def _object_links(request: HttpRequest, study: Study) -> list[tuple[str, str]]:
         links.append(("Export", f"{reverse('study', args=[study.name])}/export"))
     if may_change_states(request):
         links.append(("Change the search space", search_space_url(study)))
+    if may_share(request):
+        links.append(("Share", shares_url(study)))
     if may_clone(request):
         links.append(("Clone", clone_url(study)))
     return links

@@ -62,6 +62,7 @@ GETS: dict[str, list[tuple[str, str, int]]] = {
     f"{STUDY}/progress": [(ONE, "", 4), (TWO, "", 4)],
     f"{STUDY}/advice": [(ONE, "", 7), (TWO, "", 7)],
     f"{STUDY}/search-space-versions": [(ONE, "", 2)],
+    f"{STUDY}/shares": [(ONE, "", 3)],
     PLOT: [],  # PLOTS
 }
 PLOTS: dict[str, tuple[str, int]] = {
@@ -77,6 +78,7 @@ PAGES = {
     "/admin/studies/study/{study}/delete/": 3,
     "/admin/studies/study/{study}/history/": 4,
     "/admin/studies/study/{study}/clone/": 3,
+    "/admin/studies/study/{study}/shares/": 4,
     "/admin/trials/trial/": 6,
     "/admin/trials/trial/?study__id__exact={study}": 5,
     "/admin/trials/trial/?study__id__exact={study}&o=-2": 6,

@@ -237,6 +237,7 @@ HISTORY = [
     ("studies", "0010_search_space_versions"),
     ("trials", "0010_space_version"),
     ("trials", "0011_infeasible_groups"),
+    ("access", "0005_shares"),
 ]
 OURS = {app for app, _ in HISTORY}
 # Whose tables are filled as those of the one before: an upgrade from there passes them, too.
@@ -248,6 +249,7 @@ FILLED_AS_BEFORE = {
     ("access", "0003_audit"),
     ("trials", "0006_running_of_token"),
     ("access", "0004_action_invalidated"),
+    ("access", "0005_shares"),
     ("trials", "0008_infinite_values"),
     ("studies", "0006_longer_pruner_names"),
 }
