@@ -28,6 +28,7 @@ from tuner.answers import (
     Progress,
     ReportReply,
     SearchSpaceVersion,
+    Share,
     StudyInfo,
 )
 from tuner.direction import Direction
@@ -87,6 +88,7 @@ __all__ = [
     "Pruned",
     "ReportReply",
     "SearchSpaceVersion",
+    "Share",
     "SpaceMismatch",
     "Study",
     "StudyEnded",

@@ -123,6 +123,17 @@ class SearchSpaceVersion(Answer):
 
 
 @dataclass(frozen=True)
+class Share(Answer):
+    """A link that opens the page of a study; `url` is known only of one that was just created."""
+
+    id: int
+    created_at: datetime
+    expires_at: datetime
+    last_used_at: datetime | None
+    url: str | None = None
+
+
+@dataclass(frozen=True)
 class Best(Answer):
     """The best trial; of several objectives the first one of the Pareto front."""
 
@@ -195,7 +206,7 @@ class ReportReply(HeartbeatReply):
 def _value(key: str, value: Any) -> Any:
     if value is None:
         return None
-    if key.startswith("datetime") or key in {"lease_expires_at", "eta", "deadline"}:
+    if key.startswith("datetime") or key.endswith("_at") or key in {"eta", "deadline"}:
         return datetime.fromisoformat(value)
     if key == "intermediate_values":  # the keys of a JSON object are texts
         return {int(step): number for step, number in value.items()}
