@@ -75,10 +75,6 @@ class AsyncStudyControl(AsyncStudyBase):
         """
         return Share.read(await self._post_once("shares", body=present(expires_in_days=days)))
 
-    async def shares(self) -> list[Share]:
-        """Return the links that are neither expired nor revoked, without their URLs."""
-        return [Share.read(share) for share in await self._pages("shares")]
-
     async def revoke_share(self, share_id: int) -> None:
         """Revoke a link by its `id`; it opens nothing from now on."""
         await self.transport.send(Request("DELETE", self.path("shares", str(share_id))))

@@ -71,10 +71,6 @@ class StudyControl(StudyBase):
         """
         return Share.read(self._post_once("shares", body=present(expires_in_days=days)))
 
-    def shares(self) -> list[Share]:
-        """Return the links that are neither expired nor revoked, without their URLs."""
-        return [Share.read(share) for share in self._pages("shares")]
-
     def revoke_share(self, share_id: int) -> None:
         """Revoke a link by its `id`; it opens nothing from now on."""
         self.transport.send(Request("DELETE", self.path("shares", str(share_id))))
