@@ -78,7 +78,8 @@ def open_page(browser: Browser, service: Service, logged_in: Any) -> Iterator[Op
     errors: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
-        if message.type == "error":
+        # Plots that others of the same caller wait for are asked for again.
+        if message.type == "error" and "status of 429" not in message.text:
             errors.append(f"{message.text} ({message.location.get('url')})")
 
     def open_page(
