@@ -26,6 +26,7 @@ class Actor:
         id: The id of the token or user.
         scope: What it may do through the API; elsewhere, Django's permissions apply.
         studies: The pattern of the study names that it may see.
+        study_id: Of a share: the id of the only study that it may see.
         address: The client's address, if it acts in a request.
         request_id: The id of that request.
     """
@@ -35,6 +36,7 @@ class Actor:
     name: str = ""
     id: int | None = None
     studies: str = EVERY_STUDY
+    study_id: int | None = None
     address: str | None = None
     request_id: str = ""
 
@@ -47,6 +49,7 @@ class Actor:
             name=token.name,
             id=token.pk,
             studies=token.studies,
+            study_id=token.study_id,
             **_origin(request),
         )
 
@@ -89,7 +92,7 @@ class Actor:
         return self.kind, self.address if self.id is None else self.id
 
     def sees(self, study_name: str) -> bool:
-        """Return whether it may see studies of this name."""
+        """Return whether it may see studies of this name, whichever they are; a share none."""
         return self.studies == EVERY_STUDY or matches(self.studies, study_name)
 
 

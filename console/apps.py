@@ -14,9 +14,11 @@ class ConsoleConfig(AppConfig):
         from tuner_project.security.content_policy import CLOSED, PLOTS
 
         extensions.register_page_urls("console.dashboard.urls")
+        extensions.register_page_urls("console.sharing.urls")
         # The dashboard uses Plotly, and a library that writes its styles into <style> elements.
         extensions.register_content_policy(r"/dashboard(/|$)", PLOTS)
         extensions.register_content_policy(r"/csv/", CLOSED)
-        # The pages of a study and of a trial, and the comparison, have plots.
+        # The pages of a study, also of a shared one, of a trial, and the comparison have plots.
         plots = r"/admin/(studies/study/([0-9]+/change|compare)|trials/trial/[0-9]+/change)/$"
+        extensions.register_content_policy(r"/share$", PLOTS)
         extensions.register_content_policy(plots, PLOTS)

@@ -177,6 +177,20 @@ class TooManyTrials(DomainError):
     code = "too_many_trials"
 
 
+class ShareNotFound(DomainError):
+    """The study has no link with this id."""
+
+    status = 404
+    code = "share_not_found"
+
+
+class TooManyShares(DomainError):
+    """The study has as many links as it may have: revoke one of them."""
+
+    status = 409
+    code = "too_many_shares"
+
+
 class BudgetExceeded(DomainError):
     """`max_trials` leaves no room for the trials."""
 

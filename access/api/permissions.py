@@ -15,7 +15,8 @@ from access.scopes import Scope
 class HasScope(BasePermission):
     """Require that the actor's scope includes the one in the view's `scopes` for the action.
 
-    An action without an entry requires `read` for safe methods, and otherwise `manage`.
+    An action without an entry requires `read` for safe methods, and otherwise `manage`. A share is
+    for the actions in the view's `shared` alone: those that the page of a study reads.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
@@ -29,6 +30,8 @@ class HasScope(BasePermission):
             raise InsufficientScope(
                 f'this needs the scope "{needed}", and "{actor.name}" has "{actor.scope}"'
             )
+        if needed is not None and actor.study_id is not None:
+            _check_shared(view)
         if settings.AUTH_REQUIRED and actor.kind == ActorKind.USER:
             _check_permission(request, view)
         return True
@@ -41,6 +44,12 @@ class HasScope(BasePermission):
             return None
         declared = getattr(view, "scopes", {}).get(action)
         return Scope(declared or (Scope.READ if method in SAFE_METHODS else Scope.MANAGE))
+
+
+def _check_shared(view: Any) -> None:
+    """Raise `InsufficientScope` if a share may not request the view's action."""
+    if view.action not in getattr(view, "shared", ()):
+        raise InsufficientScope("a link to a study reads only what the study's page shows")
 
 
 def _check_permission(request: Request, view: Any) -> None:

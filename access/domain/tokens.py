@@ -86,7 +86,8 @@ def delete_tokens(*, actor: Actor, tokens: Iterable[Token]) -> int:
 def _terms(token: Token) -> dict[str, Any]:
     """Return a token's scope, study pattern and expiry for the audit log."""
     expires = token.expiry_date and token.expiry_date.isoformat()
-    return {"scope": str(token.scope), "studies": token.studies, "expires": expires}
+    terms = {"scope": str(token.scope), "studies": token.studies, "expires": expires}
+    return terms | ({"share_of": token.study_id} if token.is_share else {})
 
 
 def _record(actor: Actor, action: Action, token: Token, **details: Any) -> None:

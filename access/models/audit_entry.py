@@ -48,6 +48,7 @@ class Action(models.TextChoices):
     EXPIRED = "expired"
     INVALIDATED = "invalidated"
     REVOKED = "revoked"
+    SHARED = "shared"
 
 
 class EntriesAreKept(RuntimeError):

@@ -39,14 +39,21 @@ class TokenManager(BaseAPIKeyManager):
         self.filter(pk=token.pk).update(last_used_at=Now())
 
 
+MAX_NAME = 50
 USE_NOTED_EVERY = timedelta(minutes=1)
+# A pattern that matches no study, as names have no slash: processes of an earlier version, which do
+# not know `study_id`, let a share see nothing.
+NO_STUDY = "/"
 
 
 class Token(AbstractAPIKey):
-    """A client's credential, sent as `Authorization: Bearer PREFIX.SECRET`."""
+    """A client's credential, sent as `Authorization: Bearer PREFIX.SECRET`.
+
+    A share is a token that reads the page of one study and expires; its key is in a link.
+    """
 
     id = models.BigAutoField(primary_key=True)  # type: ignore[assignment]
-    name = models.CharField(max_length=50, help_text="Who uses it: the audit says so.")
+    name = models.CharField(max_length=MAX_NAME, help_text="Who uses it: the audit says so.")
     revoked = models.BooleanField(default=False, help_text="Lets nobody in any more, for good.")
     expiry_date = models.DateTimeField("expires", null=True, blank=True, help_text="Empty: never.")
     scope = models.CharField(max_length=6, choices=Scope.choices, default=Scope.WORKER)
@@ -56,6 +63,9 @@ class Token(AbstractAPIKey):
         default=EVERY_STUDY,
         validators=[ProhibitNullCharactersValidator()],
         help_text="The names of the studies it is for; * stands for any text, as in search-*.",
+    )
+    study_id = models.BigIntegerField(
+        null=True, editable=False, help_text="Of a share: the only study that it may see."
     )
     last_used_at = models.DateTimeField(
         "last used", null=True, editable=False, help_text="To the minute."
@@ -68,6 +78,24 @@ class Token(AbstractAPIKey):
     class Meta(AbstractAPIKey.Meta):
         verbose_name = "token"
         verbose_name_plural = "tokens"
+        constraints = (
+            models.CheckConstraint(
+                name="share_reads_and_expires",
+                condition=models.Q(study_id=None)
+                | models.Q(scope=Scope.READ, studies=NO_STUDY, expiry_date__isnull=False),
+            ),
+        )
+        indexes = (
+            models.Index(
+                name="share_study_id",
+                fields=["study_id", "id"],
+                condition=models.Q(study_id__isnull=False),
+            ),
+        )
+
+    @property
+    def is_share(self) -> bool:
+        return self.study_id is not None
 
     @property
     def is_usable(self) -> bool:

@@ -47,6 +47,7 @@ class AnalysisViewSet(StudyScope):
     """Analyses of a study's results."""
 
     serializer_class = EmptySerializer
+    shared = frozenset({"progress", "best", "advice", "plot"})  # what the study's page shows
     heavy = frozenset({"pareto", "importance", "history", "hypervolume", "plot", "advice"})
     query_serializers: ClassVar[dict[str, Any]] = {
         "pareto": LongPageQuerySerializer,

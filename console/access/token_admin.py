@@ -7,7 +7,9 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 
 from access.actors import Actor
 from access.domain.tokens import change_token, delete_tokens, revoke_token, store_token
@@ -18,6 +20,8 @@ from console.known_lookups import KnownLookups
 
 # The fields that the service sets.
 READ_ONLY_FIELDS = ("prefix", "created", "last_used_at", "revoked")
+# What a share is for was decided when the study was shared.
+SHARE_FIELDS = ("name", "scope", "shared_study", "expiry_date")
 
 
 class TokenForm(forms.ModelForm):
@@ -57,6 +61,23 @@ class ScopeFilter(ChoiceFilter):
     values = Scope.values
 
 
+class ShareFilter(admin.SimpleListFilter):
+    """Tokens that are links to a study, or all others."""
+
+    title, parameter_name = "kind", "is_share"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("1", "links to a study"), ("0", "other tokens")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Token]) -> QuerySet[Token]:
+        value = self.value()
+        if value is None:
+            return queryset
+        if value not in ("0", "1"):
+            return queryset.none()
+        return queryset.filter(study_id__isnull=value == "0")
+
+
 class TokenAdmin(KnownLookups):
     """Tokens, whose key is shown only on the page that confirms their creation."""
 
@@ -65,14 +86,14 @@ class TokenAdmin(KnownLookups):
         "name",
         "prefix",
         "scope",
-        "studies",
+        "visible_studies",
         "created",
         "expiry_date",
         "last_used_at",
         "usable",
     )
-    list_filter = (ScopeFilter, "revoked")
-    lookups = ("scope__exact", "revoked__exact")
+    list_filter = (ScopeFilter, ShareFilter, "revoked")
+    lookups = ("scope__exact", "is_share", "revoked__exact")
     search_fields = ("name", "prefix")
     actions = ("revoke",)
 
@@ -80,12 +101,27 @@ class TokenAdmin(KnownLookups):
     def usable(self, token: Token) -> bool:
         return token.is_usable
 
+    @admin.display(description="studies", ordering="studies")
+    def visible_studies(self, token: Token) -> str:
+        """The pattern of the studies; of a share, that it is a link to one."""
+        return "one, by a link" if token.is_share else token.studies
+
+    @admin.display(description="study")
+    def shared_study(self, token: Token) -> str:
+        """The study that a share is for, as a link."""
+        url = reverse("admin:studies_study_change", args=[token.study_id])
+        return format_html('<a href="{}">{}</a>', url, token.name)
+
     def get_fields(self, request: HttpRequest, obj: Token | None = None) -> Any:
+        if obj is not None and obj.is_share:
+            return (*SHARE_FIELDS, *READ_ONLY_FIELDS)
         return (*TokenForm.Meta.fields, *(() if obj is None else READ_ONLY_FIELDS))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Token | None = None) -> Any:
         if obj is None:
             return ()
+        if obj.is_share:
+            return (*SHARE_FIELDS, *READ_ONLY_FIELDS)
         return (*READ_ONLY_FIELDS, *TokenForm.Meta.fields) if obj.revoked else READ_ONLY_FIELDS
 
     @admin.action(description="Revoke selected tokens", permissions=["change"])

@@ -1,6 +1,6 @@
 """Pages with a form about one study, such as that to clone it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from django import forms
@@ -57,8 +57,19 @@ def form_page(
     form: forms.Form,
     title: str,
     model_admin: admin.ModelAdmin,
+    more: Mapping[str, Any] | None = None,
 ) -> TemplateResponse:
-    """Return the page of a form; `template` is the name of a template of studies' pages."""
+    """Return the page of a form.
+
+    Args:
+        request: The request for it.
+        template: The name of a template of studies' pages.
+        study: The study.
+        form: The form.
+        title: The title of the page.
+        model_admin: The admin of studies.
+        more: What else the template needs.
+    """
     context = {
         **model_admin.admin_site.each_context(request),
         "title": title,
@@ -66,5 +77,6 @@ def form_page(
         "original": study,
         "form": form,
         "media": model_admin.media,
+        **(more or {}),
     }
     return TemplateResponse(request, f"admin/studies/study/{template}.html", context)

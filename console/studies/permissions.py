@@ -23,6 +23,11 @@ def may_view_trials(request: HttpRequest) -> bool:
     return bool(user.has_perms(["studies.view_study", "trials.view_trial"]))
 
 
+def may_share(request: HttpRequest) -> bool:
+    """Whether the user may create and revoke links, which show what the user sees of a study."""
+    return may_change_states(request) and may_view_trials(request)
+
+
 def may_view_audit(request: HttpRequest) -> bool:
     """Whether the user may see the audit log."""
     user: Any = request.user

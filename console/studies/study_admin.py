@@ -32,10 +32,12 @@ from console.studies.live_part import state_buttons, study_context
 from console.studies.permissions import (
     may_change_states,
     may_clone,
+    may_share,
     may_view_audit,
     may_view_trials,
 )
 from console.studies.search_space import search_space_url, search_space_view
+from console.studies.shares import shares_url, shares_view
 from console.studies.state_actions import (
     cancel_studies,
     complete_studies,
@@ -114,6 +116,7 @@ class StudyAdmin(ReadOnlyAdmin):
         space = self.admin_site.admin_view(partial(search_space_view, model_admin=self))
         compare = self.admin_site.admin_view(partial(compare_view, model_admin=self))
         describe = self.admin_site.admin_view(partial(description_view, model_admin=self))
+        shares = self.admin_site.admin_view(partial(shares_view, model_admin=self))
         trial = self.admin_site.admin_view(trial_view)
         return [
             path("<path:object_id>/description/", describe, name="studies_study_description"),
@@ -121,6 +124,7 @@ class StudyAdmin(ReadOnlyAdmin):
             path("<int:study_id>/trials/<int:number>/", trial, name="studies_study_trial"),
             path("<path:object_id>/search-space/", space, name="studies_study_search_space"),
             path("<path:object_id>/act/<str:action>/", act, name="studies_study_act"),
+            path("<path:object_id>/shares/", shares, name="studies_study_shares"),
             path("<path:object_id>/clone/", clone, name="studies_study_clone"),
             *super().get_urls(),
         ]
@@ -211,6 +215,8 @@ def _object_links(request: HttpRequest, study: Study) -> list[tuple[str, str]]:
     if may_change_states(request):
         links.append(("Change the search space", search_space_url(study)))
         links.append(("Tags and note", description_url(study)))
+    if may_share(request):
+        links.append(("Share", shares_url(study)))
     if may_clone(request):
         links.append(("Clone", clone_url(study)))
     return links

@@ -39,6 +39,7 @@ class EventViewSet(StudyScope):
 
     serializer_class = EmptySerializer
     query_serializers: ClassVar[dict[str, Any]] = {"list": EventQuerySerializer}
+    shared = frozenset({"list"})  # the study's page asks it for what is new
 
     @extend_schema(
         operation_id="listEvents",

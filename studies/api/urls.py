@@ -3,6 +3,7 @@
 from django.urls import path
 
 import studies.api.path_converters  # noqa: F401  (registers study_name)
+from studies.api.share_views import ShareViewSet
 from studies.api.views import StudyViewSet
 from studies.domain.lifecycle import ACTIONS
 
@@ -16,6 +17,14 @@ urlpatterns = [
     path(
         "studies/<study_name:study_name>/search-space-versions",
         StudyViewSet.as_view({"get": "search_space_versions"}),
+    ),
+    path(
+        "studies/<study_name:study_name>/shares",
+        ShareViewSet.as_view({"get": "list", "post": "create"}),
+    ),
+    path(
+        "studies/<study_name:study_name>/shares/<int:share_id>",
+        ShareViewSet.as_view({"delete": "destroy"}),
     ),
     *(
         path(f"studies/<study_name:study_name>/{action}", StudyViewSet.as_view({"post": action}))

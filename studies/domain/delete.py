@@ -4,6 +4,8 @@ from django.db import transaction
 
 from access.actors import Actor
 from access.domain.audit import record
+from access.domain.tokens import delete_tokens
+from access.models import Token
 from access.models.audit_entry import Action
 from studies.domain.audit import study_change
 from studies.errors import StudyNotFound
@@ -12,7 +14,7 @@ from studies.models import NamedStudy, Study, StudyQuerySet
 
 @transaction.atomic
 def delete_studies(*, actor: Actor, studies: StudyQuerySet) -> int:
-    """Delete the studies of a query and their trials from both schemas; return how many.
+    """Delete the studies of a query, their trials and shares from both schemas; return how many.
 
     The rows are locked first, so that the audit counts every deleted trial, and in the order of
     their ids, to avoid deadlocks.
@@ -25,6 +27,9 @@ def delete_studies(*, actor: Actor, studies: StudyQuerySet) -> int:
             for each in locked
         ),
     )
+    shares = Token.objects.filter(study_id__in=[each.pk for each in locked])
+    if found := list(shares):
+        delete_tokens(actor=actor, tokens=found)
     Study.objects.filter(pk__in=[each.pk for each in locked]).order_by("id").delete()
     return len(locked)
 

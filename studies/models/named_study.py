@@ -94,6 +94,14 @@ class SentStudy:
 
 
 def check_seen(name: str, actor: Actor) -> None:
-    """Raise `StudyNotFound` if an actor may not see studies with this name."""
-    if not actor.sees(name):
+    """Raise `StudyNotFound` if an actor may not see studies with this name.
+
+    A share sees the study with its id only, and not another one that was created with its name
+    after it was deleted.
+    """
+    if actor.study_id is None:
+        is_seen = actor.sees(name)
+    else:
+        is_seen = Study.objects.filter(pk=actor.study_id, name=name).exists()
+    if not is_seen:
         raise StudyNotFound.named(name)

@@ -44,6 +44,8 @@ class StudyQuerySet(models.QuerySet["Study"]):
 
     def seen_by(self, actor: Actor) -> Self:
         """Return the studies that an actor may see."""
+        if actor.study_id is not None:
+            return self.filter(pk=actor.study_id)
         return self.matching(actor.studies)
 
     def matching(self, pattern: str) -> Self:

@@ -19,6 +19,8 @@ from rest_framework.test import APIClient
 from access.domain.tokens import revoke_token
 from access.models import Token
 from events.models import Webhook
+from studies.domain.shares import create_share
+from studies.models import NamedStudy
 from tests.support.api_client import authorized_client
 from tests.support.study_builders import COMMAND
 
@@ -29,7 +31,11 @@ SPACE = [
 STUDY = "api/v1/studies/<study_name:study_name>"
 WEBHOOK = "api/v1/webhooks/<webhook_id:webhook_id>"
 TRIAL = f"{STUDY}/trials/<trial_number:trial_id>"
+SHARE = f"{STUDY}/shares/<int:share_id>"
 FILE = object()  # a body: an exported study
+
+
+SHARE_ID = 2**40  # of the study "one"
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class Operation:
     body: Any = None
     study: str = "one"
     trial: int = 0
+    share: int = SHARE_ID
     # The answer to a token of other studies; lists are empty for it.
     other_token: int = 404
     other_code: str | None = "study_not_found"
@@ -58,6 +65,7 @@ class Operation:
             .replace("<trial_number:trial_id>", str(self.trial))
             .replace("<plot_kind:kind>", "slice")
             .replace("<webhook_id:webhook_id>", str(webhook_id()))
+            .replace("<int:share_id>", str(self.share))
         )
 
     def send(self, client: Any, file: str = "", headers: Mapping[str, str] | None = None) -> Any:
@@ -89,6 +97,9 @@ OPERATIONS = [
     Operation("PATCH", STUDY, "manage", 200, {"max_trials": 100}),
     Operation("DELETE", STUDY, "manage", 204),
     Operation("GET", f"{STUDY}/search-space-versions", "read"),
+    Operation("GET", f"{STUDY}/shares", "manage"),
+    Operation("POST", f"{STUDY}/shares", "manage", 201, {"expires_in_days": 1}),
+    Operation("DELETE", SHARE, "manage", 204),
     *(Operation("POST", f"{STUDY}/{act}", "manage") for act in ("pause", "complete", "cancel")),
     Operation("POST", f"{STUDY}/resume", "manage", study="paused"),
     *(Operation("GET", f"{STUDY}/{answer}", "read") for answer in _ANSWERS),
@@ -183,9 +194,16 @@ OPEN = {
     "api/v1/ready",
     "api/v1/schema",
     "api/v1/docs",
+    "share",
     "admin/login/",
     "admin/logout/",
     "^(?P<page>admin(?:/.*)?)(?<!/)$",  # adds the slash
+}
+# For the key of a link to a study, which the page at /share sends.
+OF_SHARES = {"share/study"}
+# What such a key reads of its study: what its page shows.
+SHARED = {
+    f"{STUDY}/{answer}" for answer in ("best", "progress", "advice", "plots/<plot_kind:kind>")
 }
 # In the admin, for all members of the staff.
 ANY_STAFF = {
@@ -215,7 +233,7 @@ def test_each_url_has_a_rule() -> None:
     operations = {each.route for each in OPERATIONS}
 
     assert routes | {"admin/login/", "admin/logout/"} == (
-        OPEN | STAFF_PAGES | STAFF_DATA | {"metrics"} | operations
+        OPEN | STAFF_PAGES | STAFF_DATA | OF_SHARES | {"metrics"} | operations
     )
 
 
@@ -224,7 +242,7 @@ def test_each_action_has_a_rule() -> None:
         (method.upper(), route)
         for route, callback in url_patterns()
         for method in getattr(callback, "actions", None) or {}
-        if route not in OPEN and method != "head"  # which is as GET
+        if route not in OPEN | OF_SHARES and method != "head"  # which is as GET
     }
     assert actions == {(each.method, each.route) for each in OPERATIONS}
 
@@ -241,6 +259,8 @@ def file(settings: Any, api: APIClient) -> str:
     """Create the studies, and export one of them under another name."""
     settings.AUTH_REQUIRED = False
     create_studies(api)
+    share, _ = create_share(actor=COMMAND, named=NamedStudy("one"))
+    Token.objects.filter(pk=share.pk).update(id=SHARE_ID)
     exported: bytes = api.get("/api/v1/studies/one/export").getvalue()
     settings.AUTH_REQUIRED = True
     return exported.decode().replace('"one"', '"from a file"')
@@ -282,6 +302,34 @@ def test_operation_is_answered_by_scope(
         assert outcome(of(scope, studies="theirs-*")) == refused
     for scope in SCOPES[suffices:]:
         assert outcome(of(scope)) == (operation.status, None)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_share_reads_what_the_page_of_its_study_shows(operation: Operation, file: str) -> None:
+    def outcome(name: str) -> tuple[int, str | None]:
+        _, key = create_share(actor=COMMAND, named=NamedStudy(name))
+        response = operation.send(authorized_client(key), file)
+        is_problem = response.headers["Content-Type"] == "application/problem+json"
+        return response.status_code, response.json()["code"] if is_problem else None
+
+    is_shared = operation.method == "GET" and operation.route in SHARED
+    assert outcome("one") == ((200, None) if is_shared else (403, "insufficient_scope"))
+    assert outcome("paused") == (
+        (404, "study_not_found") if is_shared else (403, "insufficient_scope")
+    )
+
+
+def test_share_sends_no_other_methods_to_its_page(file: str) -> None:
+    _, key = create_share(actor=COMMAND, named=NamedStudy("one"))
+    client = authorized_client(key)
+    assert client.get("/share/study").status_code == 200
+    for method in ("POST", "PUT", "PATCH", "DELETE"):
+        assert client.generic(method, "/share/study").status_code == 405
+    for route in sorted(STAFF_PAGES | STAFF_DATA | {"metrics"}):
+        assert client.get(f"/{filled(route)}").status_code in (302, 401, 403), route
+    for route, _ in url_patterns():
+        if is_of_admin(route) and route not in OPEN:
+            assert client.get(f"/{filled(route)}").status_code in (301, 302), route
 
 
 def test_worker_loads_an_existing_study_and_creates_none(file: str, token: MakeToken) -> None:

@@ -65,6 +65,7 @@ GETS: dict[str, list[tuple[str, str, int]]] = {
     f"{STUDY}/advice": [(ONE, "", 7), (TWO, "", 7)],
     f"{STUDY}/search-space-versions": [(ONE, "", 2)],
     f"{STUDY}/events": [(ONE, "", 2), (ONE, "?limit=1000", 2)],
+    f"{STUDY}/shares": [(ONE, "", 3)],
     PLOT: [],  # PLOTS
 }
 PLOTS: dict[str, tuple[str, int]] = {
@@ -83,6 +84,7 @@ PAGES = {
     "/admin/studies/study/{study}/history/": 4,
     "/admin/studies/study/{study}/clone/": 3,
     "/admin/studies/study/{study}/description/": 3,
+    "/admin/studies/study/{study}/shares/": 4,
     "/admin/trials/trial/": 6,
     "/admin/trials/trial/?study__id__exact={study}": 6,
     "/admin/trials/trial/?study__id__exact={study}&columns=attr:host": 6,

@@ -98,7 +98,7 @@ def test_sampler_suggests_as_for_the_indexes(
 ) -> None:
     definition: JSON = {"sampler": sampler, "sampler_options": options(sampler)}
     definition["duplicates"] = duplicates
-    n = {"gp": 8, "auto": 12}.get(sampler, 15)
+    n = {"gp": 7}.get(sampler, 10)
     of_indexes = play(api, n, [INDEXES[0], other], **definition)
     assert api.delete(STUDY_URL).status_code == 204
     played = play(api, n, [SPACE[0], other], **definition)
@@ -111,7 +111,7 @@ def seen_by_optuna() -> optuna.Study:
     return optuna.load_study(study_name=STUDY_NAME, storage=DjangoStorage())
 
 
-@pytest.mark.parametrize("sampler", INSTALLED)
+@pytest.mark.parametrize("sampler", ["random", "tpe", "nsgaii"])  # which store different attributes
 def test_stock_optuna_reads_the_numbers(api: APIClient, sampler: str) -> None:
     played = play(api, 8, sampler=sampler, sampler_options=options(sampler))
     stock = seen_by_optuna()
@@ -313,7 +313,7 @@ scales = st.lists(
 ).map(lambda values: sorted(values, key=float))
 
 
-@repeatable_examples(12)
+@repeatable_examples(8)
 @given(values=scales, seed=st.integers(0, 2**32 - 1), sampler=st.sampled_from(INSTALLED))
 def test_random_scale_is_answered_as_given(
     api: APIClient, values: list[float], seed: int, sampler: str

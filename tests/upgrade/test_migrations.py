@@ -242,6 +242,7 @@ HISTORY = [
     ("studies", "0011_front_revision"),
     ("events", "0001_initial"),
     ("studies", "0012_tags_and_note"),
+    ("access", "0006_shares"),
 ]
 OURS = {app for app, _ in HISTORY}
 # Whose tables are filled as those of the one before: an upgrade from there passes them, too.
@@ -253,6 +254,7 @@ FILLED_AS_BEFORE = {
     ("access", "0003_audit"),
     ("trials", "0006_running_of_token"),
     ("access", "0004_action_invalidated"),
+    ("access", "0006_shares"),
     ("trials", "0008_infinite_values"),
     ("studies", "0006_longer_pruner_names"),
     ("access", "0005_webhooks_in_audit"),

@@ -37,6 +37,7 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
     no query keys. `scopes` maps an action to its required scope, by default `read` for reads and
     `manage` for the rest; `staff_permission` is the permission that a staff session needs. `heavy`
     are the actions that may take seconds, of which one caller cannot hold all threads.
+    `shared` are the actions that links for a single page may request.
     `problem_causes` is for the OpenAPI document: further causes of a status, by action and status.
     """
 
@@ -45,6 +46,7 @@ class ApiViewSet(viewsets.GenericViewSet[Any]):
     query_serializers: ClassVar[dict[str, type[serializers.Serializer[Any]]]] = {}
     heavy: ClassVar[frozenset[str]] = frozenset()
     repeatable: ClassVar[frozenset[str]] = frozenset()
+    shared: ClassVar[frozenset[str]] = frozenset()
     problem_causes: ClassVar[dict[str, dict[str, str]]] = {}
     query: dict[str, Any]
     _end_heavy: Callable[[], None] | None = None  # of a heavy request

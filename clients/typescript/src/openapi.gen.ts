@@ -638,6 +638,16 @@ export type CompleteStudyRequest = {
 };
 
 /**
+ * For how long a study is shared.
+ */
+export type CreateShareRequest = {
+    /**
+     * The days after which the link expires. Default: 7.
+     */
+    expires_in_days?: number | null;
+};
+
+/**
  * The definition of a study to create.
  */
 export type CreateStudyRequest = {
@@ -1415,6 +1425,23 @@ export type MedianPrunerOptionsRequest = {
  * * `ped_anova` - ped_anova
  */
 export type MethodEnum = 'fanova' | 'mean_decrease_impurity' | 'ped_anova';
+
+/**
+ * A link to a study that was just created.
+ */
+export type NewShare = {
+    id: number;
+    created_at: string;
+    expires_at: string;
+    /**
+     * To the minute.
+     */
+    last_used_at: string | null;
+    /**
+     * Shown only here: whoever has it can open the study.
+     */
+    url: string;
+};
 
 /**
  * A trial to add: queued with some or all parameters, or finished with all parameters.
@@ -2488,6 +2515,19 @@ export type SettingRow = {
      */
     values: Array<string | null>;
     differs: boolean;
+};
+
+/**
+ * A link to a study, without its secret.
+ */
+export type Share = {
+    id: number;
+    created_at: string;
+    expires_at: string;
+    /**
+     * To the minute.
+     */
+    last_used_at: string | null;
 };
 
 /**
@@ -3689,6 +3729,64 @@ export type ListSearchSpaceVersionsResponses = {
 };
 
 export type ListSearchSpaceVersionsResponse = ListSearchSpaceVersionsResponses[keyof ListSearchSpaceVersionsResponses];
+
+export type ListSharesData = {
+    body?: never;
+    path: {
+        study_name: string;
+    };
+    query?: {
+        /**
+         * The maximum number of items.
+         */
+        limit?: number;
+        /**
+         * The number of items to skip.
+         */
+        offset?: number;
+    };
+    url: '/api/v1/studies/{study_name}/shares';
+};
+
+export type ListSharesResponses = {
+    200: Array<Share>;
+};
+
+export type ListSharesResponse = ListSharesResponses[keyof ListSharesResponses];
+
+export type CreateShareData = {
+    body?: CreateShareRequest;
+    path: {
+        study_name: string;
+    };
+    query?: never;
+    url: '/api/v1/studies/{study_name}/shares';
+};
+
+export type CreateShareResponses = {
+    201: NewShare;
+};
+
+export type CreateShareResponse = CreateShareResponses[keyof CreateShareResponses];
+
+export type RevokeShareData = {
+    body?: never;
+    path: {
+        share_id: number;
+        study_name: string;
+    };
+    query?: never;
+    url: '/api/v1/studies/{study_name}/shares/{share_id}';
+};
+
+export type RevokeShareResponses = {
+    /**
+     * No response body
+     */
+    204: void;
+};
+
+export type RevokeShareResponse = RevokeShareResponses[keyof RevokeShareResponses];
 
 export type ListTrialsData = {
     body?: never;

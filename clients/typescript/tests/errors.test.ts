@@ -42,6 +42,7 @@ const PLAIN: Record<string, string> = {
   study_conflict: "a definition that a person corrects",
   study_exists: "a definition that a person corrects",
   too_many_imports: "repeated by the client",
+  too_many_shares: "an owner revokes one of the links",
   too_many_search_spaces: "a definition that a person corrects",
   too_many_studies: "a limit that a person raises",
   too_many_trials: "a limit that a person raises",

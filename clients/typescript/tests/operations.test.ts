@@ -54,6 +54,9 @@ const CALLS: Record<string, (client: TunerClient) => Promise<unknown>> = {
   getImportance: (client) =>
     client.getParamImportance("s", { method: "fanova", target: "objective", target_idx: 1 }),
   listSearchSpaceVersions: (client) => client.listSearchSpaceVersions("s", PAGE),
+  createShare: (client) => client.createShare("s", { expires_in_days: 3 }),
+  listShares: (client) => client.listShares("s", PAGE),
+  revokeShare: (client) => client.revokeShare("s", 9),
   listParetoFront: (client) => client.getParetoFront("s", PAGE),
   pauseStudy: (client) => client.pauseStudy("s", { reason: "r" }),
   getPlot: (client) =>
@@ -119,7 +122,7 @@ const RENAMED: Record<string, string> = {
   getParetoFront: "listParetoFront",
   getParamImportance: "getImportance",
 };
-const IN_PATH: Record<string, string> = { study_name: "s", trial_id: "7", kind: "slice", webhook_id: "8" };
+const IN_PATH: Record<string, string> = { study_name: "s", trial_id: "7", kind: "slice", webhook_id: "8", share_id: "9" };
 
 const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ path, method, ...operation })),

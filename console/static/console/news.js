@@ -1,4 +1,5 @@
 // Whether a study has changed since it was last asked: the feed of its events, by ETag.
+import { credentials } from "./credentials.js";
 import { section } from "./page.js";
 
 let cursor = null; // the number of the last known event
@@ -8,7 +9,7 @@ let etag = "";
 // as news: what is read then says what is wrong.
 export async function hasNews() {
   const query = cursor === null ? "?limit=1" : `?after=${cursor}&limit=1000`;
-  const headers = { Accept: "application/json", ...(etag && { "If-None-Match": etag }) };
+  const headers = { Accept: "application/json", ...credentials, ...(etag && { "If-None-Match": etag }) };
   const response = await fetch(`${section.dataset.api}/events${query}`, { headers, cache: "no-store" });
   if (response.status === 304) return false;
   if (!response.ok) {

@@ -1,4 +1,6 @@
 // What the scripts of a study's page share: its elements, requests to the API, and new elements.
+import { credentials } from "./credentials.js";
+
 export const section = document.getElementById("tuner-study");
 export const objectiveCount = Number(section.dataset.objectives);
 export const element = (name) => document.getElementById(`tuner-${name}`);
@@ -8,7 +10,8 @@ const MAX_RETRIES = 20;
 // The JSON of a GET of the study's API; an error has the problem's detail and the HTTP status. While
 // other plots of the user are being computed (429), it is asked for again.
 export async function fetchJson(path, retries = MAX_RETRIES) {
-  const response = await fetch(section.dataset.api + path, { headers: { Accept: "application/json" } });
+  const headers = { Accept: "application/json", ...credentials };
+  const response = await fetch(section.dataset.api + path, { headers });
   if (response.ok) return response.json();
   if (response.status === 429 && retries > 0) {
     const seconds = Number(response.headers.get("Retry-After") ?? 1) * (1 + Math.random());

@@ -1,5 +1,6 @@
 // The page of a study: polls the study's progress, and redraws the plots that are in view.
 import { hasNews } from "./news.js";
+import { credentials } from "./credentials.js";
 import { createElement, element, fetchJson, objectiveCount, section } from "./page.js";
 import { MIN_REDRAW_MS, PLOT_KINDS, Plot } from "./plots.js";
 
@@ -222,6 +223,8 @@ async function poll() {
       showMessage("", latest?.state === "ACTIVE");
     } catch (error) {
       if (error.status === 404) return showMessage("This study was deleted.");
+      if (error.status === 401 && credentials.Authorization)
+        return showMessage("This link has expired or was revoked: the page is not updated any more.");
       pause = Math.min(2 * pause, MAX_POLL_MS);
       showMessage(`The update failed and is retried: ${error.message}`);
     }

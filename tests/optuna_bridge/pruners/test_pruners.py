@@ -235,10 +235,11 @@ def _quiet() -> Iterator[None]:
 def test_decisions_equal_stock_optunas(case: str, direction: str) -> None:
     decisions = []
     are_instances = CASES[case][0] == "wilcoxon"
-    for seed in range(4):
+    n_seeds, n_trials = (2, 20) if are_instances else (4, 30)  # SciPy's tests take long
+    for seed in range(n_seeds):
         pair = Pair(case, direction)
         is_slow = are_instances and seed > 0  # with equal values
-        play(pair, random.Random(seed), 30, are_instances=are_instances, are_distinct=is_slow)
+        play(pair, random.Random(seed), n_trials, are_instances=are_instances, are_distinct=is_slow)
         decisions += pair.decisions
     assert 10 < sum(decisions) < len(decisions) - 10  # else it is no proof
 
@@ -248,7 +249,8 @@ def test_decisions_equal_stock_optunas(case: str, direction: str) -> None:
 def test_replaced_values_leave_no_trace(case: str, direction: str) -> None:
     pair = Pair(case, direction)
     are_instances = CASES[case][0] == "wilcoxon"
-    play(pair, random.Random(7), 40, are_instances=are_instances, corrects=True)
+    n_trials = 20 if are_instances else 40  # SciPy's tests take long
+    play(pair, random.Random(7), n_trials, are_instances=are_instances, corrects=True)
     assert any(pair.decisions)
 
 

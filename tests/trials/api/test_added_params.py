@@ -235,7 +235,7 @@ def test_trial_of_a_missing_study_is_not_found(api: APIClient) -> None:
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of numpy, at the ends of the floats
 @pytest.mark.parametrize("sampler", ["random", "qmc"])
-@repeatable_examples(25)
+@repeatable_examples(12)
 @given(space=st.lists(numeric_parameters(), min_size=1, max_size=4))
 def test_suggested_point_can_be_queued_and_recorded(
     api: APIClient, sampler: str, space: list[JSON]

@@ -5,7 +5,7 @@ from datetime import UTC
 from math import isfinite
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
@@ -62,6 +62,7 @@ _TRIALS = st.builds(
 )
 
 
+@settings(max_examples=50)
 @given(_TRIALS)
 def test_trial_is_answered_as_by_drf(trial: Trial) -> None:
     for serializer in (TrialSerializer(), OfferSerializer()):

@@ -44,7 +44,7 @@ pytestmark = [
 JSON = dict[str, Any]
 URL = "/api/v1/studies/curves/trials"
 SPACE = [{"type": "float", "name": "x", "low": 0.0, "high": 1.0}]
-N_TRIALS = 32
+N_TRIALS = 22
 N_STEPS = 20
 HALVING = {"min_resource": 2, "reduction_factor": 3}
 # One bracket of Hyperband, which is successive halving: 5 / 2 is less than the reduction factor.

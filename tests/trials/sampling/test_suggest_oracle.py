@@ -251,7 +251,7 @@ def begun(
 def test_suggestions_and_decisions_equal_stock_optunas(sampler, objectives, pruner, options):
     rng = random.Random(f"{sampler} {objectives} {pruner}")
     mirror = begun(sampler, objectives, pruner, options, rng)
-    for _ in range(ASKS.get(sampler, 40)):
+    for _ in range(ASKS.get(sampler, 28)):
         mirror.ask()
         n_open = 0 if sampler in SEQUENTIAL else rng.randrange(1, 5)
         while len(mirror.open_trials) > n_open:
@@ -271,7 +271,7 @@ def test_draws_around_fixed_values_equal_stock_optunas(sampler, objectives, prun
     rng = random.Random(f"fixed {sampler} {objectives} {pruner}")
     values = {"rate": 0.01, "stepped": 0.3, "units": 64, "layers": 3, "kind": None, "fixed": 2.0}
     mirror = begun(sampler, objectives, pruner, options, rng)
-    for number in range(min(ASKS.get(sampler, 40), 24)):
+    for number in range(min(ASKS.get(sampler, 28), 18)):
         # Stock Optuna draws nothing for a trial that has all values: then its QMC counts no point,
         # and NSGA-II sets no generation.
         names = rng.sample(list(values), rng.randrange(5))

@@ -29,6 +29,7 @@ from tuner.answers import (
     Progress,
     ReportReply,
     SearchSpaceVersion,
+    Share,
     StudyInfo,
     Webhook,
 )
@@ -90,6 +91,7 @@ __all__ = [
     "Pruned",
     "ReportReply",
     "SearchSpaceVersion",
+    "Share",
     "SpaceMismatch",
     "Study",
     "StudyEnded",

@@ -132,6 +132,17 @@ class SearchSpaceVersion(Answer):
 
 
 @dataclass(frozen=True)
+class Share(Answer):
+    """A link that opens the page of a study; `url` is known only of one that was just created."""
+
+    id: int
+    created_at: datetime
+    expires_at: datetime
+    last_used_at: datetime | None
+    url: str | None = None
+
+
+@dataclass(frozen=True)
 class Best(Answer):
     """The best trial; of several objectives the first one of the Pareto front."""
 

@@ -68,6 +68,29 @@ export abstract class StudyOperations extends Operations {
     await this.call("DELETE", studyPath(studyName), options);
   }
 
+  /** Create a link that opens the page of a study; its `url` cannot be read again. */
+  async createShare(
+    studyName: string,
+    body?: api.CreateShareRequest,
+    options?: RequestOptions,
+  ): Promise<api.NewShare> {
+    return this.callOnce("POST", studyPath(studyName, "shares"), { ...options, body });
+  }
+
+  /** List the links to a study that are neither expired nor revoked. */
+  async listShares(
+    studyName: string,
+    query?: api.ListSharesData["query"],
+    options?: RequestOptions,
+  ): Promise<api.Share[]> {
+    return this.call("GET", studyPath(studyName, "shares"), { ...options, query });
+  }
+
+  /** Revoke a link to a study. */
+  async revokeShare(studyName: string, shareId: number, options?: RequestOptions): Promise<void> {
+    await this.call("DELETE", studyPath(studyName, "shares", String(shareId)), options);
+  }
+
   async pauseStudy(
     studyName: string,
     body?: api.TransitionRequest,

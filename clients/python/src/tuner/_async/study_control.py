@@ -6,7 +6,7 @@ from typing import Any
 from tuner._async.study_base import AsyncStudyBase
 from tuner._wire.definition import as_body
 from tuner._wire.requests import Request, as_values, present
-from tuner.answers import FrozenTrial, StudyInfo
+from tuner.answers import FrozenTrial, Share, StudyInfo
 
 
 class AsyncStudyControl(AsyncStudyBase):
@@ -63,6 +63,21 @@ class AsyncStudyControl(AsyncStudyBase):
         return StudyInfo.read(
             await self._post_once("clone", body={"name": name, **as_body(changes)})
         )
+
+    async def share(self, days: int | None = None) -> Share:
+        """Create a link that opens the study's page for reading, until it expires.
+
+        Args:
+            days: after which it expires, at most 90; by default 7.
+
+        Returns:
+            The link; its `url` has the secret, which cannot be read again.
+        """
+        return Share.read(await self._post_once("shares", body=present(expires_in_days=days)))
+
+    async def revoke_share(self, share_id: int) -> None:
+        """Revoke a link by its `id`; it opens nothing from now on."""
+        await self.transport.send(Request("DELETE", self.path("shares", str(share_id))))
 
     # Trials -----------------------------------------------------------------------------------
 

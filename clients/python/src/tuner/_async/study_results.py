@@ -15,6 +15,7 @@ from tuner.answers import (
     ParetoTrial,
     Progress,
     SearchSpaceVersion,
+    Share,
 )
 from tuner.tables import to_dataframe
 
@@ -60,6 +61,10 @@ class AsyncStudyResults(AsyncStudyBase):
         """Return the search spaces that the study has had, the current one first."""
         versions = await self._pages("search-space-versions")
         return [SearchSpaceVersion.read(version) for version in versions]
+
+    async def shares(self) -> list[Share]:
+        """Return the links that are neither expired nor revoked, without their URLs."""
+        return [Share.read(share) for share in await self._pages("shares")]
 
     async def trials(self, **query: Any) -> list[FrozenTrial]:
         """Return the trials, by number; of a large study many requests.

@@ -1,0 +1,1 @@
+"""Links that open the page of one study without the admin."""

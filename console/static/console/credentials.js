@@ -1,0 +1,2 @@
+// The headers by which requests to the API are authenticated: none where a session's cookie does it.
+export const credentials = {};
