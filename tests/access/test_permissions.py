@@ -203,7 +203,8 @@ OPEN = {
 OF_SHARES = {"share/study"}
 # What such a key reads of its study: what its page shows.
 SHARED = {
-    f"{STUDY}/{answer}" for answer in ("best", "progress", "advice", "plots/<plot_kind:kind>")
+    f"{STUDY}/{answer}"
+    for answer in ("best", "progress", "advice", "events", "plots/<plot_kind:kind>")
 }
 # In the admin, for all members of the staff.
 ANY_STAFF = {

@@ -75,7 +75,7 @@ PLOTS: dict[str, tuple[str, int]] = {
 }
 CASES = [(route, *each) for route, asked in GETS.items() for each in asked]
 PAGES = {
-    "/admin/": 3,
+    "/admin/": 15,
     "/admin/studies/study/": 6,
     "/admin/studies/study/?tag=x": 6,
     "/admin/studies/study/compare/?ids={study},{other}": 3,

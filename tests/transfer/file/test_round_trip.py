@@ -102,7 +102,7 @@ def play(api: APIClient) -> None:
     api.post(f"{STUDIES}/search/pause", {"reason": "lunch"})
 
 
-NOT_MOVED = ("id", "revision", "seen_at", "n_consecutive_failures")
+NOT_MOVED = ("id", "revision", "front_revision", "seen_at", "n_consecutive_failures")
 
 
 def columns() -> tuple[JSON, list[JSON], list[JSON]]:

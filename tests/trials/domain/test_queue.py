@@ -16,6 +16,7 @@ from tests.support.api_client import (
     complete,
     create_study,
     list_trials,
+    stored_trial,
     suggest,
     suggest_batch,
 )
@@ -220,7 +221,7 @@ def test_delete_cancels_a_waiting_trial(api: APIClient) -> None:
     assert (trial["datetime_start"], trial["values"]) == (None, None)
     again = api.delete(f"{TRIALS}/0")
     assert (again.status_code, again.json()) == (200, trial)
-    assert api.get(f"{TRIALS}/0").json() == trial
+    assert stored_trial(api) == trial
     study = api.get(URL).json()
     assert (study["trial_counts"]["FAIL"], study["trial_counts"]["WAITING"]) == (1, 1)
     assert study["state"] == "ACTIVE"  # it is no failure

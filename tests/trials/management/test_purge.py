@@ -25,6 +25,8 @@ NOTHING = (
     "deleted 0 dead tokens\ndeleted 0 rates of requests\n"
     "deleted 0 old entries of the audit\n"
     "deleted 0 old logs of trials\n"
+    "deleted 0 old events\n"
+    "deleted 0 old test messages to webhooks\n"
 )
 
 
@@ -127,6 +129,8 @@ def test_dry_run_deletes_nothing(api: APIClient) -> None:
         "would delete 0 rates of requests\n"
         "would delete 0 old entries of the audit\n"
         "would delete 0 old logs of trials\n"
+        "would delete 0 old events\n"
+        "would delete 0 old test messages to webhooks\n"
     )
     assert names() == ["old"]
     assert Session.objects.count() == 1
