@@ -37,6 +37,8 @@ def faults(page: Page) -> list[str]:
         "/admin/access/token/",
         "/admin/access/token/add/",
         "/admin/access/auditentry/",
+        "/admin/events/webhook/",
+        "/admin/events/webhook/add/",
     ],
 )
 def test_page_is_accessible(open_page: Open, path: str, size: tuple[int, int], scheme: str) -> None:
@@ -61,6 +63,9 @@ def test_study_page_is_accessible(
 
 def test_trial_page_and_forms_are_accessible(open_page: Open, client: HttpClient) -> None:
     study_id = client.get("/studies/demo-training")["study_id"]
-    for path in ("trials/1/", "clone/", "search-space/", "delete/", "history/"):
+    other_id = client.get("/studies/demo-finetune")["study_id"]
+    compare = f"../compare/?ids={study_id},{other_id}"
+    forms = ("clone/", "search-space/", "description/", "shares/", "delete/", "history/")
+    for path in ("trials/1/", compare, *forms):
         page = open_page(f"/admin/studies/study/{study_id}/{path}")
         assert (path, faults(page)) == (path, [])

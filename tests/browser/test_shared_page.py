@@ -29,6 +29,7 @@ def test_link_shows_its_study(
     page = open_page(f"/share{path}", size, is_anonymous=True)
     expect(page.get_by_role("heading", name="demo-training")).to_be_visible(timeout=30 * SECONDS)
     expect(page.locator("#tuner-live.tuner-is-live")).to_be_visible(timeout=30 * SECONDS)
+    page.locator("#tuner-plot-history").locator("..").scroll_into_view_if_needed()
     expect(page.locator("#tuner-plot-history .point").first).to_be_attached(timeout=60 * SECONDS)
     assert page.title() == "demo-training"
     assert page.context.cookies() == []

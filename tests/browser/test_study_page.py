@@ -67,7 +67,7 @@ def test_page_reads_the_progress_when_the_study_has_changed(
 ) -> None:
     client.create_study(name="quiet", direction="minimize", search_space=SPACE, sampler="random")
     page = open_study(open_page, client, "quiet")
-    expect(page.locator("#tuner-trials")).to_have_text("0")
+    expect(page.locator("#tuner-live.tuner-is-live")).to_be_visible()
     asked: list[str] = []
     page.on("response", lambda response: asked.append(f"{response.status} {response.url}"))
     page.wait_for_timeout(7 * SECONDS)

@@ -164,7 +164,7 @@ function showGroups({ groups, studies }) {
 const PLOTS = ["trials", "time", "edf"].map((kind) => {
   const title = createElement("h3");
   const area = createElement("div", { className: "tuner-plot", id: `tuner-plot-${kind}` });
-  area.setAttribute("role", "img");
+  area.setAttribute("role", "figure");
   return { kind, title, area, card: createElement("div", { className: "tuner-card" }, title, area) };
 });
 element("plots").append(...PLOTS.map(({ card }) => card));
