@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from analysis.comparison.differences import KINDS
-from studies.api.fields import ValueField
+from studies.api.definition.fields import ValueField
 from studies.api.serializers import TrialCountsSerializer
 from studies.enums import StudyState
 from tuner_project.rest.base_serializers import AnswerSerializer

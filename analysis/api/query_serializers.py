@@ -10,7 +10,7 @@ from rest_framework import serializers
 from analysis.comparison import MAX_STUDIES, MIN_STUDIES
 from analysis.importance import FRONT, METHODS, OBJECTIVE
 from analysis.plots.rendering import FORMATS
-from studies.api.fields import MAX_NAME
+from studies.api.definition.fields import MAX_NAME
 from tuner_project.rest.serializers import (
     QueryFloatField,
     QueryIntegerField,

@@ -20,7 +20,7 @@ from rest_framework.request import Request
 
 from access.api.authentication import TokenAuthentication
 from access.models import Token
-from console.studies.live_part import live_context
+from console.studies.page.live_part import live_context
 from studies.api.views import StudyScope
 from studies.errors import StudyNotFound
 from studies.models import Study

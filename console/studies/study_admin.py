@@ -14,12 +14,17 @@ from django.utils.html import format_html
 from access.actors import Actor
 from console.access.audit_admin import entries_url
 from console.read_only_admin import ReadOnlyAdmin
-from console.studies import columns, description
-from console.studies.clone import clone_selected, clone_url, clone_view
+from console.studies import columns
+from console.studies.actions.export import export_studies
+from console.studies.actions.state_actions import (
+    cancel_studies,
+    complete_studies,
+    pause_studies,
+    resume_studies,
+    state_action_view,
+)
+from console.studies.actions.trial_actions import fail_silent_trials, retry_failed
 from console.studies.compare import compare_studies, compare_view
-from console.studies.definition_block import definition_block
-from console.studies.description import description_url, description_view
-from console.studies.export import export_studies
 from console.studies.filters import (
     ObjectivesFilter,
     PrunerFilter,
@@ -28,7 +33,15 @@ from console.studies.filters import (
     StudyChangeList,
     TagFilter,
 )
-from console.studies.live_part import state_buttons, study_context
+from console.studies.forms import description
+from console.studies.forms.clone import clone_selected, clone_url, clone_view
+from console.studies.forms.description import description_url, description_view
+from console.studies.forms.search_space import search_space_url, search_space_view
+from console.studies.forms.shares import shares_url, shares_view
+from console.studies.page.definition_block import definition_block
+from console.studies.page.live_part import state_buttons, study_context
+from console.studies.page.state_line import state_line
+from console.studies.page.trial_redirect import trial_view
 from console.studies.permissions import (
     may_change_states,
     may_clone,
@@ -36,18 +49,6 @@ from console.studies.permissions import (
     may_view_audit,
     may_view_trials,
 )
-from console.studies.search_space import search_space_url, search_space_view
-from console.studies.shares import shares_url, shares_view
-from console.studies.state_actions import (
-    cancel_studies,
-    complete_studies,
-    pause_studies,
-    resume_studies,
-    state_action_view,
-)
-from console.studies.state_line import state_line
-from console.studies.trial_actions import fail_silent_trials, retry_failed
-from console.studies.trial_redirect import trial_view
 from studies import domain
 from studies.models import Study
 

@@ -5,9 +5,9 @@ from typing import Any
 from rest_framework import serializers
 
 from optuna_bridge.space.changes import SpaceRequest
-from studies.api.description_fields import NoteField, TagsField
-from studies.api.life_serializers import LifeSerializer
-from studies.api.parameter_serializers import ParameterField
+from studies.api.definition.description_fields import NoteField, TagsField
+from studies.api.definition.life_serializers import LifeSerializer
+from studies.api.definition.parameter_serializers import ParameterField
 from studies.api.request_serializers import (
     MAX_PARAMETERS,
     DefinitionSerializer,

@@ -6,7 +6,7 @@ from typing import Any
 from rest_framework import serializers
 
 from optuna_bridge.samplers.registry import SAMPLERS
-from studies.api.description_fields import QueryTagsField
+from studies.api.definition.description_fields import QueryTagsField
 from studies.domain.listing import ORDERS
 from studies.enums import StudyState
 from tuner_project.rest.serializers import LongPageQuerySerializer, StrictCharField

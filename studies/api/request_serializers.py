@@ -11,8 +11,8 @@ from optuna_bridge.space.parameter_constraints.constraints import (
     MAX_CONSTRAINTS as MAX_PARAMETER_CONSTRAINTS,
 )
 from optuna_bridge.space.parameter_constraints.parser import MAX_CHARACTERS
-from studies.api.description_fields import NoteField, TagsField
-from studies.api.fields import (
+from studies.api.definition.description_fields import NoteField, TagsField
+from studies.api.definition.fields import (
     MAX_NAME,
     MAX_OBJECTIVES,
     DirectionField,
@@ -20,11 +20,11 @@ from studies.api.fields import (
     PrunerOptionsField,
     SamplerOptionsField,
 )
-from studies.api.life_serializers import LifeSerializer
-from studies.api.parameter_serializers import ParameterField
-from studies.api.repeats_serializers import RepeatsSerializer
-from studies.api.warm_start_serializers import WarmStartSerializer
-from studies.api.when_field import check_conditions
+from studies.api.definition.life_serializers import LifeSerializer
+from studies.api.definition.parameter_serializers import ParameterField
+from studies.api.definition.repeats_serializers import RepeatsSerializer
+from studies.api.definition.warm_start_serializers import WarmStartSerializer
+from studies.api.definition.when_field import check_conditions
 from studies.domain import Definition
 from studies.enums import Duplicates
 from studies.models import Study

@@ -6,15 +6,15 @@ from rest_framework import serializers
 
 from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
-from studies.api.fields import (
+from studies.api.definition.fields import (
     DirectionField,
     PrunerOptionsField,
     SamplerOptionsField,
     ValueField,
 )
-from studies.api.life_serializers import NoImprovementAnswerSerializer
-from studies.api.parameter_serializers import ParameterField
-from studies.api.repeats_serializers import RepeatsAnswerSerializer
+from studies.api.definition.life_serializers import NoImprovementAnswerSerializer
+from studies.api.definition.parameter_serializers import ParameterField
+from studies.api.definition.repeats_serializers import RepeatsAnswerSerializer
 from studies.enums import Duplicates, StudyState
 from tuner_project.rest.base_serializers import AnswerSerializer
 from tuner_project.rest.serializers import TextOrNullField, UTCDateTimeField

@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from studies.api.parameter_serializers import ParameterField
+from studies.api.definition.parameter_serializers import ParameterField
 from tuner_project.rest.base_serializers import AnswerSerializer
 from tuner_project.rest.serializers import TextOrNullField, UTCDateTimeField
 

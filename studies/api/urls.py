@@ -3,7 +3,7 @@
 from django.urls import path
 
 import studies.api.path_converters  # noqa: F401  (registers study_name)
-from studies.api.share_views import ShareViewSet
+from studies.api.sharing.share_views import ShareViewSet
 from studies.api.views import StudyViewSet
 from studies.domain.lifecycle import ACTIONS
 

@@ -6,10 +6,10 @@ from rest_framework import serializers
 
 from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
-from studies.api.description_fields import NoteField, TagsField
-from studies.api.fields import NameField, PrunerOptionsField, SamplerOptionsField
-from studies.api.life_serializers import LifeSerializer
-from studies.api.parameter_serializers import ParameterField
+from studies.api.definition.description_fields import NoteField, TagsField
+from studies.api.definition.fields import NameField, PrunerOptionsField, SamplerOptionsField
+from studies.api.definition.life_serializers import LifeSerializer
+from studies.api.definition.parameter_serializers import ParameterField
 from studies.api.request_serializers import (
     MAX_PARAMETERS,
     DefinitionSerializer,

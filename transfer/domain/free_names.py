@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from studies.api.fields import MAX_NAME
+from studies.api.definition.fields import MAX_NAME
 from studies.models import Study
 
 _LONGEST_SUFFIX = len(" (1000000000)")

@@ -6,9 +6,9 @@ from typing import Any
 from rest_framework import serializers
 
 from optuna_bridge.enums import TrialState
-from studies.api.fields import DirectionField, LeaseSecondsField, NameField
-from studies.api.life_serializers import MAX_COUNT, LifeSerializer
-from studies.api.parameter_serializers import ParameterField
+from studies.api.definition.fields import DirectionField, LeaseSecondsField, NameField
+from studies.api.definition.life_serializers import MAX_COUNT, LifeSerializer
+from studies.api.definition.parameter_serializers import ParameterField
 from studies.api.request_serializers import (
     MAX_PARAMETERS,
     DefinitionSerializer,

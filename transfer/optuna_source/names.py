@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from itertools import count
 
-from studies.api.fields import MAX_NAME, is_printable
+from studies.api.definition.fields import MAX_NAME, is_printable
 
 _NAMELESS = "study"
 

@@ -9,7 +9,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from optuna_bridge.enums import TrialState
-from studies.api.fields import LeaseSecondsField
+from studies.api.definition.fields import LeaseSecondsField
 from trials.api.attachment_fields import LinksField, NoteField
 from trials.api.fields import (
     MAX_STEP,

@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 
 from access.models.audit_entry import AuditEntry
 from analysis.reports import has_reports
-from console.studies.budget_bars import Bar, budget_bars
+from console.studies.page.budget_bars import Bar, budget_bars
 from studies.models import Study
 from tests.support.api_client import create_study, suggest, trial_action
 from tests.support.study_builders import build_study

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from studies.api.fields import MAX_NAME
+from studies.api.definition.fields import MAX_NAME
 from studies.domain.warm_start import WarmStart
 from studies.enums import WarmStartMode
 from tuner_project.rest.serializers import StrictCharField, StrictIntegerField, StrictSerializer

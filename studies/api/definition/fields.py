@@ -10,7 +10,7 @@ from rest_framework import serializers
 from optuna_bridge.enums import Direction
 from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
-from studies.api.option_serializers import options_schema
+from studies.api.definition.option_serializers import options_schema
 from tuner_project.rest.numbers import finite
 from tuner_project.rest.serializers import AttributesField, StrictCharField, StrictFloatField
 

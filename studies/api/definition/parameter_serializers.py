@@ -9,8 +9,8 @@ from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_fiel
 from rest_framework import serializers
 
 from optuna_bridge.space.search_space import MAX_STEPS
-from studies.api.value_fields import Choice, ChoiceField, StrictNumberField
-from studies.api.when_field import WhenField
+from studies.api.definition.value_fields import Choice, ChoiceField, StrictNumberField
+from studies.api.definition.when_field import WhenField
 from tuner_project.rest.serializers import (
     StrictBooleanField,
     StrictCharField,

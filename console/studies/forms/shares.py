@@ -9,9 +9,9 @@ from django.views.decorators.cache import never_cache
 
 from access.actors import Actor
 from access.models import Token
-from console.studies.form_pages import form_page, result_unless_refused, study_of_page
+from console.studies.forms.form_pages import form_page, result_unless_refused, study_of_page
 from console.studies.permissions import may_share
-from studies.api.share_views import share_url
+from studies.api.sharing.share_views import share_url
 from studies.domain.shares import (
     DEFAULT_DAYS,
     MAX_DAYS,

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from access.actors import Actor
 from console import display
 from console.markdown import rendered
-from console.studies.form_pages import form_page, result_unless_refused, study_of_page
+from console.studies.forms.form_pages import form_page, result_unless_refused, study_of_page
 from console.studies.permissions import may_change_states
 from studies.api.change_serializers import ChangeStudySerializer
 from studies.domain.lifecycle import change_study

@@ -12,11 +12,16 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from access.actors import Actor
-from console.studies.form_pages import JSONField, form_page, result_unless_refused, study_of_page
+from console.studies.forms.form_pages import (
+    JSONField,
+    form_page,
+    result_unless_refused,
+    study_of_page,
+)
 from console.studies.permissions import may_clone
 from optuna_bridge.pruners.registry import PRUNERS
 from optuna_bridge.samplers.registry import SAMPLERS
-from studies.api.fields import MAX_NAME
+from studies.api.definition.fields import MAX_NAME
 from studies.models import NamedStudy, Study
 from transfer.api.serializers import CloneStudySerializer
 from transfer.domain.cloning import Clone, clone_study

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from optuna_bridge.space.search_space import Parameter, SearchSpace
 from optuna_bridge.space.when_faults import when_faults
-from studies.api.value_fields import ChoiceField, StrictNumberField
+from studies.api.definition.value_fields import ChoiceField, StrictNumberField
 
 MAX_CONDITIONS = 20  # of a parameter
 MAX_VALUES = 1000  # of a condition, as many as a parameter has choices

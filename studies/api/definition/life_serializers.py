@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from studies.api.fields import MAX_OBJECTIVES, LeaseSecondsField
+from studies.api.definition.fields import MAX_OBJECTIVES, LeaseSecondsField
 from tuner_project.rest.base_serializers import AnswerSerializer
 from tuner_project.rest.serializers import (
     StrictBooleanField,

@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from studies.api.share_serializers import (
+from studies.api.sharing.share_serializers import (
     CreateShareSerializer,
     NewShareSerializer,
     ShareSerializer,

@@ -8,8 +8,8 @@ from django.utils.html import format_html_join
 from analysis.reports import has_reports
 from console import display
 from console.studies import columns
-from console.studies.budget_bars import budget_bars
-from console.studies.state_actions import CONFIRMED_ACTIONS
+from console.studies.actions.state_actions import CONFIRMED_ACTIONS
+from console.studies.page.budget_bars import budget_bars
 from studies.domain.lifecycle import allowed_actions
 from studies.models import Study
 

@@ -10,7 +10,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from access.actors import Actor
-from console.studies.form_pages import JSONField, form_page, result_unless_refused, study_of_page
+from console.studies.forms.form_pages import (
+    JSONField,
+    form_page,
+    result_unless_refused,
+    study_of_page,
+)
 from console.studies.permissions import may_change_states
 from studies.api.change_serializers import ChangeStudySerializer
 from studies.domain.lifecycle import change_study

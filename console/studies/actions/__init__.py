@@ -1,0 +1,1 @@
+"""Actions on the studies that are selected in the list."""

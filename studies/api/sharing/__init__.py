@@ -1,0 +1,1 @@
+"""Links that share a study."""
