@@ -89,7 +89,7 @@ class Progress:
         if study.max_trials is None:
             return None
         most = study.max_trials - max(0, study.max_trials - study.n_counted) % study.n_repeats
-        return max(0, most - study.n_complete - study.n_pruned - study.n_infeasible)
+        return max(0, most - study.n_counted_done)
 
     @property
     def eta(self) -> datetime | None:

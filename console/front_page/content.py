@@ -95,7 +95,8 @@ def _running(each: RunningStudy) -> dict[str, Any]:
     return {
         "study": study,
         "url": _study_url(study.pk),
-        "n_done": progress.n_done,
+        # Of a budget those that count, else all that have ended.
+        "n_done": progress.n_done if study.max_trials is None else study.n_counted_done,
         "n_target": study.max_trials,
         "pace": display.EMPTY if rate is None else f"{float(f'{rate:.3g}'):,g}\N{NO-BREAK SPACE}/h",
         "eta": None if eta is None else in_largest_unit(eta - progress.now),

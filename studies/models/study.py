@@ -207,6 +207,11 @@ class Study(AbstractStudy):
         return self.next_number - self.n_fail + self.n_infeasible
 
     @property
+    def n_counted_done(self) -> int:
+        """The number of those that have ended."""
+        return self.n_complete + self.n_pruned + self.n_infeasible
+
+    @property
     def is_idle(self) -> bool:
         """Whether no trial is RUNNING or WAITING."""
         return self.n_running == self.n_waiting == 0

@@ -24,7 +24,7 @@ class Bar:
 def budget_bars(study: Study) -> list[Bar]:
     """Return the budgets that are set, and what limits the study besides."""
     bars = [
-        _counted("max_trials", "Trials done", _n_done(study), study.max_trials),
+        _counted("max_trials", "Trials done", study.n_counted_done, study.max_trials),
         _counted("max_concurrent", "Running at a time", study.n_running, study.max_concurrent),
         _counted("max_failures", "Failures", study.n_failures, study.max_failures),
         _counted(
@@ -44,11 +44,6 @@ def _counted(name: str, label: str, used: int, limit: int | None) -> Bar | None:
     if limit is None:
         return None
     return Bar(name, label, f"{used:,} of {limit:,}", min(used, limit), limit)
-
-
-def _n_done(study: Study) -> int:
-    """Return how many of the trials that count against `max_trials` have ended."""
-    return study.n_complete + study.n_pruned + study.n_infeasible
 
 
 def _no_improvement(study: Study) -> Bar | None:

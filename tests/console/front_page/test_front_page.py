@@ -85,6 +85,15 @@ def test_running_study_is_shown_with_its_pace_end_and_best(
     assert attention(admin_client) == []
 
 
+def test_failed_trials_use_up_no_budget(admin_client: Client, api: APIClient) -> None:
+    for name, budget in (("bounded", {"max_trials": 8}), ("open", {})):
+        create(api, name, **budget)
+        fail(api, name, 2, "no memory")
+        run(api, name, 3.0)
+    rows = {each["study"].name: each for each in shown(admin_client)["running"]}
+    assert (rows["bounded"]["n_done"], rows["open"]["n_done"]) == (1, 3)
+
+
 def test_running_studies_begin_with_the_latest_sign_of_life(
     admin_client: Client, api: APIClient
 ) -> None:
