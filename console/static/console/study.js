@@ -73,10 +73,7 @@ function showProgress(progress) {
 }
 
 function showCounts({ trial_counts: counts, n_trials, max_trials }) {
-  element("trials").replaceChildren(
-    trialsLink("", formatCount(n_trials)),
-    max_trials === null ? "" : ` of ${formatCount(max_trials)}`,
-  );
+  element("trials").replaceChildren(trialsLink("", formatCount(n_trials)));
   const total = Math.max(max_trials ?? 0, n_trials);
   const states = STATES.filter((state) => counts[state] > 0);
   element("bar").replaceChildren(
