@@ -11,6 +11,8 @@ from django.core.exceptions import ValidationError
 from django.db import DataError, models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
+MAX_INTEGER = 2**31 - 1  # of ids and of numbers of trials in the database
+
 
 class KnownLookups(admin.ModelAdmin):
     """An admin whose lists are filtered by known lookups only.

@@ -67,8 +67,19 @@ def trial_count(study: Study) -> SafeString:
 @admin.display(description="by state")
 def trial_counts(study: Study) -> SafeString | str:
     """The number of trials in each state, as links to their lists."""
+    return count_badges(study, has_links=True)
+
+
+def count_badges(study: Study, *, has_links: bool) -> SafeString | str:
+    """The number of trials in each state, as badges."""
     badges = (
-        (display.state_badge(state, f"{count:,} {state.lower()}", trials_url(study, state)),)
+        (
+            display.state_badge(
+                state,
+                f"{count:,} {state.lower()}",
+                trials_url(study, state) if has_links else None,
+            ),
+        )
         for state, count in study.trial_counts.items()
         if count
     )

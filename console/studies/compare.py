@@ -12,10 +12,10 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from analysis.comparison import MAX_STUDIES, MIN_STUDIES
+from console.known_lookups import MAX_INTEGER
 from studies.models import Study
 
 _IDS = re.compile(r"[0-9]{1,10}(,[0-9]{1,10})*")
-_MAX_ID = 2**31 - 1
 
 
 @admin.action(description="Compare selected studies", permissions=["view"])
@@ -67,7 +67,7 @@ def _studies(ids: str) -> list[Study]:
         return []
     wanted = list(dict.fromkeys(map(int, ids.split(","))))[: MAX_STUDIES + 1]
     chosen = Study.objects.only("id", "name", "directions", "metric_names")
-    found = chosen.in_bulk([each for each in wanted if each <= _MAX_ID])
+    found = chosen.in_bulk([each for each in wanted if each <= MAX_INTEGER])
     return [found[each] for each in wanted if each in found]
 
 

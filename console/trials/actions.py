@@ -14,6 +14,7 @@ from trials.domain import invalidate_trial, retry_trial
 from trials.models import Trial
 from tuner_project.errors import DomainError
 
+MAX_REASON = 10_000  # characters
 MAX_CORRECTED = 1000  # trials in one action, each of which is a transaction of its own
 
 
@@ -21,7 +22,7 @@ class CorrectionForm(ActionForm):
     """The choice of an action on trials, and the reason that it needs."""
 
     reason = forms.CharField(
-        required=False, max_length=10_000, label="Reason: ", help_text="For an invalidation."
+        required=False, max_length=MAX_REASON, label="Reason: ", help_text="For an invalidation."
     )
 
 

@@ -15,6 +15,7 @@ from django.http import (
 )
 from django.urls import URLPattern, path, reverse
 
+from console.known_lookups import MAX_INTEGER
 from console.read_only_admin import ReadOnlyAdmin
 from console.studies.permissions import may_change_states
 from console.trials import columns
@@ -37,8 +38,6 @@ from console.trials.filters import (
 from console.trials.page.context import page_context
 from console.trials.page.views import page_urls
 from console.trials.parameter_columns import ValuesColumn, parameter_columns
-
-MAX_NUMBER = 2**31 - 1
 
 
 class TrialAdmin(ReadOnlyAdmin):
@@ -127,7 +126,7 @@ class TrialAdmin(ReadOnlyAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        is_number = term.isdecimal() and len(term) <= 10 and int(term) <= MAX_NUMBER
+        is_number = term.isdecimal() and len(term) <= 10 and int(term) <= MAX_INTEGER
         return (queryset.filter(number=int(term)) if is_number else queryset.none()), False
 
     def get_paginator(

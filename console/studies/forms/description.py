@@ -14,12 +14,10 @@ from django.utils.safestring import SafeString
 from access.actors import Actor
 from console import display
 from console.markdown import rendered
-from console.studies.forms.form_pages import form_page, result_unless_refused, study_of_page
+from console.studies.forms.form_pages import ChangeForm, form_page, study_of_page
 from console.studies.permissions import may_change_states
-from studies.api.change_serializers import ChangeStudySerializer
-from studies.domain.lifecycle import change_study
 from studies.domain.tags import MAX_NOTE, MAX_TAG, MAX_TAGS
-from studies.models import NamedStudy, Study
+from studies.models import Study
 
 
 @admin.display(description="tags")
@@ -38,7 +36,7 @@ def note(study: Study) -> SafeString | str:
     return format_html('<div class="tuner-markdown">{}</div>', rendered(study.note))
 
 
-class DescriptionForm(forms.Form):
+class DescriptionForm(ChangeForm):
     """The form with the tags and the note."""
 
     tags = forms.CharField(
@@ -61,15 +59,6 @@ class DescriptionForm(forms.Form):
     def clean_note(self) -> str:
         note: str = self.cleaned_data["note"]
         return note.replace("\r\n", "\n")  # as browsers send the ends of lines
-
-    def change(self, study: Study, actor: Actor) -> Study | None:
-        """Change the study; None if the service refused it, which the form's errors then say."""
-
-        def run() -> Study:
-            body = ChangeStudySerializer().run_validation(dict(self.cleaned_data))
-            return change_study(actor=actor, named=NamedStudy(study.name), **body)
-
-        return result_unless_refused(self, run)
 
 
 def description_url(study: Study) -> str:

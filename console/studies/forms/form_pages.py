@@ -10,7 +10,10 @@ from django.http import Http404, HttpRequest
 from django.template.response import TemplateResponse
 from rest_framework.exceptions import ParseError, ValidationError
 
-from studies.models import Study
+from access.actors import Actor
+from studies.api.change_serializers import ChangeStudySerializer
+from studies.domain.lifecycle import change_study
+from studies.models import NamedStudy, Study
 from tuner_project.errors import DomainError
 from tuner_project.rest.parsers import strict_json
 from tuner_project.rest.problems import field_errors
@@ -39,6 +42,23 @@ def result_unless_refused(form: forms.Form, action: Callable[[], Result]) -> Res
     except DomainError as error:
         form.add_error(None, error.detail)
     return None
+
+
+class ChangeForm(forms.Form):
+    """A form whose fields are those of a change of a study over the API."""
+
+    def change(self, study: Study, actor: Actor) -> Study | None:
+        """Change the study by the values of the valid form.
+
+        Returns:
+            The study, or None if the service refused it; the form then shows the errors.
+        """
+
+        def run() -> Study:
+            body = ChangeStudySerializer().run_validation(dict(self.cleaned_data))
+            return change_study(actor=actor, named=NamedStudy(study.name), **body)
+
+        return result_unless_refused(self, run)
 
 
 def study_of_page(request: HttpRequest, object_id: str, model_admin: admin.ModelAdmin) -> Study:

@@ -11,15 +11,13 @@ from django.urls import reverse
 
 from access.actors import Actor
 from console.studies.forms.form_pages import (
+    ChangeForm,
     JSONField,
     form_page,
-    result_unless_refused,
     study_of_page,
 )
 from console.studies.permissions import may_change_states
-from studies.api.change_serializers import ChangeStudySerializer
-from studies.domain.lifecycle import change_study
-from studies.models import NamedStudy, Study
+from studies.models import Study
 
 
 def _values(label: str, example: str) -> JSONField:
@@ -27,7 +25,7 @@ def _values(label: str, example: str) -> JSONField:
     return JSONField(required=False, strip=False, label=label, widget=widget)
 
 
-class SearchSpaceForm(forms.Form):
+class SearchSpaceForm(ChangeForm):
     """The form with the parameters, and the values of new and retired ones."""
 
     search_space = JSONField(
@@ -39,19 +37,6 @@ class SearchSpaceForm(forms.Form):
     defaults = _values("New parameters: what the trials so far count as", '{"dropout": 0.0}')
     retired = _values("Parameters left out: their value from now on", '{"momentum": 0.9}')
     if_version = forms.IntegerField(widget=forms.HiddenInput)
-
-    def change(self, study: Study, actor: Actor) -> Study | None:
-        """Change the study's search space by the values of the valid form.
-
-        Returns:
-            The study, or None if the service refused it; the form then shows the errors.
-        """
-
-        def run() -> Study:
-            body = ChangeStudySerializer().run_validation(dict(self.cleaned_data))
-            return change_study(actor=actor, named=NamedStudy(study.name), **body)
-
-        return result_unless_refused(self, run)
 
 
 def search_space_url(study: Study) -> str:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.urls import reverse
-from django.utils.html import format_html_join
 
 from analysis.reports import has_reports
 from console import display
@@ -24,11 +23,6 @@ def live_context(study: Study, *, api_url: str) -> dict[str, Any]:
     best = "Best value"
     if study.metric_names:
         best = display.truncated(f"{best}: {', '.join(study.metric_names)}", 92)
-    counts = (
-        (display.state_badge(state, f"{count:,} {state.lower()}"),)
-        for state, count in study.trial_counts.items()
-        if count
-    )
     return {
         "api_url": api_url,
         "objectives": list(zip(study.objective_names, study.directions, strict=True)),
@@ -37,7 +31,7 @@ def live_context(study: Study, *, api_url: str) -> dict[str, Any]:
         "budgets": budget_bars(study),
         "state": columns.state(study),
         "trial_count": f"{study.n_trials:,}",
-        "trial_counts": format_html_join(" ", "{}", counts) or display.EMPTY,
+        "trial_counts": columns.count_badges(study, has_links=False),
         "best_value": display.numbers(study.best_values),
         "best_params": columns.best_params(study),
     }

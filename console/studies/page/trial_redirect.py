@@ -4,10 +4,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 
+from console.known_lookups import MAX_INTEGER
 from console.studies.permissions import may_view_trials
 from trials.models import Trial
-
-MAX_INTEGER = 2**31 - 1
 
 
 def trial_view(request: HttpRequest, study_id: int, number: int) -> HttpResponseRedirect:

@@ -12,12 +12,11 @@ from django.views.decorators.http import require_POST
 
 from access.actors import Actor
 from console.studies.permissions import may_change_states
+from console.trials.actions import MAX_REASON
 from studies.models import NamedStudy
 from trials.domain import cancel_trial, invalidate_trial, retry_trial
 from trials.models import Trial
 from tuner_project.errors import DomainError
-
-MAX_REASON = 10_000
 
 
 @dataclass(frozen=True)
