@@ -1,5 +1,6 @@
 """A study's completed trials as NumPy arrays, and subsampling."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -33,7 +34,18 @@ class CompletedTrials:
         completed = study.trials.filter(**{f"{group}state": "COMPLETE"}).order_by("number")
         columns = (f"{group}values", f"{group}violation")
         rows = completed.values_list("number", *columns, "on_front")
-        numbers, values, violations, fronts = zip(*rows, strict=True) if rows else ((),) * 4
+        return cls.of_columns(study, *(zip(*rows, strict=True) if rows else ((),) * 4))
+
+    @classmethod
+    def of_columns(
+        cls,
+        study: Study,
+        numbers: Sequence[int],
+        values: Sequence[Sequence[float]],
+        violations: Sequence[float],
+        fronts: Sequence[bool],
+    ) -> "CompletedTrials":
+        """Return the trials whose columns were read from the database."""
         return cls(
             study,
             np.array(numbers, dtype=np.int64),
@@ -47,7 +59,10 @@ class CompletedTrials:
 
     def finite(self, objective: int) -> "CompletedTrials":
         """Return the trials whose value of an objective is finite."""
-        chosen = np.isfinite(self.values[:, objective])
+        return self.keep(np.isfinite(self.values[:, objective]))
+
+    def keep(self, chosen: Mask | NDArray[np.int64]) -> "CompletedTrials":
+        """Return some of the trials, by a mask or by their indices."""
         return CompletedTrials(
             self.study,
             self.numbers[chosen],

@@ -72,26 +72,40 @@ def hypervolume_of(*, study: Study, reference_point: Sequence[float] | None = No
     objectives = len(study.directions)
     if objectives == 1:
         raise SingleObjective(f'study "{study.name}" has one objective: it has no hypervolume')
-    if reference_point is not None and len(reference_point) != objectives:
-        detail = (
-            f"expected {objectives} numbers, one for each objective, not {len(reference_point)}"
-        )
-        raise InvalidReferencePoint(detail, [(("reference_point",), detail)])
+    if reference_point is not None:
+        check_reference_point(reference_point, objectives)
     completed = CompletedTrials.of(study)
-    point = _worst(completed) if reference_point is None else np.array(reference_point)
+    point = _default_point(completed) if reference_point is None else np.array(reference_point)
     most = _MOST.get(objectives, _LEAST)
     sample = samples.of_completed(completed, most=most, preferred=completed.is_on_front)
     lazy_imports.load(lazy_imports.PLOTS)
     figure = visualization.plot_hypervolume_history(sample.optuna_study, point.tolist())
     found = Hypervolume(point.tolist(), len(sample), sample.n_all, figure)
-    if not math.isfinite(found.hypervolume):
-        detail = "the hypervolume up to this point is too large for a number"
-        raise InvalidReferencePoint(detail, [(("reference_point",), detail)])
+    check_volume(found.hypervolume)
     return found
 
 
-def _worst(completed: CompletedTrials) -> NDArray[np.float64]:
-    """Return the worst finite value of each objective among the feasible trials, (objectives,)."""
-    losses = completed.losses[completed.is_feasible]
+def _default_point(completed: CompletedTrials) -> NDArray[np.float64]:
+    return worst_losses(completed.losses[completed.is_feasible]) * completed.signs
+
+
+def check_reference_point(point: Sequence[float], n_objectives: int) -> None:
+    """Raise `InvalidReferencePoint` unless a point has a number for each objective."""
+    if len(point) != n_objectives:
+        raise _invalid(f"expected {n_objectives} numbers, one for each objective, not {len(point)}")
+
+
+def check_volume(volume: float) -> None:
+    """Raise `InvalidReferencePoint` if the volume up to it is not finite."""
+    if not math.isfinite(volume):
+        raise _invalid("the hypervolume up to this point is too large for a number")
+
+
+def worst_losses(losses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the worst finite loss of each objective, (objectives,), of losses (n, objectives)."""
     worst = losses.max(axis=0, initial=-np.inf, where=np.isfinite(losses))
-    return np.where(np.isfinite(worst), worst, 0.0) * completed.signs
+    return np.where(np.isfinite(worst), worst, 0.0)
+
+
+def _invalid(detail: str) -> InvalidReferencePoint:
+    return InvalidReferencePoint(detail, [(("reference_point",), detail)])

@@ -1,6 +1,5 @@
 """By what studies are compared: the value of an objective, or the hypervolume of several."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from analysis.comparison.curves import Curve, best_so_far, distribution, hypervo
 from analysis.comparison.results import Results
 from analysis.completed_trials import check_objective, subsample
 from analysis.errors import InvalidReferencePoint
+from analysis.hypervolume import check_reference_point, check_volume, worst_losses
 from studies.models import Study
 
 HYPERVOLUME = "hypervolume"
@@ -87,9 +87,7 @@ class Hypervolume:
         over_trials = self._curve(
             sample.by_trials(), results.n_trials.max(initial=0), is_timed=False
         )
-        if not math.isfinite(over_trials.final or 0.0):
-            detail = "the hypervolume up to this point is too large for a number"
-            raise InvalidReferencePoint(detail, [(("reference_point",), detail)])
+        check_volume(over_trials.final or 0.0)
         over_time = self._curve(sample.by_time(), results.seconds.max(initial=0), is_timed=True)
         return Curves(over_trials, over_time, [], len(sample) < len(feasible))
 
@@ -112,14 +110,11 @@ def measure_of(
     """
     first = studies[0]
     if target_idx is None and first.is_multi_objective:
-        point = _worst(read) if reference_point is None else np.array(reference_point)
-        if len(point) != len(first.directions):
-            n = len(first.directions)
-            detail = f"expected {n} numbers, one for each objective, not {len(point)}"
-            raise InvalidReferencePoint(detail, [(("reference_point",), detail)])
         signs = np.array(first.signs)
-        losses = point if reference_point is None else point * signs
-        return Hypervolume(losses, signs)
+        if reference_point is None:
+            return Hypervolume(_worst(read), signs)
+        check_reference_point(reference_point, len(signs))
+        return Hypervolume(np.array(reference_point) * signs, signs)
     if reference_point is not None:
         detail = "it is for the hypervolume of several objectives, without target_idx"
         raise InvalidReferencePoint(detail, [(("reference_point",), detail)])
@@ -132,6 +127,4 @@ def measure_of(
 
 def _worst(read: Sequence[Results]) -> NDArray[np.float64]:
     """Return the worst finite loss of each objective among all feasible results, (objectives,)."""
-    losses = np.concatenate([each.feasible().completed.losses for each in read])
-    worst = losses.max(axis=0, initial=-np.inf, where=np.isfinite(losses))
-    return np.where(np.isfinite(worst), worst, 0.0)
+    return worst_losses(np.concatenate([each.feasible().completed.losses for each in read]))

@@ -51,13 +51,7 @@ class Results:
         numbers, n_trials, values, violations, fronts, seconds = (
             zip(*rows, strict=True) if rows else ((),) * 6
         )
-        completed = CompletedTrials(
-            study,
-            np.array(numbers, dtype=np.int64),
-            np.array(values, dtype=np.float64).reshape(len(rows), len(study.directions)),
-            np.array(violations, dtype=np.float64) == 0,
-            np.array(fronts, dtype=np.bool_),
-        )
+        completed = CompletedTrials.of_columns(study, numbers, values, violations, fronts)
         # An imported trial may lack its times: it then counts as known from the start.
         known = np.nan_to_num(np.array(seconds, dtype=np.float64))
         return cls(completed, np.array(n_trials, dtype=np.int64), np.maximum(known, 0.0))
@@ -85,18 +79,7 @@ class Results:
 
     def keep(self, chosen: Mask | NDArray[np.int64]) -> "Results":
         """Return some of the results, by a mask or by their indices."""
-        completed = self.completed
-        return Results(
-            CompletedTrials(
-                completed.study,
-                completed.numbers[chosen],
-                completed.values[chosen],
-                completed.is_feasible[chosen],
-                completed.is_on_front[chosen],
-            ),
-            self.n_trials[chosen],
-            self.seconds[chosen],
-        )
+        return Results(self.completed.keep(chosen), self.n_trials[chosen], self.seconds[chosen])
 
     def feasible(self) -> "Results":
         """Return the feasible results."""
