@@ -5,8 +5,9 @@ trials becomes slower by them. Optuna has no counterpart. The database deletes t
 trial (ON DELETE CASCADE, set by a migration).
 """
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from django.db import connection, models
 from django.db.models import Subquery
@@ -17,10 +18,12 @@ from tuner_project.db.fields import PlainJSONField
 from tuner_project.db.prepared import Parameter, PreparedQuery
 from tuner_project.db.statements import Sent
 
+Attachment = TypeVar("Attachment", bound=models.Model)
+
 # Adds no row of a trial that is being deleted: it waits for that, and then finds none.
 _ENSURE = """
-INSERT INTO {table} (trial_id{columns})
-SELECT id{defaults} FROM trials_trial WHERE id = %s FOR KEY SHARE
+INSERT INTO {table} (trial_id, {columns})
+SELECT id, {values} FROM trials_trial WHERE id = %s FOR KEY SHARE
 ON CONFLICT DO NOTHING
 """
 
@@ -35,20 +38,34 @@ def _of_trial(related_name: str) -> "models.OneToOneField[Trial, Trial]":
     )
 
 
-class AnnotationManager(models.Manager["Annotation"]):
-    """The manager of annotations."""
+class _AttachmentManager(models.Manager[Attachment]):
+    """The manager of what has one row for a trial.
 
-    def locked(self, trial_id: int) -> "Annotation | None":
-        """Return a trial's annotation, locked, an empty one if it has none.
+    Attributes:
+        empty: The columns of an empty one, in SQL, by their names.
+    """
+
+    empty: ClassVar[Mapping[str, str]]
+
+    def locked(self, trial_id: int) -> Attachment | None:
+        """Return what a trial has, locked, an empty one if it has none.
 
         It is None if there is no such trial any more.
         """
         sql = _ENSURE.format(
-            table="trials_annotation", columns=", note, links", defaults=", '', '{}'"
+            table=self.model._meta.db_table,
+            columns=", ".join(self.empty),
+            values=", ".join(self.empty.values()),
         )
         with connection.cursor() as cursor:
             cursor.execute(sql, [trial_id])
         return self.select_for_update().filter(pk=trial_id).first()
+
+
+class AnnotationManager(_AttachmentManager["Annotation"]):
+    """The manager of annotations."""
+
+    empty: ClassVar = {"note": "''", "links": "'{}'"}
 
     def send_by_number(self, study_name: str, number: int) -> "Sent[Annotation]":
         """Send the query of a trial's annotation; within `pipelined()`, without waiting for it."""
@@ -77,22 +94,10 @@ class Annotation(models.Model):
         return f"annotation of {self.trial}"
 
 
-class TrialLogManager(models.Manager["TrialLog"]):
+class TrialLogManager(_AttachmentManager["TrialLog"]):
     """The manager of logs."""
 
-    def locked(self, trial_id: int) -> "TrialLog | None":
-        """Return a trial's log, locked, an empty one if it has none.
-
-        It is None if there is no such trial any more.
-        """
-        sql = _ENSURE.format(
-            table="trials_triallog",
-            columns=", text, size, written_at",
-            defaults=", '', 0, clock_timestamp()",
-        )
-        with connection.cursor() as cursor:
-            cursor.execute(sql, [trial_id])
-        return self.select_for_update().filter(pk=trial_id).first()
+    empty: ClassVar = {"text": "''", "size": "0", "written_at": "clock_timestamp()"}
 
 
 class TrialLog(models.Model):
