@@ -1,6 +1,17 @@
 // The page that compares studies: fetches the comparison, and shows it as a sentence, plots and tables.
-import { createElement, element, fetchJson, section } from "./page.js";
-import { applyTheme } from "./plots.js";
+import {
+  EMPTY,
+  createElement,
+  element,
+  fetchJson,
+  formatCount,
+  formatNumber,
+  note,
+  row,
+  section,
+  table,
+} from "./page.js";
+import { drawFigure, onThemeChange } from "./plots.js";
 
 // Colours that are distinct also for the colour-blind (Okabe and Ito), and a dash for each line.
 const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999999", "#a6761d"];
@@ -21,12 +32,9 @@ const KINDS = {
   user_attrs: "User attributes",
 };
 const MAX_NAME = 40;
-const EMPTY = "–";
 
 // Text and elements ---------------------------------------------------------------------------
 
-const formatNumber = (value) => (value === null ? EMPTY : Number(value.toPrecision(6)).toString());
-const formatCount = (n) => (n === null ? EMPTY : n.toLocaleString());
 const shortened = (name) => (name.length > MAX_NAME ? `${name.slice(0, MAX_NAME - 1)}…` : name);
 
 function formatDuration(seconds) {
@@ -34,20 +42,6 @@ function formatDuration(seconds) {
   const [size, unit] = UNITS.find(([size]) => seconds >= 2 * size) ?? UNITS.at(-1);
   return `${Number((seconds / size).toPrecision(3))} ${unit}`;
 }
-
-function row(tag, cells) {
-  const created = cells.map((cell) => createElement(tag, {}, cell instanceof Node ? cell : String(cell)));
-  if (tag === "th") created.forEach((cell) => (cell.scope = "col"));
-  return createElement("tr", {}, ...created);
-}
-
-function table(heads, rows) {
-  const head = createElement("thead", {}, row("th", heads));
-  const body = createElement("tbody", {}, ...rows.map((cells) => row("td", cells)));
-  return createElement("table", { className: "tuner-table" }, head, body);
-}
-
-const note = (text) => createElement("p", { className: "tuner-note", textContent: text });
 
 function swatch(index) {
   const mark = createElement("span", { className: "tuner-swatch", ariaHidden: "true" });
@@ -213,8 +207,7 @@ function drawPlot({ kind, title, area, card }, comparison) {
   area.setAttribute("aria-label", `${figure.title}: ${comparison.headline}`);
   const [x, y] = figure.axes.map((text) => ({ title: { text: text.replaceAll("<", "‹") }, automargin: true }));
   const layout = { xaxis: x, yaxis: y, showlegend: true, legend: { orientation: "h", y: -0.25 } };
-  const options = { responsive: true, displaylogo: false };
-  Plotly.react(area, traces, applyTheme(layout, comparison.metric), options);
+  drawFigure(area, traces, layout, comparison.metric);
 }
 
 // The page ------------------------------------------------------------------------------------
@@ -233,8 +226,10 @@ function show(comparison) {
   drawPlots();
 }
 
+const chosenOptions = () => new URLSearchParams([...new FormData(form)].filter(([, value]) => value.trim() !== ""));
+
 async function refresh() {
-  const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value.trim() !== ""));
+  const query = chosenOptions();
   keepInUrl(query);
   section.classList.add("tuner-loading");
   try {
@@ -268,11 +263,9 @@ form.addEventListener("submit", (event) => {
 });
 form.elements.target_idx.addEventListener("change", refresh);
 element("all-rows").addEventListener("change", () => {
-  const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value.trim() !== ""));
-  keepInUrl(query);
+  keepInUrl(chosenOptions());
   if (shown) showSettings(shown);
 });
-new MutationObserver(drawPlots).observe(document.documentElement, { attributeFilter: ["data-theme"] });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawPlots);
+onThemeChange(drawPlots);
 readUrl();
 refresh();

@@ -27,3 +27,23 @@ export function createElement(tag, properties = {}, ...children) {
   created.append(...children);
   return created;
 }
+
+// Text and tables -----------------------------------------------------------------------------
+
+export const EMPTY = "–";
+export const formatNumber = (value) => (value === null ? EMPTY : Number(value.toPrecision(6)).toString());
+export const formatCount = (n) => (n === null ? EMPTY : n.toLocaleString());
+
+export const note = (text) => createElement("p", { className: "tuner-note", textContent: text });
+
+export function row(tag, cells) {
+  const created = cells.map((cell) => createElement(tag, {}, cell instanceof Node ? cell : String(cell)));
+  if (tag === "th") created.forEach((cell) => (cell.scope = "col"));
+  return createElement("tr", {}, ...created);
+}
+
+export function table(heads, rows) {
+  const head = createElement("thead", {}, row("th", heads));
+  const body = createElement("tbody", {}, ...rows.map((cells) => row("td", cells)));
+  return createElement("table", { className: "tuner-table" }, head, body);
+}

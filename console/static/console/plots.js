@@ -42,7 +42,7 @@ function themeColour(name) {
 
 // The layout in the colours of the theme. While `revision` stays the same, Plotly keeps the zoom
 // and the hidden traces.
-export function applyTheme(layout, revision) {
+function applyTheme(layout, revision) {
   const lines = { gridcolor: themeColour("--hairline-color"), zerolinecolor: themeColour("--border-color") };
   const template = structuredClone(layout.template ?? {});
   template.layout = {
@@ -68,6 +68,15 @@ export function applyTheme(layout, revision) {
     width: undefined,
     height: undefined,
   };
+}
+
+export const drawFigure = (area, data, layout, revision) =>
+  Plotly.react(area, data, applyTheme(layout, revision), { responsive: true, displaylogo: false });
+
+// Draw again whenever the theme of the page changes, by its switch or by the system.
+export function onThemeChange(redraw) {
+  new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 }
 
 export class Plot {
@@ -127,8 +136,7 @@ export class Plot {
     if (isEmpty) return;
     this.area.setAttribute("aria-label", describe(this.kind, title.text, data));
     const isFirst = this.area.on === undefined;
-    const options = { responsive: true, displaylogo: false };
-    await Plotly.react(this.area, data, applyTheme(layout, this.query || "all"), options);
+    await drawFigure(this.area, data, layout, this.query || "all");
     if (isFirst) openTrialOnClick(this.kind, this.area);
   }
 }

@@ -1,21 +1,29 @@
 // The page of a study: polls the study's progress, and redraws the plots that are in view.
 import { hasNews } from "./news.js";
 import { credentials } from "./credentials.js";
-import { createElement, element, fetchJson, objectiveCount, section } from "./page.js";
-import { MIN_REDRAW_MS, PLOT_KINDS, Plot } from "./plots.js";
+import {
+  EMPTY,
+  createElement,
+  element,
+  fetchJson,
+  formatCount,
+  formatNumber,
+  note,
+  objectiveCount,
+  section,
+  table,
+} from "./page.js";
+import { MIN_REDRAW_MS, PLOT_KINDS, Plot, onThemeChange } from "./plots.js";
 
 const POLL_MS = 2000;
 const MAX_POLL_MS = 30000; // after repeated errors
 const READ_ANYWAY_MS = 30000; // rates and leases change though nothing happens
 const STATES = ["COMPLETE", "PRUNED", "RUNNING", "WAITING", "FAIL"];
-const EMPTY = "–";
 
 // Text and elements ---------------------------------------------------------------------------
 
-const formatNumber = (value) => (value === null ? EMPTY : Number(value.toPrecision(6)).toString());
 const formatValues = (value) => (Array.isArray(value) ? value.map(formatNumber).join(", ") : formatNumber(value));
 const formatTime = (text) => (text === null ? EMPTY : text.slice(0, 19).replace("T", " "));
-const formatCount = (n) => n.toLocaleString();
 const formatParam = (value) => (typeof value === "number" ? formatNumber(value) : JSON.stringify(value));
 
 function formatElapsed(start, now) {
@@ -42,21 +50,7 @@ function trialLink(number, text = String(number), title = "") {
   return trial ? createElement("a", { href: `${trial}${number}/`, title }, text) : text;
 }
 
-function note(text) {
-  return createElement("p", { className: "tuner-note", textContent: text });
-}
-
-function table(heads, rows, emptyText) {
-  if (rows.length === 0) return note(emptyText);
-  const row = (tag, cells) =>
-    createElement("tr", {}, ...cells.map((cell) => createElement(tag, {}, cell instanceof Node ? cell : String(cell))));
-  return createElement(
-    "table",
-    { className: "tuner-table" },
-    createElement("thead", {}, row("th", heads)),
-    createElement("tbody", {}, ...rows.map((cells) => row("td", cells))),
-  );
-}
+const tableOr = (emptyText, heads, rows) => (rows.length === 0 ? note(emptyText) : table(heads, rows));
 
 // Progress ------------------------------------------------------------------------------------
 
@@ -117,7 +111,7 @@ function showRunning({ running, trial_counts: counts, datetime: now }) {
     formatTime(trial.lease_expires_at),
   ]);
   element("running").replaceChildren(
-    table(["Trial", "Worker", "Elapsed", "Lease expires (UTC)"], rows, "No running trials."),
+    tableOr("No running trials.", ["Trial", "Worker", "Elapsed", "Lease expires (UTC)"], rows),
   );
   if (counts.RUNNING > running.length)
     element("running").append(note(`The first ${running.length} of ${formatCount(counts.RUNNING)}.`));
@@ -129,7 +123,7 @@ function showFailures({ failures }) {
     failure.n_trials,
     trialLink(failure.last_trial_id),
   ]);
-  element("failures").replaceChildren(table(["Reason", "Trials", "Last trial"], rows, "No failed trials."));
+  element("failures").replaceChildren(tableOr("No failed trials.", ["Reason", "Trials", "Last trial"], rows));
 }
 
 // Best trial and advice -----------------------------------------------------------------------
@@ -145,7 +139,7 @@ async function showBest(progress) {
     createElement("small", { textContent: objectiveCount > 1 ? " first of the Pareto front" : "" }),
   );
   const params = Object.entries(best.params).map(([name, value]) => [name, formatParam(value)]);
-  element("params").replaceChildren(table(["Parameter", "Value"], params, ""));
+  element("params").replaceChildren(tableOr("", ["Parameter", "Value"], params));
 }
 
 async function showAdvice() {
@@ -234,8 +228,7 @@ element("plot-options").addEventListener("change", () => {
   if (latest) updatePlots(true);
   redrawPlots();
 });
-new MutationObserver(redrawPlots).observe(document.documentElement, { attributeFilter: ["data-theme"] });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawPlots);
+onThemeChange(redrawPlots);
 document.addEventListener("submit", (event) => {
   const question = event.target.dataset.confirm;
   if (question && !confirm(question)) event.preventDefault();

@@ -1,6 +1,6 @@
 // The page of a trial: draws its curve among others, and refreshes what changes while it runs.
 import { element, section } from "./page.js";
-import { applyTheme } from "./plots.js";
+import { drawFigure, onThemeChange } from "./plots.js";
 
 const REFRESH_MS = 10000;
 const OTHERS = "rgba(128, 128, 128, 0.35)";
@@ -38,7 +38,7 @@ async function drawCurves() {
   data.push(trace(own, `trial ${own.trial_id}`, { color: THIS, width: 3 }));
   element("curve-note").textContent = others.length ? `Thin: ${others.length} other trials that reported.` : "";
   const layout = { xaxis: { title: { text: "Step" } }, yaxis: {}, legend: { orientation: "h", y: 1.12 }, showlegend: true };
-  await Plotly.react(element("curve"), data, applyTheme(layout, "curves"), { responsive: true, displaylogo: false });
+  await drawFigure(element("curve"), data, layout, "curves");
 }
 
 // Replace the parts of the page that change by those of the page as it is now.
@@ -78,7 +78,6 @@ async function follow() {
   }
 }
 
-new MutationObserver(drawCurves).observe(document.documentElement, { attributeFilter: ["data-theme"] });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawCurves);
+onThemeChange(drawCurves);
 scrollLogs();
 follow();
