@@ -1,4 +1,4 @@
-"""Receivers that write events, in the transaction of the change that they tell of."""
+"""Receivers that write events, in the transaction of the change that they report."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,19 +17,19 @@ from trials.models import Trial
 from trials.models.statements.failure_streak import FailureStreak
 from trials.signals import trials_added, trials_changed
 
-# In the minute after this process has tried to tell of a study's best trial, `announce_best` does.
+# In the minute after this process has tried to write a new best trial, `announce_best` does.
 throttle = Throttle(BEST_EVERY)
 
 
 @receiver(post_save, sender=Study, dispatch_uid="events.study_saved")
-def tell_of_study(instance: Study, created: bool, raw: bool = False, **kwargs: Any) -> None:
+def add_study_event(instance: Study, created: bool, raw: bool = False, **kwargs: Any) -> None:
     """Write that a study was created."""
     if created and not raw:
         add_events(instance, [content.created(instance)])
 
 
 @receiver(state_entered, sender=Study, dispatch_uid="events.state_entered")
-def tell_of_state(study: Study, **kwargs: Any) -> None:
+def add_state_event(study: Study, **kwargs: Any) -> None:
     """Write that a study has ended, or was paused since its trials fail."""
     if study.state in (StudyState.COMPLETED, StudyState.CANCELLED):
         if study.is_multi_objective:  # the first of the front is known to the database alone
@@ -40,14 +40,14 @@ def tell_of_state(study: Study, **kwargs: Any) -> None:
 
 
 @receiver(trials_added, sender=Trial, dispatch_uid="events.trials_added")
-def tell_of_added(improving: Sequence[Trial], **kwargs: Any) -> None:
+def add_events_of_new(improving: Sequence[Trial], **kwargs: Any) -> None:
     """Write that a recorded trial is the best one."""
     if improving:
-        _tell_of_best(improving)
+        _add_best_event(improving)
 
 
 @receiver(trials_changed, sender=Trial, dispatch_uid="events.trials_changed")
-def tell_of_changed(
+def add_events_of_changed(
     trials: Sequence[Trial],
     was: Sequence[str],
     streak: FailureStreak,
@@ -58,10 +58,10 @@ def tell_of_changed(
     study = trials[0].study
     add_events(study, list(content.of_changed_trials(study, trials, was, streak)))
     if improving:
-        _tell_of_best(improving)
+        _add_best_event(improving)
 
 
-def _tell_of_best(trials: Sequence[Trial]) -> None:
+def _add_best_event(trials: Sequence[Trial]) -> None:
     study = trials[0].study
     if throttle.is_due(study.id):
         add_new_best(study, [(trial.id, content.new_best(trial)) for trial in trials])

@@ -1,4 +1,4 @@
-"""Telling of a new best trial that came within a minute of the one before."""
+"""Writing the event of a new best trial that came within a minute of the one before."""
 
 from django.db import connection, transaction
 

@@ -58,7 +58,7 @@ def of_changed_trials(
             is_lost = trial.has_lost_lease
             kind = EventType.TRIAL_LEASE_LOST if is_lost else EventType.TRIAL_FAILED
             yield Draft(kind, _failure(trial))
-    if study.max_consecutive_failures is None and study.is_open:  # else it is paused, which tells
+    if study.max_consecutive_failures is None and study.is_open:  # else its pause is an event
         now = study.n_consecutive_failures
         if now - streak.n < FAILURES_IN_A_ROW <= now:
             yield failing(study)

@@ -1,8 +1,8 @@
-"""Writing events, with their deliveries, in the transaction of the change that they tell of.
+"""Writing events, with their deliveries, in the transaction of the change that they report.
 
 The caller holds the lock of the study's row, as every writer of trials does. So the numbers of a
-study's events have no gaps, and the order of its commits: who has read up to a number has not
-missed an earlier one.
+study's events have no gaps, and the order of its commits: a client that has read up to a
+number has not missed an earlier one.
 """
 
 import json
@@ -16,7 +16,7 @@ from tuner_project.db.prepared import run
 
 BEST_EVERY = 60  # seconds between two events study.new_best of a study
 
-# Deliveries of the events in `added` to the webhooks that are to be told.
+# Deliveries of the events in `added` to the webhooks that are to receive them.
 _DELIVER = """
 INSERT INTO events_delivery (webhook_id, event_id)
 SELECT w.id, added.id FROM added
@@ -82,9 +82,9 @@ def add_events(study: Study, drafts: Sequence[Draft]) -> None:
 
 
 def add_new_best(study: Study, candidates: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
-    """Write that a locked study has a new best trial, unless it was told of within a minute.
+    """Write that a locked study has a new best trial, unless it had one within a minute.
 
-    Then `announce_best` tells of it later. `candidates` are the ids of trials that may be on the
+    Then `announce_best` writes it later. `candidates` are the ids of trials that may be on the
     front, each with the event's data.
     """
     if candidates:

@@ -2,8 +2,8 @@
 
 A study waits while it is ACTIVE, has trials, and has more to come: running or queued ones, or room
 in `max_trials`. It has stalled when for STALLED_SECONDS no trial of it has ended, and no running
-one has reported or sent a heartbeat; to ask is no such sign. It is told of once, until there is one
-again.
+one has reported or sent a heartbeat; to ask is no such sign. It has one event, until there is
+one again.
 """
 
 from datetime import datetime

@@ -53,7 +53,7 @@ class Migration(migrations.Migration):
                     models.BigIntegerField(
                         db_default=0,
                         default=0,
-                        help_text="The study's `front_revision` that was told of.",
+                        help_text="The `front_revision` of the last study.new_best.",
                     ),
                 ),
                 (

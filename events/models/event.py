@@ -53,7 +53,9 @@ class EventStream(models.Model):
     last_number = models.BigIntegerField(default=0, db_default=0)
     best_at = models.DateTimeField(null=True, help_text="The time of the last study.new_best.")
     best_revision = models.BigIntegerField(
-        default=0, db_default=0, help_text="The study's `front_revision` that was told of."
+        default=0,
+        db_default=0,
+        help_text="The `front_revision` of the last study.new_best.",
     )
     n_ended = models.BigIntegerField(
         null=True, help_text="The number of ended trials at `quiet_since`."

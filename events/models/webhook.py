@@ -17,7 +17,7 @@ def every_event() -> list[str]:
 
 
 class Webhook(models.Model):
-    """A URL, and the studies and events of which it is told."""
+    """A URL, and the studies and events that are sent to it."""
 
     name = models.CharField(
         max_length=50,

@@ -1438,7 +1438,7 @@ export type NewShare = {
      */
     last_used_at: string | null;
     /**
-     * Shown only here: whoever has it can open the study.
+     * Shown only here: everyone with it can open the study.
      */
     url: string;
 };

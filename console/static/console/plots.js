@@ -8,7 +8,7 @@ const REDRAW_FACTOR = 20; // a plot waits this many times as long as its last dr
 
 const ALL_OBJECTIVES_KINDS = ["pareto_front", "hypervolume", "timeline", "intermediate_values"];
 // By what the study is, the plots of the most use first: with several objectives the front, of
-// trainings the curves. Curves that nobody has reported are last.
+// trainings the curves. Curves without reports are last.
 const CURVES = ["intermediate_values"];
 const FRONT = [
   ...(objectiveCount === 2 || objectiveCount === 3 ? ["pareto_front"] : []),

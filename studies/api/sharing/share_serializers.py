@@ -35,4 +35,4 @@ class ShareSerializer(AnswerSerializer):
 class NewShareSerializer(ShareSerializer):
     """A link to a study that was just created."""
 
-    url = serializers.CharField(help_text="Shown only here: whoever has it can open the study.")
+    url = serializers.CharField(help_text="Shown only here: everyone with it can open the study.")
