@@ -1,9 +1,11 @@
 """Which study is better, and by how much, in words."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 MAX_NAME = 60  # characters of a study's name
+_MAX_PERCENT = 1000  # beyond it a share says nothing: the other value is nearly 0
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,24 @@ def _ranking(ranked: Sequence[Standing], what: str) -> str:
         return f"Only {names} has a result: {value}."
     if not others:
         return f"{names} are equally good: {value}."
+    gap = _gap(best[0].final or 0.0, others[0].final or 0.0)
     if len(ranked) == 2:
-        return f"{names} is better: {value}, against {_number(others[0].final, ranked)}."
+        return f"{names} is better: {value}, against {_number(others[0].final, ranked)}{gap}."
     verb = "is" if len(best) == 1 else "are"
-    follows = f"then {others[0].name} ({_number(others[0].final, ranked)})"
+    follows = f"then {others[0].name} ({_number(others[0].final, ranked)}){gap}"
     if len(others) > 1:
-        follows += f", last {others[-1].name} ({_number(others[-1].final, ranked)})"
+        follows += f"; last {others[-1].name} ({_number(others[-1].final, ranked)})"
     return f"{names} {verb} best of {len(ranked)}: {value}; {follows}."
+
+
+def _gap(best: float, next_best: float) -> str:
+    """Return how far a value is from the best, also as a share; nothing if it is infinite."""
+    gap = abs(best - next_best)
+    if not math.isfinite(gap):
+        return ""
+    percent = 100 * gap / abs(next_best) if next_best else math.inf
+    share = f" ({percent:.3g} %)" if percent <= _MAX_PERCENT else ""
+    return f", a gap of {gap:.4g}{share}"
 
 
 def _speed(ranked: Sequence[Standing], target: float, what: str) -> str:
@@ -74,7 +87,8 @@ def _speed(ranked: Sequence[Standing], target: float, what: str) -> str:
     if not soon:
         return f"None has reached {value}."
     parts = [f"{each.name} after {_trials(each.reached_after or 0)}" for each in soon]
-    start = f"{value[0].upper()}{value[1:]} was reached"
+    worst = ", the worst of these," if target == ranked[-1].final else ""
+    start = f"{value[0].upper()}{value[1:]}{worst} was reached"
     sentence = f"{start} by {_listed(parts)}."
     if len(parts) > 3:
         sentence = f"{start} first by {parts[0]}, last by {parts[-1]}."

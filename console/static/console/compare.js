@@ -102,7 +102,7 @@ function showReached(comparison) {
   });
   const reached = target === null ? "a value" : formatNumber(target);
   const heads = ["Study", `${best} (${comparison.direction})`, "Best trial", "Trials", "State"];
-  element("reached").replaceChildren(table([...heads, `Trials until ${reached}`, `Time until ${reached}`], rows));
+  element("reached").replaceChildren(table([...heads, `Trials to reach ${reached}`, `Time to reach ${reached}`], rows));
   if (comparison.studies.some((study) => study.is_subsampled))
     element("reached").append(note("The hypervolume is computed from some of the trials: those on the front first."));
 }
@@ -171,7 +171,7 @@ function figureOf(kind, comparison) {
   return {
     trials: {
       title: "Best over trials",
-      axes: ["Trials", `Best ${value}`],
+      axes: ["Trials begun", `Best ${value}`],
       points: ({ best_over_trials }) => best_over_trials.map((each) => [each.n_trials, each.value]),
     },
     time: {

@@ -43,8 +43,8 @@ def test_comparison_says_which_study_is_better(api: APIClient) -> None:
     set_ends("b", 1, 2, 3, 4)
     found = compare(api, "a", "b")
     assert found["headline"] == (
-        "“b” is better: 0.4, against 0.3. "
-        "0.3 was reached by “b” after 2 trials and “a” after 3 trials."
+        "“b” is better: 0.4, against 0.3, a gap of 0.1 (33.3 %). "
+        "0.3, the worst of these, was reached by “b” after 2 trials and “a” after 3 trials."
     )
     one, other = found["studies"]
     assert (one["study_name"], one["value"], one["best"]) == (
@@ -67,7 +67,8 @@ def test_target_is_reached_or_not(api: APIClient) -> None:
     found = compare(api, "a", "b", target="1.5")
     assert [each["reached"]["n_trials"] for each in found["studies"]] == [None, 2]
     assert found["headline"] == (
-        "“b” is better: 1, against 2. 1.5 was reached by “b” after 2 trials. “a” did not reach it."
+        "“b” is better: 1, against 2, a gap of 1 (50 %). "
+        "1.5 was reached by “b” after 2 trials. “a” did not reach it."
     )
 
 
@@ -123,7 +124,9 @@ def test_invalidated_result_does_not_count(api: APIClient) -> None:
     record_study(api, "b", 5)
     assert compare(api, "a", "b")["headline"].startswith("“a” is better: 9")
     trial_action(api, 1, "invalidate", "a", reason="wrong data")
-    assert compare(api, "a", "b")["headline"].startswith("“b” is better: 5, against 1.")
+    assert compare(api, "a", "b")["headline"].startswith(
+        "“b” is better: 5, against 1, a gap of 4 (400 %)."
+    )
 
 
 def test_repeats_count_once_their_group_is_complete(api: APIClient) -> None:
@@ -171,7 +174,7 @@ def test_one_of_several_objectives_is_compared(api: APIClient) -> None:
     record_study(api, "b", [1, 9], direction=TWO, metric_names=["loss", "gain"])
     found = compare(api, "a", "b", target_idx=1)
     assert (found["metric"], found["direction"]) == ("gain", "maximize")
-    assert found["headline"].startswith("“b” is better: 9, against 6.")
+    assert found["headline"].startswith("“b” is better: 9, against 6, a gap of 3 (50 %).")
 
 
 def test_worst_values_of_all_studies_are_the_reference_point(api: APIClient) -> None:
@@ -283,4 +286,4 @@ def test_values_beyond_numbers_are_null(api: APIClient) -> None:
     record_study(api, "a", 1e308, -1e308)
     record_study(api, "b", -1e308)
     found = compare(api, "a", "b")
-    assert found["headline"].startswith("“a” is better: 1e+308, against -1e+308.")
+    assert found["headline"].startswith("“a” is better: 1e+308, against -1e+308. ")

@@ -16,7 +16,9 @@ def test_studies_are_compared(client: tuner.Client, study: tuner.Study) -> None:
     study.ask().complete(0.5)
     other.ask().complete(0.25)
     found = client.compare(study.name, other.name, target=0.5)
-    assert found["headline"].startswith("“a, b” is better: 0.25, against 0.5.")
+    assert found["headline"].startswith(
+        "“a, b” is better: 0.25, against 0.5, a gap of 0.25 (50 %)."
+    )
     assert found["studies"][1]["reached"]["n_trials"] == 1
     assert other.update(tags=["u"], note="*why*").note == "*why*"
     assert [each.study_name for each in client.studies(tag=["U"])] == ["a, b"]
