@@ -17,6 +17,11 @@ UPDATE trials_trial AS t
   FROM json_to_recordset(%(rows)s) AS n (number int, started timestamptz, ended timestamptz)
  WHERE t.study_id = %(study)s AND t.number = n.number
 """
+# A log was written last when its trial ended.
+_LOGS = """
+UPDATE trials_triallog AS log SET written_at = t.datetime_complete
+  FROM trials_trial AS t WHERE t.id = log.trial_id AND t.study_id = %(study)s
+"""
 _STUDY = "UPDATE studies_study SET created_at = %s, state_history = %s WHERE id = %s"
 
 
@@ -66,6 +71,7 @@ def date_back(study: Study, times: Times, *, hours_ago: float) -> None:
     ]
     with connection.cursor() as cursor:
         cursor.execute(_TRIALS, {"study": study.id, "rows": json.dumps(rows)})
+        cursor.execute(_LOGS, {"study": study.id})
         cursor.execute(TRIALS.upsert(TRIALS.all_of_study), {"study": study.id})
         created = moment(min(times.started.values()) - 60)
         cursor.execute(_STUDY, [created, json.dumps(states), study.id])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from django.db import transaction
 
 from access.actors import Actor
+from optuna_bridge.enums import TrialState
 from studies.domain import create_study
 from studies.domain.lifecycle import change_state
 from studies.enums import StudyState
@@ -14,7 +15,9 @@ from studies.models import NamedStudy, Study
 from trials import domain
 from trials.demo.catalogue import Demo
 from trials.demo.dating import Times, date_back
+from trials.demo.logs import log_of
 from trials.demo.outcomes import Outcome, Outcomes
+from trials.domain.attachments.write_log import write_log
 from trials.models import Trial
 
 PAUSE_SECONDS = 1800.0
@@ -77,6 +80,8 @@ class _Play:
     def _tell(self, trial: Trial, outcome: Outcome, now: float) -> float:
         """Tell a result; return for how long the study is paused then."""
         domain.tell(actor=self.actor, named=self.named, number=trial.number, result=outcome.result)
+        if outcome.result.state == TrialState.FAIL:
+            write_log(named=self.named, number=trial.number, text=log_of(trial, outcome))
         self.times.ended[trial.number] = now
         self._n_told += 1
         if self._n_told != self.demo.pause:

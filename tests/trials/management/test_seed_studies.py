@@ -67,6 +67,9 @@ def test_demo_has_all_states_and_is_repeatable() -> None:
     training = Study.objects.get(name="demo-training")
     reasons = set(training.trials.filter(state="FAIL").values_list("reason", flat=True))
     assert {reason.split()[0] for reason in reasons} >= {"CUDA", "the"}
+    failed = training.trials.filter(state="FAIL").select_related("log")
+    assert all(each.log.text.endswith(f"{each.reason}\n") for each in failed)
+    assert all(each.log.written_at == each.datetime_complete for each in failed)
     minutes = [
         (each.duration_seconds or 0) / 60 for each in training.trials.filter(state="COMPLETE")
     ]
