@@ -1,5 +1,6 @@
 """The form of a trial's note and links."""
 
+from copy import copy
 from typing import Any
 
 from django import forms
@@ -60,23 +61,22 @@ class NoteForm(forms.Form):
 def note_view(request: HttpRequest, trial: Trial, model_admin: Any) -> HttpResponse:
     """Store the note and a link of a trial, or remove a link, and redirect to its page.
 
+    A form that cannot be stored is shown again on the page, with what is wrong.
+
     Raises:
         PermissionDenied: The user may not change trials.
     """
     if not may_change_states(request):
         raise PermissionDenied
-    page = HttpResponseRedirect(reverse("admin:trials_trial_change", args=[trial.pk]))
     removed = request.POST.get("remove_link")
-    form = NoteForm(request.POST)
-    if removed is None and not form.is_valid():
-        text = "; ".join(str(each) for errors in form.errors.values() for each in errors)
-        model_admin.message_user(request, f"Nothing was stored: {text}", messages.WARNING)
-        return page
-    changes: dict[str, Any] = (
-        {"note": form.cleaned_data["note"], "links": form.links}
-        if removed is None
-        else {"links": {removed: None}}
-    )
+    if removed is None:
+        form = NoteForm(request.POST)
+        if not form.is_valid():
+            return _shown_again(request, trial, model_admin, form)
+        changes = {"note": form.cleaned_data["note"], "links": form.links}
+    else:  # the page is shown anew, also where the link cannot be removed
+        form = NoteForm()
+        changes = {"links": {removed: None}}
     try:
         change_trial(
             actor=Actor.of_session(request),
@@ -85,7 +85,23 @@ def note_view(request: HttpRequest, trial: Trial, model_admin: Any) -> HttpRespo
             **changes,
         )
     except DomainError as error:
+        if form.is_bound:
+            form.add_error(None, error.detail)
+            return _shown_again(request, trial, model_admin, form)
         model_admin.message_user(request, error.detail, messages.WARNING)
     else:
         model_admin.message_user(request, "The note and links were stored.", messages.SUCCESS)
-    return page
+    return HttpResponseRedirect(reverse("admin:trials_trial_change", args=[trial.pk]))
+
+
+def _shown_again(
+    request: HttpRequest, trial: Trial, model_admin: Any, form: NoteForm
+) -> HttpResponse:
+    """Return the trial's page as a GET does, but with the form as it was sent."""
+    model_admin.message_user(request, "Nothing was stored: see the note.", messages.WARNING)
+    page = copy(request)
+    page.method = "GET"
+    response: HttpResponse = model_admin.change_view(
+        page, str(trial.pk), extra_context={"note_form": form}
+    )
+    return response

@@ -195,6 +195,17 @@ def test_refused_form_stores_nothing(
     assert annotation(api) == (None, {})
 
 
+def test_refused_form_keeps_what_was_typed(admin_client: Client, api: APIClient) -> None:
+    create_study(api)
+    start_trial(api)
+    page = post_note(admin_client, note="a long thought", link_name="x", link_url="ftp://a")
+    assert "Nothing was stored: see the note." in page
+    assert '<ul class="errorlist nonfield"' in page
+    assert "a long thought</textarea>" in page
+    assert 'value="ftp://a"' in page
+    assert admin_client.get(url_of()).content.count(b"a long thought") == 0
+
+
 # The buttons ------------------------------------------------------------------------------
 
 
