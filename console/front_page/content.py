@@ -18,6 +18,7 @@ from analysis.overview.expiring_tokens import expiring_tokens
 from analysis.overview.running import UNSHOWN, RunningStudy, running_studies
 from console import display
 from console.front_page.sparkline import sparkline
+from console.studies import columns
 from console.studies.permissions import may_view_trials
 from studies.enums import StudyState
 from studies.models import Study
@@ -77,11 +78,19 @@ def _latest() -> list[dict[str, Any]]:
             "name": display.truncated(study.name, 60),
             "state": display.state_badge(study.state),
             "n_trials": study.n_trials,
-            "best": display.truncated(display.numbers(study.best_values), 60),
+            **_best(study),
             "created": display.timestamp(study.created_at),
         }
-        for study in Study.objects.defer(*UNSHOWN).order_by("-id")[:MAX_LATEST]
+        for study in Study.objects.defer(*UNSHOWN).order_by("-created_at", "-id")[:MAX_LATEST]
     ]
+
+
+def _best(study: Study) -> dict[str, str]:
+    """Return the best value, and of what it is the best."""
+    return {
+        "best": display.truncated(display.numbers(study.best_values), 60),
+        "best_of": display.truncated(columns.directions(study), 60),
+    }
 
 
 def _study_url(study_id: int) -> str:
@@ -100,7 +109,7 @@ def _running(each: RunningStudy) -> dict[str, Any]:
         "n_target": study.max_trials,
         "pace": display.EMPTY if rate is None else f"{float(f'{rate:.3g}'):,g}\N{NO-BREAK SPACE}/h",
         "eta": None if eta is None else in_largest_unit(eta - progress.now),
-        "best": display.truncated(display.numbers(study.best_values), 60),
+        **_best(study),
         "sparkline": sparkline(each.curve, study.n_trials),
     }
 

@@ -39,7 +39,12 @@ def retries_and_leases(study: Study) -> str:
     if study.lease_seconds is not None:
         seconds = display.duration(study.lease_seconds)
         lease = f"a lease expires after {seconds} without a heartbeat"
-    parts = [f"{study.max_retries} retries, {study.max_reoffers} reoffers", lease]
+    retries = "1 retry" if study.max_retries == 1 else f"{study.max_retries} retries"
+    parts = [
+        f"{retries} of a trial that fails",
+        f"a silent worker gets its trial back up to {study.max_reoffers} times",
+        lease,
+    ]
     if study.max_trial_seconds is not None:
         parts.append(f"a trial ends after {display.duration(study.max_trial_seconds)}")
     if study.max_consecutive_failures is not None:

@@ -36,7 +36,7 @@ def reason_text(trial: Trial) -> str:
     return ": ".join(parts) or display.EMPTY
 
 
-@admin.display(description="drawn by")
+@admin.display(description="sampled by")
 def sampled_by(trial: Trial) -> str:
     """What drew the parameters, if the study's sampler chooses among others."""
     return display.truncated(trial.sampled_by or "", 40) or display.EMPTY

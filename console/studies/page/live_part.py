@@ -20,9 +20,7 @@ def live_context(study: Study, *, api_url: str) -> dict[str, Any]:
         study: The study.
         api_url: The prefix of the URLs of its API, from which the page's script reads.
     """
-    best = "Best value"
-    if study.metric_names:
-        best = display.truncated(f"{best}: {', '.join(study.metric_names)}", 92)
+    best = display.truncated(f"Best value ({columns.directions(study)})", 92)
     return {
         "api_url": api_url,
         "objectives": list(zip(study.objective_names, study.directions, strict=True)),

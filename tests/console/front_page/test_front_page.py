@@ -85,6 +85,28 @@ def test_running_study_is_shown_with_its_pace_end_and_best(
     assert attention(admin_client) == []
 
 
+def test_best_value_is_shown_with_its_metric_and_direction(
+    admin_client: Client, api: APIClient
+) -> None:
+    create(api, "named", direction=["maximize", "minimize"], metric_names=["recall", "latency"])
+    create(api, "plain")
+    assert {each["name"]: each["best_of"] for each in shown(admin_client)["latest"]} == {
+        "named": "recall: maximize, latency: minimize",
+        "plain": "minimize",
+    }
+
+
+def test_latest_studies_are_those_created_last(admin_client: Client, api: APIClient) -> None:
+    for name in ("today", "long ago"):
+        create(api, name)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE studies_study SET created_at = created_at - interval '30 days' WHERE name = %s",
+            ["long ago"],
+        )
+    assert [each["name"] for each in shown(admin_client)["latest"]] == ["today", "long ago"]
+
+
 def test_failed_trials_use_up_no_budget(admin_client: Client, api: APIClient) -> None:
     for name, budget in (("bounded", {"max_trials": 8}), ("open", {})):
         create(api, name, **budget)

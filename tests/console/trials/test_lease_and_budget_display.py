@@ -49,7 +49,8 @@ def test_study_page_shows_state_and_budgets(admin_client: Client, study: Study) 
         '<dt id="tuner-label-max_trials">Trials done</dt>',
         "0 of 40",
         "0.5 (maximize), best none yet",
-        "1 retries, 10 reoffers; a lease expires after 0:01:30 without a heartbeat",
+        "1 retry of a trial that fails; a silent worker gets its trial back up to 10 times; "
+        "a lease expires after 0:01:30 without a heartbeat",
         "latency",
     ):
         assert part in text

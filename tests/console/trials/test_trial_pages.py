@@ -77,7 +77,7 @@ def test_trial_list_shows_one_study(admin_client: Client, study: Study) -> None:
 def test_trial_page_shows_what_drew_the_parameters(admin_client: Client, db: None) -> None:
     trial = ask_trial(build_study("automatic", sampler="auto"))
     page = admin_client.get(f"{LIST}{trial.pk}/change/").content.decode()
-    assert '<div class="readonly">design</div>' in page.split("Drawn by", 1)[1]
+    assert '<div class="readonly">design</div>' in page.split("Sampled by", 1)[1]
 
 
 @pytest.mark.parametrize(
