@@ -44,7 +44,7 @@ def store_outcome(delivery: Delivery, outcome: Outcome) -> None:
         webhook.n_failures, webhook.failing_since, webhook.retry_at = 0, None, None
         webhook.last_success_at = now
         pending.update(state=DeliveryState.DELIVERED, ended_at=Now(), error="")
-    else:
+    elif webhook.url == delivery.webhook.url:  # else it is tried at the new one
         _fail(webhook, delivery, outcome, now)
     webhook.save()
 

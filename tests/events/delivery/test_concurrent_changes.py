@@ -10,7 +10,7 @@ from django.db import OperationalError, connection, transaction
 from rest_framework.test import APIClient
 
 from events.delivery.deliverer import Deliverer
-from events.domain.webhooks import delete_webhook
+from events.domain.webhooks import change_webhook, delete_webhook
 from events.models import Delivery, Webhook
 from studies.models import NamedStudy
 from tests.support.api_client import complete, create_study, start_trial, trial_action
@@ -55,6 +55,25 @@ def test_failure_is_stored_while_a_webhook_is_being_deleted(
     telling.result(SECONDS)
     assert event_types(api) == ["study.created", "trial.failed"]
     assert list(Delivery.objects.values_list("webhook__name", flat=True)) == ["kept"]
+
+
+def test_event_of_the_moment_of_disabling_is_not_sent_later(
+    api: APIClient, receiver: Receiver, pool: ThreadPoolExecutor
+) -> None:
+    created = create_webhook(api, receiver.url, events=["trial.failed"])
+    create_study(api, sampler="random")
+    trial = start_trial(api)
+
+    def switch(is_enabled: bool) -> None:
+        changes = {"enabled": is_enabled}
+        change_webhook(actor=COMMAND, webhook_id=created["id"], changes=changes)
+
+    with transaction.atomic():
+        trial_action(api, trial, "fail")
+        pool.submit(call_and_close_connection, switch, False).result(SECONDS)
+    switch(True)
+    call_command("deliver_events")
+    assert receiver.received == []
 
 
 def test_locked_study_does_not_hold_up_deliveries(

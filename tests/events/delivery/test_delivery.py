@@ -244,6 +244,33 @@ def test_messages_are_sent_to_a_corrected_url_at_once(api: APIClient, receiver: 
     assert (deliver(), receiver.types) == ("", ["study.created"])
 
 
+def test_corrected_url_has_a_day_of_its_own(api: APIClient, receiver: Receiver) -> None:
+    receiver.status = 500
+    created = create_webhook(api, f"http://127.0.0.1:{unused_port()}/")
+    create_study(api)
+    deliver()
+    let_pass(90_000)
+    assert api.patch(f"{WEBHOOKS}/{created['id']}", {"url": receiver.url}).status_code == 200
+    assert "attempt 2: the answer was 500" in deliver()
+    assert (webhook().enabled, webhook().n_failures, states()) == (True, 1, [("PENDING", 2)])
+    receiver.status = 200
+    let_pass(15)
+    assert (deliver(), states()) == ("", [("DELIVERED", 3)])
+
+
+@pytest.mark.parametrize("status", [410, 500])
+def test_failure_at_the_url_before_does_not_count(
+    api: APIClient, receiver: Receiver, status: int
+) -> None:
+    created = create_webhook(api)
+    create_study(api)
+    [delivery] = claim_due(1, busy=[])
+    assert api.patch(f"{WEBHOOKS}/{created['id']}", {"url": receiver.url}).status_code == 200
+    store_outcome(delivery, Outcome(status))
+    assert (webhook().enabled, webhook().n_failures) == (True, 0)
+    assert (deliver(), receiver.types) == ("", ["study.created"])
+
+
 @pytest.mark.parametrize("end", ["delete", "disable"])
 def test_outcome_of_a_webhook_that_is_no_more_is_dropped(api: APIClient, end: str) -> None:
     created = create_webhook(api)
