@@ -157,7 +157,7 @@ def test_covering_pattern_matches_what_the_other_matches(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("change", [{"url": "https://other.example.org/"}, {"enabled": False}, None])
+@pytest.mark.parametrize("change", [{"url": f"{URL}/new"}, {"enabled": False}, None])
 def test_change_of_many_deliveries_is_not_cut_off(
     api: APIClient, change: dict[str, Any] | None
 ) -> None:

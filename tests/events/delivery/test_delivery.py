@@ -304,6 +304,22 @@ def test_slow_receiver_does_not_delay_others(api: APIClient, receiver: Receiver)
             assert len(slow.received) <= claims.OF_WEBHOOK
 
 
+def test_failing_receivers_come_after_others_for_a_minute(api: APIClient) -> None:
+    """Those that do not answer take a thread for ten seconds each."""
+    for name in ("dead", "also dead"):
+        create_webhook(api, name=name)
+    create_study(api)
+    for delivery in claim_due(9, busy=[]):
+        store_outcome(delivery, Outcome(error="no answer within 10 s"))
+    let_pass(30)
+    create_webhook(api, name="healthy")
+    create_study(api, name="other")
+    assert [each.webhook.name for each in claim_due(1, busy=[])] == ["healthy"]
+    let_pass(60)
+    create_study(api, name="a third one")
+    assert "dead" in claim_due(1, busy=[])[0].webhook.name
+
+
 def test_delivery_that_was_claimed_is_not_claimed_again(api: APIClient) -> None:
     create_webhook(api)
     create_study(api)
