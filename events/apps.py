@@ -21,3 +21,4 @@ class EventsConfig(AppConfig):
         extensions.register_openapi_enums(EventType=EventType, WebhookFormat=WebhookFormat)
         extensions.register_cleanup_job(cleanup.delete_old_events)
         extensions.register_cleanup_job(cleanup.delete_old_pings)
+        extensions.register_background_command("deliver_events", every=2)
