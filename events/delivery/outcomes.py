@@ -20,6 +20,9 @@ from events.models import Delivery, Webhook
 
 RETRIED_FOR = timedelta(days=1)
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 3600.0  # seconds
+# Without an attempt for so long there was nothing to send, or no process that delivers: failures
+# from before say nothing of the receiver now.
+INTERRUPTED_AFTER = timedelta(seconds=4 * LONGEST_PAUSE)
 
 
 def pause_after(n: int) -> timedelta:
@@ -50,6 +53,8 @@ def store_outcome(delivery: Delivery, outcome: Outcome) -> None:
 
 
 def _fail(webhook: Webhook, delivery: Delivery, outcome: Outcome, now: datetime) -> None:
+    if webhook.last_failure_at is None or now - webhook.last_failure_at > INTERRUPTED_AFTER:
+        webhook.n_failures, webhook.failing_since = 0, None
     webhook.n_failures += 1
     webhook.failing_since = webhook.failing_since or now
     webhook.retry_at = now + pause_after(webhook.n_failures)

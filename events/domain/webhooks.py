@@ -4,6 +4,7 @@ import base64
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -29,6 +30,7 @@ from events.models.webhook import every_event
 from tuner_project.db.database import lift_statement_timeout
 
 SECRET_BYTES = 32
+BEFORE_OTHERS = timedelta(days=1)  # at which a test message is due earlier than what waits
 _LOCK = 0x6576656E74_01  # "event": while webhooks are counted
 _FIELDS = ("name", "url", "studies", "events", "format")
 
@@ -128,7 +130,9 @@ def rotate_secret(*, actor: Actor, webhook_id: int) -> Webhook:
 
 @transaction.atomic
 def ping_webhook(*, actor: Actor, webhook_id: int) -> Webhook:
-    """Queue a test message to a webhook, unless one waits already.
+    """Queue a test message to a webhook, unless one waits already, and let it be sent at once.
+
+    It goes before what waits, also while the webhook fails: it may have been mended just now.
 
     Raises:
         WebhookNotFound
@@ -140,6 +144,9 @@ def ping_webhook(*, actor: Actor, webhook_id: int) -> Webhook:
     pings = Delivery.objects.filter(webhook=webhook, event=None, state=DeliveryState.PENDING)
     if not pings.exists():
         Delivery.objects.create(webhook=webhook)
+    pings.update(next_attempt_at=Now() - BEFORE_OTHERS)
+    webhook.retry_at = None
+    webhook.save(update_fields=["retry_at"])
     return webhook
 
 

@@ -194,6 +194,37 @@ def test_webhook_that_fails_for_a_day_is_disabled(api: APIClient, receiver: Rece
     assert len(receiver.received) == n + 1
 
 
+def test_failure_long_after_another_one_does_not_disable(
+    api: APIClient, receiver: Receiver
+) -> None:
+    """Between them there was no attempt: the study was deleted, or nothing delivered."""
+    receiver.status = 500
+    create_webhook(api, receiver.url)
+    create_study(api)
+    deliver()
+    assert api.delete(STUDY_URL).status_code == 204
+    let_pass(10**6)
+    create_study(api)
+    deliver()
+    assert (webhook().enabled, webhook().n_failures) == (True, 1)
+    receiver.status = 200
+    let_pass(7)
+    assert (deliver(), states()) == ("", [("DELIVERED", 2)])
+
+
+def test_test_message_is_sent_at_once_to_a_receiver_that_has_failed(
+    api: APIClient, receiver: Receiver
+) -> None:
+    receiver.status = 500
+    created = create_webhook(api, receiver.url)
+    create_study(api)
+    deliver()
+    receiver.status = 200
+    assert api.post(f"{WEBHOOKS}/{created['id']}/ping").status_code == 202
+    assert (deliver(), receiver.types) == ("", ["study.created", "webhook.ping"])
+    assert (webhook().n_failures, webhook().retry_at) == (0, None)
+
+
 def test_message_that_is_never_taken_ends_alone(api: APIClient, receiver: Receiver) -> None:
     """Others of the webhook are delivered, so it is not disabled."""
     create_webhook(api, receiver.url)
