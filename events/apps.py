@@ -19,5 +19,7 @@ class EventsConfig(AppConfig):
         extensions.register_api_urls("events.api.urls")
         extensions.register_openapi_links(openapi.LINKS)
         extensions.register_openapi_enums(EventType=EventType, WebhookFormat=WebhookFormat)
+        extensions.register_metrics("events.metrics")
         extensions.register_cleanup_job(cleanup.delete_old_events)
         extensions.register_cleanup_job(cleanup.delete_old_pings)
+        extensions.register_background_command("deliver_events", every=2)

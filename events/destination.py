@@ -7,7 +7,7 @@ checked: a name server that answers differently the second time is not asked twi
 import re
 import socket
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
@@ -18,11 +18,15 @@ Address = IPv4Address | IPv6Address
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _PRINTABLE = re.compile(r"[!-~]+")
-# Addresses that contain an IPv4 address, or lead to one elsewhere: NAT64 (RFC 6052, 8215), 6to4,
-# Teredo, IPv4-compatible ones, and ISATAP's are not needed by any receiver.
-_TUNNELS = [
-    IPv6Network(each)
-    for each in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")
+# Addresses that contain an IPv4 address, or lead to one elsewhere, are not needed by any receiver:
+# NAT64 (RFC 6052, 8215), 6to4 and its relays, Teredo, and IPv4-compatible ones. Some versions of
+# Python take the others for global: IETF's own (RFC 6890), and of documents (RFC 9637).
+_NOT_PUBLIC = [
+    ip_network(each)
+    for each in (
+        *("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "192.88.99.0/24", "2001::/32", "::/96"),
+        *("192.0.0.0/24", "3fff::/20"),
+    )
 ]
 
 
@@ -91,8 +95,10 @@ def is_public(address: Address) -> bool:
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped is not None:
             return is_public(address.ipv4_mapped)
-        if any(address in each for each in _TUNNELS) or address.is_site_local:
+        if address.is_site_local:
             return False
+    if any(address in each for each in _NOT_PUBLIC):
+        return False
     return address.is_global and not (
         address.is_multicast or address.is_reserved or address.is_unspecified
     )

@@ -27,6 +27,7 @@ class TrialsConfig(AppConfig):
         extensions.register_problem_members(**openapi.PROBLEM_MEMBERS)
         extensions.register_metrics("trials.metrics")
         extensions.register_cleanup_job(delete_old_logs)
+        extensions.register_background_command("expire_trials", every=10)
         lifecycle.CHANGE_HOOKS.append(limit_running_trials)
         change_search_space.HOOKS.append(adapt_trials)
         warm_start.HOOKS.append(add_best_trials)

@@ -37,6 +37,8 @@ READINESS_CHECKS: list[ReadinessCheck] = []
 UNAVAILABLE: list[Callable[[], Mapping[str, str]]] = []
 CLEANUP_JOBS: list[CleanupJob] = []
 METRICS: list[str] = []
+# serving/background.py.
+BACKGROUND_COMMANDS: list[tuple[str, float]] = []
 
 
 def register_api_urls(module: str, *, first: bool = False) -> None:
@@ -111,3 +113,13 @@ def register_metrics(module: str) -> None:
     It uses the registries in `observability/metrics.py`.
     """
     METRICS.append(module)
+
+
+def register_background_command(name: str, *, every: float) -> None:
+    """Add a management command that `serve` runs beside the web server.
+
+    Args:
+        name: The command, which has the options `--every` and `--parent` (`repetition.py`).
+        every: The seconds between two runs.
+    """
+    BACKGROUND_COMMANDS.append((name, every))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from analysis.advice.evidence import FEW, Advice, Evidence
 from optuna_bridge.space.search_space import Parameter, listed_values
+from studies.domain.lifecycle import FAILURES_IN_A_ROW
 from studies.enums import Duplicates
 from trials.models import Trial
 
@@ -43,7 +44,7 @@ def many_failures(evidence: Evidence) -> Iterator[Advice]:
 def failing(evidence: Evidence) -> Iterator[Advice]:
     """Advise how to end a series of failures."""
     study = evidence.study
-    if study.n_consecutive_failures >= FEW and study.is_open:
+    if study.n_consecutive_failures >= FAILURES_IN_A_ROW and study.is_open:
         yield Advice(
             "failing",
             f"the last {study.n_consecutive_failures:,} trials have failed{_because(evidence)}. "

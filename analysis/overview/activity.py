@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from studies.domain.lifecycle import FAILURES_IN_A_ROW
 from tuner_project.db.prepared import rows_of
 
 MAX_LOOKED_AT = 500  # the newest studies with running trials
 MAX_FAILING = 20
-STREAK = 5  # failures in a row that are worth attention
+# Failures in a row that are worth attention. The front page, which only those see who look at it,
+# names a study earlier than an event and advice do: a look costs less than a message.
+STREAK = FAILURES_IN_A_ROW // 2
 
 # The laterals read 100 and 200 rows of a study, by the indexes on its revisions and states.
 _RUNNING = """

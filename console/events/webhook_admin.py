@@ -81,10 +81,16 @@ class WebhookAdmin(KnownLookups):
         css = {"all": ["console/admin.css"]}
 
     def get_fields(self, request: HttpRequest, obj: Webhook | None = None) -> Any:
-        return FIELDS if obj is None else (*FIELDS, "enabled", *STATUS)
+        if obj is None:
+            return FIELDS
+        fields = (*FIELDS, "enabled", *STATUS)
+        if self.has_change_permission(request, obj):
+            return fields
+        # Chat services have their secret in the URL's path.
+        return tuple("receiver" if field == "url" else field for field in fields)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Webhook | None = None) -> Any:
-        return () if obj is None else STATUS
+        return () if obj is None else ("receiver", *STATUS)
 
     # Columns and fields -----------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from events.api.serializers import (
     WebhookSerializer,
 )
 from events.domain import webhooks
-from events.queries.feed import feed_head, read_feed
+from events.queries.feed import FeedHead, feed_head, read_feed
 from studies.api.views import StudyScope
 from tuner_project.rest.problems import PROBLEM_JSON
 from tuner_project.rest.serializers import (
@@ -61,9 +61,10 @@ class EventViewSet(StudyScope):
         KEEP_EVENTS_DAYS. If the study was deleted and created again, `study_id` is another one,
         and a cursor beyond its last event is a 409 `cursor_ahead`.
         """
-        head = feed_head(self.named_study(study_name).name, after=self.query["after"])
-        headers = {"ETag": f'W/"{head.version}"', "Cache-Control": "private, no-cache"}
-        if _knows(request, head.version):
+        after = self.query["after"]
+        head = feed_head(self.named_study(study_name).name, after=after)
+        headers = {"ETag": f'W/"{head.version}-{after}"', "Cache-Control": "private, no-cache"}
+        if _knows(request, head, after):
             return Response(status=304, headers=headers)
         response = self.answer(FeedSerializer, read_feed(head, **self.query))
         for name, value in headers.items():
@@ -141,7 +142,15 @@ class WebhookViewSet(StudyScope):
         return self.answer(WebhookSerializer, pinged, status=202)
 
 
-def _knows(request: Request, version: str) -> bool:
-    """Return whether `If-None-Match` has this version, strong or weak."""
-    known = parse_etags(request.META.get("HTTP_IF_NONE_MATCH", ""))
-    return any(each.removeprefix("W/").strip('"') == version for each in known)
+def _knows(request: Request, head: FeedHead, after: int) -> bool:
+    """Return whether `If-None-Match`, strong or weak, has what a request would be answered.
+
+    It has the study's version, and the cursor of the request that was answered then. With another
+    cursor there may be events that were not answered, unless this one is that of the last event.
+    """
+    given = parse_etags(request.META.get("HTTP_IF_NONE_MATCH", ""))
+    parts = [each.removeprefix("W/").strip('"').rpartition("-") for each in given]
+    return any(
+        version == head.version and (after == head.last or cursor == str(after))
+        for version, _, cursor in parts
+    )

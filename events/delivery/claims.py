@@ -12,9 +12,11 @@ from django.db import connection
 from events.models import Delivery
 
 CLAIM = 120  # seconds; longer than an attempt, with the look-up of the name
-OF_WEBHOOK = 4  # deliveries to one webhook at a time
+OF_WEBHOOK = 4  # deliveries to one webhook at a time, by one process
+FAILING_LATER = 60  # seconds
 
-# Of a webhook that fails, one delivery is tried at a time.
+# Of a webhook that fails, a process tries one delivery at a time. It comes after what has become
+# due in a minute since, so that many receivers that do not answer take no thread from the others.
 _CLAIM = """
 WITH due AS (
     SELECT d.id
@@ -27,7 +29,9 @@ WITH due AS (
               FOR UPDATE SKIP LOCKED) AS d
      WHERE w.enabled AND coalesce(w.retry_at <= statement_timestamp(), true)
        AND w.id <> ALL(%(busy)s::bigint[])
-     ORDER BY d.next_attempt_at, d.id LIMIT %(n)s
+     ORDER BY d.next_attempt_at
+              + make_interval(secs => CASE WHEN w.n_failures > 0 THEN %(later)s ELSE 0 END), d.id
+     LIMIT %(n)s
 )
 UPDATE events_delivery AS d
    SET attempts = attempts + 1,
@@ -39,7 +43,9 @@ RETURNING d.id
 
 
 def claim_due(n: int, *, busy: Collection[int]) -> list[Delivery]:
-    """Claim at most n due deliveries, the oldest first, with webhook, event and study.
+    """Claim at most n due deliveries, with webhook, event and study.
+
+    The oldest come first, those of webhooks that fail a minute later.
 
     `busy` are the ids of webhooks that this process is sending to.
     """
@@ -48,6 +54,7 @@ def claim_due(n: int, *, busy: Collection[int]) -> list[Delivery]:
         "busy": list(busy),
         "of_webhook": OF_WEBHOOK,
         "claim": CLAIM,
+        "later": FAILING_LATER,
     }
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, arguments)

@@ -60,11 +60,17 @@ class Deliverer:
         return len(claimed)
 
     def collect(self, seconds: float) -> list[Attempt]:
-        """Wait for at most so many seconds until an attempt has ended; store those that have."""
+        """Wait for at most so many seconds until an attempt has ended; store those that have.
+
+        An outcome that the database does not take is kept, and stored by the next call.
+        """
         done, _ = wait(self._sending, timeout=seconds, return_when=FIRST_COMPLETED)
-        attempts = [Attempt(self._sending.pop(future), future.result()) for future in done]
-        for attempt in attempts:
+        attempts = []
+        for future in done:
+            attempt = Attempt(self._sending[future], future.result())
             store_outcome(attempt.delivery, attempt.outcome)
+            del self._sending[future]
+            attempts.append(attempt)
         return attempts
 
 

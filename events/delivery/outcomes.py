@@ -20,6 +20,9 @@ from events.models import Delivery, Webhook
 
 RETRIED_FOR = timedelta(days=1)
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 3600.0  # seconds
+# Without an attempt for so long there was nothing to send, or no process that delivers: failures
+# from before say nothing of the receiver now.
+INTERRUPTED_AFTER = timedelta(seconds=4 * LONGEST_PAUSE)
 
 
 def pause_after(n: int) -> timedelta:
@@ -44,12 +47,14 @@ def store_outcome(delivery: Delivery, outcome: Outcome) -> None:
         webhook.n_failures, webhook.failing_since, webhook.retry_at = 0, None, None
         webhook.last_success_at = now
         pending.update(state=DeliveryState.DELIVERED, ended_at=Now(), error="")
-    else:
+    elif webhook.url == delivery.webhook.url:  # else it is tried at the new one
         _fail(webhook, delivery, outcome, now)
     webhook.save()
 
 
 def _fail(webhook: Webhook, delivery: Delivery, outcome: Outcome, now: datetime) -> None:
+    if webhook.last_failure_at is None or now - webhook.last_failure_at > INTERRUPTED_AFTER:
+        webhook.n_failures, webhook.failing_since = 0, None
     webhook.n_failures += 1
     webhook.failing_since = webhook.failing_since or now
     webhook.retry_at = now + pause_after(webhook.n_failures)

@@ -11,12 +11,17 @@ MAX_TEXT = 1000  # characters
 
 def slack_text(kind: str, data: dict[str, Any]) -> str:
     """Return an event as one line in Slack's format, whose control characters are escaped."""
-    text = _TEXTS[kind](data)
+    text = _TEXTS[kind](data) if kind in _TEXTS else _unknown(kind)
     if kind != PING:
         text = f"Study “{data['study_name']}” {text}"
     short = text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
     # https://docs.slack.dev/messaging/formatting-message-text/#escaping
     return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _unknown(kind: str) -> str:
+    """Return the text of an event that a process of a later version has written."""
+    return f"has an event {kind}"
 
 
 def _values(data: dict[str, Any]) -> str:

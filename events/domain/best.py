@@ -1,12 +1,12 @@
 """Writing the event of a new best trial that came within a minute of the one before."""
 
-from django.db import connection, transaction
+from django.db import connection
 
 from events.domain.content import new_best
+from events.domain.locked_studies import write_soon
 from events.domain.outbox import BEST_EVERY, add_new_best
 from events.models import EventStream
-from studies.errors import StudyNotFound
-from studies.models import NamedStudy, Study
+from studies.models import Study
 from trials.models import Trial
 from trials.models.querysets import with_study
 
@@ -30,11 +30,7 @@ def announce_best() -> int:
         cursor.execute(_DUE, [BEST_EVERY, MAX_STUDIES])
         names = [name for (name,) in cursor.fetchall()]
     for name in names:
-        try:
-            with transaction.atomic():
-                _announce(NamedStudy(name).locked())
-        except StudyNotFound:
-            continue  # deleted meanwhile
+        write_soon(name, _announce)
     return len(names)
 
 

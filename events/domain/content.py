@@ -8,12 +8,12 @@ from access.domain.audit import shortened
 from events.domain.outbox import Draft
 from events.enums import EventType
 from optuna_bridge.enums import TrialState
+from studies.domain.lifecycle import FAILURES_IN_A_ROW
 from studies.models import Study
 from trials.models import Trial
 from trials.models.statements.failure_streak import FailureStreak
 from tuner_project.json_values import finite_or_largest
 
-FAILURES_IN_A_ROW = 10  # that make a study without max_consecutive_failures failing
 MAX_PARAMS_BYTES = 16 * 1024  # of JSON; more are left out
 
 # A queued trial that is cancelled becomes FAIL, too, and one that has failed may be changed again.

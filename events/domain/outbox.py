@@ -16,12 +16,14 @@ from tuner_project.db.prepared import run
 
 BEST_EVERY = 60  # seconds between two events study.new_best of a study
 
-# Deliveries of the events in `added` to the webhooks that are to receive them.
+# Deliveries of the events in `added` to the webhooks that are to receive them. One that is being
+# deleted is waited for, and left out: without the lock, the foreign key would refuse its delivery.
 _DELIVER = """
 INSERT INTO events_delivery (webhook_id, event_id)
 SELECT w.id, added.id FROM added
   JOIN events_webhook AS w
     ON w.enabled AND added.type = ANY(w.events) AND %(name)s::text ~ w.studies_regex
+   FOR KEY SHARE OF w
 """
 _ADD = f"""
 WITH stream AS (

@@ -9,15 +9,15 @@ one again.
 from datetime import datetime
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import F, Max
 
+from events.domain.locked_studies import write_soon
 from events.domain.outbox import Draft, add_events
 from events.enums import EventType
 from events.models import EventStream
 from optuna_bridge.enums import TrialState
-from studies.errors import StudyNotFound
-from studies.models import NamedStudy, Study
+from studies.models import Study
 from trials.models import Trial
 
 MAX_STUDIES = 100  # at a time
@@ -81,14 +81,7 @@ def watch_for_stalls() -> int:
             cursor.execute(statement)
         cursor.execute(_QUIET, [settings.STALLED_SECONDS, MAX_STUDIES])
         names = [name for (name,) in cursor.fetchall()]
-    n_stalled = 0
-    for name in names:
-        try:
-            with transaction.atomic():
-                n_stalled += _has_stalled(NamedStudy(name).locked())
-        except StudyNotFound:
-            continue  # deleted meanwhile
-    return n_stalled
+    return sum(bool(write_soon(name, _has_stalled)) for name in names)
 
 
 def _has_stalled(study: Study) -> bool:

@@ -4,10 +4,12 @@ import base64
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from access.actors import Actor
@@ -25,8 +27,10 @@ from events.errors import (
 )
 from events.models import Delivery, Webhook
 from events.models.webhook import every_event
+from tuner_project.db.database import lift_statement_timeout
 
 SECRET_BYTES = 32
+BEFORE_OTHERS = timedelta(days=1)  # at which a test message is due earlier than what waits
 _LOCK = 0x6576656E74_01  # "event": while webhooks are counted
 _FIELDS = ("name", "url", "studies", "events", "format")
 
@@ -82,6 +86,7 @@ def create_webhook(*, actor: Actor, new: NewWebhook) -> Webhook:
 def change_webhook(*, actor: Actor, webhook_id: int, changes: Mapping[str, Any]) -> Webhook:
     """Change fields of a webhook. `enabled` disables it, or enables it again.
 
+    With another URL, what waits is sent to it at once, and has a day of its own.
     A webhook that is disabled loses the deliveries that were still to be made.
 
     Raises:
@@ -90,7 +95,7 @@ def change_webhook(*, actor: Actor, webhook_id: int, changes: Mapping[str, Any])
     webhook = _locked(actor, webhook_id)
     before = _terms(webhook)
     if changes.get("url", webhook.url) != webhook.url:
-        _try_at_once(webhook)
+        _begin_anew(webhook)
     for field, value in changes.items():
         if field in _FIELDS:
             setattr(webhook, field, _in_order(value) if field == "events" else value)
@@ -125,7 +130,9 @@ def rotate_secret(*, actor: Actor, webhook_id: int) -> Webhook:
 
 @transaction.atomic
 def ping_webhook(*, actor: Actor, webhook_id: int) -> Webhook:
-    """Queue a test message to a webhook, unless one waits already.
+    """Queue a test message to a webhook, unless one waits already, and let it be sent at once.
+
+    It goes before what waits, also while the webhook fails: it may have been mended just now.
 
     Raises:
         WebhookNotFound
@@ -137,6 +144,9 @@ def ping_webhook(*, actor: Actor, webhook_id: int) -> Webhook:
     pings = Delivery.objects.filter(webhook=webhook, event=None, state=DeliveryState.PENDING)
     if not pings.exists():
         Delivery.objects.create(webhook=webhook)
+    pings.update(next_attempt_at=Now() - BEFORE_OTHERS)
+    webhook.retry_at = None
+    webhook.save(update_fields=["retry_at"])
     return webhook
 
 
@@ -145,6 +155,7 @@ def delete_webhook(*, actor: Actor, webhook_id: int) -> None:
     """Delete a webhook with its deliveries; raises `WebhookNotFound`."""
     webhook = _locked(actor, webhook_id)
     _record(actor, Action.DELETED, webhook, url=origin_of(webhook.url))
+    lift_statement_timeout()  # there may be very many deliveries
     webhook.delete()
 
 
@@ -159,10 +170,7 @@ def disable(webhook: Webhook, reason: str) -> None:
     The caller saves the webhook.
     """
     webhook.enabled, webhook.disabled_reason, webhook.retry_at = False, reason, None
-    pending = Delivery.objects.filter(webhook=webhook, state=DeliveryState.PENDING)
-    pending.update(
-        state=DeliveryState.FAILED, ended_at=Now(), error=f"not sent: the webhook was {reason}"
-    )
+    _end_pending(webhook, reason)
 
 
 def record_disabled(actor: Actor, webhook: Webhook) -> None:
@@ -170,15 +178,28 @@ def record_disabled(actor: Actor, webhook: Webhook) -> None:
     _record(actor, Action.CHANGED, webhook, enabled=False, reason=webhook.disabled_reason)
 
 
-def _try_at_once(webhook: Webhook) -> None:
-    webhook.retry_at = None
-    pending = Delivery.objects.filter(webhook=webhook, state=DeliveryState.PENDING)
-    pending.update(next_attempt_at=Now())
+def _begin_anew(webhook: Webhook) -> None:
+    """Forget the failures at another URL, and let what waits be sent at once."""
+    webhook.n_failures, webhook.failing_since, webhook.retry_at = 0, None, None
+    _pending(webhook).update(next_attempt_at=Now(), first_attempt_at=None)
 
 
 def _enable(webhook: Webhook) -> None:
+    # Of changes that were being written when it was disabled.
+    _end_pending(webhook, "disabled")
     webhook.enabled, webhook.disabled_reason = True, ""
     webhook.n_failures, webhook.failing_since, webhook.retry_at = 0, None, None
+
+
+def _end_pending(webhook: Webhook, reason: str) -> None:
+    error = f"not sent: the webhook was {reason}"
+    _pending(webhook).update(state=DeliveryState.FAILED, ended_at=Now(), error=error)
+
+
+def _pending(webhook: Webhook) -> QuerySet[Delivery]:
+    """Return the deliveries that are still to be made, of which there may be very many."""
+    lift_statement_timeout()
+    return Delivery.objects.filter(webhook=webhook, state=DeliveryState.PENDING)
 
 
 def _locked(actor: Actor, webhook_id: int) -> Webhook:

@@ -45,6 +45,7 @@ _RECORDED_AS = {
     StudyState.CANCELLED: Action.CANCELLED,
 }
 FAILING = "failing"
+FAILURES_IN_A_ROW = 10  # that make a study without max_consecutive_failures a failing one
 
 # Called by `change_study` within its transaction, with the locked study and the changed fields. An
 # app above this one appends what it has to change then.

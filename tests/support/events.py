@@ -36,7 +36,7 @@ def let_pass(seconds: float) -> None:
     times = {
         "events_eventstream": ("best_at", "quiet_since", "stalled_at"),
         "events_delivery": ("next_attempt_at", "first_attempt_at"),
-        "events_webhook": ("retry_at", "failing_since", "rotated_at", "last_success_at"),
+        "events_webhook": ("retry_at", "failing_since", "rotated_at", "last_failure_at"),
         "trials_trial": ("seen_at", "datetime_start"),
         "optuna.trials": ("datetime_start",),
     }

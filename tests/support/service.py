@@ -60,8 +60,11 @@ def log_tail(log: Path | None) -> str:
 class Service:
     """`manage.py serve` on an embedded PostgreSQL, in a folder of its own.
 
-    `environment` overrides: another database, other settings.
+    `environment` overrides: another database, other settings. The background commands run only if
+    `has_background`: else leases expire, and events are delivered, when a test says so.
     """
+
+    has_background = False
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self._folder = Path(mkdtemp(prefix="tuner-test-", dir="/tmp"))
@@ -114,7 +117,7 @@ class Service:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self.command, "serve"],
+                [*self.command, "serve", *([] if self.has_background else ["--no-background"])],
                 cwd=self.cwd, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         self.wait_until(self._is_ready_or_ended, "ready")

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
+from django.db import OperationalError, connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 
 from tuner_project.db.pool import PoolConnection
@@ -73,6 +73,20 @@ def lift_statement_timeout() -> None:
     """
     with connections["default"].cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = 0")
+
+
+def limit_lock_waits(seconds: float) -> None:
+    """Let the statements of this transaction wait for each lock for a limited time.
+
+    After that they fail, as `is_lock_timeout` says.
+    """
+    with connections["default"].cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = {seconds * 1000:.0f}")
+
+
+def is_lock_timeout(error: OperationalError) -> bool:
+    """Return whether a statement failed since another transaction held a lock for too long."""
+    return isinstance(error.__cause__, psycopg.errors.LockNotAvailable)
 
 
 def check_database() -> None:

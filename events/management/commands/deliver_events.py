@@ -1,6 +1,5 @@
 """Deliver events to webhooks."""
 
-import signal
 import threading
 from time import monotonic
 from typing import Any
@@ -12,6 +11,7 @@ from events.delivery.deliverer import Attempt, Deliverer
 from events.domain.best import announce_best
 from events.domain.stalls import watch_for_stalls
 from tuner_project.db.database import release_connection
+from tuner_project.repetition import add_parent_argument, stop_event
 
 WATCH_EVERY = 30.0  # seconds between two looks for studies that have stalled
 TURN = 0.2  # seconds after which a busy loop looks for further work
@@ -33,6 +33,7 @@ class Command(BaseCommand):
             metavar="SECONDS",
             help="Repeat, with this pause while nothing is due. Default: run until nothing is due.",
         )
+        add_parent_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         pause: float | None = options["every"]
@@ -44,9 +45,7 @@ class Command(BaseCommand):
             return
         if not 0 < pause <= 3600:
             raise CommandError("--every: expected seconds above 0, at most 3600")
-        stopping = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stopping.set())
+        stopping = stop_event(options["parent"])
         with Deliverer() as deliverer:
             self._repeat(deliverer, pause, stopping)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
@@ -67,6 +68,22 @@ def test_form_keeps_to_the_limit(admin_client: Client, settings: Any) -> None:
     settings.MAX_WEBHOOKS = 0
     response = admin_client.post(f"{LIST}add/", FORM)
     assert "as many as MAX_WEBHOOKS allows" in response.content.decode()
+
+
+def test_url_is_shown_to_those_who_may_change_it(
+    api: APIClient, client: Client, django_user_model: Any
+) -> None:
+    """Its path is the secret of chat services; who may only look sees the host."""
+    create_webhook(api, FORM["url"])
+    user = django_user_model.objects.create_user("viewer", password="x", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_webhook"))
+    client.force_login(user)
+    page = client.get(page_of(Webhook.objects.get())).content.decode()
+    assert "https://hooks.example.org" in page
+    assert "secret-path" not in page
+    user.user_permissions.add(Permission.objects.get(codename="change_webhook"))
+    page = client.get(page_of(Webhook.objects.get())).content.decode()
+    assert "secret-path" in page
 
 
 def test_page_shows_how_deliveries_fare(api: APIClient, admin_client: Client) -> None:

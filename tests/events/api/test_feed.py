@@ -52,13 +52,28 @@ def test_answer_that_is_known_is_not_sent_again(api: APIClient) -> None:
     create_study(api, sampler="random", lease_seconds=60)
     response = api.get(URL)
     etag = response["ETag"]
-    assert etag == f'W/"{response.json()["version"]}"'
+    assert etag == f'W/"{response.json()["version"]}-0"'
     with recorded_statements() as work:
         known = api.get(URL, headers={"If-None-Match": etag})
     assert (known.status_code, known.content, known["ETag"]) == (304, b"", etag)
     assert len(work) == 1
     assert api.get(URL, headers={"If-None-Match": f'"x", {etag[2:]}'}).status_code == 304
     assert api.get(URL, headers={"If-None-Match": '"x"'}).status_code == 200
+
+
+def test_events_beyond_a_page_are_not_hidden_by_its_etag(api: APIClient) -> None:
+    create_study(api, sampler="random")
+    fail(api, 4)
+    first = api.get(URL, {"limit": 3})
+    after = first.json()["next_after"]
+    second = api.get(URL, {"after": after}, headers={"If-None-Match": first["ETag"]})
+    assert [each["number"] for each in second.json()["events"]] == [4, 5]
+    etag = second["ETag"]
+    assert api.get(URL, {"after": 5}, headers={"If-None-Match": etag}).status_code == 304
+    assert api.get(URL, {"after": after}, headers={"If-None-Match": etag}).status_code == 304
+    assert api.get(URL, headers={"If-None-Match": etag}).status_code == 200
+    fail(api, 1)
+    assert api.get(URL, {"after": 5}, headers={"If-None-Match": etag}).status_code == 200
 
 
 def test_version_changes_with_each_change_but_heartbeats(api: APIClient) -> None:

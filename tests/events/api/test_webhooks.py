@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
@@ -10,7 +11,7 @@ from rest_framework.test import APIClient
 from access.models.audit_entry import AuditEntry
 from access.scopes import covers, matches
 from events.models import Webhook
-from tests.support.api_client import assert_refused
+from tests.support.api_client import assert_refused, create_study
 from tests.support.events import WEBHOOKS, create_webhook
 
 EVENTS = [
@@ -153,3 +154,31 @@ def test_covering_pattern_matches_what_the_other_matches(
         assert matches(pattern, name)
     else:  # a name with a character of its own shows it
         assert not matches(pattern, other.replace("*", "c"))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("change", [{"url": f"{URL}/new"}, {"enabled": False}, None])
+def test_change_of_many_deliveries_is_not_cut_off(
+    api: APIClient, change: dict[str, Any] | None
+) -> None:
+    """A request's statements have a time limit, which webhooks with a backlog would exceed."""
+    url = f"{WEBHOOKS}/{create_webhook(api)['id']}"
+    create_study(api)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN PERFORM pg_sleep(0.4); RETURN coalesce(NEW, OLD); END $$"
+        )
+        cursor.execute(
+            "CREATE TRIGGER slow BEFORE UPDATE OR DELETE ON events_delivery "
+            "FOR EACH ROW EXECUTE FUNCTION slow()"
+        )
+        cursor.execute("SET statement_timeout = '300ms'")
+    try:
+        response = api.delete(url) if change is None else api.patch(url, change)
+        assert response.status_code in (200, 204), response.content
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("RESET statement_timeout")
+            cursor.execute("DROP TRIGGER slow ON events_delivery")
+            cursor.execute("DROP FUNCTION slow")

@@ -194,6 +194,37 @@ def test_webhook_that_fails_for_a_day_is_disabled(api: APIClient, receiver: Rece
     assert len(receiver.received) == n + 1
 
 
+def test_failure_long_after_another_one_does_not_disable(
+    api: APIClient, receiver: Receiver
+) -> None:
+    """Between them there was no attempt: the study was deleted, or nothing delivered."""
+    receiver.status = 500
+    create_webhook(api, receiver.url)
+    create_study(api)
+    deliver()
+    assert api.delete(STUDY_URL).status_code == 204
+    let_pass(10**6)
+    create_study(api)
+    deliver()
+    assert (webhook().enabled, webhook().n_failures) == (True, 1)
+    receiver.status = 200
+    let_pass(7)
+    assert (deliver(), states()) == ("", [("DELIVERED", 2)])
+
+
+def test_test_message_is_sent_at_once_to_a_receiver_that_has_failed(
+    api: APIClient, receiver: Receiver
+) -> None:
+    receiver.status = 500
+    created = create_webhook(api, receiver.url)
+    create_study(api)
+    deliver()
+    receiver.status = 200
+    assert api.post(f"{WEBHOOKS}/{created['id']}/ping").status_code == 202
+    assert (deliver(), receiver.types) == ("", ["study.created", "webhook.ping"])
+    assert (webhook().n_failures, webhook().retry_at) == (0, None)
+
+
 def test_message_that_is_never_taken_ends_alone(api: APIClient, receiver: Receiver) -> None:
     """Others of the webhook are delivered, so it is not disabled."""
     create_webhook(api, receiver.url)
@@ -244,6 +275,33 @@ def test_messages_are_sent_to_a_corrected_url_at_once(api: APIClient, receiver: 
     assert (deliver(), receiver.types) == ("", ["study.created"])
 
 
+def test_corrected_url_has_a_day_of_its_own(api: APIClient, receiver: Receiver) -> None:
+    receiver.status = 500
+    created = create_webhook(api, f"http://127.0.0.1:{unused_port()}/")
+    create_study(api)
+    deliver()
+    let_pass(90_000)
+    assert api.patch(f"{WEBHOOKS}/{created['id']}", {"url": receiver.url}).status_code == 200
+    assert "attempt 2: the answer was 500" in deliver()
+    assert (webhook().enabled, webhook().n_failures, states()) == (True, 1, [("PENDING", 2)])
+    receiver.status = 200
+    let_pass(15)
+    assert (deliver(), states()) == ("", [("DELIVERED", 3)])
+
+
+@pytest.mark.parametrize("status", [410, 500])
+def test_failure_at_the_url_before_does_not_count(
+    api: APIClient, receiver: Receiver, status: int
+) -> None:
+    created = create_webhook(api)
+    create_study(api)
+    [delivery] = claim_due(1, busy=[])
+    assert api.patch(f"{WEBHOOKS}/{created['id']}", {"url": receiver.url}).status_code == 200
+    store_outcome(delivery, Outcome(status))
+    assert (webhook().enabled, webhook().n_failures) == (True, 0)
+    assert (deliver(), receiver.types) == ("", ["study.created"])
+
+
 @pytest.mark.parametrize("end", ["delete", "disable"])
 def test_outcome_of_a_webhook_that_is_no_more_is_dropped(api: APIClient, end: str) -> None:
     created = create_webhook(api)
@@ -275,6 +333,22 @@ def test_slow_receiver_does_not_delay_others(api: APIClient, receiver: Receiver)
                 deliverer.collect(0.05)
             assert time.monotonic() - began < 1.9
             assert len(slow.received) <= claims.OF_WEBHOOK
+
+
+def test_failing_receivers_come_after_others_for_a_minute(api: APIClient) -> None:
+    """Those that do not answer take a thread for ten seconds each."""
+    for name in ("dead", "also dead"):
+        create_webhook(api, name=name)
+    create_study(api)
+    for delivery in claim_due(9, busy=[]):
+        store_outcome(delivery, Outcome(error="no answer within 10 s"))
+    let_pass(30)
+    create_webhook(api, name="healthy")
+    create_study(api, name="other")
+    assert [each.webhook.name for each in claim_due(1, busy=[])] == ["healthy"]
+    let_pass(60)
+    create_study(api, name="a third one")
+    assert "dead" in claim_due(1, busy=[])[0].webhook.name
 
 
 def test_delivery_that_was_claimed_is_not_claimed_again(api: APIClient) -> None:

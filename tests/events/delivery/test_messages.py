@@ -152,6 +152,13 @@ def test_each_event_has_a_text_without_control_characters(kind: EventType) -> No
     assert text == f"Study “a&lt;b&gt;&amp;c” {TEXTS[kind]}"
 
 
+def test_event_of_a_later_version_has_a_text() -> None:
+    """While versions are mixed in a deployment, it does not end the process that delivers."""
+    assert (
+        slack_text("study.renamed", STUDY) == "Study “a&lt;b&gt;&amp;c” has an event study.renamed"
+    )
+
+
 def test_text_is_short() -> None:
     data = STUDY | {"trial_id": 3, "values": [1.0], "params": {"x": "&" * 5000}}
     text = slack_text(EventType.STUDY_NEW_BEST, data)

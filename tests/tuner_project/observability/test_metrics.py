@@ -92,6 +92,13 @@ def test_trials_and_studies_are_counted_by_state(
     assert trials == {"WAITING": 1, "RUNNING": 1, "COMPLETE": 1, "PRUNED": 0, "FAIL": 1}
     assert studies == {"ACTIVE": 1, "PAUSED": 1, "COMPLETED": 0, "CANCELLED": 0}
     assert metric_total(text, "tuner_storage_up") == 1
+    assert metric_label_values(text, "tuner_webhooks", "state") == {
+        "enabled",
+        "failing",
+        "disabled",
+    }
+    assert metric_total(text, "tuner_webhook_deliveries_pending") == 0
+    assert metric_total(text, "tuner_webhook_oldest_pending_seconds") == 0
 
 
 def test_expired_leases_are_counted_when_they_are_committed(

@@ -1,7 +1,5 @@
 """Fail the trials whose leases have expired."""
 
-import signal
-import threading
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -9,6 +7,7 @@ from django.db import InterfaceError, OperationalError
 
 from trials.domain import expire_trials
 from tuner_project.db.database import release_connection
+from tuner_project.repetition import add_parent_argument, stop_event
 
 
 class Command(BaseCommand):
@@ -26,6 +25,7 @@ class Command(BaseCommand):
             metavar="SECONDS",
             help="Repeat, with this pause in between. Default: run once.",
         )
+        add_parent_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         pause: float | None = options["every"]
@@ -34,9 +34,7 @@ class Command(BaseCommand):
             return
         if not 0 < pause <= 86_400:
             raise CommandError("--every: expected seconds above 0, at most 86400")
-        stopping = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stopping.set())
+        stopping = stop_event(options["parent"])
         while not stopping.is_set():
             try:
                 self._expire()

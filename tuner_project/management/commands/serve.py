@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import sys
 import tempfile
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from gunicorn.app.base import BaseApplication
 
 from tuner_project.db.database import check_database, close_pool, only_one
+from tuner_project.serving.background import SupervisingArbiter
 
 ADMIN = "admin"
 TOKENS_NEEDED = "Access: by token ({} create_token NAME --scope manage)"
@@ -29,6 +31,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--no-migrate", action="store_true", help="Do not migrate.")
+        parser.add_argument(
+            "--no-background",
+            action="store_true",
+            help="Do not run the commands that work in the background, which then run elsewhere.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         check_database()
@@ -38,7 +45,7 @@ class Command(BaseCommand):
         with only_one(ADMIN_LOCK):  # several processes may start at once
             self._create_admin()
         close_pool()  # the forked workers open their own
-        Server(self._announce).run()
+        Server(self._announce, has_background=not options["no_background"]).run()
 
     def _keep_secret_key(self) -> None:
         path = settings.SECRET_KEY_FILE
@@ -73,9 +80,19 @@ class Command(BaseCommand):
 class Server(BaseApplication):
     """gunicorn in this process, with the configuration of tuner_project.serving.gunicorn."""
 
-    def __init__(self, when_ready: Any) -> None:
-        self._when_ready = when_ready
+    def __init__(self, when_ready: Any, *, has_background: bool) -> None:
+        self._when_ready, self._has_background = when_ready, has_background
         super().__init__()
+
+    def run(self) -> None:
+        """Run gunicorn's master, which keeps the background commands running, too."""
+        if not self._has_background:
+            super().run()
+            return
+        try:
+            SupervisingArbiter(self).run()
+        except RuntimeError as error:  # as the overridden method does
+            sys.exit(f"error: {error}")
 
     def load_config(self) -> None:
         from tuner_project.serving import gunicorn
