@@ -109,7 +109,7 @@ def _is_operand(token: Token) -> bool:
 
 def _tree(source: str) -> ast.expr:
     try:
-        return ast.parse(f"({source})", mode="eval").body
+        return ast.parse(source or "()", mode="eval").body
     # Python refuses an expression that is too deep by one of the others.
     except (SyntaxError, RecursionError, MemoryError):
         raise InvalidConstraint(
