@@ -18,6 +18,7 @@ from analysis.comparison.headline import Standing, headline
         ),
         ((None, 2.0), "Only “b” has a result: 2. “a” has no result yet."),
         ((0.0, None, None), "Only “a” has a result: 0. “b” and “c” have no result yet."),
+        ((-1.0, 2.0), "“b” is better: 2, against -1, a gap of 3."),
         ((0.0, 2.0), "“b” is better: 2, against 0, a gap of 2."),
         ((float("-inf"), -1e300), "“b” is better: -1e+300, against -inf."),
     ],
