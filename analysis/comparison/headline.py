@@ -72,7 +72,7 @@ def _gap(best: float, next_best: float) -> str:
     gap = abs(best - next_best)
     if not math.isfinite(gap):
         return ""
-    is_share = best * next_best > 0  # of values with different signs none is a share
+    is_share = next_best and best * next_best >= 0  # across zero it says nothing
     percent = 100 * gap / abs(next_best) if is_share else math.inf
     share = f" ({percent:.3g} %)" if percent <= _MAX_PERCENT else ""
     return f", a gap of {gap:.4g}{share}"
