@@ -111,12 +111,12 @@ def is_active(parameter: JSON, params: Mapping[str, Any], parameters: Sequence[J
         if isinstance(wanted, dict):
             if not wanted.get("min", value) - 1e-9 <= value <= wanted.get("max", value) + 1e-9:
                 return False
-        elif not any(_equal(value, each) for each in wanted):
+        elif not any(is_equal(value, each) for each in wanted):
             return False
     return True
 
 
-def _equal(one: Any, other: Any) -> bool:
+def is_equal(one: Any, other: Any) -> bool:
     if isinstance(one, bool) != isinstance(other, bool):
         return False
     if isinstance(one, float) or isinstance(other, float):
