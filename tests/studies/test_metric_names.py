@@ -186,6 +186,6 @@ def test_pages_show_the_names(admin_client: Client, api: APIClient) -> None:
     trial = admin_client.get(f"/admin/trials/trial/{study.trials.get().pk}/change/")
     assert "&lt;loss&gt; (minimize)" in trial.content.decode()
     page = admin_client.get(f"/admin/studies/study/{study.pk}/change/").content.decode()
-    assert "<h3>Best value: &lt;loss&gt;, größe</h3>" in page
+    assert "<h3>Best value (&lt;loss&gt;: minimize, größe: maximize)</h3>" in page
     assert '<option value="1" data-name="größe">größe (maximize)</option>' in page
     assert "&lt;loss&gt;: minimize, größe: maximize" in page
