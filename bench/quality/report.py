@@ -134,7 +134,7 @@ def _table(regrets: Regrets, half: str, parallel: int) -> list[str]:
     lines = ["", f"### Problems {half}, {title}", ""]
     lines += [f"| | {' | '.join(f'after {n} (rank)' for n in BUDGETS)} | worse than {DEFAULT} |"]
     lines += ["|---" * (len(BUDGETS) + 2) + "|"]
-    n_heads = len(lines)
+    rows = []
     ranks = {budget: regrets.ranks(keys, budget) for budget in BUDGETS}
     for name in regrets.algorithms:
         means = [regrets.mean(name, keys, budget) for budget in BUDGETS]
@@ -148,8 +148,8 @@ def _table(regrets: Regrets, half: str, parallel: int) -> list[str]:
                 for budget in BUDGETS
                 for key in regrets.worse(name, DEFAULT, keys, budget)
             }
-            lines.append(f"| {name} | {' | '.join(cells)} | {', '.join(sorted(worse))} |")
-    return lines if len(lines) > n_heads else []
+            rows.append(f"| {name} | {' | '.join(cells)} | {', '.join(sorted(worse))} |")
+    return lines + rows if rows else []
 
 
 def _per_problem(regrets: Regrets) -> list[str]:
@@ -170,7 +170,7 @@ def _conditional(regrets: Regrets) -> list[str]:
     """Compare spaces with conditions with the same ones without, which are larger."""
     lines = ["", "### With conditions and flattened: mean loss, and p that conditions are better"]
     lines += ["", f"| | | {' | '.join(map(str, BUDGETS))} |", "|---" * (len(BUDGETS) + 2) + "|"]
-    n_heads = len(lines)
+    rows = []
     for algorithm, (twin, flattened) in product(regrets.algorithms, TWINS):
         cells = []
         for budget in BUDGETS:
@@ -182,8 +182,8 @@ def _conditional(regrets: Regrets) -> list[str]:
             text = f"{ours.mean():.4f} against {theirs.mean():.4f} ({p:.3f})" if is_run else ""
             cells.append(text)
         if any(cells):
-            lines.append(f"| {algorithm} | {twin.name} | {' | '.join(cells)} |")
-    return lines if len(lines) > n_heads else []
+            rows.append(f"| {algorithm} | {twin.name} | {' | '.join(cells)} |")
+    return lines + rows if rows else []
 
 
 def _asks(results: Sequence[Result]) -> list[str]:
