@@ -1,6 +1,6 @@
 """What the program of a failed demo trial printed."""
 
-from trials.demo.outcomes import BROKEN, NOT_CONVERGED, OUT_OF_MEMORY, PREEMPTED, Outcome
+from trials.demo.outcomes import BROKEN, NOT_CONVERGED, OUT_OF_MEMORY, Outcome
 from trials.models import Trial
 
 # The end of what is printed, by the reason; other failures print nothing more than the reason.
@@ -22,7 +22,6 @@ Traceback (most recent call last):
     NOT_CONVERGED: """\
 solver: 10000 iterations, residual 3.1e-02, wanted 1e-06
 RuntimeError: {reason}""",
-    PREEMPTED: "{reason}",
 }
 
 
