@@ -155,11 +155,8 @@ class TrialAdmin(ReadOnlyAdmin):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        # The form that was refused, if one was.
-        refused = context.get("note_form")
-        context |= page_context(request, context["original"])
-        if refused is not None:
-            context["note_form"] = refused
+        refused_form = context.get("note_form")
+        context |= page_context(request, context["original"], refused_form=refused_form)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def export_view(self, request: HttpRequest) -> HttpResponseBase:

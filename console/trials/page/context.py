@@ -39,8 +39,13 @@ def trial_url(trial_id: int) -> str:
     return reverse("admin:trials_trial_change", args=[trial_id])
 
 
-def page_context(request: HttpRequest, trial: Trial) -> dict[str, Any]:
-    """Return the context of the page of a trial, whose study was read with it."""
+def page_context(
+    request: HttpRequest, trial: Trial, *, refused_form: NoteForm | None
+) -> dict[str, Any]:
+    """Return the context of the page of a trial, whose study was read with it.
+
+    The form of the note is the one that was refused, if one was.
+    """
     study = trial.study
     comparison = compare(trial)
     attempts = attempts_of(trial)
@@ -48,6 +53,7 @@ def page_context(request: HttpRequest, trial: Trial) -> dict[str, Any]:
     annotation = Annotation.objects.filter(pk=trial.pk).first() or Annotation(trial=trial)
     log = TrialLog.objects.filter(pk=trial.pk).first()
     may_change = may_change_states(request)
+    note_form = refused_form or NoteForm(initial={"note": annotation.note})
     return {
         "title": f"Trial {trial.number} of {display.truncated(study.name, 100)}",
         "subtitle": None,
@@ -76,7 +82,7 @@ def page_context(request: HttpRequest, trial: Trial) -> dict[str, Any]:
             for name, value in (trial.constraints_by_name or {}).items()
         ],
         "annotation": annotation,
-        "note_form": NoteForm(initial={"note": annotation.note}) if may_change else None,
+        "note_form": note_form if may_change else None,
         "log": log,
         "log_text": "" if log is None else shown_log(log),
         "log_url": f"{reverse('trial-log', args=[study.name, trial.number])}?format=text",

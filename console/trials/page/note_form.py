@@ -69,14 +69,12 @@ def note_view(request: HttpRequest, trial: Trial, model_admin: Any) -> HttpRespo
     if not may_change_states(request):
         raise PermissionDenied
     removed = request.POST.get("remove_link")
+    form = NoteForm(request.POST)
+    changes: dict[str, Any] = {"links": {removed: None}}
     if removed is None:
-        form = NoteForm(request.POST)
         if not form.is_valid():
             return _shown_again(request, trial, model_admin, form)
         changes = {"note": form.cleaned_data["note"], "links": form.links}
-    else:  # the page is shown anew, also where the link cannot be removed
-        form = NoteForm()
-        changes = {"links": {removed: None}}
     try:
         change_trial(
             actor=Actor.of_session(request),
@@ -85,7 +83,7 @@ def note_view(request: HttpRequest, trial: Trial, model_admin: Any) -> HttpRespo
             **changes,
         )
     except DomainError as error:
-        if form.is_bound:
+        if removed is None:
             form.add_error(None, error.detail)
             return _shown_again(request, trial, model_admin, form)
         model_admin.message_user(request, error.detail, messages.WARNING)
