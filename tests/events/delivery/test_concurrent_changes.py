@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -16,23 +15,15 @@ from studies.models import NamedStudy
 from tests.support.api_client import complete, create_study, start_trial, trial_action
 from tests.support.database import call_and_close_connection, wait_for_lock_waiters
 from tests.support.events import create_webhook, event_types, let_pass
-from tests.support.receivers import Receiver, running_receiver
+from tests.support.receivers import Receiver
 from tests.support.study_builders import COMMAND
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("allow_this_machine"),
+]
 
 SECONDS = 10  # until something that waits is given up
-
-
-@pytest.fixture(autouse=True)
-def _allow_this_machine(settings: Any) -> None:
-    settings.WEBHOOK_ALLOWED_HOSTS = ["127.0.0.1"]
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with running_receiver() as running:
-        yield running
 
 
 @pytest.fixture

@@ -28,16 +28,7 @@ from tests.support.events import WEBHOOKS, create_webhook, let_pass
 from tests.support.optuna_oracle import optuna_url
 from tests.support.receivers import Receiver, running_receiver, unused_port
 
-
-@pytest.fixture(autouse=True)
-def _allow_this_machine(settings: Any) -> None:
-    settings.WEBHOOK_ALLOWED_HOSTS = ["127.0.0.1"]
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with running_receiver() as running:
-        yield running
+pytestmark = pytest.mark.usefixtures("allow_this_machine")
 
 
 def deliver() -> str:
